@@ -1,0 +1,50 @@
+# Each target is one call of xtask. PKG="a b", AGENT_ID=name, MODE=release, VERBOSE=1 and ARGS="…" go through:
+#
+#     make check-fast
+#     make test PKG=notes-core ARGS="--release some_test"
+#     make build-dev AGENT_ID=agent-1
+
+.DEFAULT_GOAL := help
+.SUFFIXES:
+
+# xtask is started without cargo while nothing that it is made of is newer than the stamp: in a large workspace the
+# resolution that `cargo run` does is most of what `cargo xtask check` takes over `cargo check`.
+XTASK := target/xtask/xtask
+STAMP := target/xtask/.made
+SOURCES := Cargo.toml Cargo.lock $(wildcard rust-toolchain* .cargo/*.toml) xtask/Cargo.toml \
+	$(wildcard xtask/src/*.rs xtask/src/*/*.rs xtask/src/*/*/*.rs)
+FLAGS = $(foreach name,$(PKG),--package $(name)) $(ARGS)
+
+# The stamp is as old as the start of the build, so an edit during the build counts as newer.
+$(STAMP): $(SOURCES)
+	@mkdir -p $(@D) && touch $@.$$$$ && cargo build --package xtask --profile xtask --target-dir target && mv $@.$$$$ $@
+
+# A clone may have no lockfile yet.
+Cargo.lock:
+
+build-dev: $(STAMP) ## Build for the edit loop
+	@$(XTASK) build-dev $(FLAGS)
+
+build-test: $(STAMP) ## Build the test executables without running them
+	@$(XTASK) build-test $(FLAGS)
+
+build-release: $(STAMP) ## Build what users run
+	@$(XTASK) build-release $(FLAGS)
+
+check: $(STAMP) ## Find errors without generating code
+	@$(XTASK) check $(FLAGS)
+
+check-fast: $(STAMP) ## Check the packages that changed
+	@$(XTASK) check-fast $(FLAGS)
+
+test: $(STAMP) ## Run the tests
+	@$(XTASK) test $(FLAGS)
+
+clean: $(STAMP) ## Delete this builder's lane; ARGS=--all: every lane that nobody is using
+	@$(XTASK) clean $(FLAGS)
+
+help: ## Print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo 'All verbs: cargo xtask --help'
+
+.PHONY: build-dev build-test build-release check check-fast test clean help

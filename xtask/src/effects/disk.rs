@@ -1,0 +1,250 @@
+//! Changes files: lanes are made, entered and deleted here, and nothing else in xtask writes or deletes.
+//!
+//! A lane that is in use is told by locks, never by a register. Whoever builds holds a shared lock on the lane's stamp
+//! (`.lane`), and cargo holds its own on `.cargo-lock` and its kin. The kernel lets go of both, however a process ends.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::plan::lane::{Lane, Owner};
+
+/// The stamp at the top of a lane: its key inputs as JSON (empty in a worktree's own lane), locked while it is in use,
+/// modified when it was last used.
+pub(crate) const STAMP: &str = ".lane";
+
+/// The files that cargo locks in a profile's directory, by version (1.95, 1.96 and later).
+pub(crate) const CARGO_LOCKS: [&str; 3] = [".cargo-lock", ".cargo-build-lock", ".cargo-artifact-lock"];
+
+/// A lane that we are in. It is free again when this is dropped, or when the process ends in any way.
+pub(crate) struct InUse {
+    _stamp: Option<File>,
+}
+
+/// Why the lanes of agents cannot be in `lanes_dir`, in words that follow "cannot use". A link is refused: behind it may
+/// lie the lanes of another worktree, and two trees in one lane run each other's code.
+pub(crate) fn lanes_dir_problem(lanes_dir: &Path) -> Option<&'static str> {
+    match lanes_dir.symlink_metadata() {
+        Err(_) => None, // Not there yet, or not readable: making the lane will tell.
+        Ok(meta) if meta.is_symlink() => Some("it is a symbolic link"),
+        Ok(meta) if !meta.is_dir() => Some("it is a file"),
+        Ok(_) => None,
+    }
+}
+
+/// Makes an agent's lane if it is not there, ignored by git from the first moment, and marks it as in use.
+///
+/// # Errors
+///
+/// When it cannot be written, or something else than a directory stands in its place.
+pub(crate) fn enter_agent_lane(
+    lanes_dir: &Path,
+    lane: &Lane,
+    stamp: &str,
+    now: SystemTime,
+) -> io::Result<InUse> {
+    if let Some(problem) = lanes_dir_problem(lanes_dir) {
+        return Err(io::Error::other(problem));
+    }
+    // The rule must be there before the first lane: cargo takes unignored files in a root package for its sources.
+    let ignore = lanes_dir.join(".gitignore");
+    if !ignore.is_file() {
+        std::fs::create_dir_all(lanes_dir)?;
+        write_atomically(&ignore, b"# Lanes are build output.\n*\n")?;
+    }
+    let agent_dir = lane.dir.parent().unwrap_or(lanes_dir);
+    for dir in [agent_dir, &lane.dir] {
+        if dir.symlink_metadata().is_ok_and(|meta| meta.is_symlink()) {
+            return Err(io::Error::other(format!("{} is a symbolic link", dir.display())));
+        }
+    }
+    if !lane.dir.join("CACHEDIR.TAG").is_file() {
+        std::fs::create_dir_all(&lane.dir)?;
+        // cargo writes this only into directories that it makes itself (https://bford.info/cachedir/).
+        let tag = "Signature: 8a477f597d28d172789f06886806bc55\n# A lane: a cargo target directory.\n";
+        write_atomically(&lane.dir.join("CACHEDIR.TAG"), tag.as_bytes())?;
+    }
+    enter(&lane.dir, stamp, now)
+}
+
+/// Marks a lane that exists as in use. A target directory that cargo has not made yet is left to cargo.
+pub(crate) fn enter(dir: &Path, stamp: &str, now: SystemTime) -> io::Result<InUse> {
+    // A lane that `clean` is moving away has its stamp locked, or gone from under its name after we opened it; then
+    // another one is made. Each round means that one lane was deleted, so a few are plenty.
+    const ROUNDS_MAX: u32 = 16;
+    let path = dir.join(STAMP);
+    for _ in 0..ROUNDS_MAX {
+        if !dir.is_dir() {
+            return Ok(InUse { _stamp: None });
+        }
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+        // A file system without locks (NFS, some network shares) is no reason not to build; cargo takes none there either.
+        drop(file.lock_shared());
+        if !is_same_file(&file, &path) {
+            continue;
+        }
+        let mut written = String::new();
+        file.read_to_string(&mut written)?;
+        if written != stamp {
+            file.rewind()?;
+            file.set_len(0)?;
+            file.write_all(stamp.as_bytes())?;
+        }
+        file.set_modified(now)?;
+        return Ok(InUse { _stamp: Some(file) });
+    }
+    Err(io::Error::other(format!("{} is deleted again and again", dir.display())))
+}
+
+/// What became of a lane that was to be deleted.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Removal {
+    Removed,
+    /// Somebody builds in it; nothing was touched.
+    InUse,
+    /// It has no `CACHEDIR.TAG`, so it may be somebody's files; nothing was touched.
+    NoTargetDirectory,
+}
+
+/// Deletes an agent's lane. It is renamed first, so that a kill leaves no half lane that looks whole; `sweep_trash`
+/// finishes what was left.
+pub(crate) fn remove_agent_lane(lanes_dir: &Path, lane: &Path) -> io::Result<Removal> {
+    let Some(locks) = lock_whole(lane)? else {
+        return Ok(Removal::InUse);
+    };
+    if !lane.join("CACHEDIR.TAG").is_file() {
+        return Ok(Removal::NoTargetDirectory);
+    }
+    let name: PathBuf = lane
+        .components()
+        .rev()
+        .take(2)
+        .map(|part| part.as_os_str().to_string_lossy())
+        .collect::<Vec<_>>()
+        .join("-")
+        .into();
+    let trash = lanes_dir.join(format!(".trash-{}-{}", std::process::id(), name.display()));
+    std::fs::rename(lane, &trash)?;
+    drop(locks);
+    delete_dir(&trash)?;
+    if let Some(agent_dir) = lane.parent() {
+        drop(std::fs::remove_dir(agent_dir)); // Only if it is empty.
+    }
+    Ok(Removal::Removed)
+}
+
+/// Empties the worktree's own target directory, but for xtask itself, which is running.
+pub(crate) fn empty_target_dir(dir: &Path) -> io::Result<Removal> {
+    const KEPT: [&str; 3] = ["xtask", "CACHEDIR.TAG", STAMP];
+    let Some(_locks) = lock_whole(dir)? else {
+        return Ok(Removal::InUse);
+    };
+    if !dir.join("CACHEDIR.TAG").is_file() {
+        return Ok(Removal::NoTargetDirectory);
+    }
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        if KEPT.iter().any(|kept| entry.file_name() == *kept) {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            delete_dir(&entry.path())?;
+        } else {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(Removal::Removed)
+}
+
+/// Deletes what a `clean` that was killed has left behind.
+pub(crate) fn sweep_trash(lanes_dir: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(lanes_dir).into_iter().flatten() {
+        let entry = entry?;
+        let is_trash = entry.file_name().to_string_lossy().starts_with(".trash-");
+        if is_trash && entry.file_type()?.is_dir() {
+            delete_dir(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Somebody else may be deleting the same: what is gone is gone.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+fn delete_dir(dir: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(dir) {
+        Err(err) if err.kind() != io::ErrorKind::NotFound => Err(err),
+        _ => Ok(()),
+    }
+}
+
+/// Every lock of a lane, or `None` if one is held by somebody. Waits for nobody.
+fn lock_whole(dir: &Path) -> io::Result<Option<Vec<File>>> {
+    let mut locks = Vec::new();
+    for path in lock_files(dir) {
+        let file = match OpenOptions::new().read(true).write(true).open(&path) {
+            Ok(file) => file,
+            Err(err) if err.kind() == io::ErrorKind::NotFound => continue,
+            Err(err) => return Err(err),
+        };
+        match file.try_lock() {
+            Ok(()) => locks.push(file),
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(err)) if err.kind() == io::ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(err)) => return Err(err),
+        }
+    }
+    Ok(Some(locks))
+}
+
+/// The files that tell by their locks whether a lane is in use: the stamp, and cargo's in each profile's directory
+/// (`<dir>/<profile>` and `<dir>/<triple>/<profile>`), but for xtask's own profile.
+pub(crate) fn lock_files(dir: &Path) -> Vec<PathBuf> {
+    let mut files = vec![dir.join(STAMP)];
+    for outer in subdirectories(dir).filter(|outer| !outer.ends_with("xtask")) {
+        files.extend(CARGO_LOCKS.map(|name| outer.join(name)));
+        for inner in subdirectories(&outer) {
+            files.extend(CARGO_LOCKS.map(|name| inner.join(name)));
+        }
+    }
+    files.retain(|file| file.exists());
+    files
+}
+
+fn subdirectories(dir: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path())
+}
+
+/// Writes beside the file and renames, so that a reader sees the old text or the new one.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}", std::process::id()));
+    let staged = path.with_file_name(name);
+    std::fs::write(&staged, bytes)?;
+    std::fs::rename(&staged, path).inspect_err(|_| drop(std::fs::remove_file(&staged)))
+}
+
+/// What a lane's stamp holds: its key inputs, as JSON.
+pub(crate) fn stamp_text(lane: &Lane) -> String {
+    let Owner::Agent { inputs, .. } = &lane.owner else {
+        return String::new();
+    };
+    let fields = inputs.fields().map(|(name, value)| (name.to_owned(), value.into()));
+    serde_json::Value::Object(fields.into_iter().collect()).to_string()
+}
+
+#[cfg(unix)]
+fn is_same_file(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let (Ok(open), Ok(named)) = (file.metadata(), path.metadata()) else {
+        return false;
+    };
+    (open.dev(), open.ino()) == (named.dev(), named.ino())
+}
+
+/// Windows renames no directory in which a file is open.
+#[cfg(not(unix))]
+fn is_same_file(_file: &File, path: &Path) -> bool {
+    path.exists()
+}

@@ -1,0 +1,167 @@
+//! Starts processes: cargo, git, rustc. Nothing else in xtask does.
+//!
+//! cargo describes xtask to xtask in environment variables (`CARGO_PKG_NAME`, …). Some build scripts watch those, so a
+//! cargo that inherited them would rebuild units which plain cargo finds fresh. They are cleared here, once, for all.
+
+mod signals;
+mod units;
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+
+use anyhow::{Context as _, bail};
+
+pub(crate) use units::Units;
+
+use crate::facts::host::{self, Environment};
+use crate::plan::recipe::{Counting, Step};
+
+/// The door to other processes.
+pub(crate) struct Shell {
+    inner: xshell::Shell,
+    cargo: OsString,
+    /// What the environment of a child differs in from ours.
+    changes: Vec<(OsString, Option<OsString>)>,
+}
+
+/// How a step ended.
+pub(crate) struct Outcome {
+    pub(crate) status: ExitStatus,
+    /// What was compiled and what was fresh, where the step tells.
+    pub(crate) units: Option<Units>,
+}
+
+impl Shell {
+    pub(crate) fn new(env: &Environment) -> anyhow::Result<Shell> {
+        let exe_dir = host::exe_dir();
+        Ok(Shell {
+            inner: xshell::Shell::new().context("cannot read the current directory")?,
+            // Set by `cargo run`: the cargo that the user called. Started without it, as `make` does: the one on `PATH`.
+            cargo: env.get("CARGO").unwrap_or(OsStr::new("cargo")).to_owned(),
+            changes: environment_changes(env, exe_dir.as_deref()),
+        })
+    }
+
+    /// The standard output of a short-lived process.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started or ends without success; the error holds what it wrote to stderr.
+    pub(crate) fn read(
+        &self,
+        program: impl AsRef<OsStr>,
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        dir: &Path,
+    ) -> anyhow::Result<Vec<u8>> {
+        let program = program.as_ref();
+        let _dir = self.inner.push_dir(dir);
+        let mut command = self.inner.cmd(program).args(args).quiet().ignore_status();
+        for (name, value) in &self.changes {
+            command = match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+
+        let output = command.output()?;
+        if !output.status.success() {
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            bail!("{} failed: {}", program.display(), stderr.trim());
+        }
+        Ok(output.stdout)
+    }
+
+    /// The standard output of a short-lived cargo.
+    pub(crate) fn read_cargo(&self, args: &[&str], dir: &Path) -> anyhow::Result<Vec<u8>> {
+        self.read(&self.cargo, args, dir)
+    }
+
+    /// Carries out one step of a recipe, in the user's directory, with everything passed through.
+    ///
+    /// Ctrl-c and `kill` reach the child; this returns when the child has ended.
+    pub(crate) fn run(&self, step: &Step) -> anyhow::Result<Outcome> {
+        let mut command = self.command(step);
+        let forwards_stdout = match step.counting {
+            Counting::No => {
+                return self.wait(command, step).map(|status| Outcome { status, units: None });
+            }
+            Counting::Ask { .. } => false,
+            Counting::Overhear => true,
+        };
+
+        command.stdout(Stdio::piped());
+        let mut signals = signals::Forwarding::start();
+        let mut child = command.spawn().with_context(|| format!("cannot start {step}"))?;
+        signals.to(child.id());
+        let stdout = child.stdout.take().context("the pipe that was asked for is not there")?;
+        let units = units::count(stdout, forwards_stdout);
+        let status = child.wait().with_context(|| format!("cannot wait for {step}"))?;
+        signals.finish();
+        Ok(Outcome { status, units: Some(units) })
+    }
+
+    fn wait(&self, mut command: Command, step: &Step) -> anyhow::Result<ExitStatus> {
+        let mut signals = signals::Forwarding::start();
+        let mut child = command.spawn().with_context(|| format!("cannot start {step}"))?;
+        signals.to(child.id());
+        let status = child.wait().with_context(|| format!("cannot wait for {step}"))?;
+        signals.finish();
+        Ok(status)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    fn command(&self, step: &Step) -> Command {
+        // `+nightly` is understood by rustup's `cargo` on `PATH`, not by the one inside a toolchain.
+        let program = if step.names_toolchain() { OsStr::new("cargo") } else { &self.cargo };
+        let mut command = Command::new(program);
+        command.args(step.execution_args());
+        for (name, value) in self.changes.iter().chain(&step.env) {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        signals::end_with_parent(&mut command);
+        command
+    }
+}
+
+/// What has to be cleared from the environment, or put back, so that cargo sees what it would see without xtask.
+fn environment_changes(env: &Environment, exe_dir: Option<&Path>) -> Vec<(OsString, Option<OsString>)> {
+    let mut changes = Vec::new();
+    for (name, _) in env.iter() {
+        if name.to_str().is_some_and(describes_xtask) {
+            changes.push((name.to_owned(), None));
+        }
+    }
+
+    // `cargo run` puts its own directories in front of the library path; rustup's entry, which is there under plain
+    // cargo too, stays.
+    let library_path = match std::env::consts::OS {
+        "macos" => "DYLD_FALLBACK_LIBRARY_PATH",
+        "windows" => "PATH",
+        _ => "LD_LIBRARY_PATH",
+    };
+    if let (Some(value), Some(exe_dir)) = (env.get(library_path), exe_dir) {
+        let is_from_cargo_run = |path: &Path| {
+            let in_rustlib = path.ancestors().nth(2).is_some_and(|dir| dir.ends_with("lib/rustlib"));
+            path.starts_with(exe_dir) || in_rustlib
+        };
+        let kept = std::env::split_paths(value).filter(|path| !is_from_cargo_run(path));
+        if let Ok(kept) = std::env::join_paths(kept) {
+            changes.push((library_path.into(), if kept.is_empty() { None } else { Some(kept) }));
+        }
+    }
+    changes
+}
+
+/// The variables that cargo sets for a program that it runs (the Cargo Book, "Environment Variables"), and that are
+/// wrong for the next cargo. `CARGO` itself stays: it says which cargo was called.
+fn describes_xtask(name: &str) -> bool {
+    const PREFIXES: [&str; 5] =
+        ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CFG_", "CARGO_BIN_", "CARGO_FEATURE_"];
+    const NAMES: [&str; 5] =
+        ["CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "CARGO_TARGET_TMPDIR", "CARGO_MAKEFLAGS", "OUT_DIR"];
+    PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || NAMES.contains(&name)
+}

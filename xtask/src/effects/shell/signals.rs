@@ -1,0 +1,163 @@
+//! Ctrl-c and `kill` end the child as well, and leave nothing running.
+//!
+//! A terminal sends ctrl-c to every process of the foreground group, so the child has it already and a second one would
+//! cut short its clean ending (nextest takes the second as "now"). A signal that was sent to xtask alone is passed on:
+//! `SIGTERM` and `SIGHUP` to everything that the child has started, since cargo does not pass them to its compilers.
+
+use std::process::Command;
+
+#[cfg(unix)]
+pub(super) use unix::Forwarding;
+
+#[cfg(not(unix))]
+pub(super) use other::Forwarding;
+
+/// Has the kernel end `command` when xtask is killed in a way that no handler sees. Linux only.
+pub(super) fn end_with_parent(command: &mut Command) {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::process::CommandExt as _;
+        #[expect(unsafe_code, reason = "std has no safe name for prctl")]
+        // SAFETY: between fork and exec only `prctl` is called, which is async-signal-safe and touches no memory.
+        unsafe {
+            command.pre_exec(|| {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
+                Ok(())
+            });
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = command;
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
+
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    use signal_hook::iterator::{Handle, Signals};
+
+    /// While this lives, signals go to the child.
+    pub(crate) struct Forwarding {
+        state: Arc<State>,
+        handle: Option<Handle>,
+    }
+
+    #[derive(Default)]
+    struct State {
+        /// 0 until the child has started.
+        child: AtomicI32,
+        /// The last signal that came, or 0.
+        received: AtomicI32,
+    }
+
+    impl Forwarding {
+        /// Has to be called before the child starts, so that no signal falls between the two.
+        pub(crate) fn start() -> Forwarding {
+            let state = Arc::new(State::default());
+            let Ok(mut signals) = Signals::new([SIGINT, SIGQUIT, SIGTERM, SIGHUP]) else {
+                return Forwarding { state, handle: None }; // A build without it is better than none.
+            };
+            let handle = signals.handle();
+            let of_thread = Arc::clone(&state);
+            std::thread::spawn(move || {
+                for signal in &mut signals {
+                    of_thread.received.store(signal, SeqCst);
+                    pass_on(signal, of_thread.child.load(SeqCst));
+                }
+            });
+            Forwarding { state, handle: Some(handle) }
+        }
+
+        pub(crate) fn to(&mut self, child: u32) {
+            self.state.child.store(child.cast_signed(), SeqCst);
+            // It came before there was anybody to pass it on to.
+            pass_on(self.state.received.load(SeqCst), child.cast_signed());
+        }
+
+        /// The child has ended. If a signal ended it, xtask ends by the same one, so that the shell above sees it too.
+        pub(crate) fn finish(self) {
+            self.state.child.store(0, SeqCst);
+            if let Some(handle) = self.handle {
+                handle.close();
+            }
+            let received = self.state.received.load(SeqCst);
+            if received != 0 {
+                drop(signal_hook::low_level::emulate_default_handler(received));
+            }
+        }
+    }
+
+    fn pass_on(signal: i32, child: i32) {
+        if signal == 0 || child == 0 {
+            return;
+        }
+        match signal {
+            SIGINT | SIGQUIT if is_in_foreground() => {}
+            SIGINT | SIGQUIT => send(signal, child),
+            _ => {
+                // The child first, so that it starts nothing more; its own were listed before.
+                let descendants = descendants(child);
+                send(signal, child);
+                for process in descendants {
+                    send(signal, process);
+                }
+            }
+        }
+    }
+
+    #[expect(unsafe_code, reason = "std can only send SIGKILL")]
+    fn send(signal: i32, process: i32) {
+        // SAFETY: takes two numbers and touches no memory.
+        unsafe { libc::kill(process, signal) };
+    }
+
+    /// Whether the terminal sends ctrl-c to our process group, and so to the child too.
+    #[expect(unsafe_code, reason = "std has no safe name for tcgetpgrp")]
+    fn is_in_foreground() -> bool {
+        use std::os::fd::AsRawFd as _;
+        let Ok(terminal) = std::fs::File::open("/dev/tty") else {
+            return false;
+        };
+        // SAFETY: the descriptor is open for the length of the call; getpgrp takes nothing.
+        unsafe { libc::tcgetpgrp(terminal.as_raw_fd()) == libc::getpgrp() }
+    }
+
+    /// Every process below `parent`, as far as `/proc` tells. Empty where there is none (macOS): there the compilers of
+    /// a cargo that was killed finish their crate and end by themselves, as they do under plain cargo.
+    fn descendants(parent: i32) -> Vec<i32> {
+        let mut found = Vec::new();
+        let mut open = vec![parent];
+        while let Some(process) = open.pop() {
+            let Ok(threads) = std::fs::read_dir(format!("/proc/{process}/task")) else {
+                continue;
+            };
+            for thread in threads.flatten() {
+                let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+                let children = children.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok());
+                for child in children {
+                    found.push(child);
+                    open.push(child);
+                }
+            }
+        }
+        found
+    }
+}
+
+#[cfg(not(unix))]
+mod other {
+    /// Windows sends ctrl-c to every process of the console; there is nothing to pass on. (Not tried on Windows.)
+    pub(crate) struct Forwarding;
+
+    impl Forwarding {
+        pub(crate) fn start() -> Forwarding {
+            Forwarding
+        }
+
+        pub(crate) fn to(&mut self, _child: u32) {}
+
+        pub(crate) fn finish(self) {}
+    }
+}

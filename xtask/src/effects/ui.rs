@@ -1,0 +1,110 @@
+//! What xtask itself says: status lines on stderr in cargo's manner, data on stdout.
+//!
+//! What cargo says is passed through elsewhere and never touched.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use crate::facts::host::Environment;
+
+/// Where xtask speaks, and in which manner.
+#[derive(Clone, Copy)]
+pub(crate) struct Ui {
+    color: bool,
+    quiet: bool,
+}
+
+impl Ui {
+    /// Colour follows `NO_COLOR`, then `CARGO_TERM_COLOR`, then whether stderr is a terminal.
+    pub(crate) fn new(env: &Environment) -> Ui {
+        let asked = env.get("CARGO_TERM_COLOR").and_then(|value| value.to_str());
+        let color = match asked {
+            _ if env.get("NO_COLOR").is_some() => false,
+            Some("always") => true,
+            Some("never") => false,
+            _ => std::io::stderr().is_terminal(),
+        };
+        Ui { color, quiet: false }
+    }
+
+    /// `--quiet` silences status lines; warnings and errors stay.
+    pub(crate) fn quiet(self, quiet: bool) -> Ui {
+        Ui { quiet, ..self }
+    }
+
+    /// One line about one thing done, the verb right-aligned as cargo does it.
+    pub(crate) fn status(self, verb: &str, message: impl std::fmt::Display) {
+        const GREEN: &str = "\x1b[1m\x1b[32m";
+        if !self.quiet {
+            say(&format!("{} {message}", self.paint(GREEN, &format!("{verb:>12}"))));
+        }
+    }
+
+    pub(crate) fn warn(self, message: impl std::fmt::Display) {
+        const YELLOW: &str = "\x1b[1m\x1b[33m";
+        say(&format!("{}: {message}", self.paint(YELLOW, "warning")));
+    }
+
+    pub(crate) fn error(self, err: &anyhow::Error) {
+        const RED: &str = "\x1b[1m\x1b[31m";
+        say(&format!("{}: {err:#}", self.paint(RED, "error")));
+    }
+
+    fn paint(self, color: &str, text: &str) -> String {
+        if self.color { format!("{color}{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// A closed stderr is no reason to fail a build.
+fn say(line: &str) {
+    drop(writeln!(std::io::stderr(), "{line}"));
+}
+
+/// What a program may read. A reader that has gone away (`| head`) ends the output quietly.
+///
+/// # Errors
+///
+/// When stdout cannot be written to for another reason, such as a full disk.
+pub(crate) fn data(text: impl std::fmt::Display) -> anyhow::Result<()> {
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(err) if err.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(anyhow::Error::new(err).context("cannot write to stdout"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// As cargo writes it: `0.31s`, `2m 05s`.
+pub(crate) fn duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    if seconds < 60 {
+        format!("{:.2}s", time.as_secs_f64())
+    } else {
+        format!("{}m {:02}s", seconds / 60, seconds % 60)
+    }
+}
+
+/// `0 B`, `812.4 MiB`, `3.1 GiB`.
+pub(crate) fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64 / 1024.0;
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+/// How long ago, in the largest unit that says something: `now`, `5 min`, `3 h`, `12 d`.
+pub(crate) fn age(age: Duration) -> String {
+    match age.as_secs() {
+        seconds if seconds < 60 => "now".to_owned(),
+        seconds if seconds < 3600 => format!("{} min", seconds / 60),
+        seconds if seconds < 48 * 3600 => format!("{} h", seconds / 3600),
+        seconds => format!("{} d", seconds / 86400),
+    }
+}

@@ -1,0 +1,117 @@
+//! The few keys of cargo's configuration that decide where a build goes and with which compiler.
+//!
+//! cargo merges `.cargo/config.toml` of every directory from where one stands up to `/`, then `$CARGO_HOME`'s; the
+//! nearer file wins, and the environment wins over all files. So does this.
+
+use std::path::{Path, PathBuf};
+
+use toml_edit::{DocumentMut, Item, Table};
+
+use crate::facts::host::Environment;
+
+/// `build.*`, merged.
+#[derive(Default, Debug, PartialEq)]
+pub(crate) struct CargoConfig {
+    /// `build.target`: the triples that are built for where no `--target` is given. Empty means the host.
+    pub(crate) targets: Vec<String>,
+    /// `build.target-dir`, absolute.
+    pub(crate) target_dir: Option<PathBuf>,
+    /// Whether `build.build-dir` keeps intermediates elsewhere. A lane has to override it, or all lanes would share
+    /// one directory and one lock.
+    pub(crate) has_build_dir: bool,
+    /// `build.rustc`.
+    pub(crate) rustc: Option<PathBuf>,
+}
+
+impl CargoConfig {
+    pub(crate) fn read(start: &Path, env: &Environment) -> CargoConfig {
+        let mut config = CargoConfig::from_environment(start, env);
+        for dir in start.ancestors() {
+            config.merge_first_of(&dir.join(".cargo"));
+        }
+        if let Some(home) = env.cargo_home() {
+            config.merge_first_of(&home);
+        }
+        config
+    }
+
+    fn from_environment(start: &Path, env: &Environment) -> CargoConfig {
+        let path = |name| env.get(name).map(|value| start.join(value));
+        let text = |name| env.get(name).and_then(|value| value.to_str());
+        CargoConfig {
+            targets: text("CARGO_BUILD_TARGET").map(|target| vec![target.to_owned()]).unwrap_or_default(),
+            target_dir: path("CARGO_TARGET_DIR").or_else(|| path("CARGO_BUILD_TARGET_DIR")),
+            has_build_dir: env.get("CARGO_BUILD_BUILD_DIR").is_some(),
+            rustc: env.get("RUSTC").or_else(|| env.get("CARGO_BUILD_RUSTC")).map(PathBuf::from),
+        }
+    }
+
+    /// cargo reads `config` where both it and `config.toml` exist.
+    fn merge_first_of(&mut self, dir: &Path) {
+        for name in ["config", "config.toml"] {
+            let file = dir.join(name);
+            if file.is_file() {
+                return self.merge_file(&file, 0);
+            }
+        }
+    }
+
+    /// A file that cannot be read or parsed is left out: cargo will say what is wrong with it, better than we could.
+    fn merge_file(&mut self, file: &Path, depth: u32) {
+        const INCLUDE_DEPTH_MAX: u32 = 8; // cargo refuses cycles; this only has to end.
+        let Some(document) = read(file) else { return };
+        let dir = file.parent().unwrap_or(file);
+
+        if let Some(build) = document.get("build").and_then(Item::as_table) {
+            self.merge_build(build, dir.parent().unwrap_or(dir));
+        }
+        if depth < INCLUDE_DEPTH_MAX {
+            for include in includes(&document).iter().rev() {
+                self.merge_file(&dir.join(include), depth + 1);
+            }
+        }
+    }
+
+    fn merge_build(&mut self, build: &Table, base: &Path) {
+        if self.targets.is_empty() {
+            self.targets = match build.get("target") {
+                Some(Item::Value(toml_edit::Value::Array(targets))) => {
+                    targets.iter().filter_map(|target| Some(target.as_str()?.to_owned())).collect()
+                }
+                Some(target) => target.as_str().map(|target| vec![target.to_owned()]).unwrap_or_default(),
+                None => Vec::new(),
+            };
+        }
+        let text = |key: &str| build.get(key).and_then(Item::as_str);
+        if self.target_dir.is_none() {
+            self.target_dir = text("target-dir").map(|dir| base.join(dir));
+        }
+        self.has_build_dir |= text("build-dir").is_some();
+        if self.rustc.is_none() {
+            // A name without a slash is looked up on `PATH`, as cargo does.
+            self.rustc = text("rustc").map(|rustc| {
+                if rustc.contains(['/', '\\']) { base.join(rustc) } else { PathBuf::from(rustc) }
+            });
+        }
+    }
+}
+
+fn read(file: &Path) -> Option<DocumentMut> {
+    std::fs::read_to_string(file).ok()?.parse().ok()
+}
+
+/// `include = "a.toml"`, `include = ["a.toml", { path = "b.toml", optional = true }]`.
+fn includes(document: &DocumentMut) -> Vec<String> {
+    let path_of = |value: &toml_edit::Value| {
+        let path = value.as_str().or_else(|| value.as_inline_table()?.get("path")?.as_str())?;
+        Some(path.to_owned())
+    };
+    match document.get("include") {
+        Some(Item::Value(toml_edit::Value::Array(array))) => array.iter().filter_map(path_of).collect(),
+        Some(Item::Value(value)) => path_of(value).into_iter().collect(),
+        Some(Item::ArrayOfTables(tables)) => {
+            tables.iter().filter_map(|table| Some(table.get("path")?.as_str()?.to_owned())).collect()
+        }
+        _ => Vec::new(),
+    }
+}

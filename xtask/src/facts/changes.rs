@@ -1,0 +1,151 @@
+//! What git knows of changed files.
+
+use std::path::{Path, PathBuf};
+
+use crate::effects::shell::Shell;
+use crate::facts::repo::Repo;
+
+/// The changed files, or why they cannot be known.
+pub(crate) enum Changes {
+    Known {
+        /// What they were compared with, for people.
+        base: String,
+        /// Absolute. Deleted files are in it, and both names of renamed ones.
+        files: Vec<PathBuf>,
+    },
+    Unknown {
+        why: String,
+    },
+}
+
+/// A line that may name a file by a path with `../` in it.
+#[derive(Debug)]
+pub(crate) struct Mention {
+    pub(crate) file: PathBuf,
+    pub(crate) line: String,
+}
+
+/// Compares the working tree with the merge base of `HEAD` and the main branch (or with `base`): commits since then,
+/// what is staged, what is not, and files that git does not track and does not ignore.
+///
+/// # Errors
+///
+/// When `base` was named by the user and is no commit.
+pub(crate) fn read(sh: &Shell, repo: &Repo, base: Option<&str>) -> anyhow::Result<Changes> {
+    let git = |args: &[&str]| sh.read("git", args, &repo.root);
+    let line = |args: &[&str]| git(args).map(|out| String::from_utf8_lossy(&out).trim().to_owned());
+
+    let top = match line(&["rev-parse", "--show-toplevel"]) {
+        Ok(top) if !top.is_empty() => PathBuf::from(top),
+        _ => {
+            return Ok(Changes::Unknown { why: "this is no git checkout".to_owned() });
+        }
+    };
+    if line(&["rev-parse", "--verify", "--quiet", "HEAD"]).is_err() {
+        return Ok(Changes::Unknown { why: "there is no commit yet".to_owned() });
+    }
+
+    let (base, commit) = if let Some(base) = base {
+        let commit = line(&["rev-parse", "--verify", &format!("{base}^{{commit}}")]).map_err(|_| {
+            anyhow::anyhow!("--base {base} names no commit here\nhelp: git fetch, or name another")
+        })?;
+        (base.to_owned(), line(&["merge-base", "HEAD", &commit]).unwrap_or(commit))
+    } else {
+        let branches = main_branches(repo.settings.main_branch.as_deref(), &line);
+        let [first, ..] = branches.as_slice() else {
+            return Ok(Changes::Unknown {
+                why: "no main branch was found (set `main-branch` in [workspace.metadata.xtask])".to_owned(),
+            });
+        };
+        // With several commits git takes the best common ancestor of HEAD and all of them together: the nearest,
+        // whether the local branch or the remote one is ahead.
+        let mut args = vec!["merge-base", "HEAD"];
+        args.extend(branches.iter().map(String::as_str));
+        match line(&args) {
+            Ok(commit) => (first.clone(), commit),
+            Err(_) => {
+                let why = format!("HEAD and {first} have no common commit here (a shallow clone?)");
+                return Ok(Changes::Unknown { why });
+            }
+        }
+    };
+
+    // Without rename detection a renamed file is listed under both names, and so concerns both packages.
+    let tracked = git(&[
+        "diff",
+        "--name-only",
+        "--no-renames",
+        "--no-ext-diff",
+        "--ignore-submodules=none",
+        "-z",
+        &commit,
+    ])?;
+    let untracked = git_at(sh, &top, &["ls-files", "--others", "--exclude-standard", "-z"])?;
+    let files = tracked.split(|&byte| byte == 0).chain(untracked.split(|&byte| byte == 0));
+    let files = files.filter(|file| !file.is_empty()).map(|file| top.join(path_from(file))).collect();
+    Ok(Changes::Known { base, files })
+}
+
+/// Lines with `../` in the manifests and Rust sources of the checkout.
+pub(crate) fn mentions(sh: &Shell, repo: &Repo) -> Vec<Mention> {
+    let args = [
+        "grep",
+        "--untracked",
+        "--full-name",
+        "-z",
+        "-I",
+        "--fixed-strings",
+        "-e",
+        "../",
+        "--",
+        ":/*.rs",
+        ":/*Cargo.toml",
+    ];
+    // git grep ends with 1 where nothing matches.
+    let Ok(out) = sh.read("git", args, &repo.root) else {
+        return Vec::new();
+    };
+    let Ok(top) = sh.read("git", ["rev-parse", "--show-toplevel"], &repo.root) else {
+        return Vec::new();
+    };
+    let top = PathBuf::from(String::from_utf8_lossy(&top).trim());
+
+    let lines = out.split(|&byte| byte == b'\n').filter_map(|line| {
+        let end = line.iter().position(|&byte| byte == 0)?;
+        Some(Mention {
+            file: top.join(path_from(&line[..end])),
+            line: String::from_utf8_lossy(&line[end + 1..]).into_owned(),
+        })
+    });
+    lines.collect()
+}
+
+fn git_at(sh: &Shell, dir: &Path, args: &[&str]) -> anyhow::Result<Vec<u8>> {
+    sh.read("git", args, dir)
+}
+
+/// The configured branch, or what usually is the main one, locally and at the remote, as far as they exist.
+fn main_branches(configured: Option<&str>, line: &dyn Fn(&[&str]) -> anyhow::Result<String>) -> Vec<String> {
+    let mut names: Vec<String> = match configured {
+        Some(name) => vec![name.to_owned(), format!("origin/{name}")],
+        None => match line(&["symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD"]) {
+            Ok(remote) => vec![remote.strip_prefix("origin/").unwrap_or(&remote).to_owned(), remote],
+            Err(_) => ["main", "origin/main", "master", "origin/master", "trunk", "origin/trunk"]
+                .map(str::to_owned)
+                .into(),
+        },
+    };
+    names.retain(|name| line(&["rev-parse", "--verify", "--quiet", &format!("{name}^{{commit}}")]).is_ok());
+    names
+}
+
+#[cfg(unix)]
+fn path_from(bytes: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt as _;
+    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+}
+
+#[cfg(not(unix))]
+fn path_from(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(String::from_utf8_lossy(bytes).as_ref())
+}

@@ -1,0 +1,211 @@
+//! Which lanes there are: in every worktree of the repository, by looking. There is no register that could go stale.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde_json::Value;
+
+use crate::effects::disk::{self, STAMP};
+use crate::effects::shell::Shell;
+use crate::facts::repo::Repo;
+use crate::plan::lane::KeyInputs;
+
+/// A lane as it lies on disk.
+pub(crate) struct Found {
+    pub(crate) worktree: PathBuf,
+    /// The workspace root in that worktree.
+    pub(crate) root: PathBuf,
+    pub(crate) dir: PathBuf,
+    /// `None` for the worktree's own lane.
+    pub(crate) agent: Option<String>,
+    pub(crate) key: Option<String>,
+    /// `None` in the worktree's own lane, and where the stamp cannot be read.
+    pub(crate) inputs: Option<KeyInputs>,
+    /// What it takes on disk, in bytes; a file with several names in it is counted once.
+    pub(crate) size: u64,
+    pub(crate) last_use: Option<SystemTime>,
+    pub(crate) in_use: bool,
+}
+
+/// A checkout of the repository.
+struct Worktree {
+    top: PathBuf,
+    /// The workspace root in it.
+    root: PathBuf,
+}
+
+/// The lanes of every worktree: first this one's.
+pub(crate) fn of_repository(sh: &Shell, repo: &Repo, target_dir: &Path) -> Vec<Found> {
+    let mut places = Vec::new();
+    for worktree in worktrees(sh, repo) {
+        let own_dir =
+            if worktree.root == repo.root { target_dir.to_owned() } else { worktree.root.join("target") };
+        places.extend(places_in(&worktree, own_dir));
+    }
+    measured(places)
+}
+
+/// The lanes of agents in this worktree.
+pub(crate) fn of_agents(repo: &Repo) -> Vec<Found> {
+    let worktree = Worktree { top: repo.root.clone(), root: repo.root.clone() };
+    let mut places = places_in(&worktree, PathBuf::new());
+    places.retain(|place| place.agent.is_some());
+    measured(places)
+}
+
+fn places_in(worktree: &Worktree, own_dir: PathBuf) -> Vec<Found> {
+    let place = |dir: PathBuf, agent, key| {
+        let inputs = std::fs::read(dir.join(STAMP)).ok().and_then(|stamp| parse_stamp(&stamp));
+        let (worktree, root) = (worktree.top.clone(), worktree.root.clone());
+        Found { worktree, root, dir, agent, key, inputs, size: 0, last_use: None, in_use: false }
+    };
+    let mut places = Vec::new();
+    if own_dir.is_dir() {
+        places.push(place(own_dir, None, None));
+    }
+    let lanes_dir = worktree.root.join(".lanes");
+    if disk::lanes_dir_problem(&lanes_dir).is_some() {
+        return places;
+    }
+    for (agent, agent_dir) in directories(&lanes_dir) {
+        for (key, dir) in directories(&agent_dir) {
+            if dir.join(STAMP).is_file() {
+                places.push(place(dir, Some(agent.clone()), Some(key)));
+            }
+        }
+    }
+    places
+}
+
+/// One thread for each lane: walking waits for the disk, not for the processor.
+fn measured(mut places: Vec<Found>) -> Vec<Found> {
+    let locked = locked_inodes();
+    std::thread::scope(|scope| {
+        for place in &mut places {
+            scope.spawn(|| {
+                place.in_use =
+                    disk::lock_files(&place.dir).iter().any(|file| is_locked(file, locked.as_ref()));
+                let mut walk = Walk::default();
+                walk.add(&place.dir);
+                place.size = walk.size;
+                place.last_use = walk.newest;
+            });
+        }
+    });
+    places
+}
+
+/// The worktrees of the repository, this one first. Without git, this one alone.
+fn worktrees(sh: &Shell, repo: &Repo) -> Vec<Worktree> {
+    let own = || Worktree { top: repo.root.clone(), root: repo.root.clone() };
+    let top = sh.read("git", ["rev-parse", "--show-toplevel"], &repo.root);
+    let list = sh.read("git", ["worktree", "list", "--porcelain", "-z"], &repo.root);
+    let (Ok(top), Ok(list)) = (top, list) else {
+        return vec![own()];
+    };
+
+    let top = PathBuf::from(String::from_utf8_lossy(&top).trim());
+    // The workspace may be in a folder of the repository; then it is in the same one everywhere.
+    let inside = repo.root.strip_prefix(&top).unwrap_or(Path::new("")).to_owned();
+    let list = String::from_utf8_lossy(&list).into_owned();
+    let tops = list.split('\0').filter_map(|line| line.strip_prefix("worktree ")).map(PathBuf::from);
+    let mut found: Vec<Worktree> = tops
+        .map(|top| Worktree { root: top.join(&inside), top })
+        .filter(|worktree| worktree.root.is_dir())
+        .collect();
+    found.sort_by_key(|worktree| worktree.root != repo.root);
+    if found.first().is_none_or(|first| first.root != repo.root) {
+        found.insert(0, Worktree { root: repo.root.clone(), top });
+    }
+    found
+}
+
+/// Real directories, by name, without the hidden ones.
+fn directories(dir: &Path) -> Vec<(String, PathBuf)> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let is_directory = |entry: &std::fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    let mut found: Vec<(String, PathBuf)> = entries
+        .filter(is_directory)
+        .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()))
+        .filter(|(name, _)| !name.starts_with('.'))
+        .collect();
+    found.sort();
+    found
+}
+
+fn parse_stamp(stamp: &[u8]) -> Option<KeyInputs> {
+    let stamp: Value = serde_json::from_slice(stamp).ok()?;
+    let field = |name: &str| Some(stamp.get(name)?.as_str()?.to_owned());
+    Some(KeyInputs {
+        toolchain: field("toolchain")?,
+        target: field("target")?,
+        lockfile: field("lockfile")?,
+        features: field("features")?,
+    })
+}
+
+#[derive(Default)]
+struct Walk {
+    size: u64,
+    newest: Option<SystemTime>,
+    /// Files with more than one name, by inode.
+    counted: HashSet<u64>,
+}
+
+impl Walk {
+    fn add(&mut self, dir: &Path) {
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            let Ok(meta) = entry.metadata() else { continue };
+            if meta.is_dir() {
+                self.add(&entry.path());
+            } else {
+                self.newest = self.newest.max(meta.modified().ok());
+                self.size += self.share(&meta);
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    fn share(&mut self, meta: &std::fs::Metadata) -> u64 {
+        use std::os::unix::fs::MetadataExt as _;
+        const BLOCK: u64 = 512; // stat(2): the unit of `st_blocks`, whatever the file system's own is.
+        if meta.nlink() > 1 && !self.counted.insert(meta.ino()) { 0 } else { meta.blocks() * BLOCK }
+    }
+
+    #[cfg(not(unix))]
+    fn share(&mut self, meta: &std::fs::Metadata) -> u64 {
+        meta.len()
+    }
+}
+
+/// The inodes on which somebody holds a lock, as the kernel lists them; asking it disturbs nobody. `None` elsewhere.
+fn locked_inodes() -> Option<HashSet<u64>> {
+    // proc_locks(5): `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    let inode = |line: &str| {
+        line.split_whitespace()
+            .find_map(|word| word.rsplit_once(':')?.1.parse().ok().filter(|_| word.matches(':').count() == 2))
+    };
+    Some(locks.lines().filter_map(inode).collect())
+}
+
+#[cfg(unix)]
+fn is_locked(file: &Path, locked: Option<&HashSet<u64>>) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    match locked {
+        Some(locked) => file.metadata().is_ok_and(|meta| locked.contains(&meta.ino())),
+        None => is_locked_by_trying(file),
+    }
+}
+
+#[cfg(not(unix))]
+fn is_locked(file: &Path, _locked: Option<&HashSet<u64>>) -> bool {
+    is_locked_by_trying(file)
+}
+
+/// Takes the lock for a moment. (Not tried on macOS and Windows.)
+fn is_locked_by_trying(file: &Path) -> bool {
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(file);
+    file.is_ok_and(|file| matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
+}

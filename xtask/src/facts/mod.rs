@@ -1,0 +1,9 @@
+//! What is true: the world, read once into plain data. Nothing here decides and nothing here changes anything.
+
+pub(crate) mod cargo_config;
+pub(crate) mod changes;
+pub(crate) mod host;
+pub(crate) mod lanes;
+pub(crate) mod packages;
+pub(crate) mod repo;
+pub(crate) mod tools;

@@ -1,0 +1,95 @@
+//! Where things are.
+//!
+//! ```text
+//! <root>/                      the workspace root: the nearest manifest with `[workspace]`
+//! ├── Cargo.toml, Cargo.lock
+//! ├── target/                  the worktree's own lane; plain cargo and the IDE build here
+//! │   ├── debug/, release/, …  one directory, and one lock, per profile
+//! │   ├── xtask/               xtask itself, and what it remembers of tools; `clean` leaves it
+//! │   └── .lane                the stamp: who builds here holds a shared lock on it
+//! └── .lanes/                  the lanes of agents; git-ignored, outside `target/`
+//!     ├── .gitignore           `*`, written before the first lane
+//!     ├── .trash-*/            a lane on its way out; `clean` finishes what a kill has left
+//!     └── <agent>/<key>/       one lane: a target directory, with a `.lane` of its own
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use toml_edit::DocumentMut;
+
+/// The workspace that the user stands in.
+pub(crate) struct Repo {
+    /// The directory of the workspace's root manifest, absolute.
+    pub(crate) root: PathBuf,
+    /// Where the user stands: `root` or a directory below it.
+    pub(crate) start: PathBuf,
+    /// `[workspace.metadata.xtask]`.
+    pub(crate) settings: Settings,
+}
+
+/// What a project says in `[workspace.metadata.xtask]`.
+#[derive(Default)]
+pub(crate) struct Settings {
+    /// `main-branch`: what `check-fast` compares with, where `origin/HEAD`, `main` and `master` are not it.
+    pub(crate) main_branch: Option<String>,
+}
+
+impl Repo {
+    /// Walks up from `start` as cargo does. A package that belongs to no workspace is a workspace of its own.
+    pub(crate) fn locate(start: PathBuf) -> anyhow::Result<Repo> {
+        let mut package = None;
+        for dir in start.ancestors() {
+            let Some(manifest) = read_manifest(dir)? else {
+                continue;
+            };
+
+            if manifest.contains_key("workspace") {
+                let settings = settings(&manifest);
+                return Ok(Repo { root: dir.to_owned(), start, settings });
+            }
+            if let Some(root) = manifest.get("package").and_then(|package| package.get("workspace")?.as_str())
+            {
+                let root = dir.join(root).canonicalize().with_context(|| {
+                    format!("`package.workspace` in {} names no directory", dir.join("Cargo.toml").display())
+                })?;
+                let settings = read_manifest(&root)?.as_ref().map(settings).unwrap_or_default();
+                return Ok(Repo { root, start, settings });
+            }
+            package = package.or(Some(dir));
+        }
+
+        match package {
+            Some(dir) => Ok(Repo { root: dir.to_owned(), settings: Settings::default(), start }),
+            None => bail!(
+                "no Cargo.toml in {} or above it\nhelp: cd into the workspace, then try again",
+                start.display()
+            ),
+        }
+    }
+
+    pub(crate) fn lockfile(&self) -> PathBuf {
+        self.root.join("Cargo.lock")
+    }
+
+    /// The folder of the agents' lanes.
+    pub(crate) fn lanes_dir(&self) -> PathBuf {
+        self.root.join(".lanes")
+    }
+}
+
+fn read_manifest(dir: &Path) -> anyhow::Result<Option<DocumentMut>> {
+    let path = dir.join("Cargo.toml");
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(err) => return Err(err).with_context(|| format!("cannot read {}", path.display())),
+    };
+    let manifest = text.parse().with_context(|| format!("cannot parse {}", path.display()))?;
+    Ok(Some(manifest))
+}
+
+fn settings(manifest: &DocumentMut) -> Settings {
+    let table = || manifest.get("workspace")?.get("metadata")?.get("xtask");
+    Settings { main_branch: table().and_then(|xtask| Some(xtask.get("main-branch")?.as_str()?.to_owned())) }
+}

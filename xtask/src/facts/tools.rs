@@ -1,0 +1,154 @@
+//! The tools outside: which there are, and what they say of themselves.
+//!
+//! Asking costs some 20 ms a tool, so an answer is remembered beside xtask's own program, with everything that it depends
+//! on, and is only asked for again when one of those has changed.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use anyhow::Context as _;
+use serde_json::{Map, Value};
+
+use crate::effects::disk;
+use crate::effects::shell::Shell;
+use crate::facts::cargo_config::CargoConfig;
+use crate::facts::host::{self, Environment};
+use crate::facts::repo::Repo;
+
+/// `rustc -vV` of the compiler that cargo will use, whole. `toolchain` is what stood behind a `+`.
+pub(crate) fn rustc_version(
+    sh: &Shell,
+    env: &Environment,
+    repo: &Repo,
+    config: &CargoConfig,
+    toolchain: Option<&str>,
+) -> anyhow::Result<String> {
+    let rustc = config.rustc.clone().unwrap_or_else(|| PathBuf::from("rustc"));
+    let memo = Memo::open();
+    let inputs = rustc_inputs(env, repo, &rustc, toolchain);
+    if let Some(known) = memo.known("rustc", &inputs) {
+        return Ok(known.to_owned());
+    }
+
+    let mut args: Vec<OsString> = toolchain.map(|name| format!("+{name}").into()).into_iter().collect();
+    args.push("-vV".into());
+    let version = sh.read(&rustc, &args, &repo.start).context("cannot ask rustc for its version")?;
+    let version = String::from_utf8(version).context("rustc's version is not UTF-8")?;
+
+    // The compiler itself, where `rustc` on `PATH` is rustup's proxy: it is what `rustup update` replaces.
+    args.pop();
+    args.extend(["--print".into(), "sysroot".into()]);
+    let sysroot = sh.read(&rustc, &args, &repo.start).unwrap_or_default();
+    let binary = Path::new(String::from_utf8_lossy(&sysroot).trim()).join("bin/rustc");
+    memo.remember("rustc", &inputs, &version, &binary.with_extension(std::env::consts::EXE_EXTENSION));
+    Ok(version)
+}
+
+/// The host triple in `rustc -vV`.
+pub(crate) fn host_triple(rustc_version: &str) -> &str {
+    rustc_version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or("unknown")
+}
+
+/// `cargo nextest`, as far as the recipes care.
+#[derive(Clone, Copy)]
+pub(crate) struct Nextest {
+    /// Whether it has `--cargo-message-format` (0.9.123 and later, nextest's changelog), and so can tell about units.
+    pub(crate) tells_units: bool,
+}
+
+/// `None` where it is not on `PATH`, or does not answer as nextest does.
+pub(crate) fn nextest(sh: &Shell, env: &Environment, repo: &Repo) -> Option<Nextest> {
+    const TELLS_UNITS_SINCE: (u32, u32, u32) = (0, 9, 123);
+    let binary = env.find_program("cargo-nextest")?;
+    let memo = Memo::open();
+    if let Some(known) = memo.known("nextest", &state(&binary)) {
+        return Some(Nextest { tells_units: version(known)? >= TELLS_UNITS_SINCE });
+    }
+    let answer = sh.read(&binary, ["nextest", "--version"], &repo.start).ok()?;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let tells_units = version(&answer)? >= TELLS_UNITS_SINCE;
+    memo.remember("nextest", &state(&binary), &answer, &binary);
+    Some(Nextest { tells_units })
+}
+
+/// The first `1.2.3` in a text.
+fn version(text: &str) -> Option<(u32, u32, u32)> {
+    text.split_whitespace().find_map(|word| {
+        let mut numbers = word.split('.').map(|number| number.parse().ok());
+        Some((numbers.next()??, numbers.next()??, numbers.next()??))
+    })
+}
+
+/// Whether `cargo <command>` is a program that is none of cargo's own.
+pub(crate) fn is_external(env: &Environment, command: &str) -> bool {
+    !command.is_empty() && env.find_program(&format!("cargo-{command}")).is_some()
+}
+
+/// What decides which compiler `rustc` is: its file, rustup's override and settings, the toolchain file.
+fn rustc_inputs(env: &Environment, repo: &Repo, rustc: &Path, toolchain: Option<&str>) -> String {
+    let program = if rustc.components().count() > 1 {
+        Some(rustc.to_owned())
+    } else {
+        env.find_program(&rustc.to_string_lossy())
+    };
+    let rustup_home = env.get("RUSTUP_HOME").map(PathBuf::from);
+    let rustup_home = rustup_home.or_else(|| Some(std::env::home_dir()?.join(".rustup"))).unwrap_or_default();
+
+    let over = toolchain.or_else(|| env.get("RUSTUP_TOOLCHAIN")?.to_str()).unwrap_or_default();
+    let mut inputs = vec![over.to_owned(), state(&program.unwrap_or_default())];
+    if over.is_empty() {
+        inputs.push(state(&rustup_home.join("settings.toml")));
+        for dir in repo.start.ancestors() {
+            let files = ["rust-toolchain.toml", "rust-toolchain"].map(|name| dir.join(name));
+            inputs.extend(files.iter().filter(|file| file.exists()).map(|file| state(file)));
+        }
+    }
+    inputs.join("\n")
+}
+
+/// Path, size and modification time: another state, another answer.
+fn state(file: &Path) -> String {
+    let Ok(meta) = file.metadata() else {
+        return format!("{} is not there", file.display());
+    };
+    let modified = meta.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    format!("{} {} {}", file.display(), meta.len(), modified.unwrap_or_default().as_nanos())
+}
+
+/// `target/xtask/memo.json`: `{ question: { inputs, answer, binary, state } }`.
+struct Memo {
+    file: Option<PathBuf>,
+    entries: Map<String, Value>,
+}
+
+impl Memo {
+    /// Empty where there is none or it cannot be read.
+    fn open() -> Memo {
+        let file = host::exe_dir().map(|dir| dir.join("memo.json"));
+        let text = file.as_ref().and_then(|file| std::fs::read(file).ok());
+        let entries = text.and_then(|text| serde_json::from_slice(&text).ok());
+        Memo { file, entries: entries.unwrap_or_default() }
+    }
+
+    fn known(&self, question: &str, inputs: &str) -> Option<&str> {
+        let entry = self.entries.get(question)?;
+        let binary = entry["binary"].as_str()?;
+        let is_current = entry["inputs"] == inputs && entry["state"] == state(Path::new(binary)).as_str();
+        if is_current { entry["answer"].as_str() } else { None }
+    }
+
+    /// `binary` is the file whose replacement changes the answer. Where the memo cannot be written, the next call asks again.
+    fn remember(mut self, question: &str, inputs: &str, answer: &str, binary: &Path) {
+        let entry = serde_json::json!({
+            "inputs": inputs,
+            "answer": answer,
+            "binary": binary.to_string_lossy(),
+            "state": state(binary),
+        });
+        self.entries.insert(question.to_owned(), entry);
+        if let Some(file) = self.file {
+            drop(disk::write_atomically(&file, Value::Object(self.entries).to_string().as_bytes()));
+        }
+    }
+}

@@ -1,0 +1,604 @@
+//! The command line: every verb and option with its help. Data only; what a verb does is in its own file in `verbs`.
+//!
+//! An option that cargo has too has cargo's name and meaning, and is handed on.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Build one workspace with many builders at once
+///
+/// Every builder has a lane, a target directory that it uses alone: the worktree's own `target/`, or, where AGENT_ID is
+/// set, `.lanes/<agent>/<key>/`. So nobody waits for another's file lock.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, max_term_width = 100)]
+#[command(after_help = "\
+Environment:
+  AGENT_ID  Name of the builder; each name has lanes of its own. Unset: the worktree's target/
+  MODE      What `cargo xtask build` builds: dev, test or release [default: dev]
+  VERBOSE   1: show the command lines, and have cargo show its own
+
+Each verb takes --help, and --dry-run to print the cargo command line that it comes down to.")]
+pub(crate) struct Xtask {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    Build(Build),
+    BuildDev(BuildDev),
+    BuildTest(BuildTest),
+    BuildRelease(BuildRelease),
+    Check(Check),
+    CheckFast(CheckFast),
+    Test(Test),
+    Clippy(Clippy),
+    Fmt(Fmt),
+    Run(Run),
+    Clean(Clean),
+    Ci(Ci),
+    #[command(subcommand)]
+    Lane(Lane),
+    Cargo(Cargo),
+}
+
+/// Build what MODE says: dev, test or release
+///
+/// The same as `build-dev`, `build-test` or `build-release`, for scripts that choose by environment.
+#[derive(Args)]
+pub(crate) struct Build {
+    /// What to build, over MODE
+    #[arg(long, value_enum)]
+    pub(crate) mode: Option<Mode>,
+    #[command(flatten)]
+    pub(crate) cargo: CargoFlags,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub(crate) enum Mode {
+    Dev,
+    Test,
+    Release,
+}
+
+/// Build for the edit loop: `cargo build` in this builder's lane
+///
+/// Profile `dev`: compiles fastest, back-traces have lines. For a debugger: --profile debugging
+#[derive(Args)]
+pub(crate) struct BuildDev {
+    #[command(flatten)]
+    pub(crate) cargo: CargoFlags,
+}
+
+/// Build the test executables without running them: `cargo test --no-run`
+#[derive(Args)]
+pub(crate) struct BuildTest {
+    #[command(flatten)]
+    pub(crate) cargo: CargoFlags,
+}
+
+/// Build what users run: `cargo build --release`
+///
+/// Thin LTO, one codegen unit, stripped. To see it in a profiler: --profile profiling
+#[derive(Args)]
+pub(crate) struct BuildRelease {
+    #[command(flatten)]
+    pub(crate) cargo: CargoFlags,
+}
+
+/// Find errors without generating code: `cargo check`
+#[derive(Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) cargo: CargoFlags,
+}
+
+/// Check the packages that changed
+///
+/// Changed means: since the merge base with the main branch, and whatever is uncommitted or untracked. A change to the
+/// lockfile, the root manifest, the toolchain file or `.cargo/` means all packages; so does a checkout without git. A file
+/// outside every package concerns those that name it by a relative path, as in `include_str!("../../LICENSE")`.
+#[derive(Args)]
+pub(crate) struct CheckFast {
+    #[command(flatten)]
+    pub(crate) changed: ChangedFlags,
+    #[command(flatten)]
+    pub(crate) cargo: CargoFlags,
+}
+
+/// Run the tests
+///
+/// With nextest where `cargo-nextest` is on PATH, then the doctests, which nextest leaves out; otherwise with `cargo test`.
+/// Filters mean the same either way. What follows `--` goes to the test executables: `-- --exact`, `-- --ignored`.
+/// Where nextest does not know such an option, `cargo test` runs.
+#[derive(Args)]
+pub(crate) struct Test {
+    /// Run tests whose names contain one of these
+    #[arg(value_name = "FILTER")]
+    pub(crate) filters: Vec<OsString>,
+    /// Build, but don't run
+    #[arg(long)]
+    pub(crate) no_run: bool,
+    /// Run all tests, whatever fails
+    #[arg(long)]
+    pub(crate) no_fail_fast: bool,
+    /// Run the doctests alone
+    #[arg(long)]
+    pub(crate) doc: bool,
+    #[command(flatten)]
+    pub(crate) affected: AffectedFlags,
+    #[command(flatten)]
+    pub(crate) cargo: CargoFlags,
+}
+
+/// Lint: `cargo clippy`
+///
+/// What follows `--` goes to clippy: `cargo xtask clippy -- --deny warnings`
+#[derive(Args)]
+pub(crate) struct Clippy {
+    /// Apply the suggestions that are safe to apply
+    #[arg(long)]
+    pub(crate) fix: bool,
+    #[command(flatten)]
+    pub(crate) affected: AffectedFlags,
+    #[command(flatten)]
+    pub(crate) cargo: CargoFlags,
+}
+
+/// Format all packages: `cargo fmt --all`
+#[derive(Args)]
+pub(crate) struct Fmt {
+    /// Change nothing; fail where something is not formatted
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Format these packages alone (can be repeated)
+    #[arg(short, long, value_name = "SPEC")]
+    pub(crate) package: Vec<String>,
+    #[command(flatten)]
+    pub(crate) own: OwnFlags,
+    /// For rustfmt
+    #[arg(last = true)]
+    pub(crate) rest: Vec<OsString>,
+}
+
+/// Build a program and run it: `cargo run`
+///
+/// What follows `--` goes to the program.
+#[derive(Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) cargo: CargoFlags,
+}
+
+/// Delete this builder's lane
+///
+/// A lane in which somebody builds is never deleted. xtask's own build stays. With one of cargo's options, such as
+/// --package or --release, only that part goes, as with `cargo clean`.
+#[derive(Args)]
+pub(crate) struct Clean {
+    /// All lanes of this worktree that nobody is using, agents' lanes as well
+    #[arg(long, conflicts_with_all = ["package", "release", "profile", "target", "doc"])]
+    pub(crate) all: bool,
+    /// Only what belongs to these packages (can be repeated)
+    #[arg(short, long, value_name = "SPEC")]
+    pub(crate) package: Vec<String>,
+    /// Only the release profile
+    #[arg(short, long)]
+    pub(crate) release: bool,
+    /// Only this profile
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// Only what was built for this triple
+    #[arg(long, value_name = "TRIPLE")]
+    pub(crate) target: Vec<String>,
+    /// Only the documentation
+    #[arg(long)]
+    pub(crate) doc: bool,
+    #[command(flatten)]
+    pub(crate) own: OwnFlags,
+}
+
+/// Do what continuous integration does: formatting, lints, tests
+///
+/// The whole workspace, `--locked`, warnings denied. Stops at the first step that fails.
+#[derive(Args)]
+pub(crate) struct Ci {
+    /// Do all steps, whatever fails
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+    #[command(flatten)]
+    pub(crate) own: OwnFlags,
+}
+
+/// Manage lanes
+#[derive(Subcommand)]
+pub(crate) enum Lane {
+    List(LaneList),
+}
+
+/// List the lanes of every worktree
+///
+/// DIFFERS names the inputs of the lane key that are not today's: such a lane is used again when they are. The features
+/// are compared with none being selected.
+#[derive(Args)]
+pub(crate) struct LaneList {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Run any cargo command in this builder's lane
+///
+/// `cargo xtask cargo doc --no-deps`, `cargo xtask cargo +nightly build`, `cargo xtask cargo nextest run`
+#[derive(Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct Cargo {
+    /// Print the command line, don't run it (in front of cargo's own words)
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// What you would type behind `cargo`
+    #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) args: Vec<OsString>,
+}
+
+/// Options of our own that every verb has.
+#[derive(Args)]
+pub(crate) struct OwnFlags {
+    /// Print what would be done, don't do it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Say nothing but errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Use verbose output (-vv: very verbose)
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// What counts as changed.
+#[derive(Args)]
+#[group(skip)]
+pub(crate) struct ChangedFlags {
+    /// Add the packages that depend on the changed ones
+    #[arg(long, help_heading = "Affected packages")]
+    pub(crate) dependents: bool,
+    /// Compare with the merge base of this commit instead of the main branch's
+    #[arg(long, value_name = "REV", help_heading = "Affected packages")]
+    pub(crate) base: Option<String>,
+}
+
+/// The same for verbs that take all packages unless asked.
+#[derive(Args)]
+#[group(skip)]
+pub(crate) struct AffectedFlags {
+    /// Only the packages that changed, as `check-fast` finds them
+    #[arg(long, help_heading = "Affected packages", conflicts_with_all = ["package", "workspace"])]
+    pub(crate) affected: bool,
+    /// Add the packages that depend on the changed ones
+    #[arg(long, requires = "affected", help_heading = "Affected packages")]
+    pub(crate) dependents: bool,
+    /// Compare with the merge base of this commit instead of the main branch's
+    #[arg(long, value_name = "REV", requires = "affected", help_heading = "Affected packages")]
+    pub(crate) base: Option<String>,
+}
+
+/// cargo's options, under cargo's names.
+#[derive(Args)]
+#[group(skip)]
+pub(crate) struct CargoFlags {
+    #[command(flatten)]
+    pub(crate) own: OwnFlags,
+    #[command(flatten)]
+    pub(crate) packages: PackageFlags,
+    #[command(flatten)]
+    pub(crate) targets: TargetFlags,
+    #[command(flatten)]
+    pub(crate) features: FeatureFlags,
+    #[command(flatten)]
+    pub(crate) compilation: CompilationFlags,
+    #[command(flatten)]
+    pub(crate) manifest: ManifestFlags,
+    /// What stands after `--` is handed on
+    #[arg(last = true)]
+    pub(crate) rest: Vec<OsString>,
+}
+
+#[derive(Args)]
+#[group(skip)]
+#[command(next_help_heading = "Package selection")]
+pub(crate) struct PackageFlags {
+    /// Only these packages (can be repeated)
+    #[arg(short, long, value_name = "SPEC")]
+    pub(crate) package: Vec<String>,
+    /// All packages of the workspace
+    #[arg(long, alias = "all")]
+    pub(crate) workspace: bool,
+    /// All packages but these (can be repeated)
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) exclude: Vec<String>,
+}
+
+#[derive(Args)]
+#[group(skip)]
+#[command(next_help_heading = "Target selection")]
+pub(crate) struct TargetFlags {
+    /// Only the library
+    #[arg(long)]
+    pub(crate) lib: bool,
+    /// All binaries
+    #[arg(long)]
+    pub(crate) bins: bool,
+    /// Only this binary (can be repeated)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) bin: Vec<String>,
+    /// All examples
+    #[arg(long)]
+    pub(crate) examples: bool,
+    /// Only this example (can be repeated)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) example: Vec<String>,
+    /// All targets that have tests
+    #[arg(long)]
+    pub(crate) tests: bool,
+    /// Only this test target (can be repeated)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) test: Vec<String>,
+    /// All targets that have benchmarks
+    #[arg(long)]
+    pub(crate) benches: bool,
+    /// Only this benchmark target (can be repeated)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) bench: Vec<String>,
+    /// All targets
+    #[arg(long)]
+    pub(crate) all_targets: bool,
+}
+
+#[derive(Args)]
+#[group(skip)]
+#[command(next_help_heading = "Feature selection")]
+pub(crate) struct FeatureFlags {
+    /// Features, separated by spaces or commas (can be repeated)
+    #[arg(short = 'F', long, value_name = "FEATURES")]
+    pub(crate) features: Vec<String>,
+    /// All features of all selected packages
+    #[arg(long)]
+    pub(crate) all_features: bool,
+    /// Not the `default` feature
+    #[arg(long)]
+    pub(crate) no_default_features: bool,
+}
+
+#[derive(Args)]
+#[group(skip)]
+#[command(next_help_heading = "Compilation")]
+pub(crate) struct CompilationFlags {
+    /// Optimised, with the release profile
+    #[arg(short, long, conflicts_with = "profile")]
+    pub(crate) release: bool,
+    /// With this profile
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// For this target triple (can be repeated)
+    #[arg(long, value_name = "TRIPLE")]
+    pub(crate) target: Vec<String>,
+    /// This many jobs at a time
+    #[arg(short, long, value_name = "N", allow_hyphen_values = true)]
+    pub(crate) jobs: Option<String>,
+    /// Build as much as possible, whatever fails
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+    /// Build in this directory instead of the lane
+    #[arg(long, value_name = "DIR")]
+    pub(crate) target_dir: Option<PathBuf>,
+    /// Write a report on how long each unit took
+    #[arg(long)]
+    pub(crate) timings: bool,
+    /// How errors are printed: human, short, json, …
+    #[arg(long, value_name = "FMT")]
+    pub(crate) message_format: Vec<String>,
+}
+
+#[derive(Args)]
+#[group(skip)]
+#[command(next_help_heading = "Manifest and cargo")]
+pub(crate) struct ManifestFlags {
+    /// Path to Cargo.toml
+    #[arg(long, value_name = "PATH")]
+    pub(crate) manifest_path: Option<PathBuf>,
+    /// Cargo.lock must stay as it is
+    #[arg(long)]
+    pub(crate) locked: bool,
+    /// Without the network
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// --locked and --offline
+    #[arg(long)]
+    pub(crate) frozen: bool,
+    /// Whatever `rust-version` says
+    #[arg(long)]
+    pub(crate) ignore_rust_version: bool,
+    /// Override a value of cargo's configuration (can be repeated)
+    #[arg(long, value_name = "KEY=VALUE|PATH")]
+    pub(crate) config: Vec<OsString>,
+    /// Unstable options of cargo, on nightly (can be repeated)
+    #[arg(short = 'Z', value_name = "FLAG")]
+    pub(crate) unstable: Vec<String>,
+    /// auto, always or never
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) color: Option<String>,
+}
+
+impl CargoFlags {
+    /// The options as cargo takes them, in the order of its help; without the lane and without what follows `--`.
+    pub(crate) fn to_args(&self) -> Vec<OsString> {
+        let mut args = Arguments::default();
+        self.packages.add_to(&mut args);
+        self.targets.add_to(&mut args);
+        self.features.add_to(&mut args);
+        self.compilation.add_to(&mut args);
+        self.manifest.add_to(&mut args);
+        args.flag("--quiet", self.own.quiet);
+        for _ in 0..self.own.verbose {
+            args.flag("--verbose", true);
+        }
+        args.0
+    }
+
+    /// Whether targets are named, and so doctests are not among them.
+    pub(crate) fn selects_targets(&self) -> bool {
+        let mut args = Arguments::default();
+        self.targets.add_to(&mut args);
+        !args.0.is_empty()
+    }
+}
+
+impl AffectedFlags {
+    /// `None` where all packages were asked for.
+    pub(crate) fn changed(&self) -> Option<ChangedFlags> {
+        let AffectedFlags { affected, dependents, base } = self;
+        affected.then(|| ChangedFlags { dependents: *dependents, base: base.clone() })
+    }
+}
+
+impl PackageFlags {
+    /// Whether nothing but `--exclude` was said.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.package.is_empty() && !self.workspace
+    }
+
+    fn add_to(&self, args: &mut Arguments) {
+        args.each("--package", &self.package);
+        args.flag("--workspace", self.workspace);
+        args.each("--exclude", &self.exclude);
+    }
+}
+
+impl TargetFlags {
+    fn add_to(&self, args: &mut Arguments) {
+        args.flag("--lib", self.lib);
+        args.flag("--bins", self.bins);
+        args.each("--bin", &self.bin);
+        args.flag("--examples", self.examples);
+        args.each("--example", &self.example);
+        args.flag("--tests", self.tests);
+        args.each("--test", &self.test);
+        args.flag("--benches", self.benches);
+        args.each("--bench", &self.bench);
+        args.flag("--all-targets", self.all_targets);
+    }
+}
+
+impl FeatureFlags {
+    fn add_to(&self, args: &mut Arguments) {
+        args.each("--features", &self.features);
+        args.flag("--all-features", self.all_features);
+        args.flag("--no-default-features", self.no_default_features);
+    }
+}
+
+impl CompilationFlags {
+    /// `--target-dir` is not among them: it is a lane, and goes where lanes go.
+    fn add_to(&self, args: &mut Arguments) {
+        args.flag("--release", self.release);
+        args.each("--profile", &self.profile);
+        args.each("--target", &self.target);
+        args.each("--jobs", &self.jobs);
+        args.flag("--keep-going", self.keep_going);
+        args.flag("--timings", self.timings);
+        args.each("--message-format", &self.message_format);
+    }
+}
+
+impl ManifestFlags {
+    fn add_to(&self, args: &mut Arguments) {
+        args.each("--manifest-path", &self.manifest_path);
+        args.flag("--locked", self.locked);
+        args.flag("--offline", self.offline);
+        args.flag("--frozen", self.frozen);
+        args.flag("--ignore-rust-version", self.ignore_rust_version);
+        args.each("--config", &self.config);
+        args.each("-Z", &self.unstable);
+        args.each("--color", &self.color);
+    }
+}
+
+impl Clean {
+    /// cargo's own options; empty means the whole lane.
+    pub(crate) fn to_args(&self) -> Vec<OsString> {
+        let mut args = Arguments::default();
+        args.each("--package", &self.package);
+        args.flag("--release", self.release);
+        args.each("--profile", &self.profile);
+        args.each("--target", &self.target);
+        args.flag("--doc", self.doc);
+        args.0
+    }
+}
+
+impl Fmt {
+    pub(crate) fn to_args(&self) -> Vec<OsString> {
+        let mut args = Arguments::default();
+        args.flag("--all", self.package.is_empty());
+        args.each("--package", &self.package);
+        args.flag("--check", self.check);
+        args.flag("--quiet", self.own.quiet);
+        args.flag("--verbose", self.own.verbose > 0);
+        args.0
+    }
+}
+
+#[derive(Default)]
+struct Arguments(Vec<OsString>);
+
+impl Arguments {
+    fn flag(&mut self, name: &str, is_set: bool) {
+        if is_set {
+            self.0.push(name.into());
+        }
+    }
+
+    fn each<'a, T>(&mut self, name: &str, values: impl IntoIterator<Item = &'a T>)
+    where
+        T: Clone + Into<OsString> + 'a,
+    {
+        for value in values {
+            self.0.extend([name.into(), value.clone().into()]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Xtask::command().debug_assert();
+    }
+
+    /// Whoever adds an option and forgets to hand it on is told here.
+    #[test]
+    fn every_option_of_cargo_is_handed_on() {
+        let command = Xtask::command();
+        let build = command.find_subcommand("build-dev").expect("a verb");
+        let own = ["dry_run", "rest", "target_dir", "help"];
+        for option in build.get_arguments().filter(|option| !own.contains(&option.get_id().as_str())) {
+            let name = match option.get_long() {
+                Some(long) => format!("--{long}"),
+                None => format!("-{}", option.get_short().expect("a name")),
+            };
+            let mut line = vec!["xtask".to_owned(), "build-dev".to_owned(), name.clone()];
+            line.extend(option.get_action().takes_values().then(|| "value".to_owned()));
+
+            let parsed = Xtask::try_parse_from(&line).unwrap_or_else(|err| panic!("{name}: {err}"));
+            let Verb::BuildDev(build) = parsed.verb else { panic!("another verb") };
+            let args = build.cargo.to_args();
+            assert!(args.iter().any(|arg| *arg == *name), "{name} is not handed on: {args:?}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! `cargo xtask <verb>`: everything that this workspace does and plain cargo does not.
+//!
+//! Reading order: `flags` (what can be asked), one file of `verbs` (how it is answered), then the nouns it uses. Data goes
+//! one way: `facts` are read once, `plan` decides on them without touching the world, `effects` carry out.
+//!
+//! Exit codes: 0 done; 1 it failed, or problems were found; 2 wrong usage; and wherever cargo ran, cargo's own.
+
+mod effects;
+mod facts;
+mod flags;
+mod plan;
+mod verbs;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser as _;
+
+use crate::effects::ui::Ui;
+use crate::facts::host::Environment;
+use crate::flags::Verb;
+use crate::verbs::session::Session;
+
+fn main() -> ExitCode {
+    let started = Instant::now();
+    let env = Environment::read();
+    let flags = flags::Xtask::parse();
+    let ui = Ui::new(&env);
+
+    match answer(flags.verb, Session { env, ui, started }) {
+        Ok(code) => code,
+        Err(err) => {
+            ui.error(&err);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn answer(verb: Verb, session: Session) -> anyhow::Result<ExitCode> {
+    match verb {
+        Verb::Build(flags) => flags.run(session),
+        Verb::BuildDev(flags) => flags.run(session),
+        Verb::BuildTest(flags) => flags.run(session),
+        Verb::BuildRelease(flags) => flags.run(session),
+        Verb::Check(flags) => flags.run(session),
+        Verb::CheckFast(flags) => flags.run(session),
+        Verb::Test(flags) => flags.run(session),
+        Verb::Clippy(flags) => flags.run(session),
+        Verb::Fmt(flags) => flags.run(session),
+        Verb::Run(flags) => flags.run(session),
+        Verb::Clean(flags) => flags.run(session),
+        Verb::Ci(flags) => flags.run(session),
+        Verb::Lane(verb) => verb.run(session),
+        Verb::Cargo(flags) => flags.run(session),
+    }
+}

@@ -1,0 +1,201 @@
+//! `cargo xtask cargo <anything>`: where in a command line, that cargo will read, the lane goes.
+
+use std::ffi::{OsStr, OsString};
+
+use crate::plan::lane::{Lane, Owner};
+use crate::plan::recipe::{Step, value_of};
+
+/// A command line for cargo, taken apart as far as the lane needs it.
+pub(crate) struct CommandLine {
+    /// `nightly` of `+nightly`.
+    pub(crate) toolchain: Option<String>,
+    /// Options in front of the command, such as `--offline`.
+    before: Vec<OsString>,
+    /// Empty where there is none, as in `cargo --version`.
+    pub(crate) command: String,
+    /// Up to `--`.
+    args: Vec<OsString>,
+    /// After `--`.
+    rest: Vec<OsString>,
+}
+
+/// What of a command line decides on the lane.
+pub(crate) struct Selection {
+    pub(crate) features: Vec<String>,
+    pub(crate) all_features: bool,
+    pub(crate) no_default_features: bool,
+    pub(crate) targets: Vec<String>,
+}
+
+/// Commands of cargo that take `--target-dir`. `install` does too, but it builds foreign packages.
+const WITH_TARGET_DIR: [&str; 19] = [
+    "b", "bench", "build", "c", "check", "clean", "clippy", "d", "doc", "fix", "package", "publish", "r",
+    "run", "rustc", "rustdoc", "t", "test", "miri",
+];
+
+/// Commands that write nothing of their own to stdout, so that it can carry counts.
+const COUNTABLE: [&str; 5] = ["b", "build", "c", "check", "clippy"];
+
+impl CommandLine {
+    pub(crate) fn parse(line: Vec<OsString>) -> CommandLine {
+        let mut line = line.into_iter().peekable();
+        let toolchain = line.next_if(|arg| arg.to_string_lossy().starts_with('+'));
+        let toolchain = toolchain.map(|arg| arg.to_string_lossy()[1..].to_owned());
+
+        let mut before = Vec::new();
+        while let Some(arg) = line.next_if(|arg| arg.to_string_lossy().starts_with('-')) {
+            const WITH_VALUE: [&str; 5] = ["--config", "-Z", "--color", "-C", "--explain"];
+            let has_value = WITH_VALUE.iter().any(|name| arg == *name);
+            before.push(arg);
+            if has_value {
+                before.extend(line.next());
+            }
+        }
+
+        let command = line.next().map(|arg| arg.to_string_lossy().into_owned()).unwrap_or_default();
+        let args = std::iter::from_fn(|| line.next_if(|arg| arg != "--")).collect();
+        let rest = line.skip(1).collect();
+        CommandLine { toolchain, before, command, args, rest }
+    }
+
+    pub(crate) fn selection(&self) -> Selection {
+        let has = |name: &str| self.args.iter().any(|arg| arg == name);
+        let mut features = self.values(&["--features"]);
+        features.extend(self.short_values("-F"));
+        Selection {
+            features,
+            all_features: has("--all-features"),
+            no_default_features: has("--no-default-features"),
+            targets: self.values(&["--target"]),
+        }
+    }
+
+    /// Whether it builds, as far as the name tells: then a summary is wanted.
+    pub(crate) fn builds(&self) -> bool {
+        WITH_TARGET_DIR.contains(&self.command.as_str()) || self.command == "nextest"
+    }
+
+    pub(crate) fn value(&self, name: &str) -> Option<&OsStr> {
+        value_of(&self.args, name).or_else(|| value_of(&self.before, name))
+    }
+
+    fn values(&self, names: &[&str]) -> Vec<String> {
+        let mut found = Vec::new();
+        for (index, arg) in self.args.iter().enumerate() {
+            for name in names {
+                let tail = &self.args[index..];
+                let starts_here = arg == name || arg.to_string_lossy().starts_with(&format!("{name}="));
+                if starts_here && let Some(value) = value_of(tail, name) {
+                    found.push(value.to_string_lossy().into_owned());
+                }
+            }
+        }
+        found
+    }
+
+    /// `-F a`, `-Fa`.
+    fn short_values(&self, name: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut args = self.args.iter();
+        while let Some(arg) = args.next() {
+            match arg.to_string_lossy().strip_prefix(name) {
+                Some("") => found.extend(args.next().map(|value| value.to_string_lossy().into_owned())),
+                Some(value) => found.push(value.trim_start_matches('=').to_owned()),
+                None => {}
+            }
+        }
+        found
+    }
+
+    /// The same command line with the lane in it. `is_external`: a program `cargo-<command>` that is not cargo's own
+    /// will read the arguments.
+    pub(crate) fn into_step(self, lane: &Lane, is_external: bool) -> Step {
+        let CommandLine { toolchain, mut before, command, args, rest } = self;
+        let is_plain = matches!(lane.owner, Owner::Worktree) || value_of(&args, "--target-dir").is_some();
+        let counts = COUNTABLE.contains(&command.as_str());
+        // `nextest run`, `nextest list`: the flag belongs to the inner command.
+        let inner_commands =
+            usize::from(command == "nextest" && args.first().is_some_and(|arg| arg != "--help"));
+
+        let mut env = Vec::new();
+        let mut line = Vec::new();
+        if is_plain {
+            line.append(&mut before);
+            line.push(command.into());
+            line.extend(args);
+        } else if WITH_TARGET_DIR.contains(&command.as_str()) || inner_commands > 0 {
+            line.append(&mut before);
+            line.push(command.into());
+            let mut args = args.into_iter();
+            line.extend(args.by_ref().take(inner_commands));
+            line.extend(lane.flags());
+            line.extend(args);
+        } else if !command.is_empty() {
+            // An alias or another command of cargo's own takes it as configuration. An external program gets no
+            // `--config` from cargo; the variable is all that it and the cargo it may start will see.
+            line.extend(lane.config_flags());
+            line.append(&mut before);
+            line.push(command.into());
+            line.extend(args);
+            if is_external {
+                env.push(("CARGO_BUILD_TARGET_DIR".into(), Some(lane.dir.clone().into())));
+            }
+        } else {
+            line.append(&mut before);
+        }
+
+        line.retain(|arg| !arg.is_empty());
+        let mut step = Step::of_args(line, lane).toolchain(toolchain).rest(rest);
+        step.env.retain(|(name, _)| !env.iter().any(|(set, _)| set == name));
+        step.env.extend(env);
+        if counts { step.counted() } else { step }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::plan::lane::{Agent, Detours, KeyInputs};
+
+    fn parse(line: &str) -> CommandLine {
+        CommandLine::parse(line.split_whitespace().map(OsString::from).collect())
+    }
+
+    #[track_caller]
+    fn check(line: &str, expected: &str) {
+        let agent = Agent::from_environment(Some(OsStr::new("a"))).expect("a name").expect("an agent");
+        let lane = Lane::of_agent(Path::new("/l"), &agent, KeyInputs::default(), Detours::default());
+        let step = parse(line).into_step(&lane, line.contains("external"));
+        let printed = step.to_string().replace(&lane.dir.display().to_string(), "LANE");
+        assert_eq!(printed, expected);
+    }
+
+    #[test]
+    fn the_lane_goes_where_the_command_reads_it() {
+        check("build", "cargo build --target-dir LANE");
+        check("+nightly -q build -p x -- y", "cargo +nightly -q build --target-dir LANE -p x -- y");
+        check("--config a=1 t", "cargo --config a=1 t --target-dir LANE");
+        check("nextest run x", "cargo nextest run --target-dir LANE x");
+        check("metadata", "cargo --config 'build.target-dir=\"LANE\"' metadata");
+        check("my-alias -x", "cargo --config 'build.target-dir=\"LANE\"' my-alias -x");
+        check("--version", "cargo --version");
+        check("build --target-dir other", "cargo build --target-dir other");
+        check(
+            "external -x",
+            "env CARGO_BUILD_TARGET_DIR=LANE cargo --config 'build.target-dir=\"LANE\"' external -x",
+        );
+    }
+
+    #[test]
+    fn features_and_targets_are_read_up_to_the_dashes() {
+        let selection =
+            parse("build -F a --features=b --features c -Fd --target t --target=u -- --features e")
+                .selection();
+        assert_eq!(selection.features, ["b", "c", "a", "d"]);
+        assert_eq!(selection.targets, ["t", "u"]);
+        assert!(parse("test --all-features").selection().all_features);
+        assert!(!parse("test -- --all-features").selection().all_features);
+    }
+}

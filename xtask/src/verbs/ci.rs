@@ -1,0 +1,54 @@
+//! `ci`: what continuous integration does, in one command that also runs at home.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use crate::effects::ui;
+use crate::facts::packages;
+use crate::facts::tools::{self, Nextest};
+use crate::flags;
+use crate::plan::lane::Lane;
+use crate::plan::recipe::{Recipe, Step};
+use crate::plan::tests::{self, Request};
+use crate::verbs::session::{LaneChoice, Lockfile, Session};
+
+impl flags::Ci {
+    pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
+        let workspace = session.workspace(None)?;
+        let lane = workspace.lane(&LaneChoice { lockfile: Lockfile::MustStay, ..LaneChoice::default() })?;
+        let nextest = tools::nextest(&workspace.sh, &workspace.session.env, &workspace.repo);
+        let packages = packages::read(&workspace.sh, &workspace.repo.root);
+        let has_doctests = packages.is_ok_and(|packages| tests::selects_doctests(&packages, &[], true, None));
+
+        if self.own.dry_run {
+            ui::data(recipe(&lane, nextest, has_doctests))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let (lane, _in_use) = workspace.enter(lane);
+        let recipe = recipe(&lane, nextest, has_doctests);
+        // A log that is read afterwards has to say which step it is in.
+        let own = flags::OwnFlags { verbose: self.own.verbose.max(1), ..self.own };
+        workspace.run_steps(&own, &lane, &recipe, self.keep_going)
+    }
+}
+
+fn recipe(lane: &Lane, nextest: Option<Nextest>, has_doctests: bool) -> Recipe {
+    let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+    let mut steps = vec![
+        // Formatting has no lane: it builds nothing.
+        Step::cargo(&["fmt"], &Lane::none(), words("--all --check")),
+        Step::cargo(&["clippy"], lane, words("--workspace --all-targets --locked"))
+            .rest(words("--deny warnings")),
+    ];
+    let request = Request {
+        flags: words("--workspace --locked"),
+        filters: Vec::new(),
+        rest: Vec::new(),
+        no_run: false,
+        no_fail_fast: true,
+        doc: false,
+        selects_targets: false,
+    };
+    steps.extend(tests::steps(request, lane, nextest, has_doctests));
+    Recipe { steps }
+}

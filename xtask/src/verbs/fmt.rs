@@ -1,0 +1,24 @@
+//! `fmt`: formatting needs no lane, only cargo.
+
+use std::process::ExitCode;
+
+use crate::effects::ui;
+use crate::flags;
+use crate::plan::recipe::{Recipe, Step};
+use crate::verbs::session::Session;
+
+impl flags::Fmt {
+    pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
+        let workspace = session.workspace(None)?;
+        let lane = workspace.worktree_lane();
+        let step = Step::cargo(&["fmt"], &lane, self.to_args()).rest(self.rest);
+        let recipe = Recipe { steps: vec![step] };
+
+        if self.own.dry_run {
+            ui::data(recipe)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        // rustfmt is silent where all is well, and so are we.
+        workspace.run_steps(&flags::OwnFlags { quiet: true, ..self.own }, &lane, &recipe, false)
+    }
+}

@@ -1,0 +1,11 @@
+//! What was asked: one file for each verb or family of verbs, each in the same beats: gather, decide, act, report.
+
+mod affected;
+mod build;
+mod cargo;
+mod ci;
+mod clean;
+mod fmt;
+mod lane;
+pub(crate) mod session;
+mod test;

@@ -1,0 +1,56 @@
+//! `test`: nextest and then the doctests, or `cargo test`.
+
+use std::process::ExitCode;
+
+use crate::facts::{packages, tools};
+use crate::flags::{self, CargoFlags};
+use crate::plan::lane::Lane;
+use crate::plan::recipe::Recipe;
+use crate::plan::tests::{self, Request};
+use crate::verbs::affected;
+use crate::verbs::session::{Session, Workspace};
+
+impl flags::Test {
+    pub(crate) fn run(mut self, session: Session) -> anyhow::Result<ExitCode> {
+        let workspace = session.workspace_for(&mut self.cargo)?;
+        if let Some(changed) = self.affected.changed() {
+            match affected::narrow(&workspace, &changed, self.cargo)? {
+                Some(narrowed) => self.cargo = narrowed,
+                None => return Ok(ExitCode::SUCCESS),
+            }
+        }
+        let lane = workspace.lane_for(&self.cargo)?;
+        let nextest = tools::nextest(&workspace.sh, &workspace.session.env, &workspace.repo);
+        let has_doctests = nextest.is_some() && has_doctests(&workspace, &self.cargo);
+
+        let recipe =
+            |lane: &Lane| Recipe { steps: tests::steps(self.request(), lane, nextest, has_doctests) };
+        workspace.carry_out(&self.cargo.own, lane, recipe)
+    }
+
+    fn request(&self) -> Request {
+        Request {
+            flags: self.cargo.to_args(),
+            filters: self.filters.clone(),
+            rest: self.cargo.rest.clone(),
+            no_run: self.no_run,
+            no_fail_fast: self.no_fail_fast,
+            doc: self.doc,
+            selects_targets: self.cargo.selects_targets(),
+        }
+    }
+}
+
+/// Whether there are doctests in what `cargo` selects. Where cargo cannot tell, it is asked to run them and will say why not.
+pub(crate) fn has_doctests(workspace: &Workspace, cargo: &CargoFlags) -> bool {
+    let Ok(packages) = packages::read(&workspace.sh, &workspace.repo.root) else {
+        return true;
+    };
+    let within = packages
+        .iter()
+        .filter(|package| {
+            workspace.repo.start.starts_with(&package.dir) && package.dir != workspace.repo.root
+        })
+        .max_by_key(|package| package.dir.as_os_str().len());
+    tests::selects_doctests(&packages, &cargo.packages.package, cargo.packages.workspace, within)
+}
