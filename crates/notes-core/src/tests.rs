@@ -1,3 +1,5 @@
+//! What the core promises, kept out of the files that promise it: an edit here recompiles no user of the crate.
+
 use crate::{Error, Note, Notes, Store, Tag, Title, find};
 
 fn example() -> Result<Notes, Error> {

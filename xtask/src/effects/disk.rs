@@ -19,7 +19,7 @@ pub(crate) const CARGO_LOCKS: [&str; 3] = [".cargo-lock", ".cargo-build-lock", "
 
 /// A lane that we are in. It is free again when this is dropped, or when the process ends in any way.
 pub(crate) struct InUse {
-    _stamp: Option<File>,
+    _stamp: File,
 }
 
 /// Why the lanes of agents cannot be in `lanes_dir`, in words that follow "cannot use". A link is refused: behind it may
@@ -59,42 +59,53 @@ pub(crate) fn enter_agent_lane(
             return Err(io::Error::other(format!("{} is a symbolic link", dir.display())));
         }
     }
-    if !lane.dir.join("CACHEDIR.TAG").is_file() {
-        std::fs::create_dir_all(&lane.dir)?;
-        // cargo writes this only into directories that it makes itself (https://bford.info/cachedir/).
-        let tag = "Signature: 8a477f597d28d172789f06886806bc55\n# A lane: a cargo target directory.\n";
-        write_atomically(&lane.dir.join("CACHEDIR.TAG"), tag.as_bytes())?;
+
+    // Each further round means that `clean` has deleted the lane under our hands, so a few are plenty.
+    const ROUNDS_MAX: u32 = 16;
+    for _ in 0..ROUNDS_MAX {
+        match make_lane(&lane.dir).and_then(|()| enter(&lane.dir, stamp, now)) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+            result => return result,
+        }
     }
-    enter(&lane.dir, stamp, now)
+    Err(io::Error::other("it is deleted again and again"))
 }
 
-/// Marks a lane that exists as in use. A target directory that cargo has not made yet is left to cargo.
-pub(crate) fn enter(dir: &Path, stamp: &str, now: SystemTime) -> io::Result<InUse> {
-    // A lane that `clean` is moving away has its stamp locked, or gone from under its name after we opened it; then
-    // another one is made. Each round means that one lane was deleted, so a few are plenty.
-    const ROUNDS_MAX: u32 = 16;
-    let path = dir.join(STAMP);
-    for _ in 0..ROUNDS_MAX {
-        if !dir.is_dir() {
-            return Ok(InUse { _stamp: None });
-        }
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
-        // A file system without locks (NFS, some network shares) is no reason not to build; cargo takes none there either.
-        drop(file.lock_shared());
-        if !is_same_file(&file, &path) {
-            continue;
-        }
-        let mut written = String::new();
-        file.read_to_string(&mut written)?;
-        if written != stamp {
-            file.rewind()?;
-            file.set_len(0)?;
-            file.write_all(stamp.as_bytes())?;
-        }
-        file.set_modified(now)?;
-        return Ok(InUse { _stamp: Some(file) });
+fn make_lane(dir: &Path) -> io::Result<()> {
+    let tag = dir.join("CACHEDIR.TAG");
+    if tag.is_file() {
+        return Ok(());
     }
-    Err(io::Error::other(format!("{} is deleted again and again", dir.display())))
+    std::fs::create_dir_all(dir)?;
+    // cargo writes this only into directories that it makes itself (https://bford.info/cachedir/).
+    let text = "Signature: 8a477f597d28d172789f06886806bc55\n# A lane: a cargo target directory.\n";
+    write_atomically(&tag, text.as_bytes())
+}
+
+/// Marks a lane that exists as in use.
+///
+/// # Errors
+///
+/// `NotFound` when there is none, or when it was deleted just now.
+pub(crate) fn enter(dir: &Path, stamp: &str, now: SystemTime) -> io::Result<InUse> {
+    let path = dir.join(STAMP);
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+    // A file system without locks (some network shares) is no reason not to build; cargo takes none there either.
+    drop(file.lock_shared());
+    // `clean` moves the lane away with its stamp locked: what we have opened may no longer be what has the name.
+    if !is_same_file(&file, &path) {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+
+    let mut written = String::new();
+    file.read_to_string(&mut written)?;
+    if written != stamp {
+        file.rewind()?;
+        file.set_len(0)?;
+        file.write_all(stamp.as_bytes())?;
+    }
+    file.set_modified(now)?;
+    Ok(InUse { _stamp: file })
 }
 
 /// What became of a lane that was to be deleted.
@@ -107,7 +118,7 @@ pub(crate) enum Removal {
     NoTargetDirectory,
 }
 
-/// Deletes an agent's lane. It is renamed first, so that a kill leaves no half lane that looks whole; `sweep_trash`
+/// Deletes an agent's lane. It is renamed first, so that a kill leaves no half lane that looks whole; `sweep`
 /// finishes what was left.
 pub(crate) fn remove_agent_lane(lanes_dir: &Path, lane: &Path) -> io::Result<Removal> {
     let Some(locks) = lock_whole(lane)? else {
@@ -116,21 +127,13 @@ pub(crate) fn remove_agent_lane(lanes_dir: &Path, lane: &Path) -> io::Result<Rem
     if !lane.join("CACHEDIR.TAG").is_file() {
         return Ok(Removal::NoTargetDirectory);
     }
-    let name: PathBuf = lane
-        .components()
-        .rev()
-        .take(2)
-        .map(|part| part.as_os_str().to_string_lossy())
-        .collect::<Vec<_>>()
-        .join("-")
-        .into();
-    let trash = lanes_dir.join(format!(".trash-{}-{}", std::process::id(), name.display()));
+    // A name that no other `clean` takes, in this process or another.
+    let key = lane.file_name().unwrap_or_default().to_string_lossy();
+    let agent = lane.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+    let trash = lanes_dir.join(format!(".trash-{}-{agent}-{key}", std::process::id()));
     std::fs::rename(lane, &trash)?;
     drop(locks);
     delete_dir(&trash)?;
-    if let Some(agent_dir) = lane.parent() {
-        drop(std::fs::remove_dir(agent_dir)); // Only if it is empty.
-    }
     Ok(Removal::Removed)
 }
 
@@ -157,13 +160,14 @@ pub(crate) fn empty_target_dir(dir: &Path) -> io::Result<Removal> {
     Ok(Removal::Removed)
 }
 
-/// Deletes what a `clean` that was killed has left behind.
-pub(crate) fn sweep_trash(lanes_dir: &Path) -> io::Result<()> {
-    for entry in std::fs::read_dir(lanes_dir).into_iter().flatten() {
-        let entry = entry?;
-        let is_trash = entry.file_name().to_string_lossy().starts_with(".trash-");
-        if is_trash && entry.file_type()?.is_dir() {
-            delete_dir(&entry.path())?;
+/// Deletes what a `clean` that was killed has left behind: lanes on their way out, folders of agents without lanes.
+pub(crate) fn sweep(lanes_dir: &Path) -> io::Result<()> {
+    for dir in subdirectories(lanes_dir) {
+        let name = dir.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(".trash-") {
+            delete_dir(&dir)?;
+        } else {
+            drop(std::fs::remove_dir(&dir)); // Only if it is empty.
         }
     }
     Ok(())

@@ -30,6 +30,8 @@ pub(crate) struct Outcome {
     pub(crate) status: ExitStatus,
     /// What was compiled and what was fresh, where the step tells.
     pub(crate) units: Option<Units>,
+    /// A signal came while it ran: nothing more should be begun.
+    pub(crate) interrupted: bool,
 }
 
 impl Shell {
@@ -82,32 +84,18 @@ impl Shell {
     /// Ctrl-c and `kill` reach the child; this returns when the child has ended.
     pub(crate) fn run(&self, step: &Step) -> anyhow::Result<Outcome> {
         let mut command = self.command(step);
-        let forwards_stdout = match step.counting {
-            Counting::No => {
-                return self.wait(command, step).map(|status| Outcome { status, units: None });
-            }
-            Counting::Ask { .. } => false,
-            Counting::Overhear => true,
-        };
-
-        command.stdout(Stdio::piped());
+        if step.counting != Counting::No {
+            command.stdout(Stdio::piped());
+        }
         let mut signals = signals::Forwarding::start();
         let mut child = command.spawn().with_context(|| format!("cannot start {step}"))?;
         signals.to(child.id());
-        let stdout = child.stdout.take().context("the pipe that was asked for is not there")?;
-        let units = units::count(stdout, forwards_stdout);
-        let status = child.wait().with_context(|| format!("cannot wait for {step}"))?;
-        signals.finish();
-        Ok(Outcome { status, units: Some(units) })
-    }
 
-    fn wait(&self, mut command: Command, step: &Step) -> anyhow::Result<ExitStatus> {
-        let mut signals = signals::Forwarding::start();
-        let mut child = command.spawn().with_context(|| format!("cannot start {step}"))?;
-        signals.to(child.id());
+        let forwards_all = step.counting == Counting::Overhear;
+        let units = child.stdout.take().map(|stdout| units::count(stdout, forwards_all));
         let status = child.wait().with_context(|| format!("cannot wait for {step}"))?;
-        signals.finish();
-        Ok(status)
+        let interrupted = signals.finish(status);
+        Ok(Outcome { status, units, interrupted })
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]

@@ -6,9 +6,16 @@ use std::fmt;
 use crate::plan::lane::Lane;
 
 /// What `--dry-run` prints and what is carried out: steps in order, up to the first that fails.
-#[derive(Default)]
 pub(crate) struct Recipe {
     pub(crate) steps: Vec<Step>,
+    /// All steps, whatever fails.
+    pub(crate) keep_going: bool,
+}
+
+impl From<Step> for Recipe {
+    fn from(step: Step) -> Recipe {
+        Recipe { steps: vec![step], keep_going: false }
+    }
 }
 
 /// One cargo.

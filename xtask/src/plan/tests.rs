@@ -113,11 +113,13 @@ fn for_nextest(rest: &[OsString]) -> Option<Vec<OsString>> {
     rest.iter().all(is_known).then(|| rest.to_vec())
 }
 
-/// Whether one of the packages that the flags select has doctests. `named` are the values of `--package`; `within` is
+/// Whether one of the packages that the flags select has doctests. `named` and `excluded` are the values of `--package` and
+/// `--exclude`; `within` is
 /// the package in whose directory the user stands.
 pub(crate) fn selects_doctests(
     packages: &[Package],
     named: &[String],
+    excluded: &[String],
     workspace: bool,
     within: Option<&Package>,
 ) -> bool {
@@ -125,7 +127,8 @@ pub(crate) fn selects_doctests(
         if !named.is_empty() {
             named.iter().any(|spec| spec_matches(spec, &package.name))
         } else if workspace {
-            true
+            // In doubt a pattern excludes nothing.
+            !excluded.contains(&package.name)
         } else {
             within.map_or(package.is_default, |within| within.name == package.name)
         }

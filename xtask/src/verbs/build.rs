@@ -88,8 +88,7 @@ impl flags::Run {
         let lane = workspace.lane_for(&self.cargo)?;
 
         workspace.carry_out(&self.cargo.own, lane, |lane| {
-            let step = Step::cargo(&["run"], lane, self.cargo.to_args()).rest(self.cargo.rest.clone());
-            Recipe { steps: vec![step] }
+            Recipe::from(Step::cargo(&["run"], lane, self.cargo.to_args()).rest(self.cargo.rest.clone()))
         })
     }
 }
@@ -99,7 +98,6 @@ fn counted(workspace: Workspace, command: &[&str], cargo: CargoFlags) -> anyhow:
     let lane = workspace.lane_for(&cargo)?;
 
     workspace.carry_out(&cargo.own, lane, |lane| {
-        let step = Step::cargo(command, lane, cargo.to_args()).rest(cargo.rest.clone()).counted();
-        Recipe { steps: vec![step] }
+        Recipe::from(Step::cargo(command, lane, cargo.to_args()).rest(cargo.rest.clone()).counted())
     })
 }

@@ -29,7 +29,7 @@ impl flags::Cargo {
         let own = OwnFlags { dry_run: self.dry_run, quiet: !line.builds(), verbose: 0 };
         let recipe = |lane: &_| {
             let line = CommandLine::parse(self.args.clone());
-            Recipe { steps: vec![line.into_step(lane, is_external)] }
+            Recipe::from(line.into_step(lane, is_external))
         };
         workspace.carry_out(&own, lane, recipe)
     }

@@ -18,37 +18,38 @@ impl flags::Ci {
         let lane = workspace.lane(&LaneChoice { lockfile: Lockfile::MustStay, ..LaneChoice::default() })?;
         let nextest = tools::nextest(&workspace.sh, &workspace.session.env, &workspace.repo);
         let packages = packages::read(&workspace.sh, &workspace.repo.root);
-        let has_doctests = packages.is_ok_and(|packages| tests::selects_doctests(&packages, &[], true, None));
+        let has_doctests =
+            packages.is_ok_and(|packages| tests::selects_doctests(&packages, &[], &[], true, None));
 
         if self.own.dry_run {
-            ui::data(recipe(&lane, nextest, has_doctests))?;
+            ui::data(self.recipe(&lane, nextest, has_doctests))?;
             return Ok(ExitCode::SUCCESS);
         }
         let (lane, _in_use) = workspace.enter(lane);
-        let recipe = recipe(&lane, nextest, has_doctests);
+        let recipe = self.recipe(&lane, nextest, has_doctests);
         // A log that is read afterwards has to say which step it is in.
         let own = flags::OwnFlags { verbose: self.own.verbose.max(1), ..self.own };
-        workspace.run_steps(&own, &lane, &recipe, self.keep_going)
+        workspace.run_steps(&own, &lane, &recipe)
     }
-}
 
-fn recipe(lane: &Lane, nextest: Option<Nextest>, has_doctests: bool) -> Recipe {
-    let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
-    let mut steps = vec![
-        // Formatting has no lane: it builds nothing.
-        Step::cargo(&["fmt"], &Lane::none(), words("--all --check")),
-        Step::cargo(&["clippy"], lane, words("--workspace --all-targets --locked"))
-            .rest(words("--deny warnings")),
-    ];
-    let request = Request {
-        flags: words("--workspace --locked"),
-        filters: Vec::new(),
-        rest: Vec::new(),
-        no_run: false,
-        no_fail_fast: true,
-        doc: false,
-        selects_targets: false,
-    };
-    steps.extend(tests::steps(request, lane, nextest, has_doctests));
-    Recipe { steps }
+    fn recipe(&self, lane: &Lane, nextest: Option<Nextest>, has_doctests: bool) -> Recipe {
+        let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+        let mut steps = vec![
+            // Formatting has no lane: it builds nothing.
+            Step::cargo(&["fmt"], &Lane::none(), words("--all --check")),
+            Step::cargo(&["clippy"], lane, words("--workspace --all-targets --locked"))
+                .rest(words("--deny warnings")),
+        ];
+        let request = Request {
+            flags: words("--workspace --locked"),
+            filters: Vec::new(),
+            rest: Vec::new(),
+            no_run: false,
+            no_fail_fast: true,
+            doc: false,
+            selects_targets: false,
+        };
+        steps.extend(tests::steps(request, lane, nextest, has_doctests));
+        Recipe { steps, keep_going: self.keep_going }
+    }
 }

@@ -28,7 +28,7 @@ impl flags::Clean {
 
         let part = self.to_args();
         if !part.is_empty() {
-            let recipe = |lane: &Lane| Recipe { steps: vec![Step::cargo(&["clean"], lane, part.clone())] };
+            let recipe = |lane: &Lane| Recipe::from(Step::cargo(&["clean"], lane, part.clone()));
             return workspace.carry_out(&self.own, lane, recipe);
         }
 
@@ -80,7 +80,7 @@ impl Workspace {
                 }
             }
         }
-        disk::sweep_trash(&lanes_dir).with_context(|| format!("cannot tidy {}", lanes_dir.display()))?;
+        disk::sweep(&lanes_dir).with_context(|| format!("cannot tidy {}", lanes_dir.display()))?;
         Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

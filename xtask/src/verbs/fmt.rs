@@ -12,13 +12,13 @@ impl flags::Fmt {
         let workspace = session.workspace(None)?;
         let lane = workspace.worktree_lane();
         let step = Step::cargo(&["fmt"], &lane, self.to_args()).rest(self.rest);
-        let recipe = Recipe { steps: vec![step] };
+        let recipe = Recipe::from(step);
 
         if self.own.dry_run {
             ui::data(recipe)?;
             return Ok(ExitCode::SUCCESS);
         }
         // rustfmt is silent where all is well, and so are we.
-        workspace.run_steps(&flags::OwnFlags { quiet: true, ..self.own }, &lane, &recipe, false)
+        workspace.run_steps(&flags::OwnFlags { quiet: true, ..self.own }, &lane, &recipe)
     }
 }

@@ -182,7 +182,7 @@ impl Workspace {
         }
         let (lane, _in_use) = self.enter(lane);
         let recipe = recipe(&lane);
-        self.run_steps(own, &lane, &recipe, false)
+        self.run_steps(own, &lane, &recipe)
     }
 
     /// Marks the lane as in use. What we cannot write is no reason not to build.
@@ -206,13 +206,7 @@ impl Workspace {
     }
 
     /// The code is that of the first step that failed.
-    pub(crate) fn run_steps(
-        &self,
-        own: &OwnFlags,
-        lane: &Lane,
-        recipe: &Recipe,
-        keep_going: bool,
-    ) -> anyhow::Result<ExitCode> {
+    pub(crate) fn run_steps(&self, own: &OwnFlags, lane: &Lane, recipe: &Recipe) -> anyhow::Result<ExitCode> {
         let ui = self.session.ui.quiet(own.quiet);
         let is_verbose = own.verbose > 0 || self.session.env.is_on("VERBOSE");
         let before = self.session.started.elapsed();
@@ -224,15 +218,15 @@ impl Workspace {
             if is_verbose {
                 ui.status("Running", format_args!("`{step}`"));
             }
-            let Outcome { status, units: of_step } = self.sh.run(step)?;
+            let Outcome { status, units: of_step, interrupted } = self.sh.run(step)?;
             if let Some(of_step) = of_step {
                 units.get_or_insert_default().append(of_step);
             }
             if !status.success() {
                 failure = failure.or(Some(status));
-                if !keep_going {
-                    break;
-                }
+            }
+            if interrupted || (failure.is_some() && !recipe.keep_going) {
+                break;
             }
         }
 

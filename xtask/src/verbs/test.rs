@@ -23,8 +23,11 @@ impl flags::Test {
         let nextest = tools::nextest(&workspace.sh, &workspace.session.env, &workspace.repo);
         let has_doctests = nextest.is_some() && has_doctests(&workspace, &self.cargo);
 
-        let recipe =
-            |lane: &Lane| Recipe { steps: tests::steps(self.request(), lane, nextest, has_doctests) };
+        let recipe = |lane: &Lane| Recipe {
+            steps: tests::steps(self.request(), lane, nextest, has_doctests),
+            // As `cargo test` does: the doctests are run whatever the other tests have said.
+            keep_going: self.no_fail_fast,
+        };
         workspace.carry_out(&self.cargo.own, lane, recipe)
     }
 
@@ -52,5 +55,6 @@ pub(crate) fn has_doctests(workspace: &Workspace, cargo: &CargoFlags) -> bool {
             workspace.repo.start.starts_with(&package.dir) && package.dir != workspace.repo.root
         })
         .max_by_key(|package| package.dir.as_os_str().len());
-    tests::selects_doctests(&packages, &cargo.packages.package, cargo.packages.workspace, within)
+    let flags = &cargo.packages;
+    tests::selects_doctests(&packages, &flags.package, &flags.exclude, flags.workspace, within)
 }

@@ -32,11 +32,15 @@ pub(super) fn end_with_parent(command: &mut Command) {
 
 #[cfg(unix)]
 mod unix {
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::ExitStatus;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
     use signal_hook::iterator::{Handle, Signals};
+
+    const SIGNALS: [i32; 4] = [SIGINT, SIGQUIT, SIGTERM, SIGHUP];
 
     /// While this lives, signals go to the child.
     pub(crate) struct Forwarding {
@@ -56,7 +60,7 @@ mod unix {
         /// Has to be called before the child starts, so that no signal falls between the two.
         pub(crate) fn start() -> Forwarding {
             let state = Arc::new(State::default());
-            let Ok(mut signals) = Signals::new([SIGINT, SIGQUIT, SIGTERM, SIGHUP]) else {
+            let Ok(mut signals) = Signals::new(SIGNALS) else {
                 return Forwarding { state, handle: None }; // A build without it is better than none.
             };
             let handle = signals.handle();
@@ -76,16 +80,19 @@ mod unix {
             pass_on(self.state.received.load(SeqCst), child.cast_signed());
         }
 
-        /// The child has ended. If a signal ended it, xtask ends by the same one, so that the shell above sees it too.
-        pub(crate) fn finish(self) {
+        /// The child has ended with `status`; returns whether a signal had come meanwhile, so that nothing more is begun.
+        ///
+        /// If a signal ended the child, xtask ends by the same one, so that the shell above sees what it would have
+        /// seen of cargo. A child that has caught it and ended by itself (nextest) keeps its own exit code.
+        pub(crate) fn finish(self, status: ExitStatus) -> bool {
             self.state.child.store(0, SeqCst);
             if let Some(handle) = self.handle {
                 handle.close();
             }
-            let received = self.state.received.load(SeqCst);
-            if received != 0 {
-                drop(signal_hook::low_level::emulate_default_handler(received));
+            if let Some(signal) = status.signal().filter(|signal| SIGNALS.contains(signal)) {
+                drop(signal_hook::low_level::emulate_default_handler(signal));
             }
+            self.state.received.load(SeqCst) != 0
         }
     }
 
@@ -158,6 +165,8 @@ mod other {
 
         pub(crate) fn to(&mut self, _child: u32) {}
 
-        pub(crate) fn finish(self) {}
+        pub(crate) fn finish(self, _status: std::process::ExitStatus) -> bool {
+            false
+        }
     }
 }

@@ -1,0 +1,210 @@
+//! `check-fast` and `--affected`: the packages that changed, no fewer and no more.
+
+use crate::support::{Project, Ran};
+
+/// `app` → `adapter` → `core`, and `alone`.
+fn project() -> Project {
+    let project =
+        Project::workspace(&[("core", &[]), ("adapter", &["core"]), ("app", &["adapter"]), ("alone", &[])]);
+    project.cargo("generate-lockfile").ok();
+    project.commit();
+    project
+}
+
+#[track_caller]
+fn affects(project: &Project, words: &str, expected: &str) -> Ran {
+    let ran = project.xtask(words).arg("--dry-run").ok();
+    let line = ran.stdout();
+    let packages: Vec<&str> = line.trim().split("--package ").skip(1).map(str::trim).collect();
+    let found = if line.contains("--workspace") { "all".to_owned() } else { packages.join(" ") };
+    assert_eq!(found, expected, "{}", ran.report());
+    ran
+}
+
+#[test]
+fn nothing_changed_is_said_and_is_success() {
+    let project = project();
+    let ran = project.xtask("check-fast").ok();
+    ran.says("Affected none: nothing changed since main");
+    assert!(!project.exists("target"), "cargo was started for nothing");
+}
+
+#[test]
+fn uncommitted_staged_untracked_and_committed_changes_count() {
+    let project = project();
+    project.git(&["checkout", "--quiet", "-b", "work"]);
+    project.write("crates/core/src/lib.rs", "pub fn here() { }\n").commit();
+    project.write("crates/alone/src/lib.rs", "pub fn here() { }\n");
+    project.git(&["add", "--all"]);
+    project.write("crates/app/tests/new.rs", "");
+    affects(&project, "check-fast", "alone app core");
+}
+
+#[test]
+fn only_the_affected_packages_are_checked() {
+    let project = project();
+    project.xtask("check --workspace").ok();
+    project.write("crates/core/src/lib.rs", "pub fn here() { }\npub fn there() {}\n");
+    assert_eq!(project.xtask("check-fast").ok().built(), ["core"]);
+    assert_eq!(project.xtask("check-fast --dependents").ok().built(), ["adapter", "app"]);
+}
+
+#[test]
+fn dependents_are_added_on_request() {
+    let project = project();
+    project.write("crates/adapter/src/lib.rs", "");
+    affects(&project, "check-fast", "adapter");
+    affects(&project, "check-fast --dependents", "adapter app");
+}
+
+#[test]
+fn named_packages_are_taken_as_they_are() {
+    let project = project();
+    project.write("crates/adapter/src/lib.rs", "");
+    affects(&project, "check-fast --package alone", "alone");
+}
+
+#[test]
+fn some_files_mean_all() {
+    for file in ["Cargo.lock", "Cargo.toml", "rust-toolchain.toml", ".cargo/config.toml"] {
+        let project = project();
+        let before = if project.exists(file) { project.read(file) } else { String::new() };
+        project.write(file, &format!("{before}\n"));
+        let ran = affects(&project, "check-fast", "all");
+        ran.says(&format!("all packages: {file} changed since main"));
+    }
+}
+
+#[test]
+fn deleted_and_renamed_files_concern_where_they_were_and_where_they_are() {
+    let project = project();
+    project
+        .write("crates/core/src/deep.rs", "pub fn one_that_is_long_enough_to_be_found_as_a_rename() {}\n")
+        .commit();
+    project.git(&["mv", "crates/core/src/deep.rs", "crates/alone/src/deep.rs"]);
+    affects(&project, "check-fast", "alone core");
+
+    project.commit();
+    std::fs::remove_file(project.root.join("crates/alone/src/deep.rs")).expect("it is there");
+    affects(&project, "check-fast", "alone");
+}
+
+#[test]
+fn packages_inside_packages_and_a_root_package() {
+    let project = Project::empty();
+    project.package(".", "root", &[]);
+    let manifest = project.read("Cargo.toml");
+    project.write(
+        "Cargo.toml",
+        &format!("{manifest}\n[workspace]\nmembers = [\"crates/outer\", \"crates/outer/inner\"]\n"),
+    );
+    project.package("crates/outer", "outer", &[]);
+    project.package("crates/outer/inner", "inner", &[]);
+    project.cargo("generate-lockfile").ok();
+    project.commit();
+
+    project.write("crates/outer/inner/src/lib.rs", "");
+    affects(&project, "check-fast", "inner");
+    project.write("crates/outer/src/lib.rs", "");
+    affects(&project, "check-fast", "inner outer");
+    project.commit();
+    project.write("docs/page.md", "in the root package's directory");
+    affects(&project, "check-fast", "root");
+}
+
+#[test]
+fn a_file_outside_every_package_concerns_those_that_name_it() {
+    let project = project();
+    project.write("README.md", "one").write("LICENSE", "one").write("protos/a.proto", "one");
+    project.write("crates/core/src/lib.rs", "#![doc = include_str!(\"../../../README.md\")]\n");
+    project
+        .write("crates/alone/build.rs", "fn main() { println!(\"cargo::rerun-if-changed=../../protos\"); }");
+    project.commit();
+
+    project.write("LICENSE", "two");
+    affects(&project, "check-fast", "");
+    project
+        .xtask("check-fast")
+        .ok()
+        .says("Affected none: no package has one of the files changed since main");
+    project.write("README.md", "two");
+    affects(&project, "check-fast", "core");
+    project.write("protos/a.proto", "two");
+    affects(&project, "check-fast", "alone core");
+}
+
+#[test]
+fn the_nearest_of_local_and_remote_main_is_the_base() {
+    let project = project();
+    project.git(&["branch", "origin-state"]);
+    // The local branch is ahead of the remote one, and work starts from it.
+    project.write("crates/alone/src/lib.rs", "").commit();
+    project.git(&["update-ref", "refs/remotes/origin/main", "origin-state"]);
+    project.git(&["checkout", "--quiet", "-b", "work"]);
+    project.write("crates/core/src/lib.rs", "").commit();
+    affects(&project, "check-fast", "core");
+    affects(&project, "check-fast --base origin-state", "alone core");
+    // The remote one is ahead.
+    project.git(&["update-ref", "refs/remotes/origin/main", "HEAD"]);
+    affects(&project, "check-fast", "");
+}
+
+#[test]
+fn a_configured_main_branch_is_the_base() {
+    let project = project();
+    let manifest = project.read("Cargo.toml");
+    project
+        .write("Cargo.toml", &format!("{manifest}\n[workspace.metadata.xtask]\nmain-branch = \"develop\"\n"))
+        .commit();
+    project.git(&["branch", "develop"]);
+    project.git(&["checkout", "--quiet", "-b", "work"]);
+    project.write("crates/core/src/lib.rs", "").commit();
+    let ran = project.xtask("check-fast --dry-run").ok();
+    ran.says("core (changed since develop)");
+}
+
+#[test]
+fn where_changes_cannot_be_known_all_is_checked_and_it_is_said_why() {
+    let project = Project::workspace(&[("core", &[])]);
+    // Above the scratch directory there may be a repository; git is told not to look.
+    let call = |project: &Project| {
+        let ceiling = project.root.parent().expect("a parent").to_owned();
+        project.xtask("check-fast").env("GIT_CEILING_DIRECTORIES", ceiling)
+    };
+    let ran = call(&project).ok();
+    ran.says("Affected all packages: this is no git checkout");
+    assert_eq!(ran.built(), ["core"]);
+
+    project.git(&["init", "--quiet", "--initial-branch=trunk-of-its-own"]);
+    call(&project).ok().says("Affected all packages: there is no commit yet");
+
+    project.commit();
+    call(&project).ok().says("Affected all packages: no main branch was found");
+
+    let ran = project.xtask("check-fast").without(&project, &["git"]).ok();
+    ran.says("Affected all packages: this is no git checkout");
+}
+
+#[test]
+fn a_base_that_is_no_commit_is_an_error() {
+    let project = project();
+    project.xtask("check-fast --base nowhere").fails_with(1).says("--base nowhere names no commit here");
+}
+
+#[test]
+fn started_in_a_subdirectory_it_means_the_same() {
+    let project = project();
+    project.write("crates/core/src/lib.rs", "");
+    let ran = project.xtask("check-fast --dry-run").within(project.root.join("crates/alone/src")).ok();
+    assert!(ran.stdout().contains("--package core"), "{}", ran.report());
+}
+
+#[test]
+fn test_and_clippy_take_affected_with_the_same_meaning() {
+    let project = project();
+    project.xtask("test --affected").ok().says("Affected none");
+    project.write("crates/core/src/lib.rs", "");
+    affects(&project, "clippy --affected", "core");
+    let ran = project.xtask("test --affected --dependents --dry-run").ok();
+    assert!(ran.stdout().contains("--package adapter --package app --package core"), "{}", ran.report());
+}

@@ -1,0 +1,127 @@
+//! `clean` deletes what it says, and never what somebody uses.
+
+use crate::signals::WAITS;
+use crate::support::{Project, wait_until};
+
+fn project() -> Project {
+    let project = Project::workspace(&[("core", &[])]);
+    project.cargo("generate-lockfile").ok();
+    project
+}
+
+#[test]
+fn an_agent_cleans_its_own_lane_and_no_other() {
+    let project = project();
+    project.xtask("check").ok();
+    project.xtask("check").agent("a").ok();
+    project.xtask("check").agent("b").ok();
+    project.xtask("clean").agent("a").ok().says("Removed .lanes/a/");
+    assert!(project.only_lane().starts_with(".lanes/b/"));
+    assert!(!project.exists(".lanes/a"), "the empty folder stayed");
+    assert!(project.exists("target/debug"));
+    project.xtask("clean").agent("a").ok().says("there was none");
+}
+
+#[test]
+fn the_worktrees_lane_is_emptied_but_for_xtask() {
+    let project = project();
+    project.xtask("check").ok();
+    project.xtask("check").agent("a").ok();
+    project.write("target/xtask/xtask", "the program that runs");
+    project.xtask("clean").ok().says("Removed target");
+    assert!(!project.exists("target/debug"));
+    assert!(project.exists("target/xtask/xtask"));
+    project.only_lane();
+    project.xtask("check").ok().says("compiled 1 (core)");
+}
+
+#[test]
+fn a_part_is_cleaned_as_cargo_does() {
+    let project = project();
+    project.xtask("build-dev").agent("a").ok();
+    project.xtask("build-release").agent("a").ok();
+    project.xtask("clean --release").agent("a").ok();
+    let lane = project.only_lane();
+    assert!(project.exists(&format!("{lane}/debug")) && !project.exists(&format!("{lane}/release")));
+}
+
+#[test]
+fn what_is_in_use_stays() {
+    let project = project();
+    project.package("crates/slow", "slow", &[]);
+    project.write("crates/slow/build.rs", WAITS);
+    project.cargo("generate-lockfile").ok();
+    project.xtask("check --package core").agent("idle").ok();
+
+    let child = project.xtask("check").agent("busy").env("STAGE", &project.root).start();
+    wait_until("the build script", || project.exists("pid"));
+    project.xtask("clean").agent("busy").fails_with(1).says("is in use").says("help: ");
+    project.xtask("clean --all").ok().says("Kept .lanes/busy/").says("Removed .lanes/idle/");
+    assert!(project.only_lane().starts_with(".lanes/busy/"));
+
+    project.write("go", "");
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    project.xtask("clean --all").ok().says("Removed .lanes/busy/");
+    assert!(project.lanes().is_empty());
+}
+
+#[test]
+fn plain_cargo_in_a_lane_counts_as_use() {
+    let project = project();
+    project.write("crates/core/build.rs", WAITS);
+    let child = project.cargo("check").env("STAGE", &project.root).start();
+    wait_until("the build script", || project.exists("pid"));
+    project.xtask("clean").fails_with(1).says("target is in use");
+    project.write("go", "");
+    assert!(child.wait_with_output().expect("it ends").status.success());
+    project.xtask("clean").ok();
+}
+
+#[test]
+fn what_may_be_somebodys_files_is_left_alone() {
+    let project = project();
+    project.write("target/precious.txt", "mine");
+    project.xtask("clean").fails_with(1).says("has no CACHEDIR.TAG");
+    project.write(".lanes/notes/readme/text.txt", "mine");
+    project.xtask("clean --all").fails_with(1);
+    assert!(project.exists("target/precious.txt") && project.exists(".lanes/notes/readme/text.txt"));
+}
+
+#[test]
+fn a_dry_run_names_what_would_go_and_deletes_nothing() {
+    let project = project();
+    project.xtask("check").ok();
+    project.xtask("check").agent("a").ok();
+    let ran = project.xtask("clean --all --dry-run").ok();
+    assert_eq!(ran.stdout(), format!("target\n{}\n", project.only_lane()));
+    assert!(project.exists("target/debug"));
+}
+
+#[test]
+fn killed_in_the_middle_it_leaves_a_whole_lane_or_none() {
+    const FILES: usize = 3000;
+    let project = project();
+    for round in 0..12_u32 {
+        project.xtask("check").agent("a").ok();
+        let lane = project.only_lane();
+        for file in 0..FILES {
+            project.write(&format!("{lane}/debug/deps/{file}"), "");
+        }
+        let mut child = project.xtask("clean").agent("a").start();
+        // Somewhere between the first look and the last file; each moment has to be a good one.
+        std::thread::sleep(std::time::Duration::from_millis(u64::from(round)));
+        drop(child.kill());
+        child.wait().expect("it ends");
+
+        if project.exists(&lane) {
+            let left =
+                std::fs::read_dir(project.root.join(&lane).join("debug/deps")).expect("a lane").count();
+            assert!(left >= FILES, "round {round}: a lane with {left} of {FILES} files looks whole");
+        }
+    }
+    project.xtask("clean --all").ok();
+    let names: Vec<_> =
+        std::fs::read_dir(project.root.join(".lanes")).expect("it is there").flatten().collect();
+    assert_eq!(names.len(), 1, "only .gitignore stays: {names:?}");
+}

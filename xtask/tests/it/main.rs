@@ -1,0 +1,20 @@
+//! xtask from the outside, as a person or a program calls it: real cargo, real git, small real workspaces.
+//!
+//! One executable for all of them; a file for each topic.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test is its own user: it starts processes and makes and deletes its scratch files"
+)]
+
+mod affected;
+mod clean;
+mod lanes;
+mod no_waiting;
+mod passthrough;
+mod robustness;
+mod signals;
+mod support;
+mod template;
+mod test_verb;
+mod tidy;

@@ -1,0 +1,93 @@
+//! `test` runs the same tests with nextest and without.
+
+use crate::support::{Project, Ran};
+
+/// A library with unit tests and a doctest, and a program alone.
+fn project() -> Project {
+    let project = Project::workspace(&[("lib", &[]), ("program", &[])]);
+    project.write(
+        "crates/lib/src/lib.rs",
+        "/// ```\n/// assert_eq!(lib::one(), 1);\n/// ```\npub fn one() -> i32 { 1 }\n\
+         #[test] fn alpha() {}\n#[test] fn alphabet() {}\n#[test] #[ignore] fn beta() {}\n",
+    );
+    std::fs::remove_file(project.root.join("crates/program/src/lib.rs")).expect("it is there");
+    project.write("crates/program/src/main.rs", "fn main() {}\n#[test] fn of_program() {}\n");
+    project.cargo("generate-lockfile").ok();
+    project
+}
+
+/// Which of the tests ran and passed, whoever reports it.
+fn passed(ran: &Ran) -> Vec<&'static str> {
+    let output = format!("{}\n{}", ran.stdout(), ran.stderr());
+    let all = ["alpha", "alphabet", "beta", "of_program", "one"];
+    let has_passed = |name: &&&str| {
+        output.lines().any(|line| {
+            let by_libtest = line.starts_with(&format!("test {name} ...")) && line.ends_with("ok");
+            let by_nextest = line.contains("PASS") && line.ends_with(&format!(" {name}"));
+            let by_doctest = line.contains(&format!("- {name} (line")) && line.ends_with("ok");
+            by_libtest || by_nextest || by_doctest
+        })
+    };
+    all.iter().filter(has_passed).copied().collect()
+}
+
+/// With nextest where this machine has it, and in any case without.
+#[track_caller]
+fn check(words: &str, expected: &[&str]) {
+    let project = project();
+    let with = project.xtask(words).ok();
+    assert_eq!(passed(&with), expected, "{}", with.report());
+    let without = project.xtask(words).without(&project, &["cargo-nextest"]).ok();
+    assert_eq!(passed(&without), expected, "{}", without.report());
+}
+
+#[test]
+fn everything() {
+    check("test", &["alpha", "alphabet", "of_program", "one"]);
+}
+
+#[test]
+fn filters() {
+    check("test alpha", &["alpha", "alphabet"]);
+    check("test one alphabet", &["alphabet", "one"]);
+    check("test alpha -- --exact", &["alpha"]);
+    check("test -- --ignored", &["beta"]);
+    check("test -- --skip alphabet --include-ignored", &["alpha", "beta", "of_program", "one"]);
+    check("test -- --test-threads=1", &["alpha", "alphabet", "of_program", "one"]);
+    check("test no_such_test", &[]);
+}
+
+#[test]
+fn selections() {
+    check("test --package program", &["of_program"]);
+    check("test --package lib", &["alpha", "alphabet", "one"]);
+    check("test --lib --package lib", &["alpha", "alphabet"]);
+    check("test --doc --package lib", &["one"]);
+    check("test --workspace --exclude lib", &["of_program"]);
+}
+
+#[test]
+fn built_and_not_run() {
+    let project = project();
+    for words in ["build-test", "test --no-run"] {
+        let ran = project.xtask(words).ok();
+        assert_eq!(passed(&ran), [""; 0], "{}", ran.report());
+    }
+    project.xtask("build-test").ok().says("compiled 0");
+    project.xtask("test").ok().does_not_say("Compiling");
+}
+
+#[test]
+fn a_failure_is_a_failure() {
+    let project = project();
+    project.write("crates/program/src/main.rs", "fn main() {}\n#[test] fn of_program() { panic!() }\n");
+    let with = project.xtask("test").run();
+    let without = project.xtask("test").without(&project, &["cargo-nextest"]).run();
+    assert!(!with.output.status.success() && !without.output.status.success());
+    with.says("failed after");
+
+    // The doctests still run where nothing is to stop the others.
+    let all = project.xtask("test --no-fail-fast").run();
+    assert!(!all.output.status.success());
+    assert_eq!(passed(&all), ["alpha", "alphabet", "one"], "{}", all.report());
+}
