@@ -41,6 +41,7 @@ pub(crate) enum Verb {
     Ci(Ci),
     #[command(subcommand)]
     Lane(Lane),
+    Bench(Bench),
     Cargo(Cargo),
 }
 
@@ -227,6 +228,25 @@ pub(crate) struct LaneList {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Measure what xtask adds to a cargo that has nothing to do
+///
+/// Plain `cargo check`, `cargo xtask check` and the program that make starts take turns, each builder in a lane of its
+/// own, which is deleted afterwards.
+#[derive(Args)]
+pub(crate) struct Bench {
+    /// How often each is run
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) runs: u32,
+    /// How many builders start at the same moment
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) at_once: u32,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) own: OwnFlags,
 }
 
 /// Run any cargo command in this builder's lane

@@ -3,6 +3,7 @@
 //! cargo describes xtask to xtask in environment variables (`CARGO_PKG_NAME`, …). Some build scripts watch those, so a
 //! cargo that inherited them would rebuild units which plain cargo finds fresh. They are cleared here, once, for all.
 
+mod measure;
 mod signals;
 mod units;
 
@@ -15,7 +16,7 @@ use anyhow::{Context as _, bail};
 pub(crate) use units::Units;
 
 use crate::facts::host::{self, Environment};
-use crate::plan::recipe::{Counting, Step};
+use crate::plan::recipe::{Counting, Program, Step};
 
 /// The door to other processes.
 pub(crate) struct Shell {
@@ -100,8 +101,12 @@ impl Shell {
 
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     fn command(&self, step: &Step) -> Command {
-        // `+nightly` is understood by rustup's `cargo` on `PATH`, not by the one inside a toolchain.
-        let program = if step.names_toolchain() { OsStr::new("cargo") } else { &self.cargo };
+        let program = match &step.program {
+            Program::Cargo => &self.cargo,
+            // `+nightly` is understood by rustup's `cargo` on `PATH`, not by the one inside a toolchain.
+            Program::CargoOf { .. } => OsStr::new("cargo"),
+            Program::Other(program) => program,
+        };
         let mut command = Command::new(program);
         command.args(step.execution_args());
         for (name, value) in self.changes.iter().chain(&step.env) {

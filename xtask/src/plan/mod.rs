@@ -4,4 +4,5 @@ pub(crate) mod affected;
 pub(crate) mod lane;
 pub(crate) mod passthrough;
 pub(crate) mod recipe;
+pub(crate) mod stats;
 pub(crate) mod tests;

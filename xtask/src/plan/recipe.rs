@@ -18,16 +18,25 @@ impl From<Step> for Recipe {
     }
 }
 
-/// One cargo.
+/// One process.
 pub(crate) struct Step {
-    /// `nightly` for `cargo +nightly`.
-    toolchain: Option<String>,
+    pub(crate) program: Program,
     args: Vec<OsString>,
     /// What stands after `--`.
     rest: Vec<OsString>,
     /// A value, or `None` to unset.
     pub(crate) env: Vec<(OsString, Option<OsString>)>,
     pub(crate) counting: Counting,
+}
+
+/// What a step starts.
+pub(crate) enum Program {
+    Cargo,
+    /// `cargo +<toolchain>`
+    CargoOf {
+        toolchain: String,
+    },
+    Other(OsString),
 }
 
 /// How we learn which units were compiled.
@@ -52,11 +61,22 @@ impl Step {
     }
 
     pub(crate) fn of_args(args: Vec<OsString>, lane: &Lane) -> Step {
-        Step { toolchain: None, args, rest: Vec::new(), env: lane.environment(), counting: Counting::No }
+        Step { env: lane.environment(), ..Step::of_program(Program::Cargo, args) }
+    }
+
+    pub(crate) fn of_program(program: Program, args: Vec<OsString>) -> Step {
+        Step { program, args, rest: Vec::new(), env: Vec::new(), counting: Counting::No }
     }
 
     pub(crate) fn toolchain(mut self, toolchain: Option<String>) -> Step {
-        self.toolchain = toolchain;
+        if let Some(toolchain) = toolchain {
+            self.program = Program::CargoOf { toolchain };
+        }
+        self
+    }
+
+    pub(crate) fn with_env(mut self, name: &str, value: OsString) -> Step {
+        self.env.push((name.into(), Some(value)));
         self
     }
 
@@ -80,14 +100,12 @@ impl Step {
         self
     }
 
-    pub(crate) fn names_toolchain(&self) -> bool {
-        self.toolchain.is_some()
-    }
-
     /// The arguments as they are handed to cargo: the printed ones and what counting adds.
     pub(crate) fn execution_args(&self) -> Vec<OsString> {
         let mut args = Vec::new();
-        args.extend(self.toolchain.iter().map(|name| OsString::from(format!("+{name}"))));
+        if let Program::CargoOf { toolchain } = &self.program {
+            args.push(format!("+{toolchain}").into());
+        }
         args.extend(self.args.iter().cloned());
         if let Counting::Ask { option } = self.counting {
             args.push(format!("{option}=json-render-diagnostics").into());
@@ -138,9 +156,10 @@ impl fmt::Display for Step {
                 Some(value) => write!(f, "{}={} ", name.display(), quoted(value))?,
             }
         }
-        f.write_str("cargo")?;
-        if let Some(toolchain) = &self.toolchain {
-            write!(f, " +{toolchain}")?;
+        match &self.program {
+            Program::Cargo => f.write_str("cargo")?,
+            Program::CargoOf { toolchain } => write!(f, "cargo +{toolchain}")?,
+            Program::Other(program) => f.write_str(&quoted(program))?,
         }
         for arg in &self.args {
             write!(f, " {}", quoted(arg))?;

@@ -1,6 +1,7 @@
 //! What was asked: one file for each verb or family of verbs, each in the same beats: gather, decide, act, report.
 
 mod affected;
+mod bench;
 mod build;
 mod cargo;
 mod ci;

@@ -92,13 +92,16 @@ impl Workspace {
         if let Some(problem) = disk::lanes_dir_problem(&lanes_dir) {
             return Ok(self.fall_back(problem));
         }
-        let inputs = self.key_inputs(choice)?;
+        Ok(self.agent_lane(&agent, self.key_inputs(choice)?))
+    }
+
+    pub(crate) fn agent_lane(&self, agent: &Agent, inputs: KeyInputs) -> Lane {
         let is_set = |name: &&str| self.session.env.get(name).is_some();
         let detours = Detours {
             build_dir: self.config.has_build_dir,
             variables: DETOUR_VARIABLES.into_iter().filter(is_set).collect(),
         };
-        Ok(Lane::of_agent(&lanes_dir, &agent, inputs, detours))
+        Lane::of_agent(&self.repo.lanes_dir(), agent, inputs, detours)
     }
 
     /// The lane that the flags of a verb lead to.

@@ -47,6 +47,12 @@ fn a_fresh_clone_works_by_the_readme_alone() {
     let ran = clone.cargo("xtask check-fast --package notes-core").within(&below).ok();
     ran.says("compiled 1 (notes-core)");
 
+    // What it costs can be measured in any workspace, and leaves nothing behind.
+    let json = clone.cargo("xtask bench --runs 1 --json --quiet").ok().stdout();
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["rows"].as_array().map(Vec::len), Some(3), "{json}");
+    assert!(clone.only_lane().starts_with(".lanes/a/"));
+
     // make starts the program itself once it is current, and cargo again when it no longer is.
     let make = |words: &str| {
         let mut command = clone.command("make");

@@ -1,0 +1,45 @@
+//! Starts processes together and takes the time until the last one ends, for `bench`.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+
+use super::Shell;
+use crate::plan::recipe::Step;
+
+/// What took how long.
+pub(crate) struct Measured {
+    pub(crate) time: Duration,
+    /// What all of them wrote to stderr.
+    pub(crate) stderr: String,
+}
+
+impl Shell {
+    /// Runs `steps` at the same time, their output caught.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be started or fails: then its time says nothing.
+    pub(crate) fn measure(&self, steps: &[Step]) -> anyhow::Result<Measured> {
+        let mut commands: Vec<_> = steps.iter().map(|step| self.command(step)).collect();
+        let started = Instant::now();
+        let mut children = Vec::new();
+        for command in &mut commands {
+            let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+            children.push(command.spawn().context("cannot start what is to be measured")?);
+        }
+        // What a no-op build writes fits into a pipe, so nobody is held up while another is waited for.
+        let outputs =
+            children.into_iter().map(|child| child.wait_with_output()).collect::<Result<Vec<_>, _>>()?;
+        let time = started.elapsed();
+
+        let mut stderr = String::new();
+        for (output, step) in outputs.iter().zip(steps) {
+            let said = String::from_utf8_lossy(&output.stderr);
+            ensure!(output.status.success(), "`{step}` failed, so its time says nothing:\n{said}");
+            stderr.push_str(&said);
+        }
+        Ok(Measured { time, stderr })
+    }
+}
