@@ -160,7 +160,7 @@ pub(crate) struct Fmt {
     #[command(flatten)]
     pub(crate) own: OwnFlags,
     /// For rustfmt
-    #[arg(last = true)]
+    #[arg(last = true, value_name = "ARGS", help_heading = "Arguments")]
     pub(crate) rest: Vec<OsString>,
 }
 
@@ -170,7 +170,25 @@ pub(crate) struct Fmt {
 #[derive(Args)]
 pub(crate) struct Run {
     #[command(flatten)]
-    pub(crate) cargo: CargoFlags,
+    pub(crate) own: OwnFlags,
+    /// The package whose program it is
+    #[arg(short, long, value_name = "SPEC")]
+    pub(crate) package: Option<String>,
+    /// The program
+    #[arg(long, value_name = "NAME", conflicts_with = "example")]
+    pub(crate) bin: Option<String>,
+    /// An example instead
+    #[arg(long, value_name = "NAME")]
+    pub(crate) example: Option<String>,
+    #[command(flatten)]
+    pub(crate) features: FeatureFlags,
+    #[command(flatten)]
+    pub(crate) compilation: CompilationFlags,
+    #[command(flatten)]
+    pub(crate) manifest: ManifestFlags,
+    /// For the program
+    #[arg(last = true, value_name = "ARGS", help_heading = "Arguments")]
+    pub(crate) rest: Vec<OsString>,
 }
 
 /// Delete this builder's lane
@@ -264,7 +282,7 @@ pub(crate) struct Cargo {
 }
 
 /// Options of our own that every verb has.
-#[derive(Args)]
+#[derive(Args, Clone, Copy)]
 pub(crate) struct OwnFlags {
     /// Print what would be done, don't do it
     #[arg(long)]
@@ -320,12 +338,12 @@ pub(crate) struct CargoFlags {
     pub(crate) compilation: CompilationFlags,
     #[command(flatten)]
     pub(crate) manifest: ManifestFlags,
-    /// What stands after `--` is handed on
-    #[arg(last = true)]
+    /// Handed on: to the test executables, to clippy
+    #[arg(last = true, value_name = "ARGS", help_heading = "Arguments")]
     pub(crate) rest: Vec<OsString>,
 }
 
-#[derive(Args)]
+#[derive(Args, Default)]
 #[group(skip)]
 #[command(next_help_heading = "Package selection")]
 pub(crate) struct PackageFlags {
@@ -340,7 +358,7 @@ pub(crate) struct PackageFlags {
     pub(crate) exclude: Vec<String>,
 }
 
-#[derive(Args)]
+#[derive(Args, Default)]
 #[group(skip)]
 #[command(next_help_heading = "Target selection")]
 pub(crate) struct TargetFlags {
@@ -472,6 +490,16 @@ impl CargoFlags {
         let mut args = Arguments::default();
         self.targets.add_to(&mut args);
         !args.0.is_empty()
+    }
+}
+
+impl From<Run> for CargoFlags {
+    fn from(run: Run) -> CargoFlags {
+        let Run { own, package, bin, example, features, compilation, manifest, rest } = run;
+        let packages = PackageFlags { package: package.into_iter().collect(), ..PackageFlags::default() };
+        let bin = bin.into_iter().collect();
+        let targets = TargetFlags { bin, example: example.into_iter().collect(), ..TargetFlags::default() };
+        CargoFlags { own, packages, targets, features, compilation, manifest, rest }
     }
 }
 

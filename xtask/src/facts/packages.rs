@@ -1,12 +1,11 @@
 //! The members of the workspace, as cargo sees them.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::effects::shell::Shell;
-use crate::plan::affected::normalized;
 
 /// One member.
 #[derive(Clone, Debug)]
@@ -48,4 +47,17 @@ pub(crate) fn read(sh: &Shell, root: &Path) -> anyhow::Result<Vec<Package>> {
 
 fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
+}
+
+/// Without `.` and `..`, by the letters alone: the files may be gone.
+pub(crate) fn normalized(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => drop(normal.pop()),
+            other => normal.push(other),
+        }
+    }
+    normal
 }

@@ -10,10 +10,10 @@
 //! A path that a build script computes at run time cannot be seen; `--package` names such a package.
 
 use std::collections::BTreeSet;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use crate::facts::changes::Mention;
-use crate::facts::packages::Package;
+use crate::facts::packages::{Package, normalized};
 
 /// What has to be built.
 #[derive(Debug, PartialEq)]
@@ -134,19 +134,6 @@ fn names_file(mention: &Mention, package: Option<&Package>, file: &Path) -> bool
             file.starts_with(&named) && !base.starts_with(&named)
         })
     })
-}
-
-/// Without `.` and `..`, by the letters alone: the files may be gone.
-pub(crate) fn normalized(path: &Path) -> PathBuf {
-    let mut normal = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => drop(normal.pop()),
-            other => normal.push(other),
-        }
-    }
-    normal
 }
 
 #[cfg(test)]

@@ -5,4 +5,4 @@ pub(crate) mod lane;
 pub(crate) mod passthrough;
 pub(crate) mod recipe;
 pub(crate) mod stats;
-pub(crate) mod tests;
+pub(crate) mod test_steps;

@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::ValueEnum as _;
 
 use crate::flags;
-use crate::flags::{CargoFlags, Mode};
+use crate::flags::{CargoFlags, Mode, OwnFlags};
 use crate::plan::recipe::{Recipe, Step};
 use crate::verbs::affected;
 use crate::verbs::session::{Session, Workspace};
@@ -83,12 +83,15 @@ impl flags::Clippy {
 }
 
 impl flags::Run {
-    pub(crate) fn run(mut self, session: Session) -> anyhow::Result<ExitCode> {
-        let workspace = session.workspace_for(&mut self.cargo)?;
-        let lane = workspace.lane_for(&self.cargo)?;
+    pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
+        let mut cargo = CargoFlags::from(self);
+        let workspace = session.workspace_for(&mut cargo)?;
+        let lane = workspace.lane_for(&cargo)?;
 
-        workspace.carry_out(&self.cargo.own, lane, |lane| {
-            Recipe::from(Step::cargo(&["run"], lane, self.cargo.to_args()).rest(self.cargo.rest.clone()))
+        // The output is the program's: nothing is counted in it, and no line of ours follows it.
+        let own = OwnFlags { quiet: cargo.own.verbose == 0, ..cargo.own };
+        workspace.carry_out(&own, lane, |lane| {
+            Recipe::from(Step::cargo(&["run"], lane, cargo.to_args()).rest(cargo.rest.clone()))
         })
     }
 }

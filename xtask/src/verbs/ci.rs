@@ -9,7 +9,7 @@ use crate::facts::tools::{self, Nextest};
 use crate::flags;
 use crate::plan::lane::Lane;
 use crate::plan::recipe::{Recipe, Step};
-use crate::plan::tests::{self, Request};
+use crate::plan::test_steps::{self, Request};
 use crate::verbs::session::{LaneChoice, Lockfile, Session};
 
 impl flags::Ci {
@@ -19,7 +19,7 @@ impl flags::Ci {
         let nextest = tools::nextest(&workspace.sh, &workspace.session.env, &workspace.repo);
         let packages = packages::read(&workspace.sh, &workspace.repo.root);
         let has_doctests =
-            packages.is_ok_and(|packages| tests::selects_doctests(&packages, &[], &[], true, None));
+            packages.is_ok_and(|packages| test_steps::selects_doctests(&packages, &[], &[], true, None));
 
         if self.own.dry_run {
             ui::data(self.recipe(&lane, nextest, has_doctests))?;
@@ -49,7 +49,7 @@ impl flags::Ci {
             doc: false,
             selects_targets: false,
         };
-        steps.extend(tests::steps(request, lane, nextest, has_doctests));
+        steps.extend(test_steps::steps(request, lane, nextest, has_doctests));
         Recipe { steps, keep_going: self.keep_going }
     }
 }

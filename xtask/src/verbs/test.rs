@@ -6,7 +6,7 @@ use crate::facts::{packages, tools};
 use crate::flags::{self, CargoFlags};
 use crate::plan::lane::Lane;
 use crate::plan::recipe::Recipe;
-use crate::plan::tests::{self, Request};
+use crate::plan::test_steps::{self, Request};
 use crate::verbs::affected;
 use crate::verbs::session::{Session, Workspace};
 
@@ -24,7 +24,7 @@ impl flags::Test {
         let has_doctests = nextest.is_some() && has_doctests(&workspace, &self.cargo);
 
         let recipe = |lane: &Lane| Recipe {
-            steps: tests::steps(self.request(), lane, nextest, has_doctests),
+            steps: test_steps::steps(self.request(), lane, nextest, has_doctests),
             // As `cargo test` does: the doctests are run whatever the other tests have said.
             keep_going: self.no_fail_fast,
         };
@@ -56,5 +56,5 @@ pub(crate) fn has_doctests(workspace: &Workspace, cargo: &CargoFlags) -> bool {
         })
         .max_by_key(|package| package.dir.as_os_str().len());
     let flags = &cargo.packages;
-    tests::selects_doctests(&packages, &flags.package, &flags.exclude, flags.workspace, within)
+    test_steps::selects_doctests(&packages, &flags.package, &flags.exclude, flags.workspace, within)
 }

@@ -144,7 +144,7 @@ fn spec_matches(spec: &str, name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod unit {
+mod tests {
     use std::path::PathBuf;
 
     use expect_test::{Expect, expect};
