@@ -118,8 +118,8 @@ pub(crate) enum Removal {
     NoTargetDirectory,
 }
 
-/// Deletes an agent's lane. It is renamed first, so that a kill leaves no half lane that looks whole; `sweep`
-/// finishes what was left.
+/// Takes an agent's lane out of use by renaming it, so that a kill leaves no half lane that looks whole; `sweep` deletes
+/// it.
 pub(crate) fn remove_agent_lane(lanes_dir: &Path, lane: &Path) -> io::Result<Removal> {
     let Some(locks) = lock_whole(lane)? else {
         return Ok(Removal::InUse);
@@ -133,7 +133,6 @@ pub(crate) fn remove_agent_lane(lanes_dir: &Path, lane: &Path) -> io::Result<Rem
     let trash = lanes_dir.join(format!(".trash-{}-{agent}-{key}", std::process::id()));
     std::fs::rename(lane, &trash)?;
     drop(locks);
-    delete_dir(&trash)?;
     Ok(Removal::Removed)
 }
 

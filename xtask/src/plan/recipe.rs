@@ -18,6 +18,18 @@ impl From<Step> for Recipe {
     }
 }
 
+impl Recipe {
+    /// As it has to be typed where `cargo` alone would be another toolchain.
+    pub(crate) fn typed_with(mut self, toolchain: Option<&str>) -> Recipe {
+        for step in &mut self.steps {
+            if let (Program::Cargo, Some(toolchain)) = (&step.program, toolchain) {
+                step.program = Program::CargoOf { toolchain: toolchain.to_owned() };
+            }
+        }
+        self
+    }
+}
+
 /// One process.
 pub(crate) struct Step {
     pub(crate) program: Program,

@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::effects::ui;
 use crate::facts::packages;
 use crate::facts::tools::{self, Nextest};
 use crate::flags;
@@ -22,8 +21,7 @@ impl flags::Ci {
             packages.is_ok_and(|packages| test_steps::selects_doctests(&packages, &[], &[], true, None));
 
         if self.own.dry_run {
-            ui::data(self.recipe(&lane, nextest, has_doctests))?;
-            return Ok(ExitCode::SUCCESS);
+            return workspace.show(self.recipe(&lane, nextest, has_doctests));
         }
         let (lane, _in_use) = workspace.enter(lane);
         let recipe = self.recipe(&lane, nextest, has_doctests);

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use crate::effects::ui;
 use crate::flags;
 use crate::plan::recipe::{Recipe, Step};
 use crate::verbs::session::Session;
@@ -15,8 +14,7 @@ impl flags::Fmt {
         let recipe = Recipe::from(step);
 
         if self.own.dry_run {
-            ui::data(recipe)?;
-            return Ok(ExitCode::SUCCESS);
+            return workspace.show(recipe);
         }
         // rustfmt is silent where all is well, and so are we.
         workspace.run_steps(&flags::OwnFlags { quiet: true, ..self.own }, &lane, &recipe)

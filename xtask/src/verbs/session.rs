@@ -180,12 +180,20 @@ impl Workspace {
         recipe: impl Fn(&Lane) -> Recipe,
     ) -> anyhow::Result<ExitCode> {
         if own.dry_run {
-            ui::data(recipe(&lane))?;
-            return Ok(ExitCode::SUCCESS);
+            return self.show(recipe(&lane));
         }
         let (lane, _in_use) = self.enter(lane);
         let recipe = recipe(&lane);
         self.run_steps(own, &lane, &recipe)
+    }
+
+    /// Prints `recipe` so that it can be pasted.
+    pub(crate) fn show(&self, recipe: Recipe) -> anyhow::Result<ExitCode> {
+        // rustup says here that the toolchain comes from `cargo +toolchain xtask`, and not from a file or the environment.
+        let is_typed = self.session.env.get("RUSTUP_TOOLCHAIN_SOURCE").is_some_and(|source| source == "cli");
+        let toolchain = self.session.env.get("RUSTUP_TOOLCHAIN").filter(|_| is_typed);
+        ui::data(recipe.typed_with(toolchain.and_then(|name| name.to_str())))?;
+        Ok(ExitCode::SUCCESS)
     }
 
     /// Marks the lane as in use. What we cannot write is no reason not to build.

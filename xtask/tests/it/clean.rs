@@ -84,8 +84,14 @@ fn what_may_be_somebodys_files_is_left_alone() {
     project.write("target/precious.txt", "mine");
     project.xtask("clean").fails_with(1).says("has no CACHEDIR.TAG");
     project.write(".lanes/notes/readme/text.txt", "mine");
+    project.xtask("check").agent("a").ok();
+    let lane = project.lanes()[0].clone();
+    std::fs::remove_file(project.root.join(&lane).join("CACHEDIR.TAG")).expect("it is there");
+    project.xtask("clean").agent("a").fails_with(1).says("has no CACHEDIR.TAG");
     project.xtask("clean --all").fails_with(1);
-    assert!(project.exists("target/precious.txt") && project.exists(".lanes/notes/readme/text.txt"));
+    for file in ["target/precious.txt", ".lanes/notes/readme/text.txt", &format!("{lane}/debug")] {
+        assert!(project.exists(file), "{file} is gone");
+    }
 }
 
 #[test]

@@ -73,6 +73,17 @@ fn a_target_directory_set_elsewhere_is_the_worktrees_lane_and_no_agents() {
     assert!(!project.exists("target"));
 }
 
+/// A cargo that a build script or a test starts would wait for, and build into, the directory of everybody else.
+#[test]
+fn an_agents_processes_do_not_see_a_target_directory_set_elsewhere() {
+    let project = project();
+    let prints = "fn main() { println!(\"{:?}\", std::env::var_os(\"CARGO_TARGET_DIR\")) }";
+    project.write("crates/core/src/main.rs", prints);
+    let ran =
+        project.xtask("run --quiet").agent("a").env("CARGO_TARGET_DIR", project.root.join("elsewhere")).ok();
+    assert_eq!(ran.stdout(), "None\n");
+}
+
 #[test]
 fn a_build_directory_set_elsewhere_is_not_shared_by_lanes() {
     let project = project();
