@@ -100,7 +100,7 @@ pub(crate) struct Check {
 ///
 /// Changed means: since the merge base with the main branch, and whatever is uncommitted or untracked. A change to the
 /// lockfile, the root manifest, the toolchain file or `.cargo/` means all packages; so does a checkout without git. A file
-/// outside every package concerns those that name it by a relative path, as in `include_str!("../../LICENSE")`.
+/// concerns the packages that name it by a relative path, too, wherever it lies.
 #[derive(Args)]
 pub(crate) struct CheckFast {
     #[command(flatten)]

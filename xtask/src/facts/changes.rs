@@ -1,8 +1,9 @@
 //! What git knows of changed files.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::effects::shell::Shell;
+use crate::facts::packages::normalized;
 use crate::facts::repo::Repo;
 
 /// The changed files, or why they cannot be known.
@@ -32,15 +33,12 @@ pub(crate) struct Mention {
 ///
 /// When `base` was named by the user and is no commit.
 pub(crate) fn read(sh: &Shell, repo: &Repo, base: Option<&str>) -> anyhow::Result<Changes> {
-    let git = |args: &[&str]| sh.read("git", args, &repo.root);
-    let line = |args: &[&str]| git(args).map(|out| String::from_utf8_lossy(&out).trim().to_owned());
-
-    let top = match line(&["rev-parse", "--show-toplevel"]) {
-        Ok(top) if !top.is_empty() => PathBuf::from(top),
-        _ => {
-            return Ok(Changes::Unknown { why: "this is no git checkout".to_owned() });
-        }
+    let top = match top_level(sh, repo) {
+        Ok(top) => top,
+        Err(err) => return Ok(Changes::Unknown { why: why_no_git(&err) }),
     };
+    let git = |args: &[&str]| sh.read("git", args, &top);
+    let line = |args: &[&str]| git(args).map(|out| String::from_utf8_lossy(&out).trim().to_owned());
     if line(&["rev-parse", "--verify", "--quiet", "HEAD"]).is_err() {
         return Ok(Changes::Unknown { why: "there is no commit yet".to_owned() });
     }
@@ -70,58 +68,61 @@ pub(crate) fn read(sh: &Shell, repo: &Repo, base: Option<&str>) -> anyhow::Resul
         }
     };
 
-    // Without rename detection a renamed file is listed under both names, and so concerns both packages.
-    let tracked = git(&[
-        "diff",
-        "--name-only",
-        "--no-renames",
-        "--no-ext-diff",
-        "--ignore-submodules=none",
-        "-z",
-        &commit,
-    ])?;
-    let untracked = git_at(sh, &top, &["ls-files", "--others", "--exclude-standard", "-z"])?;
+    // Without rename detection a renamed file is listed under both names, and so concerns both packages. Whatever the
+    // user has configured for their own eyes (`diff.relative`, colours) is put back to what a program can read.
+    let options = ["--name-only", "--no-renames", "--no-relative", "--no-color", "--no-ext-diff", "-z"];
+    let tracked = git(&[&["diff", "--ignore-submodules=none"], &options[..], &[&commit]].concat())?;
+    let untracked = git(&["ls-files", "--others", "--exclude-standard", "-z"])?;
     let files = tracked.split(|&byte| byte == 0).chain(untracked.split(|&byte| byte == 0));
     let files = files.filter(|file| !file.is_empty()).map(|file| top.join(path_from(file))).collect();
     Ok(Changes::Known { base, files })
 }
 
-/// Lines with `../` in the manifests and Rust sources of the checkout.
+/// Lines with `../` in the manifests and Rust sources of the checkout, tracked or not.
 pub(crate) fn mentions(sh: &Shell, repo: &Repo) -> Vec<Mention> {
-    let args = [
-        "grep",
-        "--untracked",
-        "--full-name",
-        "-z",
-        "-I",
-        "--fixed-strings",
-        "-e",
-        "../",
-        "--",
-        ":/*.rs",
-        ":/*Cargo.toml",
-    ];
+    let Ok(top) = top_level(sh, repo) else { return Vec::new() };
+    let options = ["--untracked", "--full-name", "--no-color", "--no-line-number", "--no-column", "-z", "-I"];
+    let pattern = ["--fixed-strings", "-e", "../", "--", "*.rs", "*Cargo.toml"];
     // git grep ends with 1 where nothing matches.
-    let Ok(out) = sh.read("git", args, &repo.root) else {
+    let Ok(out) = sh.read("git", [&["grep"], &options[..], &pattern].concat(), &top) else {
         return Vec::new();
     };
-    let Ok(top) = sh.read("git", ["rev-parse", "--show-toplevel"], &repo.root) else {
-        return Vec::new();
-    };
-    let top = PathBuf::from(String::from_utf8_lossy(&top).trim());
 
     let lines = out.split(|&byte| byte == b'\n').filter_map(|line| {
         let end = line.iter().position(|&byte| byte == 0)?;
-        Some(Mention {
-            file: top.join(path_from(&line[..end])),
-            line: String::from_utf8_lossy(&line[end + 1..]).into_owned(),
-        })
+        let line_text = String::from_utf8_lossy(&line[end + 1..]).into_owned();
+        Some(Mention { file: top.join(path_from(&line[..end])), line: line_text })
     });
     lines.collect()
 }
 
-fn git_at(sh: &Shell, dir: &Path, args: &[&str]) -> anyhow::Result<Vec<u8>> {
-    sh.read("git", args, dir)
+/// The symbolic links that git tracks, with what they point to, as absolute paths.
+pub(crate) fn links(sh: &Shell, repo: &Repo) -> Vec<(PathBuf, PathBuf)> {
+    let Ok(top) = top_level(sh, repo) else { return Vec::new() };
+    let Ok(out) = sh.read("git", ["ls-files", "--stage", "-z"], &top) else { return Vec::new() };
+    let links = out.split(|&byte| byte == 0).filter_map(|entry| {
+        // git-ls-files(1): `<mode> <object> <stage>\t<file>`; 120000 is a symbolic link.
+        let tab = entry.iter().position(|&byte| byte == b'\t').filter(|_| entry.starts_with(b"120000 "))?;
+        let link = top.join(path_from(&entry[tab + 1..]));
+        let target = normalized(&link.parent()?.join(std::fs::read_link(&link).ok()?));
+        Some((link, target))
+    });
+    links.collect()
+}
+
+/// The top directory of the checkout.
+fn top_level(sh: &Shell, repo: &Repo) -> anyhow::Result<PathBuf> {
+    let out = sh.read("git", ["rev-parse", "--show-toplevel"], &repo.root)?;
+    Ok(path_from(out.trim_ascii_end()))
+}
+
+fn why_no_git(err: &anyhow::Error) -> String {
+    let words = format!("{err:#}");
+    if words.contains("not a git repository") {
+        return "this is no git checkout".to_owned();
+    }
+    // No git at all, or one that refuses to read a checkout of somebody else's.
+    words.lines().next().unwrap_or("git does not answer").to_owned()
 }
 
 /// The configured branch, or what usually is the main one, locally and at the remote, as far as they exist.

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | the lockfile, the root manifest, the toolchain file, `.cargo/**` (of the root, or above it) | all packages |
 //! | a file in a package's directory | that package; the innermost one where packages lie inside packages |
-//! | a file outside every package that a package names by a relative path (`include_str!("../../LICENSE")`, `#[path]`, `rerun-if-changed`, a path dependency) | the packages that name it |
+//! | a file that a package names by a relative path out of its own directory (`include_str!("../../…")`, `#[path]`, `rerun-if-changed`, a path dependency), or through a symbolic link | the packages that name it, too |
 //! | any other file | none |
 //!
 //! A path that a build script computes at run time cannot be seen; `--package` names such a package.
@@ -25,12 +25,20 @@ pub(crate) enum Affected {
     Packages(BTreeSet<String>),
 }
 
+/// How files lead to others, beyond lying in the same package.
+#[derive(Default)]
+pub(crate) struct References {
+    pub(crate) mentions: Vec<Mention>,
+    /// Symbolic links and what they point to.
+    pub(crate) links: Vec<(PathBuf, PathBuf)>,
+}
+
 /// `changed` and the directories of `packages` are absolute, without `.` and `..`.
 pub(crate) fn affected(
     root: &Path,
     packages: &[Package],
     changed: &[PathBuf],
-    mentions: &[Mention],
+    references: &References,
 ) -> Affected {
     if let Some(file) = changed.iter().find(|file| concerns_all(root, file)) {
         let file = file.strip_prefix(root).unwrap_or(file);
@@ -38,33 +46,35 @@ pub(crate) fn affected(
     }
 
     let mut names = BTreeSet::new();
-    let mut outside: Vec<&Path> = Vec::new();
-    for file in changed {
-        match owner(packages, file) {
-            Some(package) => drop(names.insert(package.name.clone())),
-            None => outside.push(file),
-        }
-    }
-
-    // A file outside that names another file outside hands the change on, so this goes round until nothing is new.
+    let mut concerned: Vec<PathBuf> = changed.to_vec();
+    // A link, or a file of no package that names another file, hands the change on; this goes round until nothing is new.
     let mut next = 0;
-    while let Some(&file) = outside.get(next) {
+    while let Some(file) = concerned.get(next).cloned() {
         next += 1;
-        for package in packages
-            .iter()
-            .filter(|package| package.path_dependencies.iter().any(|dir| file.starts_with(dir)))
-        {
-            names.insert(package.name.clone());
-        }
-        for mention in mentions {
-            let package = owner(packages, &mention.file);
-            if !names_file(mention, package, file) {
-                continue;
+        let mut hand_on = |file: PathBuf| {
+            if !concerned.contains(&file) {
+                concerned.push(file);
             }
-            match package {
-                Some(package) => drop(names.insert(package.name.clone())),
-                None if !outside.contains(&mention.file.as_path()) => outside.push(&mention.file),
-                None => {}
+        };
+        names.extend(owner(packages, &file).map(|package| package.name.clone()));
+        let depends = |package: &&Package| package.path_dependencies.iter().any(|dir| file.starts_with(dir));
+        let is_foreign = owner(packages, &file).is_none();
+        names.extend(
+            packages.iter().filter(|_| is_foreign).filter(depends).map(|package| package.name.clone()),
+        );
+
+        for (link, target) in &references.links {
+            if let Ok(inside) = file.strip_prefix(target) {
+                hand_on(if inside.as_os_str().is_empty() { link.clone() } else { link.join(inside) });
+            }
+        }
+        for mention in &references.mentions {
+            let package = owner(packages, &mention.file);
+            if names_file(mention, package, packages, &file) {
+                match package {
+                    Some(package) => drop(names.insert(package.name.clone())),
+                    None => hand_on(mention.file.clone()),
+                }
             }
         }
     }
@@ -113,7 +123,7 @@ pub(crate) fn owner<'a>(packages: &'a [Package], file: &Path) -> Option<&'a Pack
 }
 
 /// Whether a line names `file`, or a directory that it lies in, by a path with `../` in it.
-fn names_file(mention: &Mention, package: Option<&Package>, file: &Path) -> bool {
+fn names_file(mention: &Mention, package: Option<&Package>, packages: &[Package], file: &Path) -> bool {
     let Some(dir) = mention.file.parent() else { return false };
     let package_dir = package.map_or(dir, |package| package.dir.as_path());
     // rustc reads `include_str!("../a")` and `#[path = "../a"]` from the file's own directory. Build scripts, tests and
@@ -123,13 +133,19 @@ fn names_file(mention: &Mention, package: Option<&Package>, file: &Path) -> bool
 
     let is_part_of_path = |c: char| c.is_alphanumeric() || "-_./+@".contains(c);
     mention.line.split(|c| !is_part_of_path(c)).filter(|word| word.contains("../")).any(|word| {
-        let bases = match word.strip_prefix('/') {
+        // What follows `env!("CARGO_MANIFEST_DIR")` in a `concat!`, or `$CARGO_MANIFEST_DIR` in one string.
+        let after_manifest_dir = word.strip_prefix("CARGO_MANIFEST_DIR/").or_else(|| word.strip_prefix('/'));
+        let bases = match after_manifest_dir {
             Some(_) => vec![package_dir],
             None if is_for_rustc => vec![dir],
             None => vec![dir, package_dir],
         };
         bases.iter().any(|base| {
-            let named = normalized(&base.join(word.trim_start_matches('/')));
+            let named = normalized(&base.join(after_manifest_dir.unwrap_or(word)));
+            // A member in a manifest is a dependency; those are `--dependents`' business.
+            if mention.file.ends_with("Cargo.toml") && packages.iter().any(|package| package.dir == named) {
+                return false;
+            }
             // `..` alone names a directory that the package itself lies in: that is a start of a path, not a file.
             file.starts_with(&named) && !base.starts_with(&named)
         })
@@ -165,7 +181,10 @@ mod tests {
         let changed: Vec<PathBuf> = changed.iter().map(PathBuf::from).collect();
         let mentions: Vec<Mention> =
             mentions.iter().map(|&(file, line)| Mention { file: file.into(), line: line.into() }).collect();
-        let found = match affected(Path::new("/w"), &packages(), &changed, &mentions) {
+        let links =
+            vec![("/w/app/GUIDE.md".into(), "/w/GUIDE.md".into()), ("/w/app/data".into(), "/w/data".into())];
+        let references = References { mentions, links };
+        let found = match affected(Path::new("/w"), &packages(), &changed, &references) {
             Affected::All { why } => format!("all: {why}"),
             Affected::Packages(names) => names.into_iter().collect::<Vec<_>>().join(" "),
         };
@@ -192,17 +211,32 @@ mod tests {
 
     #[test]
     fn files_outside_concern_who_names_them() {
-        check(&["/w/README.md"], &[], "");
-        let doc = ("/w/app/src/main.rs", r#"#![doc = include_str!("../../README.md")]"#);
-        check(&["/w/README.md"], &[doc], "app");
-        check(&["/w/LICENSE"], &[doc], "");
+        check(&["/w/TEXT.md"], &[], "");
+        let doc = ("/w/app/src/main.rs", r#"#![doc = include_str!("../../TEXT.md")]"#);
+        check(&["/w/TEXT.md"], &[doc], "app");
+        check(&["/w/TERMS"], &[doc], "");
         // Its own README, by the same words.
-        check(&["/w/README.md"], &[("/w/app/src/main.rs", r#"include_str!("../README.md")"#)], "");
-        let manifest_dir = r#"concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")"#;
-        check(&["/w/README.md"], &[("/w/app/src/deep/er.rs", manifest_dir)], "app");
+        check(&["/w/TEXT.md"], &[("/w/app/src/main.rs", r#"include_str!("../TEXT.md")"#)], "");
+        let manifest_dir = r#"concat!(env!("CARGO_MANIFEST_DIR"), "/../TEXT.md")"#;
+        check(&["/w/TEXT.md"], &[("/w/app/src/deep/er.rs", manifest_dir)], "app");
         // A directory; and `..` alone, which is no name of anything.
-        check(&["/w/protos/a/b.proto"], &[("/w/app/build.rs", r#"["../protos"]"#)], "app");
-        check(&["/w/protos/a.proto"], &[("/w/app/build.rs", r#"root.join("../")"#)], "");
+        check(&["/w/protocols/a/b.proto"], &[("/w/app/build.rs", r#"["../protocols"]"#)], "app");
+        check(&["/w/protocols/a.proto"], &[("/w/app/build.rs", r#"root.join("../")"#)], "");
+    }
+
+    #[test]
+    fn a_file_of_another_package_concerns_who_names_it_too() {
+        let includes = ("/w/app/src/main.rs", r#"include_str!("../../crates/core/data.txt")"#);
+        check(&["/w/crates/core/data.txt"], &[includes], "app core");
+        let includes =
+            ("/w/app/src/deep/er.rs", r#"include_dir!("$CARGO_MANIFEST_DIR/../crates/core/data")"#);
+        check(&["/w/crates/core/data/a"], &[includes], "app core");
+    }
+
+    #[test]
+    fn links_hand_a_change_on() {
+        check(&["/w/GUIDE.md"], &[], "app");
+        check(&["/w/data/deep/a.txt"], &[], "app");
     }
 
     #[test]

@@ -127,8 +127,7 @@ pub(crate) fn selects_doctests(
         if !named.is_empty() {
             named.iter().any(|spec| spec_matches(spec, &package.name))
         } else if workspace {
-            // In doubt a pattern excludes nothing.
-            !excluded.contains(&package.name)
+            !excluded.iter().any(|spec| spec_matches(spec, &package.name))
         } else {
             within.map_or(package.is_default, |within| within.name == package.name)
         }
@@ -136,11 +135,29 @@ pub(crate) fn selects_doctests(
     packages.iter().filter(is_selected).any(|package| package.has_doctests)
 }
 
-/// A package ID specification or a pattern. In doubt yes: then cargo has the last word.
+/// A package ID specification (`name`, `name@1.0`, a URL) or a pattern, as `--package` and `--exclude` take them.
 fn spec_matches(spec: &str, name: &str) -> bool {
-    let is_plain = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
-    let spec = spec.rsplit_once('@').map_or(spec, |(name, _)| name);
-    !spec.chars().all(is_plain) || spec == name
+    // A URL ends in `#name` or `#name@version`, or in the directory, which is most often the name.
+    let spec = spec.rsplit(['#', '/']).next().unwrap_or(spec);
+    let spec = spec.split('@').next().unwrap_or(spec);
+    glob_matches(spec.as_bytes(), name.as_bytes())
+}
+
+/// `*` and `?`, and `[…]` as any one character: a package more costs an empty run of doctests, one less would lose them.
+fn glob_matches(pattern: &[u8], name: &[u8]) -> bool {
+    match (pattern, name) {
+        ([], []) => true,
+        ([b'*', rest @ ..], _) => {
+            glob_matches(rest, name) || (!name.is_empty() && glob_matches(pattern, &name[1..]))
+        }
+        ([b'?', rest @ ..], [_, name @ ..]) => glob_matches(rest, name),
+        ([b'[', rest @ ..], [_, name @ ..]) => {
+            let end = rest.iter().position(|&c| c == b']').map_or(rest.len(), |end| end + 1);
+            glob_matches(&rest[end..], name)
+        }
+        ([c, rest @ ..], [first, name @ ..]) if c == first => glob_matches(rest, name),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -207,6 +224,18 @@ mod tests {
     #[test]
     fn doctests_alone() {
         check(Request { doc: true, ..request("", "a", "") }, true, expect!["cargo test --doc -- a"]);
+    }
+
+    #[test]
+    fn specifications_and_patterns() {
+        for spec in
+            ["notes", "notes@1.0.0", "n*", "*", "note?", "note[st]", "path+file:///w/notes#notes@0.1.0"]
+        {
+            assert!(spec_matches(spec, "notes"), "{spec}");
+        }
+        for spec in ["note", "notes-core", "m*", "notes?"] {
+            assert!(!spec_matches(spec, "notes"), "{spec}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use crate::facts::changes::{self, Changes};
 use crate::facts::packages;
 use crate::flags::{CargoFlags, ChangedFlags};
-use crate::plan::affected::{self, Affected};
+use crate::plan::affected::{self, Affected, References};
 use crate::verbs::session::Workspace;
 
 /// The same flags with the affected packages named, or `None` where there are none; says which and why.
@@ -30,12 +30,11 @@ pub(crate) fn narrow(
 
     let root = &workspace.repo.root;
     let packages = packages::read(&workspace.sh, root).context("cannot list the workspace's packages")?;
-    let is_outside = |file: &&std::path::PathBuf| affected::owner(&packages, file).is_none();
-    let mentions = match files.iter().find(is_outside) {
-        Some(_) => changes::mentions(&workspace.sh, &workspace.repo),
-        None => Vec::new(),
+    let references = References {
+        mentions: changes::mentions(&workspace.sh, &workspace.repo),
+        links: changes::links(&workspace.sh, &workspace.repo),
     };
-    let mut affected = affected::affected(root, &packages, &files, &mentions);
+    let mut affected = affected::affected(root, &packages, &files, &references);
     if changed.dependents {
         affected = affected::with_dependents(affected, &packages);
     }
@@ -52,9 +51,7 @@ pub(crate) fn narrow(
                 let count = files.len();
                 ui.status(
                     "Affected",
-                    format_args!(
-                        "none: no package has one of the files changed since {base} (files: {count})"
-                    ),
+                    format_args!("none: files changed since {base}: {count}, of no package"),
                 );
                 return Ok(None);
             }

