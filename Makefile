@@ -11,7 +11,8 @@
 # resolution that `cargo run` does is most of what `cargo xtask check` takes over `cargo check`.
 XTASK := target/xtask/xtask
 STAMP := target/xtask/.made
-SOURCES := Cargo.toml Cargo.lock $(wildcard rust-toolchain* .cargo/*.toml) xtask/Cargo.toml \
+# A member's manifest is among them because a change there may have to change Cargo.lock, of which lane keys are made.
+SOURCES := Cargo.toml Cargo.lock $(wildcard */Cargo.toml */*/Cargo.toml) $(wildcard rust-toolchain* .cargo/*.toml) \
 	$(wildcard xtask/src/*.rs xtask/src/*/*.rs xtask/src/*/*/*.rs)
 FLAGS = $(foreach name,$(PKG),--package $(name)) $(ARGS)
 

@@ -425,7 +425,7 @@ pub(crate) struct CompilationFlags {
     /// This many jobs at a time
     #[arg(short, long, value_name = "N", allow_hyphen_values = true)]
     pub(crate) jobs: Option<String>,
-    /// Build as much as possible, whatever fails
+    /// Go on as far as possible, whatever fails
     #[arg(long)]
     pub(crate) keep_going: bool,
     /// Build in this directory instead of the lane

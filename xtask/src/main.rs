@@ -3,7 +3,7 @@
 //! Reading order: `flags` (what can be asked), one file of `verbs` (how it is answered), then the nouns it uses. Data goes
 //! one way: `facts` are read once, `plan` decides on them without touching the world, `effects` carry out.
 //!
-//! Exit codes: 0 done; 1 it failed, or problems were found; 2 wrong usage; and wherever cargo ran, cargo's own.
+//! Exit codes: 0 done; 1 it failed, or problems were found; 2 the command line is wrong; and wherever cargo ran, cargo's own.
 
 mod effects;
 mod facts;

@@ -56,7 +56,7 @@ pub(crate) fn enter_agent_lane(
     let agent_dir = lane.dir.parent().unwrap_or(lanes_dir);
     for dir in [agent_dir, &lane.dir] {
         if dir.symlink_metadata().is_ok_and(|meta| meta.is_symlink()) {
-            return Err(io::Error::other(format!("{} is a symbolic link", dir.display())));
+            return Err(io::Error::other("it is a symbolic link, or lies behind one"));
         }
     }
 
@@ -179,6 +179,11 @@ fn delete_dir(dir: &Path) -> io::Result<()> {
         Err(err) if err.kind() != io::ErrorKind::NotFound => Err(err),
         _ => Ok(()),
     }
+}
+
+/// Whether nobody builds in a lane at this moment.
+pub(crate) fn is_free(dir: &Path) -> io::Result<bool> {
+    Ok(lock_whole(dir)?.is_some())
 }
 
 /// Every lock of a lane, or `None` if one is held by somebody. Waits for nobody.

@@ -34,7 +34,7 @@ impl Ui {
 
     /// One line about one thing done, the verb right-aligned as cargo does it.
     pub(crate) fn status(self, verb: &str, message: impl std::fmt::Display) {
-        const GREEN: &str = "\x1b[1m\x1b[32m";
+        const GREEN: &str = "\x1b[1m\x1b[92m";
         if !self.quiet {
             say(&format!("{} {message}", self.paint(GREEN, &format!("{verb:>12}"))));
         }
@@ -46,7 +46,7 @@ impl Ui {
     }
 
     pub(crate) fn error(self, err: &anyhow::Error) {
-        const RED: &str = "\x1b[1m\x1b[31m";
+        const RED: &str = "\x1b[1m\x1b[91m";
         say(&format!("{}: {err:#}", self.paint(RED, "error")));
     }
 

@@ -3,9 +3,10 @@
 //! cargo merges `.cargo/config.toml` of every directory from where one stands up to `/`, then `$CARGO_HOME`'s; the
 //! nearer file wins, and the environment wins over all files. So does this.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use toml_edit::{DocumentMut, Item, Table};
+use toml_edit::{DocumentMut, Item, TableLike};
 
 use crate::facts::host::Environment;
 
@@ -21,6 +22,8 @@ pub(crate) struct CargoConfig {
     pub(crate) has_build_dir: bool,
     /// `build.rustc`.
     pub(crate) rustc: Option<PathBuf>,
+    /// The names in `[alias]`.
+    pub(crate) aliases: BTreeSet<String>,
 }
 
 impl CargoConfig {
@@ -42,6 +45,7 @@ impl CargoConfig {
             targets: text("CARGO_BUILD_TARGET").map(|target| vec![target.to_owned()]).unwrap_or_default(),
             target_dir: path("CARGO_TARGET_DIR").or_else(|| path("CARGO_BUILD_TARGET_DIR")),
             has_build_dir: env.get("CARGO_BUILD_BUILD_DIR").is_some(),
+            aliases: env.iter().filter_map(|(name, _)| alias_variable(name.to_str()?)).collect(),
             rustc: env.get("RUSTC").or_else(|| env.get("CARGO_BUILD_RUSTC")).map(PathBuf::from),
         }
     }
@@ -62,8 +66,11 @@ impl CargoConfig {
         let Some(document) = read(file) else { return };
         let dir = file.parent().unwrap_or(file);
 
-        if let Some(build) = document.get("build").and_then(Item::as_table) {
+        if let Some(build) = document.get("build").and_then(Item::as_table_like) {
             self.merge_build(build, dir.parent().unwrap_or(dir));
+        }
+        if let Some(aliases) = document.get("alias").and_then(Item::as_table_like) {
+            self.aliases.extend(aliases.iter().map(|(name, _)| name.to_owned()));
         }
         if depth < INCLUDE_DEPTH_MAX {
             for include in includes(&document).iter().rev() {
@@ -72,7 +79,7 @@ impl CargoConfig {
         }
     }
 
-    fn merge_build(&mut self, build: &Table, base: &Path) {
+    fn merge_build(&mut self, build: &dyn TableLike, base: &Path) {
         if self.targets.is_empty() {
             self.targets = match build.get("target") {
                 Some(Item::Value(toml_edit::Value::Array(targets))) => {
@@ -94,6 +101,11 @@ impl CargoConfig {
             });
         }
     }
+}
+
+/// `CARGO_ALIAS_MY_ALIAS` is `my-alias` (the Cargo Book, "Configuration").
+fn alias_variable(name: &str) -> Option<String> {
+    Some(name.strip_prefix("CARGO_ALIAS_")?.to_ascii_lowercase().replace('_', "-"))
 }
 
 fn read(file: &Path) -> Option<DocumentMut> {

@@ -22,8 +22,10 @@ use toml_edit::DocumentMut;
 pub(crate) struct Repo {
     /// The directory of the workspace's root manifest, absolute.
     pub(crate) root: PathBuf,
-    /// Where the user stands: `root` or a directory below it.
+    /// Where the user stands, and where cargo is started.
     pub(crate) start: PathBuf,
+    /// The directory that decides on the package: `start`, or that of `--manifest-path`.
+    pub(crate) inside: PathBuf,
     /// `[workspace.metadata.xtask]`.
     pub(crate) settings: Settings,
 }
@@ -36,34 +38,37 @@ pub(crate) struct Settings {
 }
 
 impl Repo {
-    /// Walks up from `start` as cargo does. A package that belongs to no workspace is a workspace of its own.
-    pub(crate) fn locate(start: PathBuf) -> anyhow::Result<Repo> {
+    /// Walks up from `inside` as cargo does. A package that belongs to no workspace is a workspace of its own.
+    pub(crate) fn locate(start: PathBuf, inside: &Path) -> anyhow::Result<Repo> {
+        let repo = |root: &Path, settings| Repo {
+            root: root.to_owned(),
+            start: start.clone(),
+            inside: inside.to_owned(),
+            settings,
+        };
         let mut package = None;
-        for dir in start.ancestors() {
-            let Some(manifest) = read_manifest(dir)? else {
-                continue;
-            };
+        for dir in inside.ancestors() {
+            let Some(manifest) = read_manifest(dir)? else { continue };
 
             if manifest.contains_key("workspace") {
-                let settings = settings(&manifest);
-                return Ok(Repo { root: dir.to_owned(), start, settings });
+                return Ok(repo(dir, settings(&manifest)));
             }
-            if let Some(root) = manifest.get("package").and_then(|package| package.get("workspace")?.as_str())
-            {
+            let pointer = || manifest.get("package")?.get("workspace")?.as_str();
+            if let Some(root) = pointer() {
                 let root = dir.join(root).canonicalize().with_context(|| {
                     format!("`package.workspace` in {} names no directory", dir.join("Cargo.toml").display())
                 })?;
                 let settings = read_manifest(&root)?.as_ref().map(settings).unwrap_or_default();
-                return Ok(Repo { root, start, settings });
+                return Ok(repo(&root, settings));
             }
             package = package.or(Some(dir));
         }
 
         match package {
-            Some(dir) => Ok(Repo { root: dir.to_owned(), settings: Settings::default(), start }),
+            Some(dir) => Ok(repo(dir, Settings::default())),
             None => bail!(
                 "no Cargo.toml in {} or above it\nhelp: cd into the workspace, then try again",
-                start.display()
+                inside.display()
             ),
         }
     }

@@ -70,9 +70,10 @@ impl CommandLine {
         }
     }
 
-    /// Whether it builds, as far as the name tells: then a summary is wanted.
-    pub(crate) fn builds(&self) -> bool {
-        WITH_TARGET_DIR.contains(&self.command.as_str()) || self.command == "nextest"
+    /// Whether it builds, as far as the name tells, and is not to be quiet: then a summary is wanted.
+    pub(crate) fn wants_summary(&self) -> bool {
+        let is_quiet = self.before.iter().chain(&self.args).any(|arg| arg == "-q" || arg == "--quiet");
+        !is_quiet && (WITH_TARGET_DIR.contains(&self.command.as_str()) || self.command == "nextest")
     }
 
     pub(crate) fn value(&self, name: &str) -> Option<&OsStr> {
@@ -107,49 +108,77 @@ impl CommandLine {
         found
     }
 
-    /// The same command line with the lane in it. `is_external`: a program `cargo-<command>` that is not cargo's own
-    /// will read the arguments.
-    pub(crate) fn into_step(self, lane: &Lane, is_external: bool) -> Step {
-        let CommandLine { toolchain, mut before, command, args, rest } = self;
-        let is_plain = matches!(lane.owner, Owner::Worktree) || value_of(&args, "--target-dir").is_some();
-        let counts = COUNTABLE.contains(&command.as_str());
-        // `nextest run`, `nextest list`: the flag belongs to the inner command.
-        let inner_commands =
-            usize::from(command == "nextest" && args.first().is_some_and(|arg| arg != "--help"));
+    /// The same command line with the lane in it.
+    pub(crate) fn into_step(self, lane: &Lane, kind: Kind) -> Step {
+        let placement = self.placement(lane, kind);
+        let counts = kind != Kind::Alias && COUNTABLE.contains(&self.command.as_str());
+        let CommandLine { toolchain, before, command, args, rest } = self;
 
-        let mut env = Vec::new();
         let mut line = Vec::new();
-        if is_plain {
-            line.append(&mut before);
-            line.push(command.into());
-            line.extend(args);
-        } else if WITH_TARGET_DIR.contains(&command.as_str()) || inner_commands > 0 {
-            line.append(&mut before);
-            line.push(command.into());
-            let mut args = args.into_iter();
-            line.extend(args.by_ref().take(inner_commands));
-            line.extend(lane.flags());
-            line.extend(args);
-        } else if !command.is_empty() {
-            // An alias or another command of cargo's own takes it as configuration. An external program gets no
-            // `--config` from cargo; the variable is all that it and the cargo it may start will see.
+        if matches!(placement, Placement::Configuration | Placement::ConfigurationAndVariable) {
             line.extend(lane.config_flags());
-            line.append(&mut before);
-            line.push(command.into());
-            line.extend(args);
-            if is_external {
-                env.push(("CARGO_BUILD_TARGET_DIR".into(), Some(lane.dir.clone().into())));
-            }
-        } else {
-            line.append(&mut before);
         }
+        line.extend(before);
+        line.extend((!command.is_empty()).then(|| command.into()));
+        let flags_at = if let Placement::FlagAfter(count) = placement { count } else { 0 };
+        let mut args = args.into_iter();
+        line.extend(args.by_ref().take(flags_at));
+        if matches!(placement, Placement::FlagAfter(_)) {
+            line.extend(lane.flags());
+        }
+        line.extend(args);
 
-        line.retain(|arg| !arg.is_empty());
         let mut step = Step::of_args(line, lane).toolchain(toolchain).rest(rest);
-        step.env.retain(|(name, _)| !env.iter().any(|(set, _)| set == name));
-        step.env.extend(env);
+        if placement == Placement::ConfigurationAndVariable {
+            const VARIABLE: &str = "CARGO_BUILD_TARGET_DIR";
+            step.env.retain(|(name, _)| name != VARIABLE);
+            step = step.with_env(VARIABLE, lane.dir.clone().into());
+        }
         if counts { step.counted() } else { step }
     }
+
+    fn placement(&self, lane: &Lane, kind: Kind) -> Placement {
+        let is_placed =
+            matches!(lane.owner, Owner::Worktree) || value_of(&self.args, "--target-dir").is_some();
+        if is_placed || self.command.is_empty() {
+            return Placement::Nowhere;
+        }
+        if kind == Kind::Alias {
+            return Placement::Configuration;
+        }
+        if self.command == "nextest" {
+            // The inner command takes the flag, if it is one that builds.
+            const INNER: [&str; 3] = ["run", "list", "archive"];
+            let inner = self.args.iter().position(|arg| INNER.iter().any(|inner| arg == inner));
+            return inner.map_or(Placement::Nowhere, |inner| Placement::FlagAfter(inner + 1));
+        }
+        match kind {
+            _ if WITH_TARGET_DIR.contains(&self.command.as_str()) => Placement::FlagAfter(0),
+            Kind::External => Placement::ConfigurationAndVariable,
+            Kind::Own | Kind::Alias => Placement::Configuration,
+        }
+    }
+}
+
+/// Who reads what follows the command.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Kind {
+    Own,
+    /// `[alias]` of cargo's configuration; also where it gives another meaning to one of cargo's own short names.
+    Alias,
+    /// A program `cargo-<command>`.
+    External,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Placement {
+    Nowhere,
+    /// `--target-dir`, behind this many arguments of the command.
+    FlagAfter(usize),
+    /// `--config`, in front of the command.
+    Configuration,
+    /// An external program gets no `--config` from cargo; the variable is all that it and the cargo it may start see.
+    ConfigurationAndVariable,
 }
 
 #[cfg(test)]
@@ -167,7 +196,12 @@ mod tests {
     fn check(line: &str, expected: &str) {
         let agent = Agent::from_environment(Some(OsStr::new("a"))).expect("a name").expect("an agent");
         let lane = Lane::of_agent(Path::new("/l"), &agent, KeyInputs::default(), Detours::default());
-        let step = parse(line).into_step(&lane, line.contains("external"));
+        let kind = match parse(line).command.as_str() {
+            "external" => Kind::External,
+            "my-alias" | "r" => Kind::Alias,
+            _ => Kind::Own,
+        };
+        let step = parse(line).into_step(&lane, kind);
         let printed = step.to_string().replace(&lane.dir.display().to_string(), "LANE");
         assert_eq!(printed, expected);
     }
@@ -178,6 +212,9 @@ mod tests {
         check("+nightly -q build -p x -- y", "cargo +nightly -q build --target-dir LANE -p x -- y");
         check("--config a=1 t", "cargo --config a=1 t --target-dir LANE");
         check("nextest run x", "cargo nextest run --target-dir LANE x");
+        check("nextest --no-pager list -p a", "cargo nextest --no-pager list --target-dir LANE -p a");
+        check("nextest show-config version", "cargo nextest show-config version");
+        check("r x", "cargo --config 'build.target-dir=\"LANE\"' r x");
         check("metadata", "cargo --config 'build.target-dir=\"LANE\"' metadata");
         check("my-alias -x", "cargo --config 'build.target-dir=\"LANE\"' my-alias -x");
         check("--version", "cargo --version");

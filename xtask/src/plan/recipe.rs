@@ -39,6 +39,8 @@ pub(crate) struct Step {
     /// A value, or `None` to unset.
     pub(crate) env: Vec<(OsString, Option<OsString>)>,
     pub(crate) counting: Counting,
+    /// `--no-run`: cargo would say where the executables are, but not when it is asked for JSON.
+    pub(crate) names_executables: bool,
 }
 
 /// What a step starts.
@@ -77,7 +79,8 @@ impl Step {
     }
 
     pub(crate) fn of_program(program: Program, args: Vec<OsString>) -> Step {
-        Step { program, args, rest: Vec::new(), env: Vec::new(), counting: Counting::No }
+        let names_executables = args.iter().any(|arg| arg == "--no-run");
+        Step { program, args, rest: Vec::new(), env: Vec::new(), counting: Counting::No, names_executables }
     }
 
     pub(crate) fn toolchain(mut self, toolchain: Option<String>) -> Step {

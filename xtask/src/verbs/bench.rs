@@ -66,7 +66,8 @@ impl flags::Bench {
                 samples.push(Sample {
                     time: measured.time,
                     package_cache_waits: waits("package cache"),
-                    build_directory_waits: waits("build directory"),
+                    // cargo 1.95 says "artifact directory" for what it uplifts there.
+                    build_directory_waits: waits("build directory") + waits("artifact directory"),
                 });
             }
         }

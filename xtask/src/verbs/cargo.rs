@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::facts::tools;
 use crate::flags::{self, OwnFlags};
-use crate::plan::passthrough::CommandLine;
+use crate::plan::passthrough::{CommandLine, Kind};
 use crate::plan::recipe::Recipe;
 use crate::verbs::session::{LaneChoice, Lockfile, Session};
 
@@ -24,12 +24,18 @@ impl flags::Cargo {
             // The command may be one that has nothing to do with building, or that makes the lockfile itself.
             lockfile: Lockfile::MustStay,
         })?;
-        let is_external = tools::is_external(&workspace.session.env, &line.command);
+        let kind = if workspace.config.aliases.contains(&line.command) {
+            Kind::Alias
+        } else if tools::is_external(&workspace.session.env, &line.command) {
+            Kind::External
+        } else {
+            Kind::Own
+        };
 
-        let own = OwnFlags { dry_run: self.dry_run, quiet: !line.builds(), verbose: 0 };
+        let own = OwnFlags { dry_run: self.dry_run, quiet: !line.wants_summary(), verbose: 0 };
         let recipe = |lane: &_| {
             let line = CommandLine::parse(self.args.clone());
-            Recipe::from(line.into_step(lane, is_external))
+            Recipe::from(line.into_step(lane, kind))
         };
         workspace.carry_out(&own, lane, recipe)
     }

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 
 use crate::effects::disk::{self, Removal};
 use crate::effects::ui;
 use crate::facts::lanes;
-use crate::flags;
+use crate::flags::{self, OwnFlags};
 use crate::plan::lane::{Lane, Owner};
 use crate::plan::recipe::{Recipe, Step};
 use crate::verbs::session::{LaneChoice, Lockfile, Session, Workspace};
@@ -26,10 +26,17 @@ impl flags::Clean {
         }
         let lane = workspace.lane(&LaneChoice { lockfile: Lockfile::MustStay, ..LaneChoice::default() })?;
 
-        let part = self.to_args();
-        if !part.is_empty() {
-            let recipe = |lane: &Lane| Recipe::from(Step::cargo(&["clean"], lane, part.clone()));
-            return workspace.carry_out(&self.own, lane, recipe);
+        let mut part = self.to_args();
+        // Where cargo keeps intermediates elsewhere, cargo alone knows where.
+        let is_left_to_cargo = !self.all && lane.owner == Owner::Worktree && workspace.config.has_build_dir;
+        if !part.is_empty() || is_left_to_cargo {
+            if !disk::is_free(&lane.dir).unwrap_or(true) {
+                return Err(in_use(&workspace.shown(&lane.dir)));
+            }
+            part.extend(self.own.dry_run.then(|| "--dry-run".into()));
+            let own = OwnFlags { dry_run: false, ..self.own };
+            return workspace
+                .carry_out(&own, lane, |lane| Recipe::from(Step::cargo(&["clean"], lane, part.clone())));
         }
 
         let mut lanes = vec![lane];
@@ -58,16 +65,12 @@ impl Workspace {
         for lane in lanes {
             let shown = self.shown(&lane.dir);
             match remove(&lanes_dir, lane).with_context(|| format!("cannot delete {shown}")) {
-                Ok(None) => ui.status("Clean", format_args!("{shown} (there was none)")),
+                Ok(None) => ui.status("Clean", format_args!("nothing to delete in {shown}")),
                 Ok(Some(Removal::Removed)) => ui.status("Removed", shown),
                 Ok(Some(Removal::InUse)) if lanes.len() > 1 => {
                     ui.status("Kept", format_args!("{shown} (in use)"))
                 }
-                Ok(Some(Removal::InUse)) => {
-                    bail!(
-                        "{shown} is in use\nhelp: wait for the build in it to end, or stop it; cargo xtask lane list"
-                    )
-                }
+                Ok(Some(Removal::InUse)) => return Err(in_use(&shown)),
                 Ok(Some(Removal::NoTargetDirectory)) => {
                     failures += 1;
                     ui.warn(format_args!(
@@ -83,6 +86,10 @@ impl Workspace {
         disk::sweep(&lanes_dir).with_context(|| format!("cannot tidy {}", lanes_dir.display()))?;
         Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+fn in_use(lane: &str) -> anyhow::Error {
+    anyhow!("{lane} is in use\nhelp: wait for the build in it to end, or stop it; cargo xtask lane list")
 }
 
 /// `None` where there is nothing to delete.

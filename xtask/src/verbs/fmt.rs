@@ -17,6 +17,8 @@ impl flags::Fmt {
             return workspace.show(recipe);
         }
         // rustfmt is silent where all is well, and so are we.
-        workspace.run_steps(&flags::OwnFlags { quiet: true, ..self.own }, &lane, &recipe)
+        let is_verbose = self.own.verbose > 0 || workspace.session.env.is_on("VERBOSE");
+        let own = flags::OwnFlags { quiet: !is_verbose, ..self.own };
+        workspace.run_steps(&own, &lane, &recipe)
     }
 }

@@ -10,11 +10,13 @@ use crate::effects::shell::{Outcome, Shell, Units};
 use crate::effects::ui::{self, Ui};
 use crate::facts::cargo_config::CargoConfig;
 use crate::facts::host::{self, Environment};
+use crate::facts::packages::normalized;
 use crate::facts::repo::Repo;
 use crate::facts::tools;
 use crate::flags::{CargoFlags, OwnFlags};
 use crate::plan::lane::{self, Agent, DETOUR_VARIABLES, Detours, KeyInputs, Lane, Owner};
-use crate::plan::recipe::Recipe;
+use crate::plan::recipe::{Counting, Recipe};
+use crate::plan::stats::milliseconds;
 
 /// One call of xtask.
 pub(crate) struct Session {
@@ -65,14 +67,14 @@ impl Session {
             Some(dir) => start.join(dir),
             None => start.clone(),
         };
-        let repo = Repo::locate(inside)?;
+        let repo = Repo::locate(start.clone(), &normalized(&inside))?;
         let config = CargoConfig::read(&start, &self.env);
         Ok(Workspace { sh: Shell::new(&self.env)?, repo, config, session: self })
     }
 
     /// For a verb with cargo's options. `VERBOSE` counts as one `--verbose`.
     pub(crate) fn workspace_for(self, flags: &mut CargoFlags) -> anyhow::Result<Workspace> {
-        if self.env.is_on("VERBOSE") {
+        if self.env.is_on("VERBOSE") && !flags.own.quiet {
             flags.own.verbose = flags.own.verbose.max(1);
         }
         self.workspace(flags.manifest.manifest_path.as_deref())
@@ -90,7 +92,7 @@ impl Workspace {
         };
         let lanes_dir = self.repo.lanes_dir();
         if let Some(problem) = disk::lanes_dir_problem(&lanes_dir) {
-            return Ok(self.fall_back(problem));
+            return Ok(self.fall_back(&lanes_dir, problem));
         }
         Ok(self.agent_lane(&agent, self.key_inputs(choice)?))
     }
@@ -161,12 +163,11 @@ impl Workspace {
         std::fs::read(path).map(|bytes| lane::lockfile_hash(&bytes)).unwrap_or_default()
     }
 
-    fn fall_back(&self, problem: impl std::fmt::Display) -> Lane {
+    fn fall_back(&self, dir: &Path, problem: impl std::fmt::Display) -> Lane {
         let lane = self.worktree_lane();
+        let (dir, instead) = (self.shown(dir), self.shown(&lane.dir));
         self.session.ui.warn(format_args!(
-            "cannot use {} for lanes: {problem}; building in {}, where others may have to wait",
-            self.shown(&self.repo.lanes_dir()),
-            self.shown(&lane.dir)
+            "cannot use {dir} for lanes: {problem}; building in {instead}, where others may have to wait"
         ));
         lane
     }
@@ -208,7 +209,7 @@ impl Workspace {
             Owner::Agent { .. } => match disk::enter_agent_lane(&self.repo.lanes_dir(), &lane, &stamp, now) {
                 Ok(in_use) => (lane, Some(in_use)),
                 Err(err) => {
-                    let lane = self.fall_back(err);
+                    let lane = self.fall_back(&lane.dir, err);
                     let in_use = disk::enter(&lane.dir, "", now).ok();
                     (lane, in_use)
                 }
@@ -231,6 +232,11 @@ impl Workspace {
             }
             let Outcome { status, units: of_step, interrupted } = self.sh.run(step)?;
             if let Some(of_step) = of_step {
+                if step.names_executables && matches!(step.counting, Counting::Ask { .. }) {
+                    for executable in &of_step.executables {
+                        ui.status("Executable", executable.describe(&self.repo.start));
+                    }
+                }
                 units.get_or_insert_default().append(of_step);
             }
             if !status.success() {
@@ -242,21 +248,15 @@ impl Workspace {
         }
 
         let built = begun.elapsed();
-        ui.status(
-            "Lane",
-            format_args!("{}: {}", self.shown(&lane.dir), summary(units.as_ref(), failure.is_some(), built)),
-        );
+        // Where cargo has refused before it came to any unit, there is nothing to sum up.
+        if failure.is_none() || units.as_ref().is_none_or(|units| !units.is_empty()) {
+            let summary = summary(units.as_ref(), failure.is_some(), built);
+            ui.status("Lane", format_args!("{}: {summary}", self.shown(&lane.dir)));
+        }
         if is_verbose {
             let after = self.session.started.elapsed().saturating_sub(before + built);
-            let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
-            ui.status(
-                "Own",
-                format_args!(
-                    "{:.1} ms before cargo, {:.1} ms after",
-                    milliseconds(before),
-                    milliseconds(after)
-                ),
-            );
+            let (before, after) = (milliseconds(before), milliseconds(after));
+            ui.status("Own", format_args!("xtask took {before:.1} ms before cargo, {after:.1} ms after"));
         }
         Ok(failure.map_or(ExitCode::SUCCESS, exit_code))
     }

@@ -13,6 +13,8 @@ use crate::verbs::session::{Session, Workspace};
 impl flags::Test {
     pub(crate) fn run(mut self, session: Session) -> anyhow::Result<ExitCode> {
         let workspace = session.workspace_for(&mut self.cargo)?;
+        // Neither `cargo test` nor nextest knows cargo's name for it.
+        self.no_fail_fast |= std::mem::take(&mut self.cargo.compilation.keep_going);
         if let Some(changed) = self.affected.changed() {
             match affected::narrow(&workspace, &changed, self.cargo)? {
                 Some(narrowed) => self.cargo = narrowed,
@@ -52,7 +54,7 @@ pub(crate) fn has_doctests(workspace: &Workspace, cargo: &CargoFlags) -> bool {
     let within = packages
         .iter()
         .filter(|package| {
-            workspace.repo.start.starts_with(&package.dir) && package.dir != workspace.repo.root
+            workspace.repo.inside.starts_with(&package.dir) && package.dir != workspace.repo.root
         })
         .max_by_key(|package| package.dir.as_os_str().len());
     let flags = &cargo.packages;

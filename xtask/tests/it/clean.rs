@@ -19,7 +19,7 @@ fn an_agent_cleans_its_own_lane_and_no_other() {
     assert!(project.only_lane().starts_with(".lanes/b/"));
     assert!(!project.exists(".lanes/a"), "the empty folder stayed");
     assert!(project.exists("target/debug"));
-    project.xtask("clean").agent("a").ok().says("there was none");
+    project.xtask("clean").agent("a").ok().says("nothing to delete");
 }
 
 #[test]
@@ -46,6 +46,15 @@ fn a_part_is_cleaned_as_cargo_does() {
 }
 
 #[test]
+fn intermediates_that_are_kept_elsewhere_go_too() {
+    let project = project();
+    project.write(".cargo/config.toml", "[build]\nbuild-dir = \"intermediates\"\n");
+    project.xtask("check").ok();
+    project.xtask("clean").ok();
+    project.xtask("check").ok().says("compiled 1");
+}
+
+#[test]
 fn what_is_in_use_stays() {
     let project = project();
     project.package("crates/slow", "slow", &[]);
@@ -56,6 +65,7 @@ fn what_is_in_use_stays() {
     let child = project.xtask("check").agent("busy").env("STAGE", &project.root).start();
     wait_until("the build script", || project.exists("pid"));
     project.xtask("clean").agent("busy").fails_with(1).says("is in use").says("help: ");
+    project.xtask("clean --profile dev").agent("busy").fails_with(1).says("is in use");
     project.xtask("clean --all").ok().says("Kept .lanes/busy/").says("Removed .lanes/idle/");
     assert!(project.only_lane().starts_with(".lanes/busy/"));
 

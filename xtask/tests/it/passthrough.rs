@@ -1,5 +1,7 @@
 //! cargo's output, exit codes, options and environment go through untouched.
 
+use std::collections::BTreeSet;
+
 use crate::support::{Project, Ran};
 
 fn project() -> Project {
@@ -20,6 +22,7 @@ fn cargos_words(ran: &Ran) -> String {
     let lines = stderr.lines().filter(|line| !own.iter().any(|start| line.starts_with(start)));
     let without_time = |line: &str| match line.split_once("target(s) in ") {
         Some((start, _)) => format!("{start}target(s)\n"),
+        None if line.contains("  Executable ") => String::new(), // Their paths differ in the directory.
         None => format!("{line}\n"),
     };
     lines.map(without_time).collect()
@@ -30,17 +33,34 @@ fn stderr_is_cargos_and_one_line() {
     let project = project();
     let fresh = |words: &str| {
         let with_us = project.xtask(words).arg("--target-dir").arg("one").run();
-        let without =
-            project.cargo(&words.replace("build-dev", "build")).arg("--target-dir").arg("two").run();
-        assert_eq!(cargos_words(&with_us), cargos_words(&without));
+        let without = project
+            .cargo(&words.replace("build-dev", "build").replace("build-test", "test --no-run"))
+            .arg("--target-dir")
+            .arg("two")
+            .run();
+        // Two compilers that run at once say what they have to say in any order.
+        let sorted = |words: String| words.lines().map(str::to_owned).collect::<BTreeSet<String>>();
+        assert_eq!(sorted(cargos_words(&with_us)), sorted(cargos_words(&without)));
+        let executables = |ran: &Ran| {
+            let stderr = ran.stderr().replace("one/", "two/");
+            stderr
+                .lines()
+                .filter(|line| line.contains("  Executable "))
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(executables(&with_us), executables(&without));
         assert_eq!(with_us.output.status.code(), without.output.status.code());
         assert_eq!(with_us.stdout(), without.stdout());
         let added = with_us.stderr().lines().filter(|line| line.starts_with("        Lane ")).count();
-        assert_eq!(added, 1, "{}", with_us.report());
+        // Where cargo refuses to begin, there is nothing to sum up.
+        let expected = usize::from(!words.contains("no-such-package"));
+        assert_eq!(added, expected, "{}", with_us.report());
         with_us
     };
     fresh("build-dev").says("warning: unused variable: `unused`").says("compiled 3 (app, core), fresh 0");
     fresh("build-dev").says("compiled 0, fresh 3");
+    fresh("build-test").says("  Executable unittests src/lib.rs (");
     fresh("check --message-format short").says("crates/core/src/lib.rs:1:21: warning");
     project.write("crates/app/src/main.rs", "fn main() { no_such_function() }");
     fresh("build-dev").says("error[E0425]").says("failed after");
@@ -91,6 +111,9 @@ fn verbose_shows_the_command_line() {
         .ok()
         .says("Running `cargo check --offline --verbose`");
     project.xtask("check").env("VERBOSE", "0").ok().does_not_say("Running `cargo");
+    project.xtask("fmt --check").env("VERBOSE", "1").run().says("Running `cargo fmt --all --check`");
+    // Of the two, what was typed counts.
+    project.xtask("check --quiet").env("VERBOSE", "1").ok().does_not_say("Running `cargo");
 }
 
 #[test]
@@ -184,6 +207,35 @@ fn any_cargo_command_goes_through_the_lane() {
         project.xtask("cargo build --help").ok().stdout(),
         project.cargo("build --help").ok().stdout()
     );
+}
+
+#[test]
+fn an_alias_goes_through_the_lane_whatever_name_it_has() {
+    let project = project();
+    project.write(
+        ".cargo/config.toml",
+        "[alias]\nr = \"run --package app --\"\nc = \"check --package core --\"\n",
+    );
+    let ran = project.xtask("cargo r hello").agent("a").fails_with(7);
+    assert_eq!(ran.stdout(), "Some(\"hello\")\n");
+    project.xtask("cargo c").ok();
+    project.xtask("cargo c").agent("a").ok();
+    project.only_lane();
+}
+
+#[test]
+fn a_manifest_elsewhere_and_a_relative_directory_mean_what_they_mean_to_cargo() {
+    let project = project();
+    project
+        .xtask("check --manifest-path crates/core/Cargo.toml --target-dir out")
+        .ok()
+        .says("Lane out: compiled 1");
+    assert!(project.exists("out/debug") && !project.exists("crates/core/out"));
+    let outside = project.root.with_file_name("outside");
+    std::fs::create_dir_all(&outside).expect("a directory");
+    let manifest = "../wörk space/Cargo.toml";
+    project.xtask("check --manifest-path").arg(manifest).agent("a").within(&outside).ok();
+    project.only_lane();
 }
 
 #[test]

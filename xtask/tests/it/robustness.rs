@@ -11,7 +11,7 @@ fn project() -> Project {
 #[track_caller]
 fn builds_in_target_with_one_warning(project: &Project, why: &str) {
     let ran = project.xtask("check").agent("a").ok();
-    ran.says(&format!("warning: cannot use .lanes for lanes: {why}"));
+    ran.says(&format!("warning: cannot use .lanes{why}"));
     assert_eq!(ran.stderr().matches("warning").count(), 1, "{}", ran.report());
     assert!(project.exists("target/debug"));
 }
@@ -23,7 +23,7 @@ fn a_link_in_place_of_the_lanes_is_not_followed() {
     let elsewhere = project.root.with_file_name("another worktree's lanes");
     std::fs::create_dir_all(&elsewhere).expect("a directory");
     std::os::unix::fs::symlink(&elsewhere, project.root.join(".lanes")).expect("a link");
-    builds_in_target_with_one_warning(&project, "it is a symbolic link");
+    builds_in_target_with_one_warning(&project, " for lanes: it is a symbolic link;");
     // To delete elsewhere would be another matter than to build elsewhere.
     project.xtask("clean").agent("a").fails_with(1).says("it is a symbolic link").says("help: ");
     assert_eq!(std::fs::read_dir(&elsewhere).expect("it is there").count(), 0);
@@ -36,7 +36,7 @@ fn a_link_in_place_of_an_agents_folder_is_not_followed() {
     let project = project();
     std::fs::create_dir_all(project.root.join(".lanes/other")).expect("a directory");
     std::os::unix::fs::symlink("other", project.root.join(".lanes/a")).expect("a link");
-    builds_in_target_with_one_warning(&project, "");
+    builds_in_target_with_one_warning(&project, "/a/");
     assert!(project.lanes().is_empty());
 }
 
@@ -44,7 +44,7 @@ fn a_link_in_place_of_an_agents_folder_is_not_followed() {
 fn a_file_in_place_of_the_lanes() {
     let project = project();
     project.write(".lanes", "somebody's");
-    builds_in_target_with_one_warning(&project, "it is a file");
+    builds_in_target_with_one_warning(&project, " for lanes: it is a file;");
     assert_eq!(project.read(".lanes"), "somebody's");
 }
 
@@ -53,7 +53,7 @@ fn lanes_that_cannot_be_written() {
     let project = project();
     // A file where the agent's folder belongs: nobody can write there, not even root.
     project.write(".lanes/a", "somebody's");
-    builds_in_target_with_one_warning(&project, "");
+    builds_in_target_with_one_warning(&project, "/a/");
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn main() {
     fs::rename(stage.join("pid.new"), stage.join("pid")).unwrap();
     let started = Instant::now();
     while !stage.join("go").exists() {
-        assert!(started.elapsed() < Duration::from_secs(120), "nobody said go");
+        assert!(started.elapsed() < Duration::from_secs(600), "nobody said go");
         thread::sleep(Duration::from_millis(5));
     }
 }
@@ -91,9 +91,7 @@ mod linux {
             let status = child.wait().expect("it ends");
             assert_eq!(status.signal(), Some(signal), "{status}");
             assert!(is_gone(cargo));
-            if signal == SIGTERM {
-                wait_until("the end of the build script", || is_gone(script));
-            }
+            wait_until("the end of the build script", || is_gone(script));
             the_lane_works_again(&project);
         }
     }

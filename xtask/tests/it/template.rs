@@ -70,6 +70,15 @@ fn a_fresh_clone_works_by_the_readme_alone() {
         .ok()
         .says("Lane .lanes/a/")
         .says("--package notes-core --offline");
+    // A dependency that is new changes the lockfile, and so the key, before the first build and not in it.
+    let manifest = clone.read("crates/notes-core/Cargo.toml");
+    clone.write(
+        "crates/notes-core/Cargo.toml",
+        &format!("{manifest}\n[dependencies]\nanyhow.workspace = true\n"),
+    );
+    make("check AGENT_ID=a PKG=notes-core").ok();
+    make("check AGENT_ID=a PKG=notes-core").ok().says("compiled 0");
+
     clone.write(
         "xtask/src/main.rs",
         &clone

@@ -64,6 +64,8 @@ fn selections() {
     check("test --lib --package lib", &["alpha", "alphabet"]);
     check("test --doc --package lib", &["one"]);
     check("test --workspace --exclude lib", &["of_program"]);
+    check("test --workspace --exclude l*", &["of_program"]);
+    check("test --package pro*", &["of_program"]);
 }
 
 #[test]
@@ -75,6 +77,26 @@ fn built_and_not_run() {
     }
     project.xtask("build-test").ok().says("compiled 0");
     project.xtask("test").ok().does_not_say("Compiling");
+}
+
+#[test]
+fn what_a_test_prints_is_printed_even_if_it_looks_like_cargos() {
+    let project = project();
+    let prints = "fn main() {}\n#[test] fn of_program() { println!(\"{}\", r#\"{\"reason\":\"compiler-artifact\"}\"#) }\n";
+    project.write("crates/program/src/main.rs", prints);
+    let ran = project.xtask("test --package program -- --nocapture").ok();
+    assert!(ran.report().contains(r#"{"reason":"compiler-artifact"}"#), "{}", ran.report());
+}
+
+#[test]
+fn keep_going_is_cargos_word_for_it() {
+    let project = project();
+    let ran = project.xtask("test --keep-going --dry-run").ok();
+    assert!(
+        ran.stdout().contains("--no-fail-fast") && !ran.stdout().contains("--keep-going"),
+        "{}",
+        ran.report()
+    );
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Ctrl-c and `kill` end the child as well, and leave nothing running.
 //!
-//! A terminal sends ctrl-c to every process of the foreground group, so the child has it already and a second one would
-//! cut short its clean ending (nextest takes the second as "now"). A signal that was sent to xtask alone is passed on:
-//! `SIGTERM` and `SIGHUP` to everything that the child has started, since cargo does not pass them to its compilers.
+//! A terminal sends ctrl-c to every process of the foreground group, so the child has it already, and a second one would
+//! cut short its clean ending (nextest takes the second as "now"). A signal that another process sent, to xtask alone as
+//! far as we can know, is passed on to everything that the child has started: cargo does not pass it to its compilers.
 
 use std::process::Command;
 
@@ -38,7 +38,8 @@ mod unix {
     use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-    use signal_hook::iterator::{Handle, Signals};
+    use signal_hook::iterator::exfiltrator::WithRawSiginfo;
+    use signal_hook::iterator::{Handle, SignalsInfo};
 
     const SIGNALS: [i32; 4] = [SIGINT, SIGQUIT, SIGTERM, SIGHUP];
 
@@ -54,21 +55,26 @@ mod unix {
         child: AtomicI32,
         /// The last signal that came, or 0.
         received: AtomicI32,
+        /// The last one that a process sent, or 0.
+        to_pass_on: AtomicI32,
     }
 
     impl Forwarding {
         /// Has to be called before the child starts, so that no signal falls between the two.
         pub(crate) fn start() -> Forwarding {
             let state = Arc::new(State::default());
-            let Ok(mut signals) = Signals::new(SIGNALS) else {
+            let Ok(mut signals) = SignalsInfo::<WithRawSiginfo>::new(SIGNALS) else {
                 return Forwarding { state, handle: None }; // A build without it is better than none.
             };
             let handle = signals.handle();
             let of_thread = Arc::clone(&state);
             std::thread::spawn(move || {
-                for signal in &mut signals {
-                    of_thread.received.store(signal, SeqCst);
-                    pass_on(signal, of_thread.child.load(SeqCst));
+                for info in &mut signals {
+                    of_thread.received.store(info.si_signo, SeqCst);
+                    if was_sent_by_a_process(&info) {
+                        of_thread.to_pass_on.store(info.si_signo, SeqCst);
+                        pass_on(info.si_signo, of_thread.child.load(SeqCst));
+                    }
                 }
             });
             Forwarding { state, handle: Some(handle) }
@@ -77,7 +83,7 @@ mod unix {
         pub(crate) fn to(&mut self, child: u32) {
             self.state.child.store(child.cast_signed(), SeqCst);
             // It came before there was anybody to pass it on to.
-            pass_on(self.state.received.load(SeqCst), child.cast_signed());
+            pass_on(self.state.to_pass_on.load(SeqCst), child.cast_signed());
         }
 
         /// The child has ended with `status`; returns whether a signal had come meanwhile, so that nothing more is begun.
@@ -96,21 +102,26 @@ mod unix {
         }
     }
 
+    /// By `kill` and its like, and not by the terminal (sigaction(2), `si_code`).
+    fn was_sent_by_a_process(info: &libc::siginfo_t) -> bool {
+        [libc::SI_USER, libc::SI_QUEUE, SI_TKILL].contains(&info.si_code)
+    }
+
+    /// `tgkill(2)`, which is how `raise` and threads send.
+    #[cfg(target_os = "linux")]
+    const SI_TKILL: i32 = libc::SI_TKILL;
+    #[cfg(not(target_os = "linux"))]
+    const SI_TKILL: i32 = libc::SI_USER;
+
     fn pass_on(signal: i32, child: i32) {
         if signal == 0 || child == 0 {
             return;
         }
-        match signal {
-            SIGINT | SIGQUIT if is_in_foreground() => {}
-            SIGINT | SIGQUIT => send(signal, child),
-            _ => {
-                // The child first, so that it starts nothing more; its own were listed before.
-                let descendants = descendants(child);
-                send(signal, child);
-                for process in descendants {
-                    send(signal, process);
-                }
-            }
+        // The child first, so that it starts nothing more; its own were listed before.
+        let descendants = descendants(child);
+        send(signal, child);
+        for process in descendants {
+            send(signal, process);
         }
     }
 
@@ -118,17 +129,6 @@ mod unix {
     fn send(signal: i32, process: i32) {
         // SAFETY: takes two numbers and touches no memory.
         unsafe { libc::kill(process, signal) };
-    }
-
-    /// Whether the terminal sends ctrl-c to our process group, and so to the child too.
-    #[expect(unsafe_code, reason = "std has no safe name for tcgetpgrp")]
-    fn is_in_foreground() -> bool {
-        use std::os::fd::AsRawFd as _;
-        let Ok(terminal) = std::fs::File::open("/dev/tty") else {
-            return false;
-        };
-        // SAFETY: the descriptor is open for the length of the call; getpgrp takes nothing.
-        unsafe { libc::tcgetpgrp(terminal.as_raw_fd()) == libc::getpgrp() }
     }
 
     /// Every process below `parent`, as far as `/proc` tells. Empty where there is none (macOS): there the compilers of

@@ -1,6 +1,8 @@
 //! Counts units from the JSON that cargo writes to stdout under `--message-format=json…`.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ChildStdout;
 
 use serde_json::Value;
@@ -11,6 +13,45 @@ pub(crate) struct Units {
     /// The packages of the units that were compiled, in the order in which they were finished.
     pub(crate) compiled: Vec<String>,
     pub(crate) fresh: usize,
+    /// The test executables, with their target, as cargo sorts them.
+    pub(crate) executables: BTreeSet<Executable>,
+}
+
+/// What cargo prints about an executable under `cargo test --no-run`, and not if it is asked for JSON.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Executable {
+    package: String,
+    /// Libraries, programs, tests, benchmarks, examples: cargo's order.
+    rank: usize,
+    name: String,
+    /// The source file, relative to its package.
+    source: PathBuf,
+    pub(crate) path: PathBuf,
+}
+
+impl Executable {
+    fn new(message: &Value) -> Option<Executable> {
+        const KINDS: [&str; 5] = ["lib", "bin", "test", "bench", "example"];
+        let target = &message["target"];
+        let kind = target["kind"][0].as_str()?;
+        let source = Path::new(target["src_path"].as_str()?);
+        let package_dir = Path::new(message["manifest_path"].as_str()?).parent()?;
+        Some(Executable {
+            package: message["package_id"].as_str()?.to_owned(),
+            rank: KINDS.iter().position(|known| *known == kind).unwrap_or(0),
+            name: target["name"].as_str()?.to_owned(),
+            source: source.strip_prefix(package_dir).unwrap_or(source).to_owned(),
+            path: PathBuf::from(message["executable"].as_str()?),
+        })
+    }
+
+    /// `unittests src/lib.rs (target/debug/deps/core-…)`, from where the user stands.
+    pub(crate) fn describe(&self, start: &Path) -> String {
+        let is_test_or_bench = matches!(self.rank, 2 | 3);
+        let what = if is_test_or_bench { "" } else { "unittests " };
+        let path = self.path.strip_prefix(start).unwrap_or(&self.path);
+        format!("{what}{} ({})", self.source.display(), path.display())
+    }
 }
 
 /// Reads until the child closes its stdout. Lines that are not cargo's JSON are the user's and are always passed on;
@@ -20,12 +61,14 @@ pub(super) fn count(stdout: ChildStdout, forwards: bool) -> Units {
     let mut reader = BufReader::new(stdout);
     let mut line = Vec::new();
     let mut out = std::io::stdout().lock();
+    let mut is_building = true;
     while matches!(reader.read_until(b'\n', &mut line), Ok(1..)) {
-        let is_message = line.starts_with(br#"{"reason":"#);
-        if is_message {
+        let is_cargos = is_building && CARGOS.iter().any(|start| line.starts_with(start));
+        if is_cargos {
             units.add(&line);
+            is_building = !line.starts_with(FINISHED);
         }
-        if forwards || !is_message {
+        if forwards || !is_cargos {
             // Like cargo, we go on building when nobody reads any more.
             drop(out.write_all(&line).and_then(|()| out.flush()));
         }
@@ -34,26 +77,45 @@ pub(super) fn count(stdout: ChildStdout, forwards: bool) -> Units {
     units
 }
 
+const ARTIFACT: &[u8] = br#"{"reason":"compiler-artifact""#;
+const FINISHED: &[u8] = br#"{"reason":"build-finished""#;
+
+/// What cargo writes while it builds (the Cargo Book, "External tools"). Whatever comes after the last is a test's.
+const CARGOS: [&[u8]; 4] =
+    [ARTIFACT, FINISHED, br#"{"reason":"build-script-executed""#, br#"{"reason":"compiler-message""#];
+
 impl Units {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.compiled.is_empty() && self.fresh == 0
+    }
+
     pub(crate) fn append(&mut self, mut other: Units) {
         self.compiled.append(&mut other.compiled);
         self.fresh += other.fresh;
+        self.executables.append(&mut other.executables);
     }
 
     fn add(&mut self, line: &[u8]) {
-        const ARTIFACT: &[u8] = br#"{"reason":"compiler-artifact""#;
         if !line.starts_with(ARTIFACT) {
             return;
         }
         // Most units of most builds are fresh, so those are told by their text: quotes inside JSON strings are escaped,
         // so it can stand nowhere else in the line.
-        if contains(line, br#""fresh":true"#) {
-            self.fresh += 1;
+        let is_fresh = contains(line, br#""fresh":true"#);
+        let is_test_executable =
+            contains(line, br#""test":true},"features""#) && contains(line, br#""executable":""#);
+        self.fresh += usize::from(is_fresh);
+        if is_fresh && !is_test_executable {
             return;
         }
         let message: Value = serde_json::from_slice(line).unwrap_or_default();
-        let id = message["package_id"].as_str().unwrap_or_default();
-        self.compiled.push(package_name(id).to_owned());
+        if !is_fresh {
+            let id = message["package_id"].as_str().unwrap_or_default();
+            self.compiled.push(package_name(id).to_owned());
+        }
+        if is_test_executable {
+            self.executables.extend(Executable::new(&message));
+        }
     }
 }
 
