@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::Project;
+use crate::support::{Project, wait_until};
 
 /// This workspace. Asked at run time: a test executable that was copied with its target directory must not find the
 /// place where it was compiled.
@@ -47,11 +47,23 @@ fn a_fresh_clone_works_by_the_readme_alone() {
     let ran = clone.cargo("xtask check-fast --package notes-core").within(&below).ok();
     ran.says("compiled 1 (notes-core)");
 
+    // Starting it waits for no build, from wherever: one holds target/debug all the while.
+    clone.package("crates/slow", "slow", &[]);
+    clone.write("crates/slow/build.rs", crate::signals::WAITS);
+    let build = clone.cargo("build --package slow").env("STAGE", &clone.root).start();
+    wait_until("the build script", || clone.exists("pid"));
+    clone.cargo("xtask lane list").within(&below).ok();
+    clone.cargo("xtask check --package notes").agent("a").ok();
+    clone.write("go", "");
+    assert!(build.wait_with_output().expect("it ends").status.success());
+    std::fs::remove_dir_all(clone.root.join("crates/slow")).expect("it is there");
+
     // What it costs can be measured in any workspace, and leaves nothing behind.
+    let lanes = clone.lanes();
     let json = clone.cargo("xtask bench --runs 1 --json --quiet").ok().stdout();
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json["rows"].as_array().map(Vec::len), Some(3), "{json}");
-    assert!(clone.only_lane().starts_with(".lanes/a/"));
+    assert_eq!(clone.lanes(), lanes);
 
     // make starts the program itself once it is current, and cargo again when it no longer is.
     let make = |words: &str| {
