@@ -235,6 +235,9 @@ pub(crate) struct Ci {
 #[derive(Subcommand)]
 pub(crate) enum Lane {
     List(LaneList),
+    New(LaneNew),
+    Fork(LaneFork),
+    Remove(LaneRemove),
 }
 
 /// List the lanes of every worktree
@@ -246,6 +249,63 @@ pub(crate) struct LaneList {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Make a worktree with a warm lane, and print its path
+///
+/// It lies beside the repository, has a branch of its own name, and takes `.cargo/local.toml` along:
+/// cd "$(cargo xtask lane new fix)"
+#[derive(Args)]
+pub(crate) struct LaneNew {
+    /// Name of the worktree: it lies in `../<repository>-<name>`
+    pub(crate) name: String,
+    /// Begin at this commit instead of HEAD
+    #[arg(long, value_name = "REV")]
+    pub(crate) from: Option<String>,
+    /// Name of the branch, instead of the worktree's; one that exists is checked out
+    #[arg(long, value_name = "BRANCH", conflicts_with = "detach")]
+    pub(crate) branch: Option<String>,
+    /// Without a branch
+    #[arg(long)]
+    pub(crate) detach: bool,
+    /// Put it there
+    #[arg(long, value_name = "PATH")]
+    pub(crate) path: Option<PathBuf>,
+    /// Say nothing but the path and errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// Remove a worktree and its lanes
+///
+/// Not where work would be lost: uncommitted changes, or commits that no branch has. Its branch stays.
+#[derive(Args)]
+pub(crate) struct LaneRemove {
+    /// Name or path of the worktree
+    pub(crate) name: String,
+    /// Whatever would be lost
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Fill this builder's lane from another one
+///
+/// Every unit that cargo would make the same is linked or copied; the rest is left to cargo. The first build in an empty
+/// lane does this by itself. In a lane that has units, those that are lacking are added.
+#[derive(Args)]
+pub(crate) struct LaneFork {
+    /// From this lane or worktree, instead of the one that suits best
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: Option<PathBuf>,
+    /// Print what would be done, don't do it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print what would become of this package's units and why, don't do it
+    #[arg(long, value_name = "PACKAGE")]
+    pub(crate) explain: Option<String>,
+    /// Say nothing but errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }
 
 /// Measure what xtask adds to a cargo that has nothing to do

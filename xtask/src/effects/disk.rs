@@ -3,6 +3,8 @@
 //! A lane that is in use is told by locks, never by a register. Whoever builds holds a shared lock on the lane's stamp
 //! (`.lane`), and cargo holds its own on `.cargo-lock` and its kin. The kernel lets go of both, however a process ends.
 
+pub(crate) mod fork;
+
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -231,6 +233,15 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let staged = path.with_file_name(name);
     std::fs::write(&staged, bytes)?;
     std::fs::rename(&staged, path).inspect_err(|_| drop(std::fs::remove_file(&staged)))
+}
+
+/// Copies a file that belongs to this machine, if there is one, to where another tree looks for it; what is there stays.
+pub(crate) fn carry_over(from: &Path, to: &Path) -> io::Result<()> {
+    if !from.is_file() || to.exists() {
+        return Ok(());
+    }
+    to.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+    write_atomically(to, &std::fs::read(from)?)
 }
 
 /// What a lane's stamp holds: its key inputs, as JSON.

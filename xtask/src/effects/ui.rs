@@ -40,6 +40,21 @@ impl Ui {
         }
     }
 
+    /// A line that the next one writes over; on a terminal alone.
+    pub(crate) fn progress(self, verb: &str, message: impl std::fmt::Display) {
+        const CYAN: &str = "\x1b[1m\x1b[36m";
+        if !self.quiet && std::io::stderr().is_terminal() {
+            let verb = self.paint(CYAN, &format!("{verb:>12}"));
+            drop(write!(std::io::stderr(), "\r\x1b[K{verb} {message}"));
+        }
+    }
+
+    pub(crate) fn end_progress(self) {
+        if !self.quiet && std::io::stderr().is_terminal() {
+            drop(write!(std::io::stderr(), "\r\x1b[K"));
+        }
+    }
+
     pub(crate) fn warn(self, message: impl std::fmt::Display) {
         const YELLOW: &str = "\x1b[1m\x1b[33m";
         say(&format!("{}: {message}", self.paint(YELLOW, "warning")));

@@ -37,13 +37,18 @@ struct Worktree {
 
 /// The lanes of every worktree: first this one's.
 pub(crate) fn of_repository(sh: &Shell, repo: &Repo, target_dir: &Path) -> Vec<Found> {
+    measured(places(sh, repo, target_dir))
+}
+
+/// The same without their sizes, which take a walk.
+pub(crate) fn places(sh: &Shell, repo: &Repo, target_dir: &Path) -> Vec<Found> {
     let mut places = Vec::new();
     for worktree in worktrees(sh, repo) {
         let own_dir =
             if worktree.root == repo.root { target_dir.to_owned() } else { worktree.root.join("target") };
         places.extend(places_in(&worktree, own_dir));
     }
-    measured(places)
+    places
 }
 
 /// The lanes of agents in this worktree.

@@ -2,8 +2,11 @@
 
 pub(crate) mod cargo_config;
 pub(crate) mod changes;
+pub(crate) mod donors;
 pub(crate) mod host;
 pub(crate) mod lanes;
 pub(crate) mod packages;
 pub(crate) mod repo;
+pub(crate) mod sources;
 pub(crate) mod tools;
+pub(crate) mod units;

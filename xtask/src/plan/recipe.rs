@@ -19,6 +19,25 @@ impl From<Step> for Recipe {
 }
 
 impl Recipe {
+    /// Whether something is compiled for a lane, so that a warm one is worth having.
+    pub(crate) fn builds(&self) -> bool {
+        const BUILDING: [&str; 14] = [
+            "build", "b", "check", "c", "test", "t", "bench", "run", "r", "clippy", "nextest", "rustc",
+            "doc", "fix",
+        ];
+        let names_one =
+            |step: &Step| step.args.iter().any(|arg| BUILDING.iter().any(|command| arg == command));
+        self.steps.iter().any(names_one)
+    }
+
+    /// `nightly` where cargo is called as `cargo +nightly`.
+    pub(crate) fn toolchain(&self) -> Option<&str> {
+        self.steps.iter().find_map(|step| match &step.program {
+            Program::CargoOf { toolchain } => Some(toolchain.as_str()),
+            _ => None,
+        })
+    }
+
     /// As it has to be typed where `cargo` alone would be another toolchain.
     pub(crate) fn typed_with(mut self, toolchain: Option<&str>) -> Recipe {
         for step in &mut self.steps {

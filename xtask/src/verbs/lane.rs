@@ -1,4 +1,4 @@
-//! `lane`: show the lanes there are.
+//! `lane`: show the lanes there are. Its other verbs are in `fork` and `worktree`.
 
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -16,6 +16,9 @@ impl flags::Lane {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         match self {
             flags::Lane::List(flags) => flags.run(session),
+            flags::Lane::New(flags) => flags.run(session),
+            flags::Lane::Fork(flags) => flags.run(session),
+            flags::Lane::Remove(flags) => flags.run(session),
         }
     }
 }

@@ -7,6 +7,8 @@ mod cargo;
 mod ci;
 mod clean;
 mod fmt;
+mod fork;
 mod lane;
 pub(crate) mod session;
 mod test;
+mod worktree;

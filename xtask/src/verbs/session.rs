@@ -185,6 +185,9 @@ impl Workspace {
         }
         let (lane, _in_use) = self.enter(lane);
         let recipe = recipe(&lane);
+        if recipe.builds() {
+            self.fork_if_empty(self.session.ui.quiet(own.quiet), &lane, recipe.toolchain());
+        }
         self.run_steps(own, &lane, &recipe)
     }
 

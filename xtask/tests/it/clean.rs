@@ -32,6 +32,8 @@ fn the_worktrees_lane_is_emptied_but_for_xtask() {
     assert!(!project.exists("target/debug"));
     assert!(project.exists("target/xtask/xtask"));
     project.only_lane();
+    project.xtask("check").ok().says("Forked target from .lanes/a/");
+    project.xtask("clean --all").ok();
     project.xtask("check").ok().says("compiled 1 (core)");
 }
 

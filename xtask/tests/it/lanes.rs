@@ -26,7 +26,7 @@ fn an_agent_has_a_lane_of_its_own_and_keeps_it() {
     assert!(lane.starts_with(".lanes/a/"), "{lane}");
     assert!(!project.exists("target"));
     project.xtask("check").agent("a").ok().says(&format!("Lane {lane}: compiled 0, fresh 1"));
-    project.xtask("check").agent("b").ok().says("compiled 1 (core), fresh 0");
+    project.xtask("check").agent("b").ok().says("Forked .lanes/b/").says("compiled 0, fresh 1");
     assert_eq!(project.lanes().len(), 2);
 }
 

@@ -9,6 +9,9 @@
 
 mod affected;
 mod clean;
+mod fork;
+mod fork_races;
+mod fork_traps;
 mod lanes;
 mod no_waiting;
 mod passthrough;
@@ -18,3 +21,4 @@ mod support;
 mod template;
 mod test_verb;
 mod tidy;
+mod worktrees;

@@ -62,14 +62,14 @@ fn a_target_directory_set_elsewhere_is_the_worktrees_lane_and_no_agents() {
     let elsewhere = project.root.join("elsewhere");
     project.xtask("check").env("CARGO_TARGET_DIR", &elsewhere).ok().says("Lane elsewhere: compiled 1");
     let ran = project.xtask("check").agent("a").env("CARGO_TARGET_DIR", &elsewhere).ok();
-    ran.says("Lane .lanes/a/").says("compiled 1");
+    ran.says("Forked .lanes/a/").says("from elsewhere").says("Lane .lanes/a/").says("compiled 0");
 
     let project = self::project();
     project
         .write(".cargo/config.toml", "include = [\"more.toml\"]\n")
         .write(".cargo/more.toml", "[build]\ntarget-dir = \"out\"\n");
     project.xtask("check").ok().says("Lane out: compiled 1");
-    project.xtask("check").agent("a").ok().says("Lane .lanes/a/").says("compiled 1");
+    project.xtask("check").agent("a").ok().says("Lane .lanes/a/").says("compiled 0");
     assert!(!project.exists("target"));
 }
 
@@ -89,7 +89,7 @@ fn a_build_directory_set_elsewhere_is_not_shared_by_lanes() {
     let project = project();
     project.write(".cargo/config.toml", "[build]\nbuild-dir = \"intermediates\"\n");
     for agent in ["a", "b"] {
-        project.xtask("check").agent(agent).ok().says("compiled 1");
+        project.xtask("check").agent(agent).ok().says(&format!("Lane .lanes/{agent}/"));
         project.xtask("cargo check").agent(agent).ok().says("compiled 0");
     }
     assert!(!project.exists("intermediates"));

@@ -1,0 +1,505 @@
+//! The units of one lane, read from either of cargo's layouts into one type. Nothing else knows which layout it was.
+//!
+//! ```text
+//! <lane>/<profile>/ or <lane>/<triple>/<profile>/
+//! ├── .fingerprint/<package>-<hash>/       up to cargo 1.99
+//! │   ├── lib-<name>                       the fingerprint's hash; empty while the unit is being built
+//! │   ├── lib-<name>.json                  what went into it
+//! │   ├── dep-lib-<name>                   the sources that cargo watches, in a format of its own
+//! │   └── invoked.timestamp
+//! ├── deps/, examples/                     outputs, with the unit's hash in their names
+//! ├── build/<package>-<hash>/              a build script, or what one has written
+//! └── build/<package>/<hash>/              from cargo 1.100 on: all of a unit in one place
+//!     ├── fingerprint/                     as above
+//!     ├── out/                             outputs; of a build script's run, its OUT_DIR
+//!     └── run/                             what a build script has printed
+//! ```
+//!
+//! A lane may be built in while it is read: a file that vanishes or is half written makes its unit incomplete, no more.
+//! Each unit's mark is read before anything else of it, so that whoever copies the unit can see by the mark afterwards
+//! whether all that was read belongs together.
+
+mod dep_info;
+mod layout;
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
+
+use serde_json::Value;
+
+pub(crate) use dep_info::DepInfo;
+
+/// What cargo calls a unit: one run of a compiler or of a build script.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Unit {
+    pub(crate) package: String,
+    /// What it is, in cargo's words: `lib-core`, `test-bin-app`, `run-build-script-build-script-build`.
+    pub(crate) target: String,
+    /// The directory that tells cargo of the unit, relative to the lane.
+    pub(crate) fingerprint: PathBuf,
+    /// `None` where the unit is incomplete.
+    pub(crate) mark: Option<Mark>,
+    /// The hash of its fingerprint, by which its dependents name it.
+    pub(crate) id: u64,
+    /// The fingerprints of its direct dependencies.
+    pub(crate) dependencies: Vec<u64>,
+    /// Whether its package is one that people edit: neither a registry's nor git's nor vendored.
+    pub(crate) is_path: bool,
+    /// The files in its fingerprint directory.
+    pub(crate) records: Vec<Entry>,
+    /// Everything else that is the unit's.
+    pub(crate) outputs: Vec<Entry>,
+    /// What the compiler has told of what it read; `None` where it told nothing.
+    pub(crate) dep_info: Option<DepInfo>,
+    /// For the run of a build script.
+    pub(crate) run: Option<Run>,
+    /// Whether it is a proc-macro that asks where the package is that calls it, so it may read files there.
+    pub(crate) looks_around: bool,
+    /// Whether its outputs name the donor's tree otherwise than as its own sources; looked for only where it calls such a
+    /// macro.
+    pub(crate) names_donor: bool,
+}
+
+impl Unit {
+    /// Whether it is the run of a build script, not of a compiler.
+    pub(crate) fn is_run(&self) -> bool {
+        self.target.starts_with("run-build-script")
+    }
+}
+
+/// The state of a unit's hash file. cargo empties the file before it rebuilds a unit and writes it anew afterwards.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Mark {
+    pub(crate) file: PathBuf,
+    pub(crate) hash: Vec<u8>,
+    pub(crate) modified: SystemTime,
+}
+
+/// Something on disk that belongs to a unit.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Entry {
+    /// Relative to the lane.
+    pub(crate) path: PathBuf,
+    pub(crate) kind: EntryKind,
+    pub(crate) len: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum EntryKind {
+    File,
+    Directory,
+    /// A symbolic link, a socket: no build tool that we know leaves one for cargo.
+    Other,
+}
+
+/// What a build script has said, and what cargo watches for it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Run {
+    /// What it printed for cargo.
+    pub(crate) printed: String,
+    /// The `OUT_DIR` that it had. cargo rewrites this path in what it printed.
+    pub(crate) out_dir: String,
+    pub(crate) watched: Watched,
+    /// The directory of its package: relative to the workspace root, or absolute. `None` where it cannot be told.
+    pub(crate) package_dir: Option<PathBuf>,
+    /// When cargo last took the script's answer: what it watches must not be younger.
+    pub(crate) printed_at: Option<SystemTime>,
+    /// Whether a file that it has generated names the donor's tree or lane.
+    pub(crate) generated_names_donor: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum Watched {
+    /// It named these, relative to its package.
+    Paths(Vec<PathBuf>),
+    /// It named nothing: cargo compares the newest modification time in its package.
+    Package,
+    /// A package that does not change (from a registry, or git), or variables alone.
+    #[default]
+    Nothing,
+}
+
+/// Where a lane lies and of which tree it is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Place {
+    /// The workspace root.
+    pub(crate) root: PathBuf,
+    pub(crate) lane: PathBuf,
+}
+
+impl Place {
+    /// Whether `text` names the lane, or, for another tree, anything of this one.
+    pub(crate) fn is_named_in(&self, text: &str, other_root: &Path) -> bool {
+        names(text.as_bytes(), &self.lane) || (self.root != other_root && names(text.as_bytes(), &self.root))
+    }
+}
+
+/// Whether `bytes` hold `path` or something below it.
+fn names(bytes: &[u8], path: &Path) -> bool {
+    let needle = path.as_os_str().as_encoded_bytes();
+    let needle = needle.strip_suffix(b"/").unwrap_or(needle); // `join("")` adds one.
+    let mut from = 0;
+    while let Some(at) = find(&bytes[from..], needle) {
+        let end = from + at + needle.len();
+        // `/w` is not named by `/work`. `-` and `.` may follow a path in a sentence, so they count as its end.
+        if !bytes.get(end).is_some_and(|next| next.is_ascii_alphanumeric() || *next == b'_') {
+            return true;
+        }
+        from = end;
+    }
+    false
+}
+
+/// `bytes` with `to` wherever they name `from`.
+pub(crate) fn with_lane(bytes: &[u8], from: &Path, to: &Path) -> Vec<u8> {
+    let (needle, new) = (from.as_os_str().as_encoded_bytes(), to.as_os_str().as_encoded_bytes());
+    let mut result = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some(at) = find(rest, needle) {
+        let end = at + needle.len();
+        result.extend_from_slice(&rest[..at]);
+        let is_it = !rest.get(end).is_some_and(|next| next.is_ascii_alphanumeric() || *next == b'_');
+        result.extend_from_slice(if is_it { new } else { needle });
+        rest = &rest[end..];
+    }
+    result.extend_from_slice(rest);
+    result
+}
+
+/// xtask is compiled without optimisation, and hundreds of megabytes are searched: the C library's search is optimised.
+#[cfg(unix)]
+pub(crate) fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
+    #[expect(unsafe_code, reason = "std searches bytes for a byte, not for bytes")]
+    // SAFETY: both pointers are valid for the lengths that go with them, and nothing is written.
+    let at =
+        unsafe { libc::memmem(bytes.as_ptr().cast(), bytes.len(), needle.as_ptr().cast(), needle.len()) };
+    if at.is_null() { None } else { Some(at.addr() - bytes.as_ptr().addr()) }
+}
+
+#[cfg(not(unix))]
+pub(crate) fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
+    bytes.windows(needle.len()).position(|part| part == needle)
+}
+
+/// All units of the lane, in no order. `other_root` is the tree that wants to know; `cargo_home` is where cargo keeps the
+/// sources that nobody edits. xtask's own build is wanted only where xtask will be started from the lane.
+pub(crate) fn read(place: &Place, other_root: &Path, cargo_home: &Path, with_xtask: bool) -> Vec<Unit> {
+    let found = layout::find(&place.lane, with_xtask);
+    let mut units = in_parallel(&found, |found| read_unit(&place.lane, found, cargo_home));
+    settle_runs(&mut units, place, other_root);
+    find_macros_that_look_around(&mut units, place);
+    units
+}
+
+/// The units of xtask itself in a worktree's own lane.
+pub(crate) fn read_xtask(own: &Place, cargo_home: &Path) -> Vec<Unit> {
+    let mut found = layout::find(&own.lane, true);
+    found.retain(|found| found.fingerprint.starts_with(layout::XTASK));
+    let mut units = in_parallel(&found, |found| read_unit(&own.lane, found, cargo_home));
+    settle_runs(&mut units, own, &own.root);
+    units
+}
+
+/// The fingerprint directories in a lane, and the dependencies of what is complete in it: all that matters of a lane
+/// into which others are put.
+pub(crate) fn read_present(lane: &Path) -> Vec<Unit> {
+    in_parallel(&layout::find(lane, true), |found| {
+        let mut unit = Unit {
+            package: found.package.clone(),
+            fingerprint: found.fingerprint.clone(),
+            ..Unit::default()
+        };
+        read_records(lane, &mut unit);
+        unit
+    })
+}
+
+/// Whether cargo has built something in this lane. xtask's own profile does not count.
+pub(crate) fn has_any(lane: &Path) -> bool {
+    layout::has_any(lane)
+}
+
+/// How many units the lane has, complete or not.
+pub(crate) fn count(lane: &Path) -> usize {
+    layout::find(lane, false).len()
+}
+
+fn read_unit(lane: &Path, found: &layout::Found, cargo_home: &Path) -> Unit {
+    let mut unit =
+        Unit { package: found.package.clone(), fingerprint: found.fingerprint.clone(), ..Unit::default() };
+    let Some(fingerprint) = read_records(lane, &mut unit) else {
+        return unit;
+    };
+    for path in &found.outputs {
+        add_entries(lane, path, &mut unit.outputs);
+    }
+    if unit.is_run() {
+        unit.run = read_run(lane, &unit, &fingerprint);
+    } else {
+        unit.dep_info = DepInfo::read(lane, &unit);
+        let sources = unit.dep_info.as_ref().map(|dep_info| dep_info.sources.as_slice());
+        unit.is_path =
+            sources.and_then(<[_]>::first).is_some_and(|source| is_of_path_package(source, cargo_home));
+    }
+    unit
+}
+
+/// `source` is as rustc was given it: relative to the workspace root for what lies in there and is no vendored package.
+fn is_of_path_package(source: &Path, cargo_home: &Path) -> bool {
+    let is_vendored =
+        || source.ancestors().skip(1).take(4).any(|dir| dir.join(".cargo-checksum.json").is_file());
+    source.is_relative() || !(source.starts_with(cargo_home) || is_vendored())
+}
+
+/// The mark first, then what it vouches for.
+fn read_records(lane: &Path, unit: &mut Unit) -> Option<Value> {
+    let names = file_names(&lane.join(&unit.fingerprint));
+    let mut targets = names.iter().filter_map(|name| name.strip_suffix(".json"));
+    unit.target = targets.next()?.to_owned();
+    if targets.next().is_some() {
+        return None; // Two units in one directory: no cargo that we know.
+    }
+
+    let mark = Mark::read(lane, unit.fingerprint.join(&unit.target))?;
+    let json = std::fs::read(lane.join(&unit.fingerprint).join(format!("{}.json", unit.target))).ok()?;
+    let fingerprint: Value = serde_json::from_slice(&json).ok()?;
+    // cargo writes the bytes of the hash as they lie in memory, the lowest first.
+    unit.id = u64::from_str_radix(std::str::from_utf8(&mark.hash).ok()?, 16).ok()?.swap_bytes();
+    let dependencies = fingerprint["deps"].as_array()?;
+    unit.dependencies = dependencies.iter().filter_map(|dependency| dependency.get(3)?.as_u64()).collect();
+    if unit.dependencies.len() != dependencies.len() {
+        return None; // A format that we do not know.
+    }
+    add_entries(lane, &unit.fingerprint, &mut unit.records);
+    unit.mark = Some(mark);
+    Some(fingerprint)
+}
+
+impl Mark {
+    /// `None` where the file is missing or empty.
+    pub(crate) fn read(lane: &Path, file: PathBuf) -> Option<Mark> {
+        let path = lane.join(&file);
+        let modified = path.metadata().ok()?.modified().ok()?;
+        let hash = std::fs::read(&path).ok()?;
+        if hash.is_empty() { None } else { Some(Mark { file, hash, modified }) }
+    }
+
+    /// Whether the unit is still the one that was read.
+    pub(crate) fn holds(&self, lane: &Path) -> bool {
+        Mark::read(lane, self.file.clone()).as_ref() == Some(self)
+    }
+}
+
+fn local<'a>(fingerprint: &'a Value, kind: &str) -> Option<&'a Value> {
+    fingerprint["local"].as_array()?.iter().find_map(|local| local.get(kind))
+}
+
+fn read_run(lane: &Path, unit: &Unit, fingerprint: &Value) -> Option<Run> {
+    let find = |names: &[&str]| {
+        let is_it = |entry: &&Entry| {
+            let name = entry.path.file_name().unwrap_or_default();
+            names.iter().any(|wanted| name == *wanted) && !is_generated(&entry.path)
+        };
+        Some(lane.join(&unit.outputs.iter().find(is_it)?.path))
+    };
+    let printed = find(&["output", "stdout"])?;
+    let printed_at = printed.metadata().ok()?.modified().ok();
+    let watched = match (local(fingerprint, "RerunIfChanged"), local(fingerprint, "Precalculated")) {
+        (Some(rerun), _) => {
+            let paths = rerun["paths"].as_array()?;
+            Watched::Paths(paths.iter().filter_map(|path| Some(path.as_str()?.into())).collect())
+        }
+        // Another package's version has no time in it; see `settle_runs`.
+        (None, Some(_)) => Watched::Package,
+        (None, None) => Watched::Nothing,
+    };
+    Some(Run {
+        printed: String::from_utf8_lossy(&std::fs::read(&printed).ok()?).into_owned(),
+        out_dir: String::from_utf8_lossy(&std::fs::read(find(&["root-output"])?).ok()?).into_owned(),
+        watched,
+        printed_at,
+        ..Run::default()
+    })
+}
+
+/// Whether it is one of the files in which cargo keeps what a build script has printed.
+pub(crate) fn is_printed(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    ["output", "stdout", "root-output"].iter().any(|printed| name == *printed) && !is_generated(path)
+}
+
+/// Whether a path is inside a build script's `OUT_DIR`, in either layout.
+fn is_generated(path: &Path) -> bool {
+    path.components().rev().skip(1).any(|part| part == Component::Normal("out".as_ref()))
+}
+
+/// What the run of a build script does not tell of itself is told by the unit that compiled the script.
+fn settle_runs(units: &mut [Unit], place: &Place, other_root: &Path) {
+    let mut scripts = HashMap::new();
+    for unit in units.iter().filter(|unit| unit.target.starts_with("build-script-")) {
+        let source = unit.dep_info.as_ref().and_then(|dep_info| dep_info.sources.first().cloned());
+        scripts.insert(unit.id, (unit.is_path, source));
+    }
+    let settled = in_parallel(units, |unit| {
+        let run = unit.run.as_ref()?;
+        let (is_path, source) = unit.dependencies.iter().find_map(|id| scripts.get(id))?;
+        let mut run = run.clone();
+        if *is_path {
+            run.package_dir = source.as_ref().and_then(|source| package_dir(&place.root, source));
+            let generated = unit.outputs.iter().filter(|entry| is_generated(&entry.path));
+            run.generated_names_donor =
+                generated.filter(|entry| entry.kind == EntryKind::File).any(|entry| {
+                    std::fs::read(place.lane.join(&entry.path)).map_or(true, |bytes| {
+                        names(&bytes, &place.lane) || (place.root != other_root && names(&bytes, &place.root))
+                    })
+                });
+        } else {
+            run.watched = Watched::Nothing;
+        }
+        Some((*is_path, run))
+    });
+    for (unit, settled) in units.iter_mut().zip(settled) {
+        match settled {
+            Some((is_path, run)) => (unit.is_path, unit.run) = (is_path, Some(run)),
+            // A run whose script is not there cannot be judged.
+            None if unit.run.is_some() => unit.run = None,
+            None => {}
+        }
+    }
+}
+
+/// The nearest directory above a source that has a manifest, as the source's own path is written.
+fn package_dir(root: &Path, source: &Path) -> Option<PathBuf> {
+    let mut dirs = source.ancestors().skip(1);
+    dirs.find(|dir| root.join(dir).join("Cargo.toml").is_file()).map(Path::to_owned)
+}
+
+/// A macro gets at the files of the package that calls it through this variable, and tells nobody. Only macros that a path
+/// unit can call matter: its own dependencies, and what these may export again.
+fn find_macros_that_look_around(units: &mut [Unit], place: &Place) {
+    let lane = &place.lane;
+    const VARIABLE: &[u8] = b"CARGO_MANIFEST_DIR";
+    let by_id: HashMap<u64, usize> = units.iter().enumerate().map(|(at, unit)| (unit.id, at)).collect();
+    let of = |unit: &Unit| -> Vec<usize> {
+        unit.dependencies.iter().filter_map(|id| by_id.get(id).copied()).collect()
+    };
+    let mut callable = HashSet::new();
+    for unit in units.iter().filter(|unit| unit.is_path) {
+        for near in of(unit) {
+            callable.insert(near);
+            callable.extend(of(&units[near]));
+        }
+    }
+    let callable: Vec<usize> = callable.into_iter().collect();
+    let looks_around = in_parallel(&callable, |at| {
+        let library = units[*at].outputs.iter().find(|entry| is_dynamic_library(&entry.path));
+        library.is_some_and(|entry| {
+            std::fs::read(lane.join(&entry.path)).map_or(true, |bytes| find(&bytes, VARIABLE).is_some())
+        })
+    });
+    for (at, looks_around) in callable.into_iter().zip(looks_around) {
+        units[at].looks_around = looks_around;
+    }
+
+    // What such a macro has read it may also have compiled in: the path of its caller.
+    let calls_one = |unit: &Unit| {
+        let near = of(unit);
+        unit.is_path
+            && near.iter().any(|at| {
+                units[*at].looks_around || of(&units[*at]).iter().any(|far| units[*far].looks_around)
+            })
+    };
+    let callers: Vec<usize> = (0..units.len()).filter(|at| calls_one(&units[*at])).collect();
+    let names_donor = in_parallel(&callers, |at| compiled_in_path(&units[*at], place));
+    for (at, names_donor) in callers.into_iter().zip(names_donor) {
+        units[at].names_donor = names_donor;
+    }
+}
+
+/// Whether a unit's outputs name its tree otherwise than rustc does: the workspace root as the directory that it was started
+/// in, and each of the sources.
+fn compiled_in_path(unit: &Unit, place: &Place) -> bool {
+    let Some(dep_info) = &unit.dep_info else { return true };
+    // A package at the root has the same path as the workspace: the two cannot be told apart.
+    let dir = dep_info.sources.first().and_then(|source| package_dir(&place.root, source));
+    if dir.is_none_or(|dir| dir.as_os_str().is_empty()) {
+        return true;
+    }
+    let sources: HashSet<&[u8]> =
+        dep_info.sources.iter().map(|source| source.as_os_str().as_encoded_bytes()).collect();
+    let root = place.root.join(""); // With a slash at its end.
+    let root = root.as_os_str().as_encoded_bytes();
+    let files = unit.outputs.iter().filter(|entry| entry.kind == EntryKind::File);
+    files.filter(|entry| entry.path.extension().is_none_or(|extension| extension != "d")).any(|entry| {
+        let Ok(bytes) = std::fs::read(place.lane.join(&entry.path)) else { return true };
+        let mut rest = bytes.as_slice();
+        while let Some(at) = find(rest, root) {
+            rest = &rest[at + root.len()..];
+            let is_source = sources.iter().any(|source| rest.starts_with(source));
+            if !is_source {
+                return true;
+            }
+        }
+        false
+    })
+}
+
+pub(crate) fn is_dynamic_library(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| ["so", "dylib", "dll"].iter().any(|known| extension == *known))
+}
+
+fn file_names(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// The path itself and, of a directory, all that is in it: a directory before its contents.
+fn add_entries(lane: &Path, path: &Path, entries: &mut Vec<Entry>) {
+    let Ok(meta) = lane.join(path).symlink_metadata() else { return };
+    let kind = match meta.file_type() {
+        kind if kind.is_file() => EntryKind::File,
+        kind if kind.is_dir() => EntryKind::Directory,
+        _ => EntryKind::Other,
+    };
+    entries.push(Entry { path: path.to_owned(), kind, len: meta.len() });
+    if kind == EntryKind::Directory {
+        for entry in std::fs::read_dir(lane.join(path)).into_iter().flatten().flatten() {
+            add_entries(lane, &path.join(entry.file_name()), entries);
+        }
+    }
+}
+
+/// `f` of each item, in order, on as many threads as there are processors.
+pub(crate) fn in_parallel<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(items.len().max(1));
+    let next = AtomicUsize::new(0);
+    let mut results: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let work = || {
+            let mut done = Vec::new();
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(item) = items.get(at) else { return done };
+                done.push((at, f(item)));
+            }
+        };
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("a worker does not panic")).collect()
+    });
+    results.sort_by_key(|(at, _)| *at);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_named_by_itself_and_by_what_is_below_it() {
+        let named = |text: &str| names(text.as_bytes(), Path::new("/w"));
+        assert!(named("/w") && named("x=/w/src") && named("\"/w\"") && named("/work /w"));
+        assert!(names(b"/w/src", Path::new("/w/")));
+        assert!(!named("/work") && !named("/w_2/x") && !named(""));
+    }
+}

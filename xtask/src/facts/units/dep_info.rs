@@ -1,0 +1,139 @@
+//! What the compiler has told of what a unit was made from.
+//!
+//! rustc writes `*.d`, in the manner of make: sources relative to the workspace root, and the variables that were compiled
+//! in (`# env-dep:`). cargo makes its own record of it (`dep-*`), in a binary format; of that, only the absolute paths
+//! matter here.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::{EntryKind, Unit};
+
+#[derive(Clone, Debug)]
+pub(crate) struct DepInfo {
+    /// As rustc has written them: relative to the workspace root, or absolute.
+    pub(crate) sources: Vec<PathBuf>,
+    /// Variables that were compiled in; `None` for one that was unset.
+    pub(crate) variables: Vec<(String, Option<String>)>,
+    /// What cargo watches by an absolute path.
+    pub(crate) watched_absolutely: Vec<PathBuf>,
+    /// cargo's record, relative to the lane: no source may be younger than it.
+    pub(crate) record: Option<(PathBuf, SystemTime)>,
+}
+
+impl DepInfo {
+    /// `None` where something is missing, or where it is in a format that we do not know.
+    pub(super) fn read(lane: &Path, unit: &Unit) -> Option<DepInfo> {
+        let is_make = |path: &Path| path.extension().is_some_and(|extension| extension == "d");
+        let mut files = unit.outputs.iter().filter(|entry| entry.kind == EntryKind::File);
+        let make = files.by_ref().map(|entry| &entry.path).find(|path| is_make(path))?;
+        let text = std::fs::read_to_string(lane.join(make)).ok()?;
+        let mut dep_info = parse_make(&text)?;
+
+        let name = format!("dep-{}", unit.target);
+        if let Some(entry) = unit.records.iter().find(|entry| entry.path.ends_with(&name)) {
+            let path = lane.join(&entry.path);
+            let modified = path.metadata().ok()?.modified().ok()?;
+            dep_info.watched_absolutely = absolute_paths(&std::fs::read(&path).ok()?)?;
+            dep_info.record = Some((entry.path.clone(), modified));
+        }
+        Some(dep_info)
+    }
+}
+
+/// The first rule, and the `# env-dep:` lines; as cargo reads it.
+fn parse_make(text: &str) -> Option<DepInfo> {
+    let mut sources = None;
+    let mut variables = Vec::new();
+    for line in text.lines() {
+        if let Some(variable) = line.strip_prefix("# env-dep:") {
+            variables.push(match variable.split_once('=') {
+                Some((name, value)) => (name.to_owned(), Some(value.replace("\\\\", "\\"))),
+                None => (variable.to_owned(), None),
+            });
+        } else if let (None, Some((_, list))) = (&sources, line.split_once(": ")) {
+            sources = Some(split_list(list));
+        }
+    }
+    Some(DepInfo { sources: sources?, variables, watched_absolutely: Vec::new(), record: None })
+}
+
+/// A space inside a name has a backslash in front.
+fn split_list(list: &str) -> Vec<PathBuf> {
+    let mut names = Vec::new();
+    let mut words = list.split_whitespace();
+    while let Some(word) = words.next() {
+        let mut name = word.to_owned();
+        while name.ends_with('\\') {
+            name.pop();
+            name.push(' ');
+            name.push_str(words.next().unwrap_or_default());
+        }
+        names.push(PathBuf::from(name));
+    }
+    names
+}
+
+/// cargo's `EncodedDepInfo`, version 1 (`fingerprint/dep_info.rs`): a marker, then for each file what its path is relative
+/// to, the path and a checksum if there is one, then the variables.
+fn absolute_paths(record: &[u8]) -> Option<Vec<PathBuf>> {
+    const MARKER: [u8; 6] = [1, 0, 0, 0, 0xff, 1];
+    let mut rest = record.strip_prefix(&MARKER)?;
+    let mut found = Vec::new();
+    for _ in 0..take_number(&mut rest)? {
+        let _relative_to = take(&mut rest, 1)?;
+        let len = take_number(&mut rest)?;
+        let path = Path::new(std::str::from_utf8(take(&mut rest, len)?).ok()?);
+        if path.is_absolute() {
+            found.push(path.to_owned());
+        }
+        if take(&mut rest, 1)? != [0] {
+            take(&mut rest, 8)?; // The file's length…
+            let len = take_number(&mut rest)?;
+            take(&mut rest, len)?; // …and its checksum.
+        }
+    }
+    Some(found)
+}
+
+fn take<'a>(rest: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
+    let (taken, left) = rest.split_at_checked(len)?;
+    *rest = left;
+    Some(taken)
+}
+
+fn take_number(rest: &mut &[u8]) -> Option<usize> {
+    let bytes = take(rest, 4)?;
+    usize::try_from(u32::from_le_bytes(bytes.try_into().ok()?)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_and_variables_are_read_as_cargo_reads_them() {
+        let text = "/l/deps/a.d: src/lib.rs src/two\\ words.rs /abs.rs\n\n/l/deps/a: other.rs\n\nsrc/lib.rs:\n\n\
+                    # env-dep:CARGO_MANIFEST_DIR=/w/a=b\n# env-dep:UNSET\n";
+        let dep_info = parse_make(text).expect("it has a rule");
+        assert_eq!(dep_info.sources, ["src/lib.rs", "src/two words.rs", "/abs.rs"].map(PathBuf::from));
+        let variables = [("CARGO_MANIFEST_DIR", Some("/w/a=b")), ("UNSET", None)];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.map(str::to_owned)));
+        assert_eq!(dep_info.variables, variables);
+        assert!(parse_make("").is_none());
+    }
+
+    #[test]
+    fn absolute_paths_are_found_in_cargos_record() {
+        let mut record = vec![1, 0, 0, 0, 0xff, 1, 2, 0, 0, 0];
+        for path in ["src/lib.rs", "/w/README.md"] {
+            record.push(0);
+            record.extend((path.len() as u32).to_le_bytes());
+            record.extend(path.as_bytes());
+            record.push(0);
+        }
+        assert_eq!(absolute_paths(&record), Some(vec![PathBuf::from("/w/README.md")]));
+        assert_eq!(absolute_paths(&record[..20]), None, "cut off");
+        assert_eq!(absolute_paths(b"\x02"), None, "another version");
+    }
+}

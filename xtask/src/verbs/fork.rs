@@ -1,0 +1,202 @@
+//! `lane fork`, and the fork that comes before the first build in a lane.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+
+use crate::effects::disk::fork as carry;
+use crate::effects::ui::{self, Ui};
+use crate::facts::donors::{self, Donor};
+use crate::facts::units::{self, Place, Unit};
+use crate::facts::{host, sources};
+use crate::flags;
+use crate::plan::fork::{self, Plan, Question, Suits, Why};
+use crate::plan::lane::{Lane, Owner};
+use crate::verbs::session::{LaneChoice, Lockfile, Session, Workspace};
+
+impl flags::LaneFork {
+    pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
+        let workspace = session.workspace(None)?;
+        let lane = workspace.lane(&LaneChoice { lockfile: Lockfile::MustStay, ..LaneChoice::default() })?;
+        let ui = workspace.session.ui.quiet(self.quiet);
+        let begun = Instant::now();
+
+        let donors = match &self.from {
+            Some(dir) => vec![workspace.donor_at(dir)?],
+            None => workspace.donors(&lane, None)?,
+        };
+        let Some(plan) = workspace.best_fork(&lane, donors) else {
+            bail!(
+                "there is no lane to fork {} from\nhelp: build once in any worktree, or name one with --from",
+                workspace.shown(&lane.dir)
+            );
+        };
+        if let Some(package) = &self.explain {
+            ui::data(plan.explain(package))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if self.dry_run {
+            ui::data(plan)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+
+        let (lane, _in_use) = workspace.enter(lane);
+        workspace
+            .carry_out_fork(ui, &plan, begun)
+            .with_context(|| format!("cannot fork {}", workspace.shown(&lane.dir)))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Workspace {
+    /// Fills a lane in which nothing was built yet. Whatever goes wrong, cargo can build without.
+    pub(crate) fn fork_if_empty(&self, ui: Ui, lane: &Lane, toolchain: Option<&str>) {
+        if lane.owner == Owner::Named || self.has_intermediates_elsewhere(lane) || units::has_any(&lane.dir) {
+            return;
+        }
+        let begun = Instant::now();
+        let forked = self.donors(lane, toolchain).and_then(|donors| match self.best_fork(lane, donors) {
+            Some(plan) if !plan.is_empty() => self.carry_out_fork(ui, &plan, begun),
+            _ => Ok(()),
+        });
+        if let Err(err) = forked {
+            ui.warn(format_args!("{} begins cold: {err:#}", self.shown(&lane.dir)));
+        }
+    }
+
+    /// With `build.build-dir`, a worktree's units are not in its target directory.
+    fn has_intermediates_elsewhere(&self, lane: &Lane) -> bool {
+        lane.owner == Owner::Worktree && self.config.has_build_dir
+    }
+
+    fn donors(&self, lane: &Lane, toolchain: Option<&str>) -> anyhow::Result<Vec<Donor>> {
+        let found = donors::find(&self.sh, &self.repo, &self.worktree_lane().dir, &lane.dir);
+        if found.is_empty() {
+            return Ok(found);
+        }
+        let inputs = match &lane.owner {
+            Owner::Agent { inputs, .. } => inputs.clone(),
+            _ => self.key_inputs(&LaneChoice {
+                toolchain,
+                lockfile: Lockfile::MustStay,
+                ..LaneChoice::default()
+            })?,
+        };
+        let commit = donors::commit(&self.sh, &self.repo.root);
+        Ok(fork::ranked(
+            found,
+            &Suits {
+                toolchain: &inputs.toolchain,
+                lockfile: &inputs.lockfile,
+                root: &self.repo.root,
+                commit: commit.as_deref(),
+            },
+        ))
+    }
+
+    /// A worktree, or a lane of one.
+    fn donor_at(&self, dir: &std::path::Path) -> anyhow::Result<Donor> {
+        let dir = self.repo.start.join(dir);
+        let dir = dir.canonicalize().with_context(|| format!("--from {}", dir.display()))?;
+        let target_dir = self.worktree_lane().dir;
+        let known = donors::find(&self.sh, &self.repo, &target_dir, &PathBuf::new());
+        let is_it = |donor: &Donor| donor.place.lane == dir || donor.place.lane == dir.join("target");
+        match known.into_iter().find(is_it) {
+            Some(donor) => Ok(donor),
+            // It may be a lane of another clone: what lies in `target` belongs to the tree around it.
+            None if dir.file_name().is_some_and(|name| name == "target") && units::has_any(&dir) => {
+                let root = dir.parent().unwrap_or(&dir).to_owned();
+                Ok(Donor::at(Place { root, lane: dir }))
+            }
+            None if units::has_any(&dir.join("target")) => {
+                Ok(Donor::at(Place { lane: dir.join("target"), root: dir }))
+            }
+            None => bail!("--from {} is no lane, and no worktree with one", dir.display()),
+        }
+    }
+
+    /// The first donor from which everything can be brought that does not depend on the donor, or the one that gives most.
+    fn best_fork(&self, lane: &Lane, donors: Vec<Donor>) -> Option<Plan> {
+        const TRIED_MAX: usize = 3; // Each costs a look at all its units.
+        let mut best: Option<Plan> = None;
+        let present = units::read_present(&lane.dir);
+        for donor in donors.into_iter().take(TRIED_MAX) {
+            let plan = self.fork_plan(lane, &donor, &present);
+            let is_enough = !plan.is_empty() && !plan.left.iter().any(|left| left.why.is_of_this_donor());
+            if best.as_ref().is_none_or(|best| plan.brought.len() > best.brought.len()) {
+                best = Some(plan);
+            }
+            if is_enough {
+                break;
+            }
+        }
+        best
+    }
+
+    fn fork_plan(&self, lane: &Lane, donor: &Donor, present: &[Unit]) -> Plan {
+        let own = Place { root: self.repo.root.clone(), lane: lane.dir.clone() };
+        let cargo_home = self.session.env.cargo_home().unwrap_or_default();
+        let cargo_home = cargo_home.canonicalize().unwrap_or(cargo_home);
+        // Agents start xtask from the worktree's own lane.
+        let with_xtask = lane.owner == Owner::Worktree && !own.lane.join("xtask").exists();
+        let units = units::read(&donor.place, &own.root, &cargo_home, with_xtask);
+        let wanted = fork::wanted(&units);
+        let sources = sources::compare(&self.sh, &donor.place.root, &own.root, &wanted);
+        let is_same_tree = donor.place.root == own.root;
+        let has_lanes = || {
+            let elsewhere = donors::find(&self.sh, &self.repo, &self.worktree_lane().dir, &own.lane);
+            units::has_any(&own.lane) || elsewhere.iter().any(|donor| donor.place.root == own.root)
+        };
+        let own_xtask =
+            units::read_xtask(&Place { lane: self.worktree_lane().dir, ..own.clone() }, &cargo_home);
+        let commit = donors::commit(&self.sh, &own.root);
+        let is_same_commit =
+            !is_same_tree && commit.is_some() && commit == donors::commit(&self.sh, &donor.place.root);
+        fork::plan(&Question {
+            donor: &donor.place,
+            own: &own,
+            units: &units,
+            present,
+            sources: &sources,
+            now: host::now(),
+            may_set_times: !is_same_tree && !has_lanes(),
+            sources_of_xtask: &fork::wanted(&own_xtask),
+            same_commit_since: if is_same_commit {
+                donors::commit_since(&self.sh, &donor.place.root)
+            } else {
+                None
+            },
+        })
+    }
+
+    fn carry_out_fork(&self, ui: Ui, plan: &Plan, begun: Instant) -> anyhow::Result<()> {
+        let all = plan.brought.len();
+        let progress = |count: usize| ui.progress("Forking", format_args!("{count}/{all} units"));
+        let forked = carry::carry_out(plan, host::now(), progress);
+        ui.end_progress();
+        let forked = forked?;
+
+        let mut left: Vec<_> = plan.left.iter().filter(|left| left.why != Why::Incomplete).collect();
+        left.extend(&forked.dropped);
+        let mut line = format!(
+            "{} from {}: {} units, {}",
+            self.shown(&plan.own.lane),
+            self.shown(&plan.donor.lane),
+            forked.units,
+            ui::duration(begun.elapsed())
+        );
+        if !left.is_empty() {
+            write!(line, "; left to cargo: {}", left.len())?;
+            let reasons = fork::reasons(left.iter().copied());
+            if let Some(first) = reasons.first() {
+                let more = if reasons.len() > 1 { ", …" } else { "" };
+                write!(line, " ({first}{more})")?;
+            }
+        }
+        ui.status("Forked", line);
+        Ok(())
+    }
+}

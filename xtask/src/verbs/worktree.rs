@@ -1,0 +1,128 @@
+//! `lane new` and `lane remove`: worktrees that come with a warm lane, and go without losing work.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+
+use crate::effects::{disk, ui};
+use crate::facts::cargo_config::CargoConfig;
+use crate::facts::lanes;
+use crate::facts::repo::Repo;
+use crate::flags;
+use crate::verbs::session::{Session, Workspace};
+
+impl flags::LaneNew {
+    pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
+        let mut workspace = session.workspace(None)?;
+        let top = workspace.top()?;
+        let path = match &self.path {
+            Some(path) => workspace.repo.start.join(path),
+            None => beside(&top, &self.name),
+        };
+        if path.symlink_metadata().is_ok() {
+            bail!("{} is there already\nhelp: choose another name, or --path", path.display());
+        }
+
+        let mut args: Vec<OsString> = ["worktree", "add", "--quiet"].map(OsString::from).into();
+        let branch = self.branch.as_ref().unwrap_or(&self.name);
+        let has_branch =
+            workspace.git(&["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")]).is_ok();
+        let from = self.from.as_deref().unwrap_or("HEAD");
+        if self.detach {
+            args.extend(["--detach".into(), path.clone().into(), from.into()]);
+        } else if has_branch && self.branch.is_some() && self.from.is_none() {
+            args.extend([path.clone().into(), branch.into()]);
+        } else {
+            args.extend(["-b".into(), branch.into(), path.clone().into(), from.into()]);
+        }
+        workspace.sh.read("git", args, &workspace.repo.root).context("cannot make the worktree")?;
+
+        let inside = workspace.repo.root.strip_prefix(&top).unwrap_or(Path::new("")).to_owned();
+        let root: PathBuf = path.join(&inside).components().collect();
+        let local = Path::new(".cargo/local.toml");
+        disk::carry_over(&workspace.repo.root.join(local), &root.join(local))
+            .context("cannot carry over .cargo/local.toml")?;
+        if root.join("Cargo.toml").is_file() {
+            workspace.repo = Repo::locate(root.clone(), &root)?;
+            workspace.config = CargoConfig::read(&root, &workspace.session.env);
+            let lane = workspace.worktree_lane();
+            workspace.fork_if_empty(workspace.session.ui.quiet(self.quiet), &lane, None);
+        }
+        ui::data(path.display())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl flags::LaneRemove {
+    pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
+        let workspace = session.workspace(None)?;
+        let path = workspace.worktree_named(&self.name)?;
+        let shown = path.display();
+        if workspace.repo.start.starts_with(&path) {
+            bail!("you stand in {shown}\nhelp: cd out of it, then try again");
+        }
+
+        if !self.force {
+            let git = |args: &[&str]| -> anyhow::Result<String> {
+                let output = workspace.sh.read("git", args, &path)?;
+                Ok(String::from_utf8_lossy(&output).trim().to_owned())
+            };
+            let help = "help: commit and push it, or lane remove --force";
+            if !git(&["status", "--porcelain"])?.is_empty() {
+                bail!("{shown} has uncommitted changes\n{help}");
+            }
+            // A branch stays when its worktree goes; the commits of a detached head are on none.
+            let unreachable =
+                ["rev-list", "--max-count=1", "HEAD", "--not", "--branches", "--tags", "--remotes"];
+            if !git(&unreachable)?.is_empty() {
+                bail!("{shown} has commits that no branch has\n{help}");
+            }
+        }
+        let in_use = lanes::of_repository(&workspace.sh, &workspace.repo, &workspace.worktree_lane().dir);
+        if in_use.iter().any(|lane| lane.in_use && lane.worktree == path) {
+            bail!("somebody builds in {shown}\nhelp: wait for the build to end, or stop it");
+        }
+
+        let args: [OsString; 4] = ["worktree".into(), "remove".into(), "--force".into(), path.clone().into()];
+        workspace.sh.read("git", args, &workspace.repo.root).context("cannot remove the worktree")?;
+        workspace.session.ui.status("Removed", shown);
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Workspace {
+    fn git(&self, args: &[&str]) -> anyhow::Result<String> {
+        let output = self.sh.read("git", args, &self.repo.root)?;
+        Ok(String::from_utf8_lossy(&output).trim().to_owned())
+    }
+
+    /// The checkout that the workspace is in.
+    fn top(&self) -> anyhow::Result<PathBuf> {
+        let top = self.git(&["rev-parse", "--show-toplevel"]).context("worktrees need a git checkout")?;
+        Ok(PathBuf::from(top))
+    }
+
+    /// By the name that `lane new` was given, the directory's, or a path; never the repository's main checkout.
+    fn worktree_named(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let list = self.sh.read("git", ["worktree", "list", "--porcelain", "-z"], &self.repo.root)?;
+        let list = String::from_utf8_lossy(&list).into_owned();
+        let mut tops = list.split('\0').filter_map(|line| line.strip_prefix("worktree ")).map(PathBuf::from);
+        let main = tops.next().context("git lists no worktree")?;
+        let named = [beside(&main, name), beside(&self.top()?, name), self.repo.start.join(name)];
+        let is_it =
+            |top: &PathBuf| named.contains(top) || top.file_name().is_some_and(|file_name| file_name == name);
+        match tops.find(is_it) {
+            Some(top) => Ok(top),
+            None => bail!("there is no worktree {name}\nhelp: cargo xtask lane list, or git worktree list"),
+        }
+    }
+}
+
+/// `<repository>-<name>`, in the directory that the repository is in.
+fn beside(top: &Path, name: &str) -> PathBuf {
+    let mut folder = top.file_name().unwrap_or_default().to_owned();
+    folder.push(format!("-{}", name.replace(['/', '\\'], "-")));
+    top.with_file_name(folder)
+}

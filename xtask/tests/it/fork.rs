@@ -1,0 +1,288 @@
+//! Forks: a new lane has nothing to compile, and gives what a lane built from scratch would give.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::support::{Project, Ran};
+
+/// `app` (a program and a test) → `core`; `alone` beside them. Committed and built.
+pub(crate) fn donor() -> Project {
+    let project = undone();
+    project.commit();
+    build(&project);
+    project
+}
+
+/// The same before its first commit and build, so that a test can add what it is about.
+pub(crate) fn undone() -> Project {
+    let project = Project::workspace(&[("core", &[]), ("app", &["core"]), ("alone", &[])]);
+    project
+        .write(".gitignore", "/target/\n/.lanes/\n*.ignored\n")
+        .write("crates/core/src/lib.rs", "pub fn text() -> String { \"one\".to_owned() }\n")
+        .write("crates/app/src/main.rs", "fn main() { println!(\"{}\", core::text()); }\n")
+        .write("crates/app/tests/it.rs", "#[test] fn passes() { println!(\"{}\", core::text()); }\n");
+    std::fs::remove_file(project.root.join("crates/app/src/lib.rs")).expect("it is there");
+    // `core` is a crate of every program; the package needs another name in it.
+    let manifest = project.read("crates/app/Cargo.toml");
+    let manifest = manifest.replace("core = {", "mycore = { package = \"core\",");
+    project.write("crates/app/Cargo.toml", &manifest);
+    for file in ["crates/app/src/main.rs", "crates/app/tests/it.rs"] {
+        project.write(file, &project.read(file).replace("core::", "mycore::"));
+    }
+    project.cargo("generate-lockfile").ok();
+    project
+}
+
+pub(crate) fn build(project: &Project) {
+    project.cargo("build").ok();
+    project.cargo("test --no-run").ok();
+}
+
+/// A worktree beside the project, at its commit.
+pub(crate) fn worktree(project: &Project, name: &str) -> PathBuf {
+    let dir = project.root.with_file_name(name);
+    project.git(&["worktree", "add", "--quiet", "--detach", dir.to_str().expect("UTF-8")]);
+    dir
+}
+
+/// The first build in a tree, which forks, and what it says.
+pub(crate) fn first_build(project: &Project, dir: &Path) -> Ran {
+    project.xtask("build").within(dir).ok()
+}
+
+pub(crate) fn remove(dir: &Path) {
+    std::fs::remove_dir_all(dir).expect("it can be removed");
+}
+
+pub(crate) fn set_modified(path: &Path, time: SystemTime) {
+    std::fs::File::open(path).expect("it is there").set_modified(time).expect("its time can be set");
+}
+
+pub(crate) fn hours_ago(hours: u64) -> SystemTime {
+    SystemTime::now() - Duration::from_secs(3600 * hours)
+}
+
+/// What the program prints that is built in `dir`, in its lane or from scratch.
+pub(crate) fn printed(project: &Project, dir: &Path) -> String {
+    project.cargo("run --quiet --package app").within(dir).ok().stdout()
+}
+
+pub(crate) fn printed_from_scratch(project: &Project, dir: &Path) -> String {
+    let scratch = dir.with_file_name("scratch target");
+    drop(std::fs::remove_dir_all(&scratch));
+    let run = project.cargo("run --quiet --package app --target-dir").arg(&scratch).within(dir);
+    run.ok().stdout()
+}
+
+#[test]
+fn a_new_agent_has_nothing_to_compile() {
+    let project = donor();
+    project.xtask("build").agent("a").ok().says("Forked .lanes/a/").says("from target: ").says("compiled 0,");
+    project.xtask("build-test").agent("a").ok().does_not_say("Forked").says("compiled 0,");
+    // The lane of one agent does for another, when the worktree's own has gone.
+    remove(&project.root.join("target"));
+    project.xtask("build").agent("b").ok().says("from .lanes/a/").says("compiled 0,");
+}
+
+#[test]
+fn a_new_worktree_has_nothing_to_compile() {
+    let project = donor();
+    let second = worktree(&project, "second");
+    let before = times(&second);
+    first_build(&project, &second).says("Forked target from").says("compiled 0,");
+    project.xtask("build-test").within(&second).ok().says("compiled 0,");
+    assert_eq!(times(&second), before, "sources were touched, though no build script watches them");
+    assert_eq!(project.git(&["-C", second.to_str().expect("UTF-8"), "status", "--porcelain"]), "");
+    // And it lives on by itself.
+    remove(&project.root);
+    project.cargo("test").within(&second).ok();
+    assert_eq!(printed(&project, &second), "one\n");
+    std::fs::write(second.join("crates/core/src/lib.rs"), "pub fn text() -> String { \"two\".to_owned() }\n")
+        .expect("it can be written");
+    assert_eq!(printed(&project, &second), "two\n");
+}
+
+fn times(dir: &Path) -> Vec<(PathBuf, SystemTime)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir.join("crates")).expect("a directory").flatten() {
+        for file in ["Cargo.toml", "src/lib.rs", "src/main.rs"].map(|name| entry.path().join(name)) {
+            if let Ok(meta) = file.metadata() {
+                found.push((file, meta.modified().expect("a time")));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn the_new_layout_forks_as_well() {
+    let project = undone();
+    project.commit();
+    if !project.cargo("+nightly --version").run().output.status.success() {
+        return; // Before cargo 1.100, only nightly has it.
+    }
+    let words = "cargo +nightly build -Zbuild-dir-new-layout";
+    project.xtask(words).ok().says("compiled 3");
+    assert!(!project.exists("target/debug/.fingerprint"), "this is the old layout");
+    project.xtask(words).agent("a").ok().says("Forked").says("compiled 0,");
+    let second = worktree(&project, "second");
+    project.xtask(words).within(&second).ok().says("Forked").says("compiled 0,");
+    remove(&project.root);
+    std::fs::write(second.join("crates/core/src/lib.rs"), "pub fn text() -> String { \"two\".to_owned() }\n")
+        .expect("it can be written");
+    let run = project.cargo("+nightly run -Zbuild-dir-new-layout --quiet --package app").within(&second);
+    assert_eq!(run.ok().stdout(), "two\n");
+}
+
+#[test]
+fn of_the_next_commit_only_what_changed_is_compiled() {
+    let project = donor();
+    let second = worktree(&project, "second");
+    std::fs::write(second.join("crates/alone/src/lib.rs"), "pub fn new() {}\n").expect("it can be written");
+    let ran = first_build(&project, &second);
+    ran.says("left to cargo: ").says("crates/alone/src/lib.rs is another one here");
+    assert_eq!(ran.built(), ["alone"]);
+}
+
+#[test]
+fn what_a_changed_source_concerns_is_compiled_and_nothing_else() {
+    let project = donor();
+    let second = worktree(&project, "second");
+    let source = second.join("crates/core/src/lib.rs");
+    std::fs::write(&source, "pub fn text() -> String { \"two\".to_owned() }\n").expect("it can be written");
+    // Older than everything in the donor: by times alone it would be fresh.
+    set_modified(&source, hours_ago(5));
+    // What needs it is left out too, and not only found old by cargo: a clock may have gone back.
+    let plan = project.xtask("lane fork --dry-run").within(&second).ok().stdout();
+    assert!(plan.contains("app bin-app: needs core"), "{plan}");
+    assert_eq!(first_build(&project, &second).built(), ["app", "core"]);
+    assert_eq!(printed(&project, &second), "two\n");
+}
+
+#[test]
+fn a_source_that_the_donor_edited_after_its_build() {
+    for hours in [None, Some(5)] {
+        let project = donor();
+        let second = worktree(&project, "second");
+        let edited = "pub fn text() -> String { \"two\".to_owned() }\n";
+        project.write("crates/core/src/lib.rs", edited);
+        std::fs::write(second.join("crates/core/src/lib.rs"), edited).expect("it can be written");
+        if let Some(hours) = hours {
+            set_modified(&second.join("crates/core/src/lib.rs"), hours_ago(hours));
+        }
+        // Both trees have the same bytes now, but the donor's unit was made from others.
+        first_build(&project, &second).says("outdated in the donor: crates/core/src/lib.rs");
+        assert_eq!(printed(&project, &second), "two\n");
+    }
+}
+
+#[test]
+fn a_donor_is_not_changed_by_what_is_built_in_the_fork() {
+    let project = donor();
+    let second = worktree(&project, "second");
+    first_build(&project, &second);
+    std::fs::write(second.join("crates/core/src/lib.rs"), "pub fn text() -> String { \"two\".to_owned() }\n")
+        .expect("it can be written");
+    for words in ["build", "check --all-targets", "test", "build --release"] {
+        project.cargo(words).within(&second).ok();
+    }
+    project.xtask("build").ok().says("compiled 0,");
+    project.xtask("build-test").ok().says("compiled 0,");
+    assert_eq!(printed(&project, &project.root), "one\n");
+    remove(&second);
+    project.cargo("test").ok();
+}
+
+#[test]
+fn two_trees_take_turns_as_donors() {
+    let project = donor();
+    let second = worktree(&project, "second");
+    first_build(&project, &second).says("compiled 0,");
+    remove(&project.root.join("target"));
+    first_build(&project, &project.root).says("Forked").says("compiled 0,");
+    let third = worktree(&project, "third");
+    first_build(&project, &third).says("Forked").says("compiled 0,");
+    let source = "crates/core/src/lib.rs";
+    std::fs::write(third.join(source), project.read(source).replace("one", "two"))
+        .expect("it can be written");
+    assert_eq!(printed(&project, &third), "two\n");
+}
+
+#[test]
+fn a_lane_is_topped_up() {
+    let project = donor();
+    let second = worktree(&project, "second");
+    project.cargo("build --package alone").within(&second).ok();
+    let ran = project.xtask("lane fork").within(&second).ok();
+    ran.says("Forked target from");
+    first_build(&project, &second).does_not_say("Forked").says("compiled 0,");
+    assert_eq!(printed(&project, &second), printed_from_scratch(&project, &second));
+}
+
+#[test]
+fn what_is_added_needs_nothing_that_was_built_here() {
+    let project = donor();
+    let second = worktree(&project, "second");
+    project.cargo("build --package core").within(&second).ok();
+    // The hash of a path package's crate holds its directory: the donor's program cannot use the `core` that is here.
+    let plan = project.xtask("lane fork --dry-run").within(&second).ok().stdout();
+    assert!(plan.contains("app bin-app: needs core"), "{plan}");
+    project.xtask("lane fork").within(&second).ok();
+    assert_eq!(first_build(&project, &second).built(), ["app"]);
+    assert_eq!(printed(&project, &second), "one\n");
+}
+
+#[test]
+fn what_is_added_never_takes_the_place_of_what_a_unit_was_built_with() {
+    let project = donor();
+    let second = worktree(&project, "second");
+    let source = second.join("crates/core/src/lib.rs");
+    std::fs::write(&source, "pub fn text() -> String { \"two\".to_owned() }\n").expect("it can be written");
+    first_build(&project, &second);
+    // Back to the donor's source, and its unit cleaned away: the program here still has the other one inside.
+    std::fs::write(&source, project.read("crates/core/src/lib.rs")).expect("it can be written");
+    project.cargo("clean --package core").within(&second).ok();
+    project.xtask("lane fork").within(&second).ok();
+    assert_eq!(printed(&project, &second), "one\n");
+}
+
+#[test]
+fn a_plan_is_shown_and_nothing_is_done() {
+    let project = donor();
+    let plan = project.xtask("lane fork --dry-run").agent("a").ok().stdout();
+    assert!(plan.contains("left to cargo: 0") && plan.contains("units: "), "{plan}");
+    let explained = project.xtask("lane fork --explain core").agent("a").ok().stdout();
+    assert!(explained.contains("core lib-core: forked"), "{explained}");
+    assert!(explained.contains("link target") || explained.contains("link debug"), "{explained}");
+    assert!(!project.exists(".lanes"));
+}
+
+#[test]
+fn a_donor_can_be_named() {
+    let project = donor();
+    let clone = project.root.with_file_name("clone");
+    let (from, to) = (project.root.to_str().expect("UTF-8"), clone.to_str().expect("UTF-8"));
+    project.git(&["clone", "--quiet", from, to]);
+    project.xtask("lane fork").within(&clone).fails_with(1).says("there is no lane").says("help: ");
+    project.xtask("lane fork --from").arg(&project.root).within(&clone).ok().says("Forked target from");
+    first_build(&project, &clone).says("compiled 0,");
+    project.xtask("lane fork --from nowhere").within(&clone).fails_with(1).says("nowhere");
+}
+
+#[test]
+fn other_lanes_of_a_tree_never_see_an_older_time() {
+    let project = undone();
+    project.write("crates/core/build.rs", "fn main() { println!(\"cargo::rerun-if-changed=data.txt\"); }");
+    project.write("crates/core/data.txt", "one").commit();
+    build(&project);
+    let second = worktree(&project, "second");
+    // A lane of the second tree is built with other data…
+    std::fs::write(second.join("crates/core/data.txt"), "two").expect("it can be written");
+    project.cargo("build").within(&second).ok();
+    // …and must still notice that they came back, after another lane there has been forked.
+    std::fs::write(second.join("crates/core/data.txt"), "one").expect("it can be written");
+    let ran = project.xtask("lane fork --from").arg(&project.root).agent("a").within(&second).ok();
+    ran.says("its build script watches crates/core/data.txt");
+    assert_eq!(project.cargo("build").within(&second).ok().built(), ["app", "core"]);
+}

@@ -1,0 +1,522 @@
+//! What a fork must not bring along. Each test builds in a donor, forks, takes the donor's tree away altogether, and then
+//! expects of the fork what a lane built from scratch gives.
+
+use std::path::Path;
+
+use crate::fork::{
+    build, first_build, hours_ago, printed, printed_from_scratch, remove, set_modified, undone, worktree,
+};
+use crate::support::{Project, Ran};
+
+/// `main` of `app` prints what the trap is about; `files` are what it needs.
+fn project(main: &str, files: &[(&str, &str)]) -> Project {
+    let project = undone();
+    project.write("crates/app/src/main.rs", main);
+    for (path, text) in files {
+        project.write(path, text);
+    }
+    project.commit();
+    build(&project);
+    project
+}
+
+/// In another worktree, and in a lane of an agent, the program prints what it prints when it is built from scratch there.
+#[track_caller]
+fn is_like_from_scratch(project: &Project, why: &str) {
+    let expected = printed_from_scratch(project, &project.root);
+    assert_eq!(printed(project, &project.root), expected);
+    agent_is_like_from_scratch(project);
+    let ran = other_tree_is_like_from_scratch(project);
+    if !why.is_empty() {
+        ran.says(why);
+    }
+}
+
+#[track_caller]
+fn other_tree_is_like_from_scratch(project: &Project) -> Ran {
+    let second = worktree(project, "second");
+    let ran = first_build(project, &second);
+    ran.says("Forked");
+    remove(&project.root);
+    let expected = printed_from_scratch(project, &second);
+    let found = printed(project, &second);
+    assert_eq!(found, expected, "{}", ran.report());
+    assert!(!found.contains(project.root.to_str().expect("UTF-8")), "{found}");
+    project.cargo("test").within(&second).ok();
+    ran
+}
+
+/// The donor is the tree's own `target`, which is taken away.
+#[track_caller]
+fn agent_is_like_from_scratch(project: &Project) {
+    project.xtask("build").agent("a").ok().says("Forked");
+    let target = project.root.join("target");
+    std::fs::rename(&target, project.root.with_file_name("target was here")).expect("it can be moved");
+    let run = |words: &str| {
+        let ran = project.xtask(words).agent("a").ok();
+        ran.stdout().replace(project.only_lane().as_str(), "LANE")
+    };
+    let found = run("run --quiet --package app");
+    assert!(!found.contains(target.to_str().expect("UTF-8")), "{found}");
+    run("test");
+    remove(&project.root.join(".lanes"));
+    assert_eq!(found, run("run --quiet --package app"));
+    std::fs::rename(project.root.with_file_name("target was here"), &target).expect("it can be moved");
+    remove(&project.root.join(".lanes"));
+}
+
+#[test]
+fn the_directory_of_the_manifest() {
+    let main = "fn main() { println!(\"{}\", std::fs::read_to_string(concat!(env!(\"CARGO_MANIFEST_DIR\"), \
+                \"/data.txt\")).unwrap()); }";
+    is_like_from_scratch(&project(main, &[("crates/app/data.txt", "here")]), "env CARGO_MANIFEST_DIR");
+}
+
+#[test]
+fn the_program_that_a_test_starts() {
+    let test = "#[test] fn starts() { let exe = env!(\"CARGO_BIN_EXE_app\"); \
+                assert!(std::process::Command::new(exe).output().unwrap().stdout == b\"here\\n\", \"{exe}\"); \
+                assert!(exe.starts_with(env!(\"CARGO_TARGET_TMPDIR\").trim_end_matches(\"tmp\"))); }";
+    let files = [("crates/app/tests/starts.rs", test)];
+    let project = project("fn main() { println!(\"here\"); }", &files);
+    let second = worktree(&project, "second");
+    first_build(&project, &second).says("left to cargo: 1 (env CARGO_BIN_EXE_app");
+    // Another program here: a test that starts the donor's would not notice.
+    std::fs::write(second.join("crates/app/src/main.rs"), "fn main() { println!(\"there\"); }")
+        .expect("writable");
+    project.cargo("test --package app --test starts").within(&second).fails_with(101);
+    remove(&second);
+    project.git(&["worktree", "prune"]);
+    is_like_from_scratch(&project, "env CARGO_BIN_EXE_app");
+}
+
+#[test]
+fn the_directory_for_what_tests_write() {
+    let test = "#[test] fn writes() { std::fs::write(concat!(env!(\"CARGO_TARGET_TMPDIR\"), \"/x\"), \"\").unwrap(); }";
+    let project = project("fn main() {}", &[("crates/app/tests/writes.rs", test)]);
+    is_like_from_scratch(&project, "env CARGO_TARGET_TMPDIR");
+}
+
+const GENERATES: &str = "fn main() { \
+    let dir = std::env::var(\"OUT_DIR\").unwrap(); \
+    std::fs::write(format!(\"{dir}/made.rs\"), \"pub const MADE: u32 = 1;\").unwrap(); \
+    println!(\"cargo::rerun-if-changed=build.rs\"); }";
+
+#[test]
+fn the_directory_of_what_a_build_script_generates() {
+    let main = "include!(concat!(env!(\"OUT_DIR\"), \"/made.rs\")); fn main() { \
+                println!(\"{MADE} {}\", std::fs::read_to_string(concat!(env!(\"OUT_DIR\"), \"/made.rs\")).unwrap()); }";
+    is_like_from_scratch(&project(main, &[("crates/app/build.rs", GENERATES)]), "env OUT_DIR");
+}
+
+#[test]
+fn a_path_that_a_build_script_prints() {
+    let main = "fn main() { println!(\"{}\", std::fs::read_to_string(env!(\"DATA\")).unwrap()); }";
+    let script = "fn main() { let dir = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap(); \
+                  println!(\"cargo::rerun-if-changed=build.rs\\ncargo::rustc-env=DATA={dir}/data.txt\"); }";
+    let files = [("crates/app/build.rs", script), ("crates/app/data.txt", "here")];
+    // In the same tree it is the same path; in another, cargo has to ask the script again.
+    is_like_from_scratch(&project(main, &files), "");
+}
+
+#[test]
+fn a_directory_in_which_a_build_script_has_the_linker_search() {
+    let main = "fn main() { println!(\"here\"); }";
+    let script = "fn main() { let dir = std::env::var(\"OUT_DIR\").unwrap(); \
+                  let lane = dir.split(\"/build/\").next().unwrap(); \
+                  println!(\"cargo::rerun-if-changed=build.rs\\ncargo::rustc-link-search=native={lane}/deps\"); }";
+    let project = project(main, &[("crates/app/build.rs", script)]);
+    // As the script would print it here: cargo would search in vain in a lane that is gone.
+    is_like_from_scratch(&project, "compiled 0,");
+}
+
+#[test]
+fn a_directory_of_the_tree_in_which_a_build_script_has_the_linker_search() {
+    let script = "fn main() { let dir = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap(); \
+                  println!(\"cargo::rerun-if-changed=build.rs\\ncargo::rustc-link-search=native={dir}/native\"); }";
+    let project = project("fn main() { println!(\"here\"); }", &[("crates/app/build.rs", script)]);
+    is_like_from_scratch(&project, "its build script printed the donor's path");
+}
+
+#[test]
+fn nothing_that_a_build_script_printed_names_the_donor() {
+    let script = "fn main() { println!(\"cargo::rerun-if-changed=build.rs\\ncargo::rustc-link-search=native={}\", \
+                  std::env::var(\"OUT_DIR\").unwrap()); }";
+    let project = project("fn main() { println!(\"here\"); }", &[("crates/app/build.rs", script)]);
+    let second = worktree(&project, "second");
+    first_build(&project, &second).says("compiled 0,");
+    let donor = project.root.to_str().expect("UTF-8");
+    for unit in std::fs::read_dir(second.join("target/debug/build")).expect("a directory").flatten() {
+        for name in ["output", "root-output"] {
+            let text = std::fs::read_to_string(unit.path().join(name)).unwrap_or_default();
+            assert!(!text.contains(donor), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_path_in_what_a_build_script_generates() {
+    let main = "include!(env!(\"MADE_RS\")); fn main() { println!(\"{}\", std::fs::read_to_string(DATA).unwrap()); }";
+    let script = "fn main() { let dir = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap(); \
+                  let out = std::env::var(\"OUT_DIR\").unwrap(); \
+                  std::fs::write(format!(\"{out}/made.rs\"), format!(\"const DATA: &str = {:?};\", dir + \"/data.txt\")).unwrap(); \
+                  println!(\"cargo::rerun-if-changed=build.rs\\ncargo::rustc-env=MADE_RS={out}/made.rs\"); }";
+    let files = [("crates/app/build.rs", script), ("crates/app/data.txt", "here")];
+    is_like_from_scratch(&project(main, &files), "");
+}
+
+#[test]
+fn a_library_that_finds_a_generated_file_at_run_time() {
+    // No variable in the program: the path is in a file that the script wrote, the file's name is relative.
+    let script = "fn main() { let dir = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap(); \
+                  std::fs::write(\"src/made.ignored\", format!(\"{:?}\", dir + \"/data.txt\")).unwrap(); \
+                  println!(\"cargo::rerun-if-changed=build.rs\"); }";
+    let main =
+        "fn main() { println!(\"{}\", std::fs::read_to_string(include!(\"made.ignored\")).unwrap()); }";
+    let files = [("crates/app/build.rs", script), ("crates/app/data.txt", "here")];
+    let project = project(main, &files);
+    let second = worktree(&project, "second");
+    // The script is not run again, as nothing that it watches has changed; plain cargo would fail the same way after
+    // `git clean`. What matters is that the donor's file is not used.
+    let ran = project.xtask("build").within(&second).run();
+    assert!(!ran.output.status.success() || !printed(&project, &second).is_empty());
+    ran.says("crates/app/src/made.ignored is another one here");
+}
+
+#[test]
+fn a_source_outside_its_package() {
+    let main = "fn main() { println!(\"{}\", include_str!(\"../../../README.md\")); }";
+    let project = project(main, &[("README.md", "here")]);
+    let second = worktree(&project, "second");
+    first_build(&project, &second).says("reads ").says("README.md");
+    project.write("README.md", "an edit in the donor");
+    project.xtask("build").within(&second).ok().says("compiled 0,");
+    std::fs::write(second.join("README.md"), "there").expect("it can be written");
+    assert_eq!(printed(&project, &second), "there\n");
+    remove(&project.root);
+    assert_eq!(printed(&project, &second), "there\n");
+}
+
+/// `app` calls the macro `data` of the package `reader`, and has a file for it.
+fn reading(text: &str, main: &str) -> Project {
+    let project = undone();
+    project.package("crates/reader", "reader", &[]);
+    let manifest = project.read("crates/reader/Cargo.toml");
+    project.write("crates/reader/Cargo.toml", &format!("{manifest}\n[lib]\nproc-macro = true\n"));
+    project.write("crates/reader/src/lib.rs", text);
+    let manifest = project.read("crates/app/Cargo.toml");
+    project.write("crates/app/Cargo.toml", &format!("{manifest}reader = {{ path = \"../reader\" }}\n"));
+    project.write("crates/app/src/main.rs", main);
+    project.write("crates/app/data.txt", "here");
+    project.cargo("generate-lockfile").ok();
+    project.commit();
+    build(&project);
+    project
+}
+
+#[test]
+fn a_macro_that_reads_files() {
+    let text = "extern crate proc_macro; use proc_macro::TokenStream; \
+                #[proc_macro] pub fn data(_: TokenStream) -> TokenStream { \
+                let path = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap() + \"/data.txt\"; \
+                format!(\"({:?}, {:?})\", std::fs::read_to_string(&path).unwrap(), path).parse().unwrap() }";
+    let project = reading(text, "fn main() { println!(\"{:?}\", reader::data!()); }");
+    let second = worktree(&project, "second");
+    std::fs::write(second.join("crates/app/data.txt"), "there").expect("it can be written");
+    first_build(&project, &second).says("the macro reader may read files");
+    remove(&project.root);
+    let found = printed(&project, &second);
+    assert!(found.contains("there") && found.contains("second"), "{found}");
+}
+
+#[test]
+fn a_macro_that_reads_files_and_keeps_no_path() {
+    let text = "extern crate proc_macro; use proc_macro::TokenStream; \
+                #[proc_macro] pub fn data(_: TokenStream) -> TokenStream { \
+                let path = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap() + \"/data.txt\"; \
+                format!(\"{:?}\", std::fs::read_to_string(&path).unwrap()).parse().unwrap() }";
+    let project = reading(text, "fn main() { println!(\"{}\", reader::data!()); }");
+    let second = worktree(&project, "second");
+    first_build(&project, &second).says("compiled 0,");
+    // cargo does not know of the file, so only another tree can have another one.
+    let third = worktree(&project, "third");
+    std::fs::write(third.join("crates/app/data.txt"), "there").expect("it can be written");
+    first_build(&project, &third).says("the macro reader may read files");
+    assert_eq!(printed(&project, &third), "there\n");
+}
+
+/// cargo does not notice that the file has changed, so the donor's own program is behind; what is forked must not be.
+#[test]
+fn a_macro_that_has_read_a_file_before_it_was_changed() {
+    let text = "extern crate proc_macro; use proc_macro::TokenStream; \
+                #[proc_macro] pub fn data(_: TokenStream) -> TokenStream { \
+                let path = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap() + \"/data.txt\"; \
+                format!(\"{:?}\", std::fs::read_to_string(&path).unwrap()).parse().unwrap() }";
+    let project = reading(text, "fn main() { println!(\"{}\", reader::data!()); }");
+    project.write("crates/app/data.txt", "later").commit();
+    let second = worktree(&project, "second");
+    first_build(&project, &second).says("the macro reader may read files");
+    assert_eq!(printed(&project, &second), "later\n");
+}
+
+#[test]
+fn a_macro_that_reads_an_ignored_file() {
+    let text = "extern crate proc_macro; use proc_macro::TokenStream; \
+                #[proc_macro] pub fn data(_: TokenStream) -> TokenStream { \
+                let path = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap() + \"/secret.ignored\"; \
+                format!(\"{:?}\", std::fs::read_to_string(&path).unwrap_or_default()).parse().unwrap() }";
+    let project = reading(text, "fn main() { println!(\"{}\", reader::data!()); }");
+    project.write("crates/app/secret.ignored", "here");
+    project.write("crates/app/src/main.rs", "fn main() { println!(\"{} \", reader::data!()); }").commit();
+    build(&project);
+    let second = worktree(&project, "second");
+    first_build(&project, &second).says("the macro reader may read files");
+    assert_eq!(printed(&project, &second), " \n");
+}
+
+#[test]
+fn an_ignored_file_that_is_compiled() {
+    let main = "fn main() { println!(\"{}\", include!(\"value.ignored\")); }";
+    let project = project(main, &[("crates/app/src/value.ignored", "1")]);
+    let second = worktree(&project, "second");
+    let file = second.join("crates/app/src/value.ignored");
+    std::fs::write(&file, "2").expect("it can be written");
+    set_modified(&file, hours_ago(5));
+    first_build(&project, &second).says("crates/app/src/value.ignored is another one here");
+    assert_eq!(printed(&project, &second), "2\n");
+}
+
+#[test]
+fn files_that_only_one_tree_has() {
+    let main = "mod part; fn main() { println!(\"{}\", part::PART); }";
+    let project = project(main, &[("crates/app/src/part.rs", "pub const PART: u32 = 1;")]);
+    // Renamed: the module is a directory now.
+    let second = worktree(&project, "second");
+    remove_file(&second.join("crates/app/src/part.rs"));
+    std::fs::create_dir(second.join("crates/app/src/part")).expect("a directory");
+    std::fs::write(second.join("crates/app/src/part/mod.rs"), "pub const PART: u32 = 2;").expect("writable");
+    first_build(&project, &second).says("crates/app/src/part.rs is another one here");
+    assert_eq!(printed(&project, &second), "2\n");
+    // Deleted: it does not compile, and the fork must not hide that.
+    let third = worktree(&project, "third");
+    remove_file(&third.join("crates/app/src/part.rs"));
+    project.xtask("build").within(&third).fails_with(101).says("Forked");
+}
+
+fn remove_file(path: &Path) {
+    std::fs::remove_file(path).expect("it is there");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_source_that_is_a_link() {
+    let main = "mod part; fn main() { println!(\"{}\", part::PART); }";
+    let project = undone();
+    project.write("crates/app/src/main.rs", main).write("shared/one.rs", "pub const PART: u32 = 1;");
+    project.write("shared/two.rs", "pub const PART: u32 = 2;");
+    let link = |root: &Path, to: &str| {
+        let at = root.join("crates/app/src/part.rs");
+        drop(std::fs::remove_file(&at));
+        std::os::unix::fs::symlink(to, at).expect("a link");
+    };
+    link(&project.root, "../../../shared/one.rs");
+    project.commit();
+    build(&project);
+    // cargo watches it by its absolute path, as it does not follow rustc through the link.
+    let second = worktree(&project, "second");
+    assert_eq!(first_build(&project, &second).built(), ["app"]);
+    let third = worktree(&project, "third");
+    link(&third, "../../../shared/two.rs");
+    set_modified(&third.join("shared/two.rs"), hours_ago(5));
+    first_build(&project, &third);
+    assert_eq!(printed(&project, &third), "2\n");
+    std::fs::write(second.join("shared/one.rs"), "pub const PART: u32 = 3;").expect("it can be written");
+    assert_eq!(printed(&project, &second), "3\n");
+}
+
+/// A script of `core` that counts the files in a directory that it watches, or in its whole package.
+fn counting(watch: &str) -> Project {
+    let script = format!(
+        "fn main() {{ let files = std::fs::read_dir(\"data\").unwrap().count(); \
+         let text = std::fs::read_to_string(\"data/a.txt\").unwrap_or_default(); \
+         println!(\"cargo::rustc-env=DATA={{files}} {{text}}\"); {watch} }}"
+    );
+    let project = undone();
+    project
+        .write("crates/core/build.rs", &script)
+        .write("crates/core/src/lib.rs", "pub fn text() -> String { env!(\"DATA\").to_owned() }\n")
+        .write("crates/core/data/a.txt", "a")
+        .write("crates/core/data/b.txt", "b");
+    project.commit();
+    build(&project);
+    project
+}
+
+#[test]
+fn a_build_script_that_watches_a_directory_or_everything() {
+    for watch in ["println!(\"cargo::rerun-if-changed=data\");", ""] {
+        let project = counting(watch);
+        assert_eq!(printed(&project, &project.root), "2 a\n");
+        let second = worktree(&project, "second");
+        first_build(&project, &second).says("compiled 0,");
+        std::fs::write(second.join("crates/core/data/a.txt"), "changed").expect("it can be written");
+        assert_eq!(printed(&project, &second), "2 changed\n", "{watch:?}");
+
+        let third = worktree(&project, "third");
+        remove_file(&third.join("crates/core/data/b.txt"));
+        let fourth = worktree(&project, "fourth");
+        std::fs::write(fourth.join("crates/core/data/a.txt"), "other").expect("it can be written");
+        let fifth = worktree(&project, "fifth");
+        std::fs::write(fifth.join("crates/core/data/c.txt"), "c").expect("it can be written");
+        set_modified(&fifth.join("crates/core/data/c.txt"), hours_ago(5));
+        for (tree, expected) in [(&third, "1 a\n"), (&fourth, "2 other\n"), (&fifth, "3 a\n")] {
+            for path in ["crates/core/data/a.txt", "crates/core/data"] {
+                set_modified(&tree.join(path), hours_ago(5));
+            }
+            first_build(&project, tree).says("is another one here");
+            assert_eq!(printed(&project, tree), expected, "{watch:?}");
+        }
+    }
+}
+
+#[test]
+fn a_build_script_that_watches_what_is_not_there() {
+    let project = counting("println!(\"cargo::rerun-if-changed=missing.txt\");");
+    let second = worktree(&project, "second");
+    first_build(&project, &second).says("crates/core/missing.txt is another one here");
+    assert_eq!(printed(&project, &second), "2 a\n");
+}
+
+#[test]
+fn a_build_script_that_watches_a_variable() {
+    let script = "fn main() { println!(\"cargo::rerun-if-env-changed=DATA\"); \
+                  println!(\"cargo::rustc-env=DATA={}\", std::env::var(\"DATA\").unwrap_or_default()); }";
+    let project = undone();
+    project
+        .write("crates/core/build.rs", script)
+        .write("crates/core/src/lib.rs", "pub fn text() -> String { env!(\"DATA\").to_owned() }\n");
+    project.commit();
+    project.xtask("build").env("DATA", "one").ok();
+    let second = worktree(&project, "second");
+    project.xtask("build").env("DATA", "one").within(&second).ok().says("compiled 0,");
+    let run = project.cargo("run --quiet --package app").env("DATA", "two").within(&second);
+    assert_eq!(run.ok().stdout(), "two\n");
+}
+
+#[test]
+fn a_build_script_that_asks_git() {
+    let script = "fn main() { let out = std::process::Command::new(\"git\").args([\"rev-parse\", \"HEAD\"]).output(); \
+                  println!(\"cargo::rerun-if-changed=build.rs\"); \
+                  println!(\"cargo::rustc-env=COMMIT={}\", String::from_utf8(out.unwrap().stdout).unwrap()); }";
+    let project = undone();
+    project
+        .write("crates/core/build.rs", script)
+        .write("crates/core/src/lib.rs", "pub fn text() -> String { env!(\"COMMIT\").to_owned() }\n");
+    project.commit();
+    build(&project);
+    let second = worktree(&project, "second");
+    first_build(&project, &second).says("compiled 0,");
+    project.write("docs.md", "a commit that changes no source").commit();
+    let third = worktree(&project, "third");
+    first_build(&project, &third).says("its build script asks git");
+    assert_eq!(printed(&project, &third), printed_from_scratch(&project, &third));
+}
+
+#[test]
+fn a_path_dependency_outside_the_workspace() {
+    let project = undone();
+    let outside = project.root.with_file_name("outside");
+    std::fs::create_dir_all(outside.join("src")).expect("a directory");
+    std::fs::write(
+        outside.join("Cargo.toml"),
+        "[package]\nname = \"outside\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n",
+    )
+    .expect("it can be written");
+    std::fs::write(outside.join("src/lib.rs"), "pub const TEXT: &str = \"one\";").expect("writable");
+    let manifest = project.read("crates/app/Cargo.toml");
+    let dependency = "outside = { path = \"../../../outside\" }\n";
+    project
+        .write("crates/app/Cargo.toml", &format!("{manifest}{dependency}"))
+        .write("crates/app/src/main.rs", "fn main() { println!(\"{}\", outside::TEXT); }");
+    project.cargo("generate-lockfile").ok();
+    project.commit();
+    build(&project);
+    let second = worktree(&project, "second");
+    first_build(&project, &second).says("compiled 0,");
+    // It is one and the same source for both trees.
+    std::fs::write(outside.join("src/lib.rs"), "pub const TEXT: &str = \"two\";").expect("writable");
+    assert_eq!(printed(&project, &second), "two\n");
+    let third = worktree(&project, "third");
+    first_build(&project, &third);
+    assert_eq!(printed(&project, &third), "two\n");
+}
+
+#[test]
+fn a_vendored_dependency() {
+    let project = undone();
+    project
+        .write(
+            ".cargo/config.toml",
+            "[source.crates-io]\nreplace-with = \"vendored\"\n[source.vendored]\ndirectory = \"vendor\"\n",
+        )
+        .write(
+            "vendor/dep/Cargo.toml",
+            "[package]\nname = \"dep\"\nversion = \"1.0.0\"\nedition = \"2024\"\n",
+        )
+        .write("vendor/dep/src/lib.rs", "pub const DIR: &str = env!(\"CARGO_MANIFEST_DIR\");")
+        .write(
+            "vendor/dep/.cargo-checksum.json",
+            &format!("{{\"files\":{{}},\"package\":\"{}\"}}", "0".repeat(64)),
+        );
+    let manifest = project.read("crates/app/Cargo.toml");
+    project
+        .write("crates/app/Cargo.toml", &format!("{manifest}dep = \"1\"\n"))
+        .write("crates/app/src/main.rs", "fn main() { println!(\"{}\", dep::DIR); }");
+    project.cargo("generate-lockfile").ok();
+    project.commit();
+    build(&project);
+    is_like_from_scratch(&project, "left to cargo");
+}
+
+#[test]
+fn clocks_that_went_back() {
+    let main = "fn main() { println!(\"{}\", include_str!(\"value.txt\")); }";
+    let project = project(main, &[("crates/app/src/value.txt", "one")]);
+    // Our file is from the future: if the lane took over its time, the edit after it would go unnoticed.
+    let second = worktree(&project, "second");
+    let file = second.join("crates/app/src/value.txt");
+    set_modified(&file, std::time::SystemTime::now() + std::time::Duration::from_secs(3600));
+    first_build(&project, &second).says("value.txt is from the future");
+    std::fs::write(&file, "two").expect("it can be written");
+    assert_eq!(printed(&project, &second), "two\n");
+    // The donor's is: its unit is outdated for cargo, and so it is for us.
+    let third = worktree(&project, "third");
+    let donors = project.root.join("crates/app/src/value.txt");
+    set_modified(&donors, std::time::SystemTime::now() + std::time::Duration::from_secs(3600));
+    first_build(&project, &third).says("Forked target from");
+    assert_eq!(printed(&project, &third), "one\n");
+}
+
+#[test]
+fn whole_seconds() {
+    let project = undone();
+    project.commit();
+    build(&project);
+    // As on a file system that keeps no fractions: an edit in the same second as the build has the build's time.
+    let second = worktree(&project, "second");
+    let records = project.root.join("target/debug/.fingerprint");
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+    for unit in std::fs::read_dir(records).expect("a directory").flatten() {
+        for file in std::fs::read_dir(unit.path()).expect("a directory").flatten() {
+            if file.file_name().to_string_lossy().starts_with("dep-") {
+                set_modified(&file.path(), time);
+            }
+        }
+    }
+    let edited = "pub fn text() -> String { \"two\".to_owned() }\n";
+    project.write("crates/core/src/lib.rs", edited);
+    set_modified(&project.root.join("crates/core/src/lib.rs"), time);
+    std::fs::write(second.join("crates/core/src/lib.rs"), edited).expect("it can be written");
+    first_build(&project, &second);
+    assert_eq!(printed(&project, &second), "two\n");
+}

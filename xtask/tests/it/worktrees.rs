@@ -1,0 +1,90 @@
+//! `lane new` and `lane remove`.
+
+use std::path::PathBuf;
+
+use crate::fork::{donor, printed};
+use crate::support::Project;
+
+fn new(project: &Project, words: &str) -> PathBuf {
+    let path = project.xtask(&format!("lane new {words}")).ok().stdout();
+    PathBuf::from(path.strip_suffix('\n').expect("one line"))
+}
+
+#[test]
+fn a_new_worktree_is_warm_and_says_where_it_is() {
+    let project = donor();
+    project.write(".cargo/local.toml", "# of this machine\n");
+    let dir = new(&project, "fix");
+    assert_eq!(dir.parent(), project.root.parent());
+    assert!(dir.ends_with("wörk space-fix"), "{}", dir.display());
+    assert!(dir.join(".cargo/local.toml").is_file());
+    project.xtask("build").within(&dir).ok().says("compiled 0,");
+    assert_eq!(printed(&project, &dir), "one\n");
+    assert_eq!(project.git(&["rev-parse", "--verify", "fix"]), project.git(&["rev-parse", "main"]));
+}
+
+#[test]
+fn a_new_worktree_begins_where_it_is_told() {
+    let project = donor();
+    project.write("docs.md", "later").commit();
+    let dir = new(&project, "older --from HEAD~1 --detach");
+    assert!(!dir.join("docs.md").exists());
+    let dir = new(&project, "named --branch topic --path ../elsewhere");
+    assert!(dir.ends_with("elsewhere") && dir.join("docs.md").exists());
+    project.git(&["rev-parse", "--verify", "topic"]);
+    project.xtask("lane new older").fails_with(1).says("is there already").says("help: ");
+}
+
+#[test]
+fn xtask_itself_is_forked_too() {
+    let project = donor();
+    // Any program built with a profile of this name lies where xtask does.
+    let manifest = project.read("Cargo.toml");
+    project.write("Cargo.toml", &format!("{manifest}\n[profile.xtask]\ninherits = \"dev\"\n")).commit();
+    project.cargo("build --profile xtask --package app").ok();
+    let dir = new(&project, "fix");
+    assert_eq!(project.cargo("build --profile xtask --package app").within(&dir).ok().built().len(), 0);
+    project.xtask("build").agent("a").within(&dir).ok().says("compiled 0,");
+    let lane = std::fs::read_dir(dir.join(".lanes/a")).expect("a lane").flatten().next().expect("one").path();
+    assert!(lane.join("debug").is_dir() && !lane.join("xtask").exists());
+}
+
+#[test]
+fn work_is_not_lost() {
+    let project = donor();
+    let dir = new(&project, "fix");
+    project.xtask("lane remove fix").within(&dir).fails_with(1).says("you stand in");
+    std::fs::write(dir.join("new.txt"), "work").expect("it can be written");
+    project.xtask("lane remove fix").fails_with(1).says("uncommitted changes").says("help: ");
+    std::fs::remove_file(dir.join("new.txt")).expect("it is there");
+
+    project.git(&["-C", dir.to_str().expect("UTF-8"), "checkout", "--quiet", "--detach"]);
+    project.git(&[
+        "-C",
+        dir.to_str().expect("UTF-8"),
+        "commit",
+        "--quiet",
+        "--allow-empty",
+        "--message=work",
+    ]);
+    project.xtask("lane remove fix").fails_with(1).says("commits that no branch has");
+    assert!(dir.is_dir());
+    project.xtask("lane remove fix --force").ok().says("Removed");
+    assert!(!dir.exists());
+    project.xtask("lane remove fix").fails_with(1).says("there is no worktree fix");
+    project.git(&["rev-parse", "--verify", "fix"]);
+}
+
+#[test]
+fn a_worktree_in_use_stays() {
+    let project = donor();
+    let dir = new(&project, "fix");
+    std::fs::write(dir.join("crates/app/src/main.rs"), crate::signals::WAITS).expect("it can be written");
+    project.git(&["-C", dir.to_str().expect("UTF-8"), "commit", "--quiet", "--all", "--message=waits"]);
+    let child = project.xtask("run --quiet").env("STAGE", &project.root).within(&dir).start();
+    crate::support::wait_until("the program", || project.exists("pid"));
+    project.xtask("lane remove fix").fails_with(1).says("somebody builds in");
+    project.write("go", "");
+    assert!(child.wait_with_output().expect("it ends").status.success());
+    project.xtask("lane remove fix").ok();
+}
