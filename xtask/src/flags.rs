@@ -193,7 +193,8 @@ pub(crate) struct Run {
 
 /// Delete this builder's lane
 ///
-/// A lane in which somebody builds is never deleted. xtask's own build stays. With one of cargo's options, such as
+/// A lane in which somebody builds is never deleted. xtask's own build stays. The next build may fork another lane again;
+/// plain `cargo build` would begin from nothing. With one of cargo's options, such as
 /// --package or --release, only that part goes, as with `cargo clean`.
 #[derive(Args)]
 pub(crate) struct Clean {
