@@ -272,6 +272,11 @@ fn a_macro_that_reads_an_ignored_file() {
     let second = worktree(&project, "second");
     first_build(&project, &second).says("the macro reader may read files");
     assert_eq!(printed(&project, &second), " \n");
+
+    let third = worktree(&project, "third");
+    std::fs::write(third.join("crates/app/secret.ignored"), "else").expect("it can be written");
+    first_build(&project, &third).says("the macro reader may read files");
+    assert_eq!(printed(&project, &third), "else \n");
 }
 
 #[test]
