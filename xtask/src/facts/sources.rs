@@ -45,6 +45,9 @@ pub(crate) struct Source {
     pub(crate) names_history: bool,
 }
 
+/// Up to this many bytes, all files of two trees are compared for the sake of macros that may read them.
+const BYTES_MAX: u64 = 256 << 20;
+
 pub(crate) fn compare(sh: &Shell, donor_root: &Path, own_root: &Path, wanted: &Wanted) -> Sources {
     let mut files = wanted.files.clone();
     let mut lists = HashMap::new();
@@ -72,6 +75,12 @@ pub(crate) fn compare(sh: &Shell, donor_root: &Path, own_root: &Path, wanted: &W
         {
             everything = own;
             everything.extend(of_own);
+            // Reading gigabytes of data would take longer than compiling what they may have gone into.
+            let bytes =
+                in_parallel(&everything.iter().collect::<Vec<_>>(), |path| file_len(&own_root.join(path)));
+            if bytes.into_iter().flatten().sum::<u64>() > BYTES_MAX {
+                everything.clear();
+            }
         }
     }
     files.extend(everything.iter().cloned());

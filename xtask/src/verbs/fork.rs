@@ -118,14 +118,16 @@ impl Workspace {
         }
     }
 
-    /// The first donor from which everything can be brought that does not depend on the donor, or the one that gives most.
+    /// The first donor that has nearly everything, or of the best few the one that gives most.
     fn best_fork(&self, lane: &Lane, donors: Vec<Donor>) -> Option<Plan> {
         const TRIED_MAX: usize = 3; // Each costs a look at all its units.
         let mut best: Option<Plan> = None;
         let present = units::read_present(&lane.dir);
         for donor in donors.into_iter().take(TRIED_MAX) {
             let plan = self.fork_plan(lane, &donor, &present);
-            let is_enough = !plan.is_empty() && !plan.left.iter().any(|left| left.why.is_of_this_donor());
+            let of_this_donor = plan.left.iter().filter(|left| left.why.is_of_this_donor()).count();
+            // Most donors have a few units from earlier builds that nobody needs any more.
+            let is_enough = !plan.is_empty() && of_this_donor * 20 <= plan.brought.len();
             if best.as_ref().is_none_or(|best| plan.brought.len() > best.brought.len()) {
                 best = Some(plan);
             }
