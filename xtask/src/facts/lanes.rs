@@ -155,6 +155,7 @@ struct Walk {
     size: u64,
     newest: Option<SystemTime>,
     /// Files with more than one name, by inode.
+    #[cfg(unix)]
     counted: HashSet<u64>,
 }
 

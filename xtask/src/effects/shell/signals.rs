@@ -104,14 +104,14 @@ mod unix {
 
     /// By `kill` and its like, and not by the terminal (sigaction(2), `si_code`).
     fn was_sent_by_a_process(info: &libc::siginfo_t) -> bool {
-        [libc::SI_USER, libc::SI_QUEUE, SI_TKILL].contains(&info.si_code)
-    }
+        #[cfg(target_os = "linux")]
+        const BY_PROCESS: [i32; 3] = [libc::SI_USER, libc::SI_QUEUE, libc::SI_TKILL];
+        // `SI_USER` and `SI_QUEUE` of <sys/signal.h> on macOS and the BSDs; libc does not have them.
+        #[cfg(not(target_os = "linux"))]
+        const BY_PROCESS: [i32; 2] = [0x10001, 0x10002];
 
-    /// `tgkill(2)`, which is how `raise` and threads send.
-    #[cfg(target_os = "linux")]
-    const SI_TKILL: i32 = libc::SI_TKILL;
-    #[cfg(not(target_os = "linux"))]
-    const SI_TKILL: i32 = libc::SI_USER;
+        BY_PROCESS.contains(&info.si_code)
+    }
 
     fn pass_on(signal: i32, child: i32) {
         if signal == 0 || child == 0 {
