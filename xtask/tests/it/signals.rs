@@ -1,5 +1,4 @@
 //! Stopping a build: it stops, says so the way processes do, and leaves nothing behind.
-#![cfg_attr(not(unix), allow(dead_code, reason = "only the constant is used there"))]
 
 /// A program, or build script, that tells its process id in `$STAGE/pid` and waits for `$STAGE/go`.
 pub(crate) const WAITS: &str = r#"
