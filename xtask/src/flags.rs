@@ -5,6 +5,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Build one workspace with many builders at once
@@ -259,6 +260,7 @@ pub(crate) struct LaneList {
 #[derive(Args)]
 pub(crate) struct LaneNew {
     /// Name of the worktree: it lies in `../<repository>-<name>`
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub(crate) name: String,
     /// Begin at this commit instead of HEAD
     #[arg(long, value_name = "REV")]
@@ -283,6 +285,7 @@ pub(crate) struct LaneNew {
 #[derive(Args)]
 pub(crate) struct LaneRemove {
     /// Name or path of the worktree
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub(crate) name: String,
     /// Whatever would be lost
     #[arg(long)]

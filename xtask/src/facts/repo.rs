@@ -11,6 +11,7 @@
 //!     ├── .gitignore           `*`, written before the first lane
 //!     ├── .trash-*/            a lane on its way out; `clean` finishes what a kill has left
 //!     └── <agent>/<key>/       one lane: a target directory, with a `.lane` of its own
+//!         └── .fork-*/         a fork on its way in, as in `target/`; effects/disk/fork.rs draws it
 //! ```
 
 use std::path::{Path, PathBuf};

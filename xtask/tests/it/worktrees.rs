@@ -24,6 +24,17 @@ fn a_new_worktree_is_warm_and_says_where_it_is() {
 }
 
 #[test]
+fn a_name_that_is_none_makes_nothing() {
+    let project = donor();
+    let worktrees = project.git(&["worktree", "list"]);
+    project.xtask("lane new --detach").arg("").fails_with(2);
+    project.xtask("lane remove --force").arg("").fails_with(2);
+    project.xtask("lane new ../../x").fails_with(1).says("is not a valid branch name");
+    project.xtask("lane new fix --from nowhere").fails_with(1).says("nowhere");
+    assert_eq!(project.git(&["worktree", "list"]), worktrees);
+}
+
+#[test]
 fn a_new_worktree_begins_where_it_is_told() {
     let project = donor();
     project.write("docs.md", "later").commit();
