@@ -44,6 +44,18 @@ pub(crate) enum Verb {
     Lane(Lane),
     Bench(Bench),
     Cargo(Cargo),
+    #[command(hide = true)]
+    AdoptCache(AdoptCache),
+}
+
+/// Make an incremental cache from another worktree fit for this one
+///
+/// What the compiler wrapper calls before a unit of a forked lane is compiled for the first time. Always succeeds.
+#[derive(Args)]
+pub(crate) struct AdoptCache {
+    /// The compiler and its arguments
+    #[arg(last = true, required = true, value_name = "WORDS")]
+    pub(crate) compilation: Vec<OsString>,
 }
 
 /// Build what MODE says: dev, test or release

@@ -53,5 +53,6 @@ fn answer(verb: Verb, session: Session) -> anyhow::Result<ExitCode> {
         Verb::Lane(verb) => verb.run(session),
         Verb::Bench(flags) => flags.run(session),
         Verb::Cargo(flags) => flags.run(session),
+        Verb::AdoptCache(flags) => flags.run(session),
     }
 }

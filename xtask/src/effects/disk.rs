@@ -4,12 +4,15 @@
 //! (`.lane`), and cargo holds its own on `.cargo-lock` and its kin. The kernel lets go of both, however a process ends.
 
 pub(crate) mod fork;
+pub(crate) mod wrapper;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::facts::caches::FORKED_PROGRAM;
+use crate::facts::host::is_executable;
 use crate::plan::lane::{Lane, Owner};
 
 /// The stamp at the top of a lane: its key inputs as JSON (empty in a worktree's own lane), locked while it is in use,
@@ -228,11 +231,62 @@ fn subdirectories(dir: &Path) -> impl Iterator<Item = PathBuf> + use<> {
 
 /// Writes beside the file and renames, so that a reader sees the old text or the new one.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace(path, |staged| std::fs::write(staged, bytes))
+}
+
+/// The same for a script: whoever starts it in this moment gets the old one or the new one.
+fn write_program(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace(path, |staged| {
+        std::fs::write(staged, bytes)?;
+        make_executable(staged)
+    })
+}
+
+fn replace(path: &Path, stage: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}", std::process::id()));
     let staged = path.with_file_name(name);
-    std::fs::write(&staged, bytes)?;
-    std::fs::rename(&staged, path).inspect_err(|_| drop(std::fs::remove_file(&staged)))
+    let replaced = stage(&staged).and_then(|()| std::fs::rename(&staged, path));
+    replaced.inspect_err(|_| drop(std::fs::remove_file(&staged)))
+}
+
+#[cfg(unix)]
+fn make_executable(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
+}
+
+#[cfg(not(unix))]
+fn make_executable(_path: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// A directory that goes when this is dropped.
+pub(crate) struct Scratch {
+    pub(crate) dir: PathBuf,
+}
+
+impl Scratch {
+    pub(crate) fn make(dir: PathBuf) -> io::Result<Scratch> {
+        std::fs::create_dir_all(&dir)?;
+        Ok(Scratch { dir })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        drop(delete_dir(&self.dir));
+    }
+}
+
+/// Takes marks off caches that a fork has brought, and their folder away with the last one.
+pub(crate) fn remove_marks(forked: &Path, names: &[String]) -> io::Result<()> {
+    for name in names {
+        drop(std::fs::remove_file(forked.join(name))); // Another compiler of the same crate may have been here.
+    }
+    let is_mark =
+        |entry: io::Result<std::fs::DirEntry>| entry.is_ok_and(|entry| entry.file_name() != FORKED_PROGRAM);
+    if names.is_empty() || std::fs::read_dir(forked)?.any(is_mark) { Ok(()) } else { delete_dir(forked) }
 }
 
 /// Copies a file that belongs to this machine, if there is one, to where another tree looks for it; what is there stays.

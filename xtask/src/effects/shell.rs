@@ -5,6 +5,7 @@
 
 mod measure;
 mod signals;
+mod unheard;
 mod units;
 
 use std::ffi::{OsStr, OsString};
@@ -13,6 +14,7 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context as _, bail};
 
+pub(crate) use unheard::Unheard;
 pub(crate) use units::Units;
 
 use crate::facts::host::{self, Environment};

@@ -22,6 +22,10 @@ pub(crate) struct CargoConfig {
     pub(crate) has_build_dir: bool,
     /// `build.rustc`.
     pub(crate) rustc: Option<PathBuf>,
+    /// Every `build.rustc-wrapper`, the one that counts first. An empty one switches those after it off.
+    pub(crate) rustc_wrappers: Vec<PathBuf>,
+    /// The files that are included, whether they are there or not.
+    pub(crate) includes: Vec<PathBuf>,
     /// The names in `[alias]`.
     pub(crate) aliases: BTreeSet<String>,
 }
@@ -46,6 +50,11 @@ impl CargoConfig {
             target_dir: path("CARGO_TARGET_DIR").or_else(|| path("CARGO_BUILD_TARGET_DIR")),
             has_build_dir: env.get("CARGO_BUILD_BUILD_DIR").is_some(),
             aliases: env.iter().filter_map(|(name, _)| alias_variable(name.to_str()?)).collect(),
+            rustc_wrappers: ["RUSTC_WRAPPER", "CARGO_BUILD_RUSTC_WRAPPER"]
+                .into_iter()
+                .filter_map(|name| env.get(name).map(PathBuf::from))
+                .collect(),
+            includes: Vec::new(),
             rustc: env.get("RUSTC").or_else(|| env.get("CARGO_BUILD_RUSTC")).map(PathBuf::from),
         }
     }
@@ -74,7 +83,9 @@ impl CargoConfig {
         }
         if depth < INCLUDE_DEPTH_MAX {
             for include in includes(&document).iter().rev() {
-                self.merge_file(&dir.join(include), depth + 1);
+                let include = dir.join(include);
+                self.merge_file(&include, depth + 1);
+                self.includes.push(include);
             }
         }
     }
@@ -94,12 +105,14 @@ impl CargoConfig {
             self.target_dir = text("target-dir").map(|dir| base.join(dir));
         }
         self.has_build_dir |= text("build-dir").is_some();
+        // A name without a slash is looked up on `PATH`, as cargo does.
+        let program = |name: &str| {
+            if name.contains(['/', '\\']) { base.join(name) } else { PathBuf::from(name) }
+        };
         if self.rustc.is_none() {
-            // A name without a slash is looked up on `PATH`, as cargo does.
-            self.rustc = text("rustc").map(|rustc| {
-                if rustc.contains(['/', '\\']) { base.join(rustc) } else { PathBuf::from(rustc) }
-            });
+            self.rustc = text("rustc").map(program);
         }
+        self.rustc_wrappers.extend(text("rustc-wrapper").map(program));
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is true: the world, read once into plain data. Nothing here decides and nothing here changes anything.
 
+pub(crate) mod caches;
 pub(crate) mod cargo_config;
 pub(crate) mod changes;
 pub(crate) mod donors;

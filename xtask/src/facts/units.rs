@@ -216,6 +216,11 @@ pub(crate) fn read_present(lane: &Path) -> Vec<Unit> {
     })
 }
 
+/// The directories of the profiles, relative to the lane; xtask's own among them only where it is wanted.
+pub(crate) fn profile_dirs(lane: &Path, with_xtask: bool) -> Vec<PathBuf> {
+    layout::all_profile_dirs(lane, with_xtask)
+}
+
 /// Whether cargo has built something in this lane. xtask's own profile does not count.
 pub(crate) fn has_any(lane: &Path) -> bool {
     layout::has_any(lane)

@@ -14,6 +14,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::facts::caches::Cache;
 use crate::facts::donors::Donor;
 use crate::facts::sources::{Source, Sources, Wanted};
 use crate::facts::units::{self, DepInfo, Entry, EntryKind, Mark, Place, Run, Unit, Watched};
@@ -33,6 +34,10 @@ pub(crate) struct Question<'a> {
     pub(crate) sources_of_xtask: &'a Wanted,
     /// Since when the donor's tree has the commit that ours has; `None` where it has another.
     pub(crate) same_commit_since: Option<SystemTime>,
+    /// The incremental caches that our compilers could make use of…
+    pub(crate) caches: Vec<Cache>,
+    /// …and those in our lane already, by their directories.
+    pub(crate) present_caches: &'a [PathBuf],
 }
 
 /// What is to be done.
@@ -46,6 +51,19 @@ pub(crate) struct Plan {
     pub(crate) present: usize,
     /// Sources that get the donor's time. They have the donor's bytes.
     pub(crate) times: Vec<NewTime>,
+    pub(crate) caches: Vec<BroughtCache>,
+}
+
+/// An incremental cache. rustc sees for itself what of it holds, so nothing has to be judged.
+#[derive(Debug)]
+pub(crate) struct BroughtCache {
+    /// Of the unit, relative to the lane.
+    pub(crate) dir: PathBuf,
+    pub(crate) session: String,
+    pub(crate) lock: String,
+    pub(crate) files: Vec<(String, Way)>,
+    /// The workspace root that it was made in, where that is not ours.
+    pub(crate) made_in: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -231,6 +249,7 @@ pub(crate) fn plan(question: &Question<'_>) -> Plan {
         left: Vec::new(),
         present: 0,
         times: Vec::new(),
+        caches: Vec::new(),
     };
     for (unit, verdict) in question.units.iter().zip(verdicts) {
         match (verdict, &unit.mark) {
@@ -245,6 +264,10 @@ pub(crate) fn plan(question: &Question<'_>) -> Plan {
         }
     }
     plan.times = times.into_iter().map(|(path, (from, to))| NewTime { path, from, to }).collect();
+    let crates: HashSet<String> = plan.brought.iter().filter_map(|unit| crate_name(&unit.target)).collect();
+    let lacking = question.caches.iter().filter(|cache| !question.present_caches.contains(&cache.dir));
+    let wanted = lacking.filter(|cache| crates.contains(cache.crate_name()));
+    plan.caches = wanted.map(|cache| brought_cache(question, cache)).collect();
     plan.left.sort_by(|a, b| (&a.package, &a.target).cmp(&(&b.package, &b.target)));
     plan
 }
@@ -393,9 +416,10 @@ fn judge_run(
 ) -> Result<Vec<NewTime>, Why> {
     let Question { donor, own, sources, .. } = question;
     // A path into the lane is rewritten, as the script itself would print it here. Not one that cargo watches: that is part
-    // of the fingerprint.
-    let elsewhere =
-        units::with_lane(run.printed.replace(&run.out_dir, "").as_bytes(), &donor.lane, Path::new(""));
+    // of the fingerprint. Whatever else a script prints is for people who debug it.
+    let to_cargo: Vec<&str> = run.printed.lines().filter(|line| line.starts_with("cargo:")).collect();
+    let to_cargo = to_cargo.join("\n").replace(&run.out_dir, "");
+    let elsewhere = units::with_lane(to_cargo.as_bytes(), &donor.lane, Path::new(""));
     let watches_lane = matches!(&run.watched, Watched::Paths(paths)
         if paths.iter().any(|path| path.starts_with(&donor.lane)));
     if run.out_dir.is_empty()
@@ -583,6 +607,37 @@ fn way(unit: &Unit, path: &Path) -> Way {
     }
 }
 
+/// `my_app` of `test-bin-my-app`.
+fn crate_name(target: &str) -> Option<String> {
+    const KINDS: [&str; 6] = ["lib-", "bin-", "integration-test-", "example-", "bench-", "build-script-"];
+    let target = target.strip_prefix("test-").unwrap_or(target);
+    let name = KINDS.iter().find_map(|kind| target.strip_prefix(kind))?;
+    Some(name.replace('-', "_"))
+}
+
+fn brought_cache(question: &Question<'_>, cache: &Cache) -> BroughtCache {
+    // Optimised, rustc may write into files of an earlier session (rust-lang/rust#159287).
+    let is_optimised = cache.files.iter().any(|file| file.ends_with(".bc") || file.starts_with("thin-lto"));
+    let way = |file: &String| {
+        let is_replaced = [".o", ".dwo", "dep-graph.bin", "query-cache.bin", "work-products.bin"];
+        // rustc gives `metadata.rmeta` a second name among the outputs, where `cargo check` sets its time.
+        let way = if !is_optimised && is_replaced.iter().any(|end| file.ends_with(end)) {
+            Way::Link
+        } else {
+            Way::Copy
+        };
+        (file.clone(), way)
+    };
+    let made_in = cache.made_in.as_ref().unwrap_or(&question.donor.root);
+    BroughtCache {
+        dir: cache.dir.clone(),
+        session: cache.session.clone(),
+        lock: cache.lock(),
+        files: cache.files.iter().map(way).collect(),
+        made_in: Some(made_in).filter(|root| **root != question.own.root).cloned(),
+    }
+}
+
 /// A unit that could not be brought after all takes with it those that need it. Returns what is still brought, by place.
 pub(crate) fn still_brought(brought: &[Brought], dropped: &BTreeSet<usize>) -> BTreeSet<usize> {
     let mut gone = dropped.clone();
@@ -640,6 +695,9 @@ impl fmt::Display for Plan {
         )?;
         if self.present > 0 {
             write!(f, "; there already: {}", self.present)?;
+        }
+        if !self.caches.is_empty() {
+            write!(f, "\nincremental caches: {}", self.caches.len())?;
         }
         if !self.times.is_empty() {
             write!(f, "\ntime set from the donor: {}", self.times.len())?;

@@ -11,7 +11,7 @@ use crate::effects::disk::fork as carry;
 use crate::effects::ui::{self, Ui};
 use crate::facts::donors::{self, Donor};
 use crate::facts::units::{self, Place, Unit};
-use crate::facts::{host, sources};
+use crate::facts::{caches, host, sources};
 use crate::flags;
 use crate::plan::fork::{self, Plan, Question, Suits, Why};
 use crate::plan::lane::{Lane, Owner};
@@ -152,6 +152,8 @@ impl Workspace {
             let elsewhere = donors::find(&self.sh, &self.repo, &self.worktree_lane().dir, &own.lane);
             units::has_any(&own.lane) || elsewhere.iter().any(|donor| donor.place.root == own.root)
         };
+        // Of another tree's, the wrapper alone can make something.
+        let brings_caches = is_same_tree || self.has_wrapper();
         let own_xtask =
             units::read_xtask(&Place { lane: self.worktree_lane().dir, ..own.clone() }, &cargo_home);
         let commit = donors::commit(&self.sh, &own.root);
@@ -171,6 +173,8 @@ impl Workspace {
             } else {
                 None
             },
+            caches: if brings_caches { caches::read(&donor.place.lane, with_xtask) } else { Vec::new() },
+            present_caches: &caches::dirs(&own.lane, with_xtask),
         })
     }
 

@@ -12,3 +12,4 @@ mod lane;
 pub(crate) mod session;
 mod test;
 mod worktree;
+mod wrapper;

@@ -186,6 +186,7 @@ impl Workspace {
         let (lane, _in_use) = self.enter(lane);
         let recipe = recipe(&lane);
         if recipe.builds() {
+            self.provide_wrapper(self.session.ui.quiet(own.quiet));
             self.fork_if_empty(self.session.ui.quiet(own.quiet), &lane, recipe.toolchain());
         }
         self.run_steps(own, &lane, &recipe)

@@ -48,6 +48,7 @@ impl flags::LaneNew {
             workspace.repo = Repo::locate(root.clone(), &root)?;
             workspace.config = CargoConfig::read(&root, &workspace.session.env);
             let lane = workspace.worktree_lane();
+            workspace.provide_wrapper(workspace.session.ui.quiet(true));
             workspace.fork_if_empty(workspace.session.ui.quiet(self.quiet), &lane, None);
         }
         ui::data(path.display())?;

@@ -139,6 +139,14 @@ fn a_directory_of_the_tree_in_which_a_build_script_has_the_linker_search() {
 }
 
 #[test]
+fn what_a_build_script_prints_for_people_is_no_trap() {
+    let script = "fn main() { println!(\"root = {}\", std::env::var(\"CARGO_MANIFEST_DIR\").unwrap()); \
+                  println!(\"cargo::rerun-if-changed=build.rs\"); }";
+    let project = project("fn main() { println!(\"here\"); }", &[("crates/app/build.rs", script)]);
+    is_like_from_scratch(&project, "compiled 0,");
+}
+
+#[test]
 fn nothing_that_a_build_script_printed_names_the_donor() {
     let script = "fn main() { println!(\"cargo::rerun-if-changed=build.rs\\ncargo::rustc-link-search=native={}\", \
                   std::env::var(\"OUT_DIR\").unwrap()); }";

@@ -9,6 +9,7 @@
 
 mod affected;
 mod clean;
+mod first_edit;
 mod fork;
 mod fork_races;
 mod fork_traps;

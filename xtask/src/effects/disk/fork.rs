@@ -19,8 +19,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use super::{delete_dir, lock_files, make_lane, subdirectories};
+use crate::facts::caches::{FORKED, FORKED_PROGRAM};
 use crate::facts::units::{in_parallel, with_lane};
-use crate::plan::fork::{Brought, Left, NewTime, Piece, Plan, Way, Why, still_brought};
+use crate::plan::fork::{Brought, BroughtCache, Left, NewTime, Piece, Plan, Way, Why, still_brought};
 
 const STAGED: &str = ".fork-";
 
@@ -113,11 +114,21 @@ fn bring(
         forked.dropped.push(Left { package: unit.package.clone(), target: unit.target.clone(), why });
     }
 
+    let caches: Vec<&BroughtCache> = {
+        let is_staged = in_parallel(&plan.caches, |cache| stage_cache(cache, donor, staged).is_ok());
+        plan.caches
+            .iter()
+            .zip(is_staged)
+            .filter(|(_, is_staged)| *is_staged)
+            .map(|(cache, _)| cache)
+            .collect()
+    };
+
     // Before the units are there: without them, no time of a source is compared with anything.
     for time in &plan.times {
         set_time(plan, time, now)?;
     }
-    publish(plan, &brought, staged)?;
+    publish(plan, &brought, &caches, staged)?;
     let info = ".rustc_info.json"; // What rustc answered to cargo; spares asking it again.
     if !lane.join(info).exists() && donor.join(info).is_file() {
         let copy = staged.dir.join(info);
@@ -152,11 +163,7 @@ fn stage_piece(piece: &Piece, donor: &Path, lane: &Path, staged: &Staged) -> io:
     let (from, to) = (donor.join(&piece.path), staged.dir.join(&piece.path));
     match piece.way {
         Way::Directory => return std::fs::create_dir_all(&to),
-        Way::Link if !staged.reflinks => match std::fs::hard_link(&from, &to) {
-            Err(err) if err.kind() == io::ErrorKind::NotFound => return Err(err),
-            Ok(()) => return Ok(()),
-            Err(_) => {} // Another file system, or too many names: a copy does as well.
-        },
+        Way::Link if link(&from, &to, staged)? => return Ok(()),
         Way::Link | Way::Copy => {}
     }
     // The time before the bytes: what is written later makes the mark another.
@@ -170,6 +177,49 @@ fn stage_piece(piece: &Piece, donor: &Path, lane: &Path, staged: &Staged) -> io:
         std::fs::copy(&from, &to)?; // A reflink where the file system has them.
     }
     set_modified(&to, modified)
+}
+
+/// `false` where a copy has to do: on another file system, where a file has too many names, or where a reflink is as cheap.
+fn link(from: &Path, to: &Path, staged: &Staged) -> io::Result<bool> {
+    if staged.reflinks {
+        return Ok(false);
+    }
+    match std::fs::hard_link(from, to) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Err(err),
+        result => Ok(result.is_ok()),
+    }
+}
+
+/// A cache that the donor replaces meanwhile is no loss to speak of: the first edit takes longer.
+fn stage_cache(cache: &BroughtCache, donor: &Path, staged: &Staged) -> io::Result<()> {
+    let unit = staged.dir.join(&cache.dir);
+    let bring = || -> io::Result<()> {
+        std::fs::create_dir_all(unit.join(&cache.session))?;
+        for (file, way) in &cache.files {
+            let inside = Path::new(&cache.session).join(file);
+            let (from, to) = (donor.join(&cache.dir).join(&inside), unit.join(&inside));
+            if *way != Way::Link || !link(&from, &to, staged)? {
+                std::fs::copy(&from, &to)?;
+            }
+        }
+        File::create(unit.join(&cache.lock))?; // A lock belongs to the file, so each lane has its own.
+        let Some(made_in) = cache.made_in.as_ref().and_then(|root| root.to_str()) else { return Ok(()) };
+        let forked = unit.with_file_name(FORKED);
+        std::fs::create_dir_all(&forked)?;
+        link_program(&forked.join(FORKED_PROGRAM))?;
+        std::fs::write(forked.join(unit.file_name().unwrap_or_default()), made_in)
+    };
+    bring().inspect_err(|_| drop(delete_dir(&unit)))
+}
+
+/// This program, for the wrapper to call. A second name keeps it there whatever becomes of the first.
+fn link_program(to: &Path) -> io::Result<()> {
+    let program = std::env::current_exe()?;
+    match std::fs::hard_link(&program, to) {
+        Err(err) if err.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(_) => std::fs::copy(&program, to).map(drop),
+        Ok(()) => Ok(()),
+    }
 }
 
 /// Gives a source the donor's time, unless it is being edited at this moment.
@@ -197,7 +247,12 @@ fn set_modified(path: &Path, time: SystemTime) -> io::Result<()> {
 }
 
 /// Where cargo finds it.
-fn publish(plan: &Plan, brought: &BTreeSet<usize>, staged: &Staged) -> io::Result<()> {
+fn publish(
+    plan: &Plan,
+    brought: &BTreeSet<usize>,
+    caches: &[&BroughtCache],
+    staged: &Staged,
+) -> io::Result<()> {
     let lane = &plan.own.lane;
     let mut is_whole = true;
     for dir in subdirectories(&staged.dir) {
@@ -230,7 +285,27 @@ fn publish(plan: &Plan, brought: &BTreeSet<usize>, staged: &Staged) -> io::Resul
         place.parent().map_or(Ok(()), std::fs::create_dir_all)?;
         std::fs::rename(fingerprint, place)?;
     }
+    for cache in caches {
+        publish_cache(cache, lane, staged)?;
+    }
     Ok(())
+}
+
+/// The mark before the cache: one that is not marked is taken for this tree's own.
+fn publish_cache(cache: &BroughtCache, lane: &Path, staged: &Staged) -> io::Result<()> {
+    let (from, to) = (staged.dir.join(&cache.dir), lane.join(&cache.dir));
+    if !from.exists() || to.exists() {
+        return Ok(());
+    }
+    to.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+    if cache.made_in.is_some() {
+        let (marks, forked) = (from.with_file_name(FORKED), to.with_file_name(FORKED));
+        std::fs::create_dir_all(&forked)?;
+        link_program(&forked.join(FORKED_PROGRAM))?;
+        let name = cache.dir.file_name().unwrap_or_default();
+        std::fs::rename(marks.join(name), forked.join(name))?;
+    }
+    std::fs::rename(from, to)
 }
 
 /// cargo's own locks: nobody must build in a lane while units are added to it.

@@ -17,9 +17,7 @@ pub(super) const XTASK: &str = "xtask";
 /// All units, complete or not. A layout that is neither of the two has none.
 pub(super) fn find(lane: &Path, with_xtask: bool) -> Vec<Found> {
     let mut found = Vec::new();
-    let mut profiles = profile_dirs(lane);
-    profiles.extend(Some(PathBuf::from(XTASK)).filter(|_| with_xtask));
-    for profile in profiles {
+    for profile in all_profile_dirs(lane, with_xtask) {
         if lane.join(&profile).join(".fingerprint").is_dir() {
             find_by_kind(lane, &profile, &mut found);
         } else {
@@ -31,6 +29,12 @@ pub(super) fn find(lane: &Path, with_xtask: bool) -> Vec<Found> {
 
 pub(super) fn has_any(lane: &Path) -> bool {
     !profile_dirs(lane).is_empty()
+}
+
+pub(super) fn all_profile_dirs(lane: &Path, with_xtask: bool) -> Vec<PathBuf> {
+    let mut profiles = profile_dirs(lane);
+    profiles.extend(Some(PathBuf::from(XTASK)).filter(|_| with_xtask));
+    profiles
 }
 
 /// `<profile>` and `<triple>/<profile>`, but for xtask's own.

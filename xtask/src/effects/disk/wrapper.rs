@@ -1,0 +1,75 @@
+//! The compiler wrapper: a script in a folder of its own, which cargo's configuration includes where it is there.
+//!
+//! ```text
+//! <root>/.cargo/
+//! ├── config.toml          committed; includes wrapper/config.toml, if there is one
+//! └── wrapper/             comes and goes as a whole, so that cargo never names a program that is missing
+//!     ├── .gitignore       `*`: it belongs to this machine
+//!     ├── config.toml      build.rustc-wrapper
+//!     └── rustc            the script
+//! ```
+
+use std::io;
+use std::path::Path;
+
+use super::{delete_dir, is_executable, write_atomically, write_program};
+
+const SCRIPT: &str = include_str!("rustc-wrapper.sh");
+const CONFIG: &str = "# Written by cargo xtask; what is said in ../local.toml goes before it.\n\
+    [build]\nrustc-wrapper = \"wrapper/rustc\"\n";
+const FILES: [(&str, &str); 3] = [(".gitignore", "*\n"), ("config.toml", CONFIG), ("rustc", SCRIPT)];
+
+/// What was done.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Installed {
+    New,
+    Renewed,
+    AsItWas,
+}
+
+/// Puts the wrapper's folder at `dir`, or makes it what it should be. A kill at any point leaves none or a whole one.
+pub(crate) fn install(dir: &Path) -> io::Result<Installed> {
+    if !dir.is_dir() {
+        let staged = dir.with_file_name(format!(".wrapper-{}", std::process::id()));
+        std::fs::create_dir_all(&staged)?;
+        let made = FILES.iter().try_for_each(|(name, text)| write(&staged.join(name), text));
+        return match made.and_then(|()| std::fs::rename(&staged, dir)) {
+            Ok(()) => Ok(Installed::New),
+            Err(err) => {
+                delete_dir(&staged)?;
+                // Somebody else may have been quicker.
+                if dir.is_dir() { Ok(Installed::AsItWas) } else { Err(err) }
+            }
+        };
+    }
+    let mut installed = Installed::AsItWas;
+    // The script before the configuration that names it.
+    for (name, text) in FILES.iter().rev() {
+        let path = dir.join(name);
+        let is_whole = std::fs::read(&path).is_ok_and(|found| found == text.as_bytes());
+        if !is_whole || (is_program(text) && !is_executable(&path)) {
+            write(&path, text)?;
+            installed = Installed::Renewed;
+        }
+    }
+    Ok(installed)
+}
+
+/// Takes the folder away.
+pub(crate) fn remove(dir: &Path) -> io::Result<()> {
+    let trash = dir.with_file_name(format!(".wrapper-{}", std::process::id()));
+    std::fs::rename(dir, &trash)?;
+    delete_dir(&trash)
+}
+
+fn is_program(text: &str) -> bool {
+    text.starts_with("#!")
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    if is_program(text) {
+        write_program(path, text.as_bytes())
+    } else {
+        write_atomically(path, text.as_bytes())
+    }
+}

@@ -1,0 +1,232 @@
+//! The first edit in a forked lane is as warm as in its donor, with the compiler wrapper that is provided for it.
+
+#![cfg(unix)]
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::fork::{first_build, printed, printed_from_scratch, remove, undone, worktree};
+use crate::support::Project;
+
+const MODULES: usize = 12;
+
+/// The workspace of the other forks, whose configuration includes the wrapper; `core` has enough modules to be compiled in
+/// several units. Committed, and built once through xtask.
+fn donor() -> Project {
+    let project = undone();
+    project.write(".cargo/config.toml", "include = [{ path = \"wrapper/config.toml\", optional = true }]\n");
+    let mut source = project.read("crates/core/src/lib.rs");
+    for number in 0..MODULES {
+        source.push_str(&format!(
+            "pub mod m{number} {{ pub fn f(x: u32) -> String {{ format!(\"{{x}}\") }} }}\n"
+        ));
+    }
+    project.write("crates/core/src/lib.rs", &source);
+    project.commit();
+    project.xtask("build").ok().says("Wrote .cargo/wrapper");
+    project
+}
+
+fn edit(dir: &Path, file: &str, added: &str) {
+    let path = dir.join(file);
+    let text = std::fs::read_to_string(&path).expect("it is there");
+    std::fs::write(path, text + added).expect("it can be written");
+}
+
+/// The files of all finished sessions, below a target directory's `incremental`.
+fn cached(lane: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let list = |dir: &Path| -> Vec<PathBuf> {
+        std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+    };
+    for session in list(&lane.join("debug/incremental")).iter().flat_map(|unit| list(unit)) {
+        if session.is_dir() {
+            found.extend(list(&session));
+        }
+    }
+    found
+}
+
+/// The object files in the caches of a crate, by what they are and not by their names: rustc gives one that it uses again a
+/// second name in its next session.
+fn objects(lane: &Path, of_crate: &str) -> BTreeSet<(u64, u64)> {
+    let files =
+        cached(lane).into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "o"));
+    let unit = format!("/incremental/{of_crate}-");
+    let of_crate = files.filter(|path| path.to_str().is_some_and(|path| path.contains(&unit)));
+    of_crate.map(|path| path.metadata().expect("it is there")).map(|meta| (meta.dev(), meta.ino())).collect()
+}
+
+/// How many of its objects a crate has after `build` that were there before.
+fn reused(lane: &Path, of_crate: &str, build: impl FnOnce()) -> usize {
+    let before = objects(lane, of_crate);
+    assert!(before.len() >= MODULES, "{before:?}");
+    build();
+    // The session before the last one goes with the next compilation.
+    let newest = cached(lane).into_iter().filter(|path| path.ends_with("dep-graph.bin"));
+    let newest =
+        newest.filter(|path| path.to_str().is_some_and(|path| path.contains(&format!("/{of_crate}-"))));
+    let newest = newest.max_by_key(|path| path.metadata().and_then(|meta| meta.modified()).expect("a time"));
+    let session = newest.expect("a session").parent().expect("its directory").to_owned();
+    let objects = std::fs::read_dir(session).expect("it is there").flatten().map(|entry| entry.metadata());
+    objects.filter(|meta| meta.as_ref().is_ok_and(|meta| before.contains(&(meta.dev(), meta.ino())))).count()
+}
+
+#[test]
+fn the_first_edit_in_a_worktree_compiles_what_changed_and_no_more() {
+    let project = donor();
+    let second = worktree(&project, "second");
+    first_build(&project, &second).says("Forked").says("compiled 0,");
+    edit(&second, "crates/core/src/lib.rs", "pub fn added() {}\n");
+    let lane = second.join("target");
+    // Agents, IDEs and people type `cargo build`.
+    let count = reused(&lane, "core", || drop(project.cargo("build").within(&second).ok()));
+    assert!(count >= MODULES, "{count} objects were used again");
+    assert_eq!(printed(&project, &second), "one\n");
+
+    // Of a fork of the fork, too, although nothing of `alone` was compiled in the one between.
+    let third = worktree(&project, "third");
+    project.xtask("lane fork --from").arg(&second).within(&third).ok();
+    project.git(&["-C", third.to_str().expect("UTF-8"), "status"]);
+    edit(&third, "crates/alone/src/lib.rs", "pub fn added() -> u32 { 1 }\n");
+    assert_eq!(project.cargo("build").within(&third).ok().built().join(" "), "alone app core");
+}
+
+#[test]
+fn the_donor_keeps_its_caches_as_they_are() {
+    let project = donor();
+    let state = || -> Vec<(PathBuf, Vec<u8>, SystemTime)> {
+        let mut state: Vec<_> = cached(&project.root.join("target"))
+            .into_iter()
+            .map(|path| {
+                let modified = path.metadata().and_then(|meta| meta.modified()).expect("a time");
+                (path.clone(), std::fs::read(path).expect("it can be read"), modified)
+            })
+            .collect();
+        state.sort();
+        state
+    };
+    let before = state();
+    let second = worktree(&project, "second");
+    first_build(&project, &second);
+    for (number, verb) in ["build", "check", "test --no-run"].into_iter().enumerate() {
+        edit(&second, "crates/core/src/lib.rs", &format!("pub fn added_{number}() {{}}\n"));
+        project.cargo(verb).within(&second).ok();
+    }
+    assert!(state() == before, "a compiler has written into the donor's cache");
+}
+
+#[test]
+fn a_cache_made_with_other_options_is_not_taken() {
+    let project = donor();
+    edit(&project.root, "crates/core/src/lib.rs", "fn nobody_calls_it() {}\n");
+    project.commit();
+    project.xtask("build").ok().says("never used");
+    let second = worktree(&project, "second");
+    first_build(&project, &second);
+    // The level of a lint is an option of the compiler. That nothing is wrong with `core` was found out with the other one.
+    edit(&second, "crates/core/Cargo.toml", "\n[lints.rust]\ndead_code = \"deny\"\n");
+    project.cargo("build").within(&second).fails_with(101).says("never used");
+}
+
+#[test]
+fn the_program_is_the_one_that_would_be_built_from_scratch() {
+    let project = donor();
+    project.write(
+        "crates/app/src/main.rs",
+        "fn main() {\n    println!(\"{} {:?}\", mycore::text(), std::panic::catch_unwind(|| panic!(\"x\")).is_err());\n    \
+         println!(\"{} {}\", file!(), std::panic::Location::caller());\n}\n",
+    );
+    project.commit();
+    project.xtask("build").ok();
+    let second = worktree(&project, "second");
+    first_build(&project, &second).says("compiled 0,");
+    edit(&second, "crates/core/src/lib.rs", "pub fn added() {}\n");
+    project.cargo("build").within(&second).ok();
+    remove(&project.root.join("target"));
+    let found = printed(&project, &second);
+    std::fs::remove_dir_all(second.join(".cargo")).expect("it is there");
+    assert_eq!(found, printed_from_scratch(&project, &second));
+}
+
+#[test]
+fn with_and_without_the_wrapper_everything_is_fresh() {
+    let project = donor();
+    assert_eq!(project.cargo("build").ok().built(), [""; 0]);
+    std::fs::rename(project.root.join(".cargo/wrapper"), project.root.join("away")).expect("it can be moved");
+    assert_eq!(project.cargo("build").ok().built(), [""; 0]);
+    project.xtask("build").ok().says("compiled 0,").says("Wrote .cargo/wrapper");
+    assert_eq!(project.git(&["status", "--porcelain", "--", ".cargo"]), "");
+}
+
+#[test]
+fn whatever_is_missing_a_build_goes_on() {
+    let project = donor();
+    let second = worktree(&project, "second");
+    first_build(&project, &second);
+    let forked = second.join("target/debug/incremental/.forked");
+    std::fs::remove_file(forked.join("xtask")).expect("it is there"); // A second name of the program itself.
+    std::fs::write(forked.join("xtask"), "#!/bin/sh\nexit 1\n").expect("it can be written");
+    edit(&second, "crates/core/src/lib.rs", "pub fn one() {}\n");
+    project.cargo("build").within(&second).ok();
+    remove(&forked);
+    edit(&second, "crates/core/src/lib.rs", "pub fn two() {}\n");
+    project.cargo("build").within(&second).ok();
+
+    // The tree that the caches were made in has gone before they were used.
+    let third = worktree(&project, "third");
+    first_build(&project, &third);
+    remove(&project.root);
+    edit(&third, "crates/core/src/lib.rs", "pub fn one() {}\n");
+    project.cargo("build").within(&third).ok();
+    assert!(!third.join("target/debug/incremental/.forked").exists() || !has_mark(&third, "core"));
+    assert_eq!(printed(&project, &third), "one\n");
+}
+
+fn has_mark(dir: &Path, of_crate: &str) -> bool {
+    let entries =
+        std::fs::read_dir(dir.join("target/debug/incremental/.forked")).expect("it is there").flatten();
+    entries.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with(&format!("{of_crate}-")))
+}
+
+#[test]
+fn a_wrapper_of_the_users_own_is_left_alone() {
+    let project = undone();
+    let include =
+        "[{ path = \"wrapper/config.toml\", optional = true }, { path = \"local.toml\", optional = true }]";
+    project.write(".cargo/config.toml", &format!("include = {include}\n"));
+    project.write(".cargo/local.toml", "[build]\nrustc-wrapper = \"\"\n");
+    project.commit();
+    project.xtask("build").ok().does_not_say("Wrote");
+    assert!(!project.exists(".cargo/wrapper"));
+    std::fs::remove_file(project.root.join(".cargo/local.toml")).expect("it is there");
+    project.xtask("check").env("RUSTC_WRAPPER", "/usr/bin/env").ok().does_not_say("Wrote");
+
+    // Ours would hide one that is configured for the whole machine.
+    project.xtask("check").ok().says("Wrote");
+    let home = project.root.with_file_name("cargo home");
+    std::fs::create_dir_all(&home).expect("a directory");
+    std::fs::write(home.join("config.toml"), "[build]\nrustc-wrapper = \"/usr/bin/env\"\n")
+        .expect("it can be written");
+    project.xtask("check").env("CARGO_HOME", &home).ok();
+    assert!(!project.exists(".cargo/wrapper"));
+}
+
+#[test]
+fn the_wrapper_is_made_whole_again() {
+    let project = donor();
+    let script = project.root.join(".cargo/wrapper/rustc");
+    for text in ["", "#!/bin/sh\nexec \"$@\" # of an earlier version\n"] {
+        std::fs::write(&script, text).expect("it can be written");
+        project.xtask("build").ok();
+        assert!(project.read(".cargo/wrapper/rustc").contains("adopt-cache"));
+    }
+    assert_eq!(script.metadata().expect("it is there").mode() & 0o777, 0o755);
+    // Nothing is written where nobody has asked for it.
+    let other = undone();
+    other.commit();
+    other.xtask("build").ok();
+    assert!(!other.exists(".cargo"));
+}
