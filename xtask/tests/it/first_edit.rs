@@ -94,6 +94,18 @@ fn the_first_edit_in_a_worktree_compiles_what_changed_and_no_more() {
     assert_eq!(project.cargo("build").within(&third).ok().built().join(" "), "alone app core");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn the_first_edit_in_an_agents_lane_compiles_what_changed_and_no_more() {
+    let project = donor();
+    project.xtask("build").agent("a").ok().says("Forked").says("compiled 0,");
+    let lane = project.root.join(project.only_lane());
+    edit(&project.root, "crates/core/src/lib.rs", "pub fn added() {}\n");
+    let count =
+        reused(&lane, "core", || drop(project.xtask("build").agent("a").ok().says("compiled 2 (app, core)")));
+    assert!(count >= MODULES, "{count} objects were used again");
+}
+
 #[test]
 fn the_donor_keeps_its_caches_as_they_are() {
     let project = donor();

@@ -6,20 +6,38 @@
 # rustc distrusts its incremental cache in another directory than the one that it was made in. So where there is such a
 # cache, rustc is told the directories in words that are the same in every worktree. Whatever is odd: just compile.
 
-incremental=
+incremental= out= types= previous=
 for arg do
     case $arg in
     incremental=*) incremental=${arg#incremental=} ;;
     --remap-path-prefix* | instrument-coverage* | -Cinstrument-coverage* | split-debuginfo=unpacked) exec "$@" ;;
+    --test) types="$types test" ;;
     esac
+    case $previous in
+    --out-dir) out=$arg ;;
+    --crate-type) types="$types $arg" ;;
+    esac
+    previous=$arg
 done
 [ -n "$incremental" ] && cd -P . || exec "$@"
+
+short=${out#"$PWD"/}
+# Lanes of one tree differ in this directory, and no relative path is the same for two of them; a descriptor is. Only where
+# rustc alone writes there, as a linker may be started without our descriptors. Nobody's own is taken.
+case $types in
+' lib' | ' rlib')
+    if [ -d "$out" ] && [ -r "$out" ] && [ ! -e /proc/self/fd/9 ]; then
+        exec 9<"$out"
+        [ -d /proc/self/fd/9/ ] && short=/proc/self/fd/9
+    fi
+    ;;
+esac
 
 left=$# previous=
 while [ "$left" -gt 0 ]; do
     arg=$1
     shift
-    [ "$previous" = --out-dir ] && arg=${arg#"$PWD"/}
+    [ "$previous" = --out-dir ] && arg=$short
     previous=$arg left=$((left - 1))
     set -- "$@" "$arg"
 done
