@@ -219,7 +219,7 @@ fn ignored(sh: &Shell, root: &Path) -> Option<BTreeSet<PathBuf>> {
     let list = String::from_utf8(sh.read("git", args, root).ok()?).ok()?;
     let is_output = |name: &&str| {
         let name = name.trim_end_matches('/');
-        ["target", ".lanes", ".cargo/local.toml"].iter().any(|ours| Path::new(name).ends_with(ours))
+        ["target", ".lanes", ".cargo/local.toml", ".cargo/wrapper"].iter().any(|ours| Path::new(name).ends_with(ours))
     };
     let names = list.split('\0').filter(|name| !name.is_empty()).filter(|name| !is_output(name));
     names.map(|name| if name.ends_with('/') { None } else { Some(PathBuf::from(name)) }).collect()

@@ -23,6 +23,9 @@ impl flags::LaneFork {
         let lane = workspace.lane(&LaneChoice { lockfile: Lockfile::MustStay, ..LaneChoice::default() })?;
         let ui = workspace.session.ui.quiet(self.quiet);
         let begun = Instant::now();
+        if !self.dry_run && self.explain.is_none() {
+            workspace.provide_wrapper(ui);
+        }
 
         let donors = match &self.from {
             Some(dir) => vec![workspace.donor_at(dir)?],
