@@ -62,18 +62,17 @@ pub(crate) fn compare(sh: &Shell, donor_root: &Path, own_root: &Path, wanted: &W
         let donors = unignored(sh, donor_root);
         let own = if is_same_tree { None } else { Some(unignored(sh, own_root)) };
         for package in &wanted.packages {
-            let of_donor = donors.as_ref().and_then(|all| of_package(all, package));
-            let is_same = own
-                .as_ref()
-                .is_none_or(|own| own.as_ref().and_then(|all| of_package(all, package)) == of_donor);
+            let listed = |all: &Option<Listed>| of_package(&all.as_ref()?.files, package);
+            let of_donor = listed(&donors);
+            let is_same = own.as_ref().is_none_or(|own| listed(own) == of_donor);
             lists.insert(package.clone(), if is_same { of_donor } else { None });
         }
         if let (true, Some(donors), Some(Some(own))) = (wanted.everything, donors, own)
             && donors == own
-            && let (Some(of_donor), Some(of_own)) = (ignored(sh, donor_root), ignored(sh, own_root))
-            && of_donor == of_own
+            && let Some(of_own) = ignored(sh, own_root, &own.repositories)
+            && ignored(sh, donor_root, &own.repositories).as_ref() == Some(&of_own)
         {
-            everything = own;
+            everything = own.files;
             everything.extend(of_own);
             // Reading gigabytes of data would take longer than compiling what they may have gone into.
             let bytes =
@@ -204,25 +203,59 @@ fn add_below(root: &Path, dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Every file that git tracks or would track, relative to `root`. `None` without git.
-fn unignored(sh: &Shell, root: &Path) -> Option<BTreeSet<PathBuf>> {
+/// What git lists in a tree.
+#[derive(PartialEq)]
+struct Listed {
+    /// Every file that git tracks or would track.
+    files: BTreeSet<PathBuf>,
+    /// The repositories inside: submodules, and others that somebody has put there.
+    repositories: BTreeSet<PathBuf>,
+}
+
+/// Relative to `root`, with what is in the repositories inside: git itself lists of these only the directory. `None` without
+/// git.
+fn unignored(sh: &Shell, root: &Path) -> Option<Listed> {
     let args = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
-    let list = sh.read("git", args, root).ok()?;
-    let list = String::from_utf8(list).ok()?;
-    Some(list.split('\0').filter(|name| !name.is_empty()).map(PathBuf::from).collect())
+    let mut listed = Listed { files: BTreeSet::new(), repositories: BTreeSet::new() };
+    for path in listed_names(sh, root, &args)?.iter().map(PathBuf::from) {
+        // A submodule that is not checked out has no `.git`.
+        if is_real_dir(&root.join(&path)) && root.join(&path).join(".git").exists() {
+            let inner = unignored(sh, &root.join(&path))?;
+            listed.files.extend(inner.files.iter().map(|file| path.join(file)));
+            listed.repositories.extend(inner.repositories.iter().map(|repository| path.join(repository)));
+            listed.repositories.insert(path);
+        } else {
+            listed.files.insert(path);
+        }
+    }
+    Some(listed)
 }
 
 /// The files that git ignores and that are no build output of ours. `None` without git, and where whole directories are
 /// ignored: what is in those is nobody's to compare.
-fn ignored(sh: &Shell, root: &Path) -> Option<BTreeSet<PathBuf>> {
+fn ignored(sh: &Shell, root: &Path, repositories: &BTreeSet<PathBuf>) -> Option<BTreeSet<PathBuf>> {
     let args = ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory"];
-    let list = String::from_utf8(sh.read("git", args, root).ok()?).ok()?;
-    let is_output = |name: &&str| {
+    let is_output = |name: &str| {
         let name = name.trim_end_matches('/');
-        ["target", ".lanes", ".cargo/local.toml", ".cargo/wrapper"].iter().any(|ours| Path::new(name).ends_with(ours))
+        ["target", ".lanes", ".cargo/local.toml", ".cargo/wrapper"]
+            .iter()
+            .any(|ours| Path::new(name).ends_with(ours))
     };
-    let names = list.split('\0').filter(|name| !name.is_empty()).filter(|name| !is_output(name));
-    names.map(|name| if name.ends_with('/') { None } else { Some(PathBuf::from(name)) }).collect()
+    let mut files = BTreeSet::new();
+    for repository in [Path::new("")].into_iter().chain(repositories.iter().map(PathBuf::as_path)) {
+        for name in listed_names(sh, &root.join(repository), &args)? {
+            if name.ends_with('/') && !is_output(&name) {
+                return None;
+            }
+            files.extend(Some(repository.join(&name)).filter(|_| !is_output(&name)));
+        }
+    }
+    Some(files)
+}
+
+fn listed_names(sh: &Shell, dir: &Path, args: &[&str]) -> Option<Vec<String>> {
+    let list = String::from_utf8(sh.read("git", args, dir).ok()?).ok()?;
+    Some(list.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect())
 }
 
 /// Those of a package, without those of the packages inside it. `None` where git does not know the package.

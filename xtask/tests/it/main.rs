@@ -12,6 +12,7 @@ mod clean;
 mod first_edit;
 mod fork;
 mod fork_races;
+mod fork_sources;
 mod fork_traps;
 mod lanes;
 mod no_waiting;

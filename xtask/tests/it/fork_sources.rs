@@ -1,0 +1,311 @@
+//! Trees of one commit whose files are not the same: submodules, sparse checkouts, filters, line endings, and clocks.
+//!
+//! git's index and its object names say of all of these that nothing differs. A fork has to read the bytes.
+
+use std::path::Path;
+
+use crate::fork::{
+    build, first_build, hours_ago, printed, printed_from_scratch, set_modified, undone, worktree,
+};
+use crate::support::Project;
+
+fn put(dir: &Path, path: &str, text: &str) {
+    std::fs::write(dir.join(path), text).unwrap_or_else(|err| panic!("{path}: {err}"));
+}
+
+/// What is checked out anew has the present time, by which cargo would notice it; nothing must depend on that.
+fn make_old(dir: &Path, path: &str) {
+    set_modified(&dir.join(path), hours_ago(5));
+}
+
+fn git_in(project: &Project, dir: &Path, args: &[&str]) -> String {
+    project.git(&[&["-C", dir.to_str().expect("UTF-8"), "-c", "protocol.file.allow=always"], args].concat())
+}
+
+/// What the tree builds in its lane is what it builds from scratch.
+#[track_caller]
+fn prints(project: &Project, dir: &Path, expected: &str) {
+    assert_eq!(printed_from_scratch(project, dir), expected, "the test expects what is not so");
+    assert_eq!(printed(project, dir), expected);
+}
+
+// Submodules ---------------------------------------------------------------------------------------
+
+/// A project whose `app` has a submodule at `place`, with `file` in two commits: `one`, which is checked out, and `two`.
+fn with_submodule(place: &str, file: &str, one: &str, two: &str) -> Project {
+    let project = undone();
+    let inner = project.root.with_file_name("inner");
+    std::fs::create_dir_all(inner.join(file).parent().expect("a parent")).expect("a directory");
+    git_in(&project, project.root.parent().expect("a parent"), &["init", "--quiet", "inner"]);
+    put(&inner, "Cargo.toml", "[package]\nname = \"inner\"\nversion = \"0.0.0\"\nedition = \"2024\"\n");
+    for (text, tag) in [(two, "two"), (one, "one")] {
+        put(&inner, file, text);
+        git_in(&project, &inner, &["add", "--all"]);
+        git_in(&project, &inner, &["commit", "--quiet", "--message", tag]);
+        git_in(&project, &inner, &["tag", tag]);
+    }
+    project.commit();
+    let inner = inner.to_str().expect("UTF-8");
+    git_in(&project, &project.root, &["submodule", "--quiet", "add", inner, place]);
+    project
+}
+
+/// A worktree in which the submodule has this commit.
+fn worktree_with_submodule(project: &Project, name: &str, place: &str, commit: &str) -> std::path::PathBuf {
+    let dir = worktree(project, name);
+    git_in(project, &dir, &["submodule", "--quiet", "update", "--init"]);
+    git_in(project, &dir.join(place), &["checkout", "--quiet", commit]);
+    dir
+}
+
+#[test]
+fn a_package_in_a_submodule() {
+    let text = |text: &str| format!("pub const TEXT: &str = \"{text}\";\n");
+    let project = with_submodule("inner", "src/lib.rs", &text("one"), &text("two"));
+    let manifest = project.read("crates/app/Cargo.toml");
+    project
+        .write("crates/app/Cargo.toml", &format!("{manifest}inner = {{ path = \"../../inner\" }}\n"))
+        .write("crates/app/src/main.rs", "fn main() { println!(\"{}\", inner::TEXT); }\n");
+    project.cargo("generate-lockfile").ok();
+    project.commit();
+    build(&project);
+
+    // The directory of a submodule is empty in a new worktree: cargo cannot build, and nothing of ours hides that.
+    let second = worktree(&project, "second");
+    project.xtask("build").within(&second).fails_with(101).says("inner");
+    git_in(&project, &second, &["submodule", "--quiet", "update", "--init"]);
+    project.xtask("lane fork").within(&second).ok().says("Forked");
+    project.xtask("build").within(&second).ok().says("compiled 0,");
+    prints(&project, &second, "one\n");
+
+    // git's own index has the same commit of it in all three trees.
+    let third = worktree_with_submodule(&project, "third", "inner", "two");
+    make_old(&third, "inner/src/lib.rs");
+    first_build(&project, &third).says("inner/src/lib.rs is another one here");
+    prints(&project, &third, "two\n");
+}
+
+#[test]
+fn a_macro_that_reads_a_file_in_a_submodule() {
+    let project = with_submodule("crates/app/data", "text.txt", "one", "two");
+    project.package("crates/reader", "reader", &[]);
+    let manifest = project.read("crates/reader/Cargo.toml");
+    project.write("crates/reader/Cargo.toml", &format!("{manifest}\n[lib]\nproc-macro = true\n"));
+    let macro_text = "extern crate proc_macro; use proc_macro::TokenStream; \
+                      #[proc_macro] pub fn data(_: TokenStream) -> TokenStream { \
+                      let path = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap() + \"/data/text.txt\"; \
+                      format!(\"{:?}\", std::fs::read_to_string(&path).unwrap()).parse().unwrap() }";
+    let manifest = project.read("crates/app/Cargo.toml");
+    let workspace = project.read("Cargo.toml");
+    project
+        .write("Cargo.toml", &format!("{workspace}exclude = [\"crates/app/data\"]\n"))
+        .write("crates/reader/src/lib.rs", macro_text)
+        .write("crates/app/Cargo.toml", &format!("{manifest}reader = {{ path = \"../reader\" }}\n"))
+        .write("crates/app/src/main.rs", "fn main() { println!(\"{}\", reader::data!()); }\n");
+    project.cargo("generate-lockfile").ok();
+    project.commit();
+    build(&project);
+
+    let second = worktree_with_submodule(&project, "second", "crates/app/data", "one");
+    first_build(&project, &second).says("compiled 0,");
+    prints(&project, &second, "one\n");
+    let third = worktree_with_submodule(&project, "third", "crates/app/data", "two");
+    make_old(&third, "crates/app/data/text.txt");
+    first_build(&project, &third).says("the macro reader may read files");
+    prints(&project, &third, "two\n");
+    // Edited in place, and committed nowhere.
+    let fourth = worktree_with_submodule(&project, "fourth", "crates/app/data", "one");
+    put(&fourth, "crates/app/data/text.txt", "six");
+    make_old(&fourth, "crates/app/data/text.txt");
+    first_build(&project, &fourth).says("the macro reader may read files");
+    prints(&project, &fourth, "six\n");
+}
+
+#[test]
+fn a_build_script_that_depends_on_a_whole_package_with_a_submodule() {
+    let project = with_submodule("crates/core/native", "text.txt", "one", "two");
+    let script = "fn main() { println!(\"cargo::rustc-env=TEXT={}\", \
+                  std::fs::read_to_string(\"native/text.txt\").unwrap()); }";
+    // As it is with a library in C: no package in a package.
+    let native = project.root.join("crates/core/native");
+    git_in(&project, &native, &["rm", "--quiet", "Cargo.toml"]);
+    git_in(&project, &native, &["commit", "--quiet", "--message=no package"]);
+    git_in(&project, &native, &["push", "--quiet", "origin", "HEAD:refs/tags/native"]);
+    project
+        .write("crates/core/build.rs", script)
+        .write("crates/core/src/lib.rs", "pub fn text() -> String { env!(\"TEXT\").to_owned() }\n");
+    project.commit();
+    build(&project);
+    // The newest file of the package, by which cargo tells the package's state, is not in the submodule.
+    make_old(&project.root, "crates/core/native/text.txt");
+    project.write("crates/core/build.rs", &format!("{script}\n"));
+    build(&project);
+    project.commit();
+
+    let second = worktree_with_submodule(&project, "second", "crates/core/native", "native");
+    first_build(&project, &second).says("compiled 0,");
+    prints(&project, &second, "one\n");
+    let third = worktree_with_submodule(&project, "third", "crates/core/native", "native");
+    put(&third, "crates/core/native/text.txt", "two");
+    make_old(&third, "crates/core/native/text.txt");
+    first_build(&project, &third).says("crates/core/native/text.txt is another one here");
+    prints(&project, &third, "two\n");
+}
+
+// Sparse checkouts ---------------------------------------------------------------------------------
+
+/// A script of `core` that embeds how many files its package has in `data`, and watches all of the package.
+const COUNTS: &str = "fn main() { println!(\"cargo::rustc-env=COUNT={}\", \
+                      std::fs::read_dir(\"data\").unwrap().count()); }";
+
+fn counting() -> Project {
+    let project = undone();
+    project
+        .write("crates/core/build.rs", COUNTS)
+        .write("crates/core/src/lib.rs", "pub fn text() -> String { env!(\"COUNT\").to_owned() }\n")
+        .write("crates/core/data/a.txt", "a")
+        .write("crates/core/data/b.txt", "b")
+        .commit();
+    project
+}
+
+fn make_sparse(project: &Project, dir: &Path, without: &str) {
+    git_in(project, dir, &["sparse-checkout", "set", "--no-cone", "/*", &format!("!{without}")]);
+}
+
+/// Everything in `core` that cargo looks at.
+fn make_core_old(dir: &Path) {
+    for path in ["build.rs", "Cargo.toml", "src/lib.rs", "data/a.txt", "data/b.txt", "data", "src", ""] {
+        let path = dir.join("crates/core").join(path);
+        if path.exists() {
+            set_modified(&path, hours_ago(5));
+        }
+    }
+}
+
+#[test]
+fn a_fork_that_is_sparse() {
+    let project = counting();
+    build(&project);
+    let second = worktree(&project, "second");
+    make_sparse(&project, &second, "/crates/core/data/b.txt");
+    make_core_old(&second);
+    first_build(&project, &second).says("crates/core/data/b.txt is another one here");
+    prints(&project, &second, "1\n");
+    // Without a member, the rest is as warm as ever.
+    let third = worktree(&project, "third");
+    make_sparse(&project, &third, "/crates/alone/");
+    first_build(&project, &third).says("crates/alone/src/lib.rs is another one here").says("compiled 0,");
+    prints(&project, &third, "2\n");
+}
+
+#[test]
+fn a_donor_that_is_sparse() {
+    let project = counting();
+    make_sparse(&project, &project.root, "/crates/core/data/b.txt");
+    make_core_old(&project.root);
+    build(&project);
+    let second = worktree(&project, "second");
+    git_in(&project, &second, &["sparse-checkout", "disable"]);
+    make_core_old(&second);
+    first_build(&project, &second).says("crates/core/data/b.txt is another one here");
+    prints(&project, &second, "2\n");
+    // What the sparse tree lacks comes back with an old time.
+    git_in(&project, &project.root, &["sparse-checkout", "disable"]);
+    make_core_old(&project.root);
+    let third = worktree(&project, "third");
+    first_build(&project, &third);
+    prints(&project, &third, "2\n");
+}
+
+// Filters ------------------------------------------------------------------------------------------
+
+/// A worktree whose git is configured differently, before its files are written.
+fn worktree_with(project: &Project, name: &str, configuration: &[(&str, &str)]) -> std::path::PathBuf {
+    let dir = project.root.with_file_name(name);
+    let path = dir.to_str().expect("UTF-8");
+    project.git(&["config", "extensions.worktreeConfig", "true"]);
+    project.git(&["worktree", "add", "--quiet", "--detach", "--no-checkout", path]);
+    for (key, value) in configuration {
+        project.git(&["-C", path, "config", "--worktree", key, value]);
+    }
+    project.git(&["-C", path, "checkout", "--quiet", "HEAD", "--", "."]);
+    dir
+}
+
+/// git finds nothing changed in a tree.
+#[track_caller]
+fn is_clean(project: &Project, dir: &Path) {
+    assert_eq!(git_in(project, dir, &["status", "--porcelain"]), "");
+}
+
+/// As Git LFS has it: what is committed is a pointer, and a filter puts the content into the tree.
+#[test]
+fn a_file_that_a_filter_fills_in_one_tree_and_not_in_the_other() {
+    let (pointer, content) = ("the pointer", "the content");
+    let filters = |smudged: &'static str| {
+        let (keeps, makes) =
+            (format!("cat >/dev/null; printf '{pointer}'"), format!("cat >/dev/null; printf '{smudged}'"));
+        [("filter.large.clean".to_owned(), keeps), ("filter.large.smudge".to_owned(), makes)]
+    };
+    let configured = |project: &Project, name: &str, smudged| {
+        let filters = filters(smudged);
+        let filters: Vec<_> = filters.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        worktree_with(project, name, &filters)
+    };
+    for (donors, own) in [(content, pointer), (pointer, content)] {
+        let project = undone();
+        for (key, value) in filters("unused") {
+            project.git(&["init", "--quiet", "--initial-branch=main"]);
+            project.git(&["config", &key, &value]);
+        }
+        let main =
+            "fn main() { println!(\"{}\", str::from_utf8(include_bytes!(\"file.large\")).unwrap()); }\n";
+        project
+            .write(".gitattributes", "*.large filter=large\n")
+            .write("crates/app/src/main.rs", main)
+            .write("crates/app/src/file.large", donors)
+            .commit();
+        is_clean(&project, &project.root);
+        build(&project);
+
+        let same = configured(&project, "same", donors);
+        first_build(&project, &same).says("compiled 0,");
+        prints(&project, &same, &format!("{donors}\n"));
+        let second = configured(&project, "second", own);
+        is_clean(&project, &second);
+        make_old(&second, "crates/app/src/file.large");
+        first_build(&project, &second).says("crates/app/src/file.large is another one here");
+        prints(&project, &second, &format!("{own}\n"));
+        // As `git lfs pull` does.
+        put(&second, "crates/app/src/file.large", donors);
+        is_clean(&project, &second);
+        prints(&project, &second, &format!("{donors}\n"));
+    }
+}
+
+#[test]
+fn line_endings_that_differ_by_configuration() {
+    let project = undone();
+    project
+        .write(".gitattributes", "*.txt text\n")
+        .write("crates/app/src/main.rs", "fn main() { println!(\"{:?}\", include_str!(\"lines.txt\")); }\n")
+        .write("crates/app/src/lines.txt", "a\nb\n")
+        .commit();
+    build(&project);
+    let second = worktree_with(&project, "second", &[("core.eol", "crlf")]);
+    is_clean(&project, &second);
+    make_old(&second, "crates/app/src/lines.txt");
+    first_build(&project, &second).says("crates/app/src/lines.txt is another one here");
+    prints(&project, &second, "\"a\\r\\nb\\r\\n\"\n");
+    // All files are other ones: rustc takes both for one line break, but whoever reads files may not.
+    let third = worktree_with(&project, "third", &[("core.autocrlf", "true")]);
+    is_clean(&project, &third);
+    assert_eq!(first_build(&project, &third).built(), ["alone", "app", "core"]);
+    prints(&project, &third, "\"a\\r\\nb\\r\\n\"\n");
+    // Converted in place, which git takes for no change either.
+    let fourth = worktree(&project, "fourth");
+    first_build(&project, &fourth).says("compiled 0,");
+    put(&fourth, "crates/app/src/lines.txt", "a\r\nb\r\n");
+    prints(&project, &fourth, "\"a\\r\\nb\\r\\n\"\n");
+}
