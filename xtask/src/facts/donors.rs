@@ -31,7 +31,7 @@ pub(crate) fn find(sh: &Shell, repo: &Repo, target_dir: &Path, own: &Path) -> Ve
     let commits = if places.is_empty() { HashMap::new() } else { commits(sh, &repo.root) };
     let donor = |found: Found| {
         let commit = commits.get(&found.worktree).cloned();
-        Donor { commit, ..Donor::at(Place { root: found.root, lane: found.dir }) }
+        Donor { commit, ..Donor::at(Place::new(found.root, found.dir)) }
     };
     places.into_iter().map(donor).collect()
 }

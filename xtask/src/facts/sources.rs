@@ -212,10 +212,10 @@ struct Listed {
     repositories: BTreeSet<PathBuf>,
 }
 
-/// Relative to `root`, with what is in the repositories inside: git itself lists of these only the directory. `None` without
-/// git.
+/// Of the whole checkout around `root`, relative to that, with what is in the repositories inside: git itself lists of these
+/// only the directory. `None` without git.
 fn unignored(sh: &Shell, root: &Path) -> Option<Listed> {
-    let args = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+    let args = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", ":/"];
     let mut listed = Listed { files: BTreeSet::new(), repositories: BTreeSet::new() };
     for path in listed_names(sh, root, &args)?.iter().map(PathBuf::from) {
         // A submodule that is not checked out has no `.git`.
@@ -234,7 +234,7 @@ fn unignored(sh: &Shell, root: &Path) -> Option<Listed> {
 /// The files that git ignores and that are no build output of ours. `None` without git, and where whole directories are
 /// ignored: what is in those is nobody's to compare.
 fn ignored(sh: &Shell, root: &Path, repositories: &BTreeSet<PathBuf>) -> Option<BTreeSet<PathBuf>> {
-    let args = ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory"];
+    let args = ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", ":/"];
     let is_output = |name: &str| {
         let name = name.trim_end_matches('/');
         ["target", ".lanes", ".cargo/local.toml", ".cargo/wrapper"]
@@ -269,5 +269,9 @@ fn of_package(all: &BTreeSet<PathBuf>, package: &Path) -> Option<Vec<PathBuf>> {
             .take_while(|dir| *dir != package)
             .any(|dir| all.contains(&dir.join("Cargo.toml")))
     };
-    Some(all.iter().filter(|file| file.starts_with(package) && !is_of_inner(file)).cloned().collect())
+    let is_of_package = |file: &&PathBuf| {
+        let is_beside_the_workspace = file.starts_with(".."); // Which is no matter of a package at its root.
+        file.starts_with(package) && !is_beside_the_workspace && !is_of_inner(file)
+    };
+    Some(all.iter().filter(is_of_package).cloned().collect())
 }

@@ -127,13 +127,43 @@ pub(crate) struct Place {
     /// The workspace root.
     pub(crate) root: PathBuf,
     pub(crate) lane: PathBuf,
+    /// What is this tree's own: the whole checkout around the root, and where git keeps what it knows of it.
+    tree: Vec<PathBuf>,
 }
 
 impl Place {
-    /// Whether `text` names the lane, or, for another tree, anything of this one.
-    pub(crate) fn is_named_in(&self, text: &str, other_root: &Path) -> bool {
-        names(text.as_bytes(), &self.lane) || (self.root != other_root && names(text.as_bytes(), &self.root))
+    pub(crate) fn new(root: PathBuf, lane: PathBuf) -> Place {
+        Place { tree: tree(&root), root, lane }
     }
+
+    /// Whether `bytes` name the lane, or, for another tree, anything of this one.
+    pub(crate) fn is_named_in(&self, bytes: &[u8], other_root: &Path) -> bool {
+        let of_tree = self.tree.iter().filter(|_| self.root != other_root);
+        of_tree.chain([&self.lane]).any(|path| names(bytes, path))
+    }
+
+    /// Whether a path is one of this tree's.
+    pub(crate) fn has(&self, path: &Path) -> bool {
+        self.tree.iter().any(|dir| path.starts_with(dir))
+    }
+}
+
+fn tree(root: &Path) -> Vec<PathBuf> {
+    let Some(top) = root.ancestors().find(|dir| dir.join(".git").exists()) else {
+        return vec![root.to_owned()];
+    };
+    let mut tree = vec![top.to_owned()];
+    // In a worktree, `.git` is a file that says where it is.
+    if let Ok(text) = std::fs::read_to_string(top.join(".git"))
+        && let Some(dir) = text.trim_end().strip_prefix("gitdir: ")
+    {
+        let dir = top.join(dir);
+        // What is there of all worktrees is no place for anybody's build to look at, either.
+        let common = std::fs::read_to_string(dir.join("commondir"));
+        let dir = common.map(|common| dir.join(common.trim_end())).unwrap_or(dir);
+        tree.extend(dir.canonicalize());
+    }
+    tree
 }
 
 /// Whether `bytes` hold `path` or something below it.
@@ -356,9 +386,8 @@ fn settle_runs(units: &mut [Unit], place: &Place, other_root: &Path) {
             let generated = unit.outputs.iter().filter(|entry| is_generated(&entry.path));
             run.generated_names_donor =
                 generated.filter(|entry| entry.kind == EntryKind::File).any(|entry| {
-                    std::fs::read(place.lane.join(&entry.path)).map_or(true, |bytes| {
-                        names(&bytes, &place.lane) || (place.root != other_root && names(&bytes, &place.root))
-                    })
+                    std::fs::read(place.lane.join(&entry.path))
+                        .map_or(true, |bytes| place.is_named_in(&bytes, other_root))
                 });
         } else {
             run.watched = Watched::Nothing;

@@ -359,7 +359,7 @@ fn is_as_the_macro_saw_it(question: &Question<'_>, dep_info: &DepInfo) -> bool {
 fn judge_paths(question: &Question<'_>, unit: &Unit, dep_info: &DepInfo) -> Result<(), Why> {
     let Question { donor, own, .. } = question;
     let is_donors = |path: &Path| {
-        let is_of_tree = donor.root != own.root && path.starts_with(&donor.root);
+        let is_of_tree = donor.root != own.root && donor.has(path);
         // cargo's rule for a target directory that has moved: what a registry's package has generated stays valid.
         let is_of_lane = path.starts_with(&donor.lane);
         if unit.is_path { is_of_tree || is_of_lane } else { is_of_tree && !is_of_lane }
@@ -369,7 +369,7 @@ fn judge_paths(question: &Question<'_>, unit: &Unit, dep_info: &DepInfo) -> Resu
             ["OUT_DIR", "CARGO_TARGET_TMPDIR"].contains(&name.as_str()) || name.starts_with("CARGO_BIN_EXE_");
         let Some(value) = value else { continue };
         let is_trap = if unit.is_path {
-            names_lane || donor.is_named_in(value, &own.root)
+            names_lane || donor.is_named_in(value.as_bytes(), &own.root)
         } else {
             is_donors(Path::new(value))
         };
@@ -422,10 +422,7 @@ fn judge_run(
     let elsewhere = units::with_lane(to_cargo.as_bytes(), &donor.lane, Path::new(""));
     let watches_lane = matches!(&run.watched, Watched::Paths(paths)
         if paths.iter().any(|path| path.starts_with(&donor.lane)));
-    if run.out_dir.is_empty()
-        || watches_lane
-        || donor.is_named_in(&String::from_utf8_lossy(&elsewhere), &own.root)
-    {
+    if run.out_dir.is_empty() || watches_lane || donor.is_named_in(&elsewhere, &own.root) {
         return Err(Why::Printed);
     }
     if !unit.is_path {

@@ -112,10 +112,11 @@ impl Workspace {
             // It may be a lane of another clone: what lies in `target` belongs to the tree around it.
             None if dir.file_name().is_some_and(|name| name == "target") && units::has_any(&dir) => {
                 let root = dir.parent().unwrap_or(&dir).to_owned();
-                Ok(Donor::at(Place { root, lane: dir }))
+                Ok(Donor::at(Place::new(root, dir)))
             }
             None if units::has_any(&dir.join("target")) => {
-                Ok(Donor::at(Place { lane: dir.join("target"), root: dir }))
+                let lane = dir.join("target");
+                Ok(Donor::at(Place::new(dir, lane)))
             }
             None => bail!("--from {} is no lane, and no worktree with one", dir.display()),
         }
@@ -142,7 +143,7 @@ impl Workspace {
     }
 
     fn fork_plan(&self, lane: &Lane, donor: &Donor, present: &[Unit]) -> Plan {
-        let own = Place { root: self.repo.root.clone(), lane: lane.dir.clone() };
+        let own = Place::new(self.repo.root.clone(), lane.dir.clone());
         let cargo_home = self.session.env.cargo_home().unwrap_or_default();
         let cargo_home = cargo_home.canonicalize().unwrap_or(cargo_home);
         // Agents start xtask from the worktree's own lane.
@@ -158,7 +159,7 @@ impl Workspace {
         // Of another tree's, the wrapper alone can make something.
         let brings_caches = is_same_tree || self.has_wrapper();
         let own_xtask =
-            units::read_xtask(&Place { lane: self.worktree_lane().dir, ..own.clone() }, &cargo_home);
+            units::read_xtask(&Place::new(own.root.clone(), self.worktree_lane().dir), &cargo_home);
         let commit = donors::commit(&self.sh, &own.root);
         let is_same_commit =
             !is_same_tree && commit.is_some() && commit == donors::commit(&self.sh, &donor.place.root);

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use crate::fork::{
-    build, first_build, hours_ago, printed, printed_from_scratch, set_modified, undone, worktree,
+    build, first_build, hours_ago, printed, printed_from_scratch, remove, set_modified, undone, worktree,
 };
 use crate::support::Project;
 
@@ -85,24 +85,29 @@ fn a_package_in_a_submodule() {
     prints(&project, &third, "two\n");
 }
 
-#[test]
-fn a_macro_that_reads_a_file_in_a_submodule() {
-    let project = with_submodule("crates/app/data", "text.txt", "one", "two");
+/// `app` embeds the file at this place, seen from its package, by a macro that tells nobody.
+fn embed_by_macro(project: &Project, place: &str) {
     project.package("crates/reader", "reader", &[]);
     let manifest = project.read("crates/reader/Cargo.toml");
     project.write("crates/reader/Cargo.toml", &format!("{manifest}\n[lib]\nproc-macro = true\n"));
-    let macro_text = "extern crate proc_macro; use proc_macro::TokenStream; \
-                      #[proc_macro] pub fn data(_: TokenStream) -> TokenStream { \
-                      let path = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap() + \"/data/text.txt\"; \
-                      format!(\"{:?}\", std::fs::read_to_string(&path).unwrap()).parse().unwrap() }";
+    let text = "extern crate proc_macro; use proc_macro::TokenStream; \
+                #[proc_macro] pub fn data(_: TokenStream) -> TokenStream { \
+                let path = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap() + \"/PLACE\"; \
+                format!(\"{:?}\", std::fs::read_to_string(&path).unwrap()).parse().unwrap() }";
     let manifest = project.read("crates/app/Cargo.toml");
-    let workspace = project.read("Cargo.toml");
     project
-        .write("Cargo.toml", &format!("{workspace}exclude = [\"crates/app/data\"]\n"))
-        .write("crates/reader/src/lib.rs", macro_text)
+        .write("crates/reader/src/lib.rs", &text.replace("PLACE", place))
         .write("crates/app/Cargo.toml", &format!("{manifest}reader = {{ path = \"../reader\" }}\n"))
         .write("crates/app/src/main.rs", "fn main() { println!(\"{}\", reader::data!()); }\n");
     project.cargo("generate-lockfile").ok();
+}
+
+#[test]
+fn a_macro_that_reads_a_file_in_a_submodule() {
+    let project = with_submodule("crates/app/data", "text.txt", "one", "two");
+    let workspace = project.read("Cargo.toml");
+    project.write("Cargo.toml", &format!("{workspace}exclude = [\"crates/app/data\"]\n"));
+    embed_by_macro(&project, "data/text.txt");
     project.commit();
     build(&project);
 
@@ -308,4 +313,80 @@ fn line_endings_that_differ_by_configuration() {
     first_build(&project, &fourth).says("compiled 0,");
     put(&fourth, "crates/app/src/lines.txt", "a\r\nb\r\n");
     prints(&project, &fourth, "\"a\\r\\nb\\r\\n\"\n");
+}
+
+// What is of the donor's tree, and not below its workspace -----------------------------------------
+
+/// The workspace in a folder of the repository, with `shared.txt` beside it.
+fn in_a_folder(mut project: Project) -> Project {
+    let workspace = project.root.join("rust");
+    std::fs::create_dir(&workspace).expect("a directory");
+    for name in ["Cargo.toml", "Cargo.lock", "crates", ".gitignore"] {
+        std::fs::rename(project.root.join(name), workspace.join(name)).expect("it can be moved");
+    }
+    project.write("shared.txt", "one").commit();
+    project.root = workspace;
+    build(&project);
+    project
+}
+
+fn folder_in_worktree(project: &Project, name: &str) -> std::path::PathBuf {
+    let dir = worktree(project, &format!("../{name}")).join("rust");
+    dir.canonicalize().expect("it is there")
+}
+
+#[test]
+fn a_path_into_the_repository_and_not_into_the_workspace() {
+    let script = "fn main() { let dir = std::fs::canonicalize(\"../../..\").unwrap(); \
+                  println!(\"cargo::rerun-if-changed=build.rs\\ncargo::rustc-env=SHARED={}/shared.txt\", dir.display()); }";
+    let main = "fn main() { println!(\"{} {}\", include_str!(env!(\"SHARED\")), \
+                std::fs::read_to_string(env!(\"SHARED\")).unwrap()); }\n";
+    let project = undone();
+    project.write("crates/app/build.rs", script).write("crates/app/src/main.rs", main);
+    let project = in_a_folder(project);
+    let second = folder_in_worktree(&project, "second");
+    first_build(&project, &second).says("env SHARED");
+    put(&second, "../shared.txt", "two");
+    assert_eq!(printed(&project, &second), "two two\n");
+    remove(project.root.parent().expect("a parent"));
+    assert_eq!(printed(&project, &second), "two two\n");
+}
+
+#[test]
+fn a_macro_that_reads_a_file_of_the_repository_and_not_of_the_workspace() {
+    let project = undone();
+    embed_by_macro(&project, "../../../shared.txt");
+    let project = in_a_folder(project);
+    let second = folder_in_worktree(&project, "second");
+    first_build(&project, &second).says("compiled 0,");
+    prints(&project, &second, "one\n");
+    let third = folder_in_worktree(&project, "third");
+    put(&third, "../shared.txt", "two");
+    first_build(&project, &third).says("the macro reader may read files");
+    prints(&project, &third, "two\n");
+    let fourth = folder_in_worktree(&project, "fourth");
+    put(&fourth, "../more.txt", "it could be read as well");
+    first_build(&project, &fourth).says("the macro reader may read files");
+}
+
+/// As scripts do that embed the commit: they watch `HEAD`, which each worktree has elsewhere.
+#[test]
+fn a_file_of_gits_own() {
+    let script = "fn main() { let git = |what: &str| { let output = std::process::Command::new(\"git\")\
+                  .args([\"rev-parse\", what]).output().unwrap(); String::from_utf8(output.stdout).unwrap().trim().to_owned() }; \
+                  println!(\"cargo::rerun-if-changed={}/HEAD\", git(\"--absolute-git-dir\")); \
+                  println!(\"cargo::rustc-env=COMMIT={}\", git(\"HEAD\")); }";
+    let project = undone();
+    project
+        .write("crates/core/build.rs", script)
+        .write("crates/core/src/lib.rs", "pub fn text() -> String { env!(\"COMMIT\").to_owned() }\n")
+        .commit();
+    // The donor is a worktree, and so its `HEAD` is not below it.
+    let donor = worktree(&project, "donor");
+    project.cargo("build").within(&donor).ok();
+    let second = worktree(&project, "second");
+    first_build(&project, &second).says("its build script printed the donor's path");
+    git_in(&project, &second, &["commit", "--quiet", "--allow-empty", "--message=next"]);
+    let commit = git_in(&project, &second, &["rev-parse", "HEAD"]);
+    prints(&project, &second, &commit);
 }
