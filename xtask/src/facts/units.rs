@@ -47,6 +47,8 @@ pub(crate) struct Unit {
     pub(crate) dependencies: Vec<u64>,
     /// Whether its package is one that people edit: neither a registry's nor git's nor vendored.
     pub(crate) is_path: bool,
+    /// Whether its package is vendored: cargo never looks at its sources again, but people do edit them.
+    pub(crate) is_vendored: bool,
     /// The files in its fingerprint directory.
     pub(crate) records: Vec<Entry>,
     /// Everything else that is the unit's.
@@ -213,21 +215,20 @@ pub(crate) fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
     bytes.windows(needle.len()).position(|part| part == needle)
 }
 
-/// All units of the lane, in no order. `other_root` is the tree that wants to know; `cargo_home` is where cargo keeps the
-/// sources that nobody edits. xtask's own build is wanted only where xtask will be started from the lane.
-pub(crate) fn read(place: &Place, other_root: &Path, cargo_home: &Path, with_xtask: bool) -> Vec<Unit> {
+/// All units of the lane, in no order. `other_root` is the tree that wants to know. xtask's own build is wanted only where xtask will be started from the lane.
+pub(crate) fn read(place: &Place, other_root: &Path, with_xtask: bool) -> Vec<Unit> {
     let found = layout::find(&place.lane, with_xtask);
-    let mut units = in_parallel(&found, |found| read_unit(&place.lane, found, cargo_home));
+    let mut units = in_parallel(&found, |found| read_unit(&place.lane, found));
     settle_runs(&mut units, place, other_root);
     find_macros_that_look_around(&mut units, place);
     units
 }
 
 /// The units of xtask itself in a worktree's own lane.
-pub(crate) fn read_xtask(own: &Place, cargo_home: &Path) -> Vec<Unit> {
+pub(crate) fn read_xtask(own: &Place) -> Vec<Unit> {
     let mut found = layout::find(&own.lane, true);
     found.retain(|found| found.fingerprint.starts_with(layout::XTASK));
-    let mut units = in_parallel(&found, |found| read_unit(&own.lane, found, cargo_home));
+    let mut units = in_parallel(&found, |found| read_unit(&own.lane, found));
     settle_runs(&mut units, own, &own.root);
     units
 }
@@ -261,7 +262,7 @@ pub(crate) fn count(lane: &Path) -> usize {
     layout::find(lane, false).len()
 }
 
-fn read_unit(lane: &Path, found: &layout::Found, cargo_home: &Path) -> Unit {
+fn read_unit(lane: &Path, found: &layout::Found) -> Unit {
     let mut unit =
         Unit { package: found.package.clone(), fingerprint: found.fingerprint.clone(), ..Unit::default() };
     let Some(fingerprint) = read_records(lane, &mut unit) else {
@@ -274,18 +275,22 @@ fn read_unit(lane: &Path, found: &layout::Found, cargo_home: &Path) -> Unit {
         unit.run = read_run(lane, &unit, &fingerprint);
     } else {
         unit.dep_info = DepInfo::read(lane, &unit);
-        let sources = unit.dep_info.as_ref().map(|dep_info| dep_info.sources.as_slice());
-        unit.is_path =
-            sources.and_then(<[_]>::first).is_some_and(|source| is_of_path_package(source, cargo_home));
+        unit.is_path = unit.dep_info.as_ref().is_some_and(is_of_path_package);
+        unit.is_vendored = !unit.is_path && unit.dep_info.as_ref().is_some_and(is_of_vendored_package);
     }
     unit
 }
 
-/// `source` is as rustc was given it: relative to the workspace root for what lies in there and is no vendored package.
-fn is_of_path_package(source: &Path, cargo_home: &Path) -> bool {
-    let is_vendored =
-        || source.ancestors().skip(1).take(4).any(|dir| dir.join(".cargo-checksum.json").is_file());
-    source.is_relative() || !(source.starts_with(cargo_home) || is_vendored())
+/// Where a package lies does not tell: there are path packages in `CARGO_HOME`, and that may have been another one. That
+/// cargo watches its sources does, and that rustc was given a path relative to the workspace root.
+fn is_of_path_package(dep_info: &DepInfo) -> bool {
+    let Some(root) = dep_info.sources.first() else { return false };
+    dep_info.is_watched || root.is_relative() || dep_info.watched_absolutely.contains(root)
+}
+
+fn is_of_vendored_package(dep_info: &DepInfo) -> bool {
+    let dirs = dep_info.sources.first().into_iter().flat_map(|source| source.ancestors().skip(1));
+    dirs.take(4).any(|dir| dir.join(".cargo-checksum.json").is_file())
 }
 
 /// The mark first, then what it vouches for.

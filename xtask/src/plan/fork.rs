@@ -208,7 +208,7 @@ pub(crate) fn ranked(mut donors: Vec<Donor>, suits: &Suits<'_>) -> Vec<Donor> {
 pub(crate) fn wanted(units: &[Unit]) -> Wanted {
     let everything = units.iter().any(|unit| unit.looks_around);
     let mut wanted = Wanted { everything, ..Wanted::default() };
-    for unit in units.iter().filter(|unit| unit.is_path && unit.mark.is_some()) {
+    for unit in units.iter().filter(|unit| (unit.is_path || unit.is_vendored) && unit.mark.is_some()) {
         if let Some(dep_info) = &unit.dep_info {
             wanted.files.extend(dep_info.sources.iter().cloned());
         }
@@ -318,19 +318,25 @@ fn judge(
     }
     let dep_info = unit.dep_info.as_ref().ok_or(Why::Unknown)?;
     judge_paths(question, unit, dep_info)?;
-    if !unit.is_path {
+    if !(unit.is_path || unit.is_vendored) {
         return Ok(Vec::new());
     }
     // In another tree such a macro might read other files, or have read the path itself.
-    if question.donor.root != question.own.root
+    if unit.is_path
+        && question.donor.root != question.own.root
         && let Some(package) = macro_that_looks_around(question.units, unit, by_id)
         && (unit.names_donor || !is_as_the_macro_saw_it(question, dep_info))
     {
         return Err(Why::Macro(package));
     }
     let (_, built) = dep_info.record.as_ref().ok_or(Why::Unknown)?;
+    // What a package has generated is no source; cargo takes it for valid, wherever a vendored one was built.
+    let generated = dep_info.variables.iter().find(|(name, _)| unit.is_vendored && name == "OUT_DIR");
+    let generated = generated.and_then(|(_, dir)| dir.as_deref());
     for path in &dep_info.sources {
-        judge_source(question, path, *built)?;
+        if generated.is_none_or(|dir| !path.starts_with(dir)) {
+            judge_source(question, path, *built)?;
+        }
     }
     Ok(Vec::new())
 }

@@ -144,11 +144,9 @@ impl Workspace {
 
     fn fork_plan(&self, lane: &Lane, donor: &Donor, present: &[Unit]) -> Plan {
         let own = Place::new(self.repo.root.clone(), lane.dir.clone());
-        let cargo_home = self.session.env.cargo_home().unwrap_or_default();
-        let cargo_home = cargo_home.canonicalize().unwrap_or(cargo_home);
         // Agents start xtask from the worktree's own lane.
         let with_xtask = lane.owner == Owner::Worktree && !own.lane.join("xtask").exists();
-        let units = units::read(&donor.place, &own.root, &cargo_home, with_xtask);
+        let units = units::read(&donor.place, &own.root, with_xtask);
         let wanted = fork::wanted(&units);
         let sources = sources::compare(&self.sh, &donor.place.root, &own.root, &wanted);
         let is_same_tree = donor.place.root == own.root;
@@ -158,8 +156,7 @@ impl Workspace {
         };
         // Of another tree's, the wrapper alone can make something.
         let brings_caches = is_same_tree || self.has_wrapper();
-        let own_xtask =
-            units::read_xtask(&Place::new(own.root.clone(), self.worktree_lane().dir), &cargo_home);
+        let own_xtask = units::read_xtask(&Place::new(own.root.clone(), self.worktree_lane().dir));
         let commit = donors::commit(&self.sh, &own.root);
         let is_same_commit =
             !is_same_tree && commit.is_some() && commit == donors::commit(&self.sh, &donor.place.root);

@@ -436,62 +436,6 @@ fn a_build_script_that_asks_git() {
 }
 
 #[test]
-fn a_path_dependency_outside_the_workspace() {
-    let project = undone();
-    let outside = project.root.with_file_name("outside");
-    std::fs::create_dir_all(outside.join("src")).expect("a directory");
-    std::fs::write(
-        outside.join("Cargo.toml"),
-        "[package]\nname = \"outside\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n",
-    )
-    .expect("it can be written");
-    std::fs::write(outside.join("src/lib.rs"), "pub const TEXT: &str = \"one\";").expect("writable");
-    let manifest = project.read("crates/app/Cargo.toml");
-    let dependency = "outside = { path = \"../../../outside\" }\n";
-    project
-        .write("crates/app/Cargo.toml", &format!("{manifest}{dependency}"))
-        .write("crates/app/src/main.rs", "fn main() { println!(\"{}\", outside::TEXT); }");
-    project.cargo("generate-lockfile").ok();
-    project.commit();
-    build(&project);
-    let second = worktree(&project, "second");
-    first_build(&project, &second).says("compiled 0,");
-    // It is one and the same source for both trees.
-    std::fs::write(outside.join("src/lib.rs"), "pub const TEXT: &str = \"two\";").expect("writable");
-    assert_eq!(printed(&project, &second), "two\n");
-    let third = worktree(&project, "third");
-    first_build(&project, &third);
-    assert_eq!(printed(&project, &third), "two\n");
-}
-
-#[test]
-fn a_vendored_dependency() {
-    let project = undone();
-    project
-        .write(
-            ".cargo/config.toml",
-            "[source.crates-io]\nreplace-with = \"vendored\"\n[source.vendored]\ndirectory = \"vendor\"\n",
-        )
-        .write(
-            "vendor/dep/Cargo.toml",
-            "[package]\nname = \"dep\"\nversion = \"1.0.0\"\nedition = \"2024\"\n",
-        )
-        .write("vendor/dep/src/lib.rs", "pub const DIR: &str = env!(\"CARGO_MANIFEST_DIR\");")
-        .write(
-            "vendor/dep/.cargo-checksum.json",
-            &format!("{{\"files\":{{}},\"package\":\"{}\"}}", "0".repeat(64)),
-        );
-    let manifest = project.read("crates/app/Cargo.toml");
-    project
-        .write("crates/app/Cargo.toml", &format!("{manifest}dep = \"1\"\n"))
-        .write("crates/app/src/main.rs", "fn main() { println!(\"{}\", dep::DIR); }");
-    project.cargo("generate-lockfile").ok();
-    project.commit();
-    build(&project);
-    is_like_from_scratch(&project, "left to cargo");
-}
-
-#[test]
 fn clocks_that_went_back() {
     let main = "fn main() { println!(\"{}\", include_str!(\"value.txt\")); }";
     let project = project(main, &[("crates/app/src/value.txt", "one")]);

@@ -13,6 +13,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) struct Project {
     pub(crate) root: PathBuf,
     scratch: PathBuf,
+    /// What its user has set in the environment.
+    variables: Vec<(String, String)>,
 }
 
 impl Project {
@@ -24,7 +26,7 @@ impl Project {
             PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{number}", std::process::id()));
         let root = scratch.join("wörk space");
         std::fs::create_dir_all(&root).expect("a scratch directory can be made");
-        Project { root, scratch }
+        Project { root, scratch, variables: Vec::new() }
     }
 
     /// A workspace of these library packages, each with its path dependencies, in `crates/`.
@@ -82,7 +84,22 @@ impl Project {
         String::from_utf8(output.stdout).expect("UTF-8")
     }
 
-    /// The environment of a user who has set nothing.
+    /// Sets a variable for all calls.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// The layout that cargo has from 1.100 on; before, only nightly knows it. `false` where there is none.
+    pub(crate) fn use_new_layout(&mut self) -> bool {
+        if !self.cargo("+nightly --version").run().output.status.success() {
+            return false;
+        }
+        self.set("RUSTUP_TOOLCHAIN", "nightly");
+        self.set("CARGO_UNSTABLE_BUILD_DIR_NEW_LAYOUT", "true");
+        true
+    }
+
+    /// The environment of a user who has set nothing but what [`Project::set`] says.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         const KEPT: [&str; 9] = [
             "PATH",
@@ -109,6 +126,7 @@ impl Project {
                 .env(format!("GIT_{role}_EMAIL"), "test@example.org");
         }
         command.env("CARGO_NET_OFFLINE", "true");
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -1,8 +1,8 @@
 //! What the compiler has told of what a unit was made from.
 //!
 //! rustc writes `*.d`, in the manner of make: sources relative to the workspace root, and the variables that were compiled
-//! in (`# env-dep:`). cargo makes its own record of it (`dep-*`), in a binary format; of that, only the absolute paths
-//! matter here.
+//! in (`# env-dep:`). cargo makes its own record of it (`dep-*`), in a binary format: of what it watches, so nothing of a
+//! registry's package, nor of one from git or vendored.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -17,6 +17,8 @@ pub(crate) struct DepInfo {
     pub(crate) variables: Vec<(String, Option<String>)>,
     /// What cargo watches by an absolute path.
     pub(crate) watched_absolutely: Vec<PathBuf>,
+    /// Whether cargo watches files of the package: it is one that people edit.
+    pub(super) is_watched: bool,
     /// cargo's record, relative to the lane: no source may be younger than it.
     pub(crate) record: Option<(PathBuf, SystemTime)>,
 }
@@ -34,7 +36,10 @@ impl DepInfo {
         if let Some(entry) = unit.records.iter().find(|entry| entry.path.ends_with(&name)) {
             let path = lane.join(&entry.path);
             let modified = path.metadata().ok()?.modified().ok()?;
-            dep_info.watched_absolutely = absolute_paths(&std::fs::read(&path).ok()?)?;
+            let watched = watched(&std::fs::read(&path).ok()?)?;
+            dep_info.is_watched = watched.iter().any(|(relative_to, _)| *relative_to == PACKAGE);
+            let paths = watched.into_iter().map(|(_, path)| path);
+            dep_info.watched_absolutely = paths.filter(|path| path.is_absolute()).collect();
             dep_info.record = Some((entry.path.clone(), modified));
         }
         Some(dep_info)
@@ -55,7 +60,8 @@ fn parse_make(text: &str) -> Option<DepInfo> {
             sources = Some(split_list(list));
         }
     }
-    Some(DepInfo { sources: sources?, variables, watched_absolutely: Vec::new(), record: None })
+    let (sources, watched_absolutely) = (sources?, Vec::new());
+    Some(DepInfo { sources, variables, watched_absolutely, is_watched: false, record: None })
 }
 
 /// A space inside a name has a backslash in front.
@@ -74,19 +80,19 @@ fn split_list(list: &str) -> Vec<PathBuf> {
     names
 }
 
+/// In cargo's record, that a path is relative to the package; the others are relative to the lane, or absolute.
+const PACKAGE: u8 = 0;
+
 /// cargo's `EncodedDepInfo`, version 1 (`fingerprint/dep_info.rs`): a marker, then for each file what its path is relative
 /// to, the path and a checksum if there is one, then the variables.
-fn absolute_paths(record: &[u8]) -> Option<Vec<PathBuf>> {
+fn watched(record: &[u8]) -> Option<Vec<(u8, PathBuf)>> {
     const MARKER: [u8; 6] = [1, 0, 0, 0, 0xff, 1];
     let mut rest = record.strip_prefix(&MARKER)?;
     let mut found = Vec::new();
     for _ in 0..take_number(&mut rest)? {
-        let _relative_to = take(&mut rest, 1)?;
+        let relative_to = take(&mut rest, 1)?[0];
         let len = take_number(&mut rest)?;
-        let path = Path::new(std::str::from_utf8(take(&mut rest, len)?).ok()?);
-        if path.is_absolute() {
-            found.push(path.to_owned());
-        }
+        found.push((relative_to, PathBuf::from(std::str::from_utf8(take(&mut rest, len)?).ok()?)));
         if take(&mut rest, 1)? != [0] {
             take(&mut rest, 8)?; // The file's length…
             let len = take_number(&mut rest)?;
@@ -124,16 +130,17 @@ mod tests {
     }
 
     #[test]
-    fn absolute_paths_are_found_in_cargos_record() {
+    fn cargos_record_is_read() {
         let mut record = vec![1, 0, 0, 0, 0xff, 1, 2, 0, 0, 0];
-        for path in ["src/lib.rs", "/w/README.md"] {
-            record.push(0);
+        for (relative_to, path) in [(0, "src/lib.rs"), (1, "/w/README.md")] {
+            record.push(relative_to);
             record.extend((path.len() as u32).to_le_bytes());
             record.extend(path.as_bytes());
             record.push(0);
         }
-        assert_eq!(absolute_paths(&record), Some(vec![PathBuf::from("/w/README.md")]));
-        assert_eq!(absolute_paths(&record[..20]), None, "cut off");
-        assert_eq!(absolute_paths(b"\x02"), None, "another version");
+        let expected = vec![(PACKAGE, "src/lib.rs".into()), (1, "/w/README.md".into())];
+        assert_eq!(watched(&record), Some(expected));
+        assert_eq!(watched(&record[..20]), None, "cut off");
+        assert_eq!(watched(b"\x02"), None, "another version");
     }
 }
