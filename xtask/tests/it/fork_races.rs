@@ -4,16 +4,218 @@ use std::path::Path;
 use std::process::Child;
 use std::time::Duration;
 
-use crate::fork::{donor, first_build, printed, remove, worktree};
-use crate::support::Project;
+use crate::fork::{donor, first_build, hours_ago, printed, remove, set_modified, worktree};
+use crate::support::{Project, wait_until};
 
-/// How often each race is run: with other moments every time, but the same ones in every run of the tests.
-const ROUNDS: u64 = 10;
+/// How often each race is run, unless `FORK_ROUNDS` says otherwise: `FORK_ROUNDS=100 cargo test -p xtask race_with`.
+const ROUNDS: u64 = 16;
 
-/// A number below `end`, well spread over the rounds.
-fn moment(round: u64, end: u64) -> Duration {
-    let mixed = (round + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
-    Duration::from_millis(mixed % end)
+fn number_in_environment(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// Numbers that look random, and are the same for the same seed (SplitMix64).
+struct Random(u64);
+
+impl Random {
+    /// Other numbers in each run of the tests, unless `FORK_SEED` says otherwise.
+    fn new() -> Random {
+        let now = std::time::UNIX_EPOCH.elapsed().expect("it is after 1970");
+        Random(number_in_environment("FORK_SEED").unwrap_or(now.as_nanos() as u64))
+    }
+
+    /// One of the numbers below `end`.
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % end
+    }
+
+    fn one_in(&mut self, count: u64) -> bool {
+        self.below(count) == 0
+    }
+}
+
+/// A compiler that can be stopped: `$STAGE/<n>` is made before and after each start of rustc, one number after the other.
+/// When it is at `$AT`, it makes `reached`, and where there is `hold`, it waits for `go`.
+#[cfg(unix)]
+const WRAPPER: &str = r#"#!/bin/sh
+stage() {
+    n=1
+    while ! mkdir "$STAGE/$n" 2>/dev/null; do n=$((n + 1)); done
+    if [ "$n" = "$AT" ]; then
+        : >"$STAGE/reached"
+        if [ -e "$STAGE/hold" ]; then while [ ! -e "$STAGE/go" ]; do sleep 0.01; done; fi
+    fi
+}
+case "$*" in *"--crate-name ___"* | *-vV*) exec "$@" ;; esac
+stage
+"$@"
+code=$?
+stage
+exit $code
+"#;
+
+/// What `app` prints, one word from each: a crate, one that needs it, what a build script of that one reads, and `app`.
+const ITEMS: [&str; 4] =
+    ["crates/core/src/lib.rs", "crates/mid/src/lib.rs", "crates/mid/data.txt", "crates/app/src/main.rs"];
+
+#[cfg(unix)]
+fn write_item(root: &Path, item: usize, word: &str) {
+    let text = match item {
+        0 => format!("pub fn text() -> String {{ \"{word}\".to_owned() }}\n"),
+        1 => format!("pub fn text() -> String {{ mycore::text() + \" {word} \" + env!(\"DATA\") }}\n"),
+        2 => word.to_owned(),
+        _ => format!("fn main() {{ println!(\"{{}} {word}\", mid::text()); }}\n"),
+    };
+    std::fs::write(root.join(ITEMS[item]), text).expect("it can be written");
+}
+
+/// The whole project of the races, built, every word `old`.
+#[cfg(unix)]
+fn racing(mut project: Project, in_new_layout: bool) -> Option<Project> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    if in_new_layout && !project.use_new_layout() {
+        return None;
+    }
+    let mycore = "mycore = { package = \"core\", path = \"../core\" }\n";
+    project.package("crates/mid", "mid", &[]);
+    for (package, dependency) in [("mid", mycore), ("app", "mid = { path = \"../mid\" }\n")] {
+        let manifest = format!("crates/{package}/Cargo.toml");
+        project.write(&manifest, &(project.read(&manifest) + dependency));
+    }
+    let script = "fn main() { println!(\"cargo::rerun-if-changed=data.txt\"); \
+                  println!(\"cargo::rustc-env=DATA={}\", std::fs::read_to_string(\"data.txt\").unwrap()); }";
+    project.write("crates/mid/build.rs", script).write("wrapper.ignored", WRAPPER);
+    for item in 0..ITEMS.len() {
+        write_item(&project.root, item, "old");
+    }
+    let wrapper = project.root.join("wrapper.ignored");
+    std::fs::set_permissions(wrapper, std::fs::Permissions::from_mode(0o755)).expect("it can be set");
+    project.cargo("generate-lockfile").ok();
+    project.commit().cargo("build").ok();
+    Some(project)
+}
+
+/// A donor is built, and its sources are written, while another lane is forked from it, of another tree or of the same.
+/// The build goes on meanwhile, or stands still, or is killed with its compilers, at any moment.
+///
+/// Whatever the fork has found there: its program is that of its own sources.
+#[cfg(unix)]
+fn race(in_new_layout: bool, rounds: u64) {
+    use std::os::unix::process::CommandExt as _;
+
+    let Some(project) = racing(crate::fork::undone(), in_new_layout) else { return };
+    let second = worktree(&project, "second");
+    let stage = project.root.with_file_name("stage");
+    let mut random = Random::new();
+    let mut words = [(); 4].map(|()| "old".to_owned());
+    for round in 0..number_in_environment("FORK_ROUNDS").unwrap_or(rounds) {
+        let seed = random.0;
+        let shown = format!("round {round}: repeat it with FORK_ROUNDS=1 FORK_SEED={seed}");
+        let (is_agent, is_held, is_killed) = (random.one_in(3), random.one_in(2), random.one_in(3));
+        // What the donor is made from now, what it is written to while it is built, and ours: any of them.
+        let mut next = words.clone();
+        next[random.below(4) as usize] = format!("next{round}");
+        next.iter_mut().filter(|_| random.one_in(3)).for_each(|word| *word = format!("next{round}"));
+        let mut later = next.clone();
+        if random.one_in(3) {
+            later[random.below(4) as usize] = format!("later{round}");
+        }
+        let mut own = later.clone();
+        for item in 0..ITEMS.len() {
+            if !is_agent {
+                own[item] = [&words, &next, &later][random.below(3) as usize][item].clone();
+                write_item(&second, item, &own[item]);
+                if random.one_in(2) {
+                    set_modified(&second.join(ITEMS[item]), hours_ago(5));
+                }
+            }
+            if next[item] != words[item] {
+                write_item(&project.root, item, &next[item]);
+            }
+        }
+
+        std::fs::create_dir_all(&stage).expect("a directory");
+        if is_held {
+            std::fs::write(stage.join("hold"), "").expect("it can be written");
+        }
+        let at = 1 + random.below(6); // Three compilers start, if all is made anew.
+        let mut build = project.cargo("build").env("STAGE", &stage).env("AT", at.to_string());
+        build = build.env("RUSTC_WRAPPER", project.root.join("wrapper.ignored"));
+        build.command.process_group(0);
+        let mut build = build.start();
+        let mut has_ended = false;
+        wait_until("the build", || {
+            has_ended = build.try_wait().expect("it can be asked").is_some();
+            has_ended || stage.join("reached").exists()
+        });
+        for item in (0..ITEMS.len()).filter(|item| later[*item] != next[*item]) {
+            write_item(&project.root, item, &later[item]);
+        }
+        if !is_held {
+            std::thread::sleep(Duration::from_millis(random.below(120)));
+        }
+        if is_killed && !has_ended {
+            kill_all(&mut build);
+        }
+
+        let tree = if is_agent { &project.root } else { &second };
+        let fork = |words: &str| match is_agent {
+            true => project.xtask(words).agent("a"),
+            false => project.xtask(words).within(&second),
+        };
+        let ran = fork("build").ok();
+        std::fs::write(stage.join("go"), "").expect("it can be written");
+        let found = fork("run --quiet --package app").ok().stdout();
+        assert_eq!(found, told(&own), "{shown}\n{}", ran.report());
+        ran.does_not_say("warning");
+        if !is_killed {
+            assert!(build.wait().expect("it ends").success(), "{shown}");
+        }
+        // The lanes live on, each by itself.
+        if random.one_in(4) && !is_agent {
+            let item = random.below(4) as usize;
+            own[item] = format!("edited{round}");
+            write_item(tree, item, &own[item]);
+            assert_eq!(fork("run --quiet --package app").ok().stdout(), told(&own), "{shown}: edited");
+        }
+        project.cargo("build").ok();
+        assert_eq!(printed(&project, &project.root), told(&later), "{shown}: the donor");
+        words = later;
+        for dir in [&stage, &second.join("target"), &project.root.join(".lanes")] {
+            drop(std::fs::remove_dir_all(dir));
+        }
+    }
+}
+
+/// What `app` prints that was made from these words.
+#[cfg(unix)]
+fn told(words: &[String; 4]) -> String {
+    words.join(" ") + "\n"
+}
+
+/// cargo, the compilers that it has started, and their linkers.
+#[cfg(unix)]
+fn kill_all(build: &mut Child) {
+    let group = format!("-{}", build.id());
+    let kill = std::process::Command::new("kill").args(["-s", "KILL", "--", &group]).status();
+    assert!(kill.expect("kill starts").success());
+    build.wait().expect("it ends");
+}
+
+#[test]
+#[cfg(unix)]
+fn race_with_a_donor_that_is_built_or_killed() {
+    race(false, ROUNDS);
+}
+
+#[test]
+#[cfg(unix)]
+fn race_with_a_donor_in_the_new_layout() {
+    race(true, ROUNDS / 2);
 }
 
 fn write_text(root: &Path, text: &str) {
@@ -21,77 +223,15 @@ fn write_text(root: &Path, text: &str) {
     std::fs::write(root.join("crates/core/src/lib.rs"), source).expect("it can be written");
 }
 
-fn start_build(project: &Project) -> Child {
-    project.cargo("build").start()
-}
-
-#[test]
-fn a_donor_that_is_built_during_the_fork() {
-    let project = donor();
-    for round in 0..ROUNDS {
-        let (before, after) = (format!("before {round}"), format!("after {round}"));
-        write_text(&project.root, &before);
-        project.cargo("build").ok();
-        let second = worktree(&project, "second");
-        // Ours is what the donor has built, or what it is building.
-        let own = if round % 2 == 0 { &before } else { &after };
-        write_text(&second, own);
-        write_text(&project.root, &after);
-
-        let mut build = start_build(&project);
-        std::thread::sleep(moment(round, 600));
-        let ran = first_build(&project, &second);
-        assert!(build.wait().expect("it ends").success());
-        assert_eq!(printed(&project, &second), format!("{own}\n"), "round {round}\n{}", ran.report());
-        assert_eq!(printed(&project, &project.root), format!("{after}\n"), "round {round}");
-        ran.does_not_say("warning");
-        remove(&second);
-        project.git(&["worktree", "prune"]);
-    }
-}
-
-#[test]
-fn a_lane_of_the_same_tree_that_is_built_during_the_fork() {
-    let project = donor();
-    for round in 0..ROUNDS {
-        let text = format!("round {round}");
-        write_text(&project.root, &text);
-        let mut build = start_build(&project);
-        std::thread::sleep(moment(round, 600));
-        let ran = project.xtask("run --quiet --package app").agent("a").ok();
-        assert_eq!(ran.stdout(), format!("{text}\n"), "round {round}\n{}", ran.report());
-        assert!(build.wait().expect("it ends").success());
-        remove(&project.root.join(".lanes"));
-    }
-}
-
-#[test]
-fn a_donor_that_was_killed_while_it_was_built() {
-    let project = donor();
-    for round in 0..ROUNDS {
-        let text = format!("round {round}");
-        write_text(&project.root, &text);
-        let mut build = start_build(&project);
-        std::thread::sleep(moment(round, 500));
-        build.kill().expect("it can be killed");
-        build.wait().expect("it ends");
-        let second = worktree(&project, "second");
-        write_text(&second, &text);
-        let ran = first_build(&project, &second);
-        assert_eq!(printed(&project, &second), format!("{text}\n"), "round {round}\n{}", ran.report());
-        remove(&second);
-        project.git(&["worktree", "prune"]);
-    }
-}
-
 #[test]
 fn a_fork_that_was_killed() {
     let project = donor();
-    for round in 0..ROUNDS {
+    let mut random = Random::new();
+    for round in 0..10 {
         let second = worktree(&project, "second");
         write_text(&second, &format!("round {round}"));
         let mut fork = project.xtask("lane fork").within(&second).start();
-        std::thread::sleep(moment(round, 120));
+        std::thread::sleep(Duration::from_millis(random.below(120)));
         fork.kill().expect("it can be killed");
         fork.wait().expect("it ends");
         // Plain cargo, and then a fork into whatever was left.
@@ -120,7 +260,7 @@ fn nothing_is_added_to_a_lane_in_which_somebody_builds() {
                   std::thread::sleep(std::time::Duration::from_millis(5)); } }";
     std::fs::write(second.join("crates/alone/build.rs"), script).expect("it can be written");
     let mut build = project.cargo("build --package alone").within(&second).start();
-    crate::support::wait_until("the build", || second.join("waits").exists());
+    wait_until("the build", || second.join("waits").exists());
     let ran = project.xtask("lane fork").within(&second).fails_with(1);
     ran.says("cannot fork target: somebody builds in it");
     std::fs::write(second.join("go"), "").expect("it can be written");
