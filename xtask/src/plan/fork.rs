@@ -128,6 +128,8 @@ pub(crate) enum Why {
     Outdated(PathBuf),
     /// Our source is another one, or is not there.
     Differs(PathBuf),
+    /// The donor was built under a clock that was put back since: what is younger than the build may look older.
+    BuiltInFuture,
     /// Our source is from the future, so an edit could go unnoticed.
     Future(PathBuf),
     /// A variable that names the donor's tree or lane is compiled in.
@@ -159,6 +161,7 @@ impl fmt::Display for Why {
             Why::Unknown => f.write_str("of an unknown form"),
             Why::Outdated(path) => write!(f, "outdated in the donor: {}", path.display()),
             Why::Differs(path) => write!(f, "{} is another one here", path.display()),
+            Why::BuiltInFuture => f.write_str("built in the future"),
             Why::Future(path) => write!(f, "{} is from the future", path.display()),
             Why::Variable(name) => write!(f, "env {name}"),
             Why::Outside(path) => write!(f, "reads {}", path.display()),
@@ -177,7 +180,15 @@ impl fmt::Display for Why {
 impl Why {
     /// Whether another donor may do better.
     pub(crate) fn is_of_this_donor(&self) -> bool {
-        matches!(self, Why::Incomplete | Why::Outdated(_) | Why::Differs(_) | Why::Commit | Why::Changed)
+        matches!(
+            self,
+            Why::Incomplete
+                | Why::Outdated(_)
+                | Why::BuiltInFuture
+                | Why::Differs(_)
+                | Why::Commit
+                | Why::Changed
+        )
     }
 }
 
@@ -330,6 +341,9 @@ fn judge(
         return Err(Why::Macro(package));
     }
     let (_, built) = dep_info.record.as_ref().ok_or(Why::Unknown)?;
+    if *built > question.now {
+        return Err(Why::BuiltInFuture);
+    }
     // What a package has generated is no source; cargo takes it for valid, wherever a vendored one was built.
     let generated = dep_info.variables.iter().find(|(name, _)| unit.is_vendored && name == "OUT_DIR");
     let generated = generated.and_then(|(_, dir)| dir.as_deref());
@@ -438,6 +452,9 @@ fn judge_run(
         return Err(Why::Generated);
     }
     let printed_at = run.printed_at.ok_or(Why::Unknown)?;
+    if printed_at > question.now {
+        return Err(Why::BuiltInFuture);
+    }
     if donor.root != own.root && asks_git(question, unit, by_id) {
         let is_same = question.same_commit_since.is_some_and(|since| since <= printed_at);
         if !is_same {

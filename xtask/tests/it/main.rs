@@ -11,6 +11,7 @@ mod affected;
 mod clean;
 mod first_edit;
 mod fork;
+mod fork_clocks;
 mod fork_dependencies;
 mod fork_races;
 mod fork_sources;
