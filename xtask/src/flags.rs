@@ -252,6 +252,7 @@ pub(crate) enum Lane {
     New(LaneNew),
     Fork(LaneFork),
     Remove(LaneRemove),
+    Hook(LaneHook),
 }
 
 /// List the lanes of every worktree
@@ -322,6 +323,29 @@ pub(crate) struct LaneFork {
     /// Say nothing but errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+/// Have git warm every new worktree, whoever makes it
+///
+/// A `post-checkout` hook: when `git worktree add` has made a worktree, it gets `.cargo/local.toml` and a forked lane. It
+/// says one line, does nothing at any other checkout, and never makes git fail. A hook that is there already goes on
+/// working: in git's own directory it gets another name and runs first; a directory that `core.hooksPath` names, as husky
+/// has one, stays as it is, and one of ours stands in front of it.
+#[derive(Args)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+pub(crate) struct LaneHook {
+    /// Put it there; again after something else has changed git's hooks
+    #[arg(long, group = "what")]
+    pub(crate) install: bool,
+    /// Take it away; what was there before is as it was
+    #[arg(long, group = "what")]
+    pub(crate) remove: bool,
+    /// Say where it is; fail if git would not run it
+    #[arg(long, group = "what")]
+    pub(crate) check: bool,
+    /// What the hook calls
+    #[arg(long, group = "what", hide = true)]
+    pub(crate) worktree_made: bool,
 }
 
 /// Measure what xtask adds to a cargo that has nothing to do

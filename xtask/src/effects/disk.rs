@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::facts::caches::FORKED_PROGRAM;
+use crate::facts::common::{Common, is_shared_program};
 use crate::facts::host::is_executable;
 use crate::plan::lane::{Lane, Owner};
 
@@ -235,7 +236,8 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// The same for a script: whoever starts it in this moment gets the old one or the new one.
-fn write_program(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_program(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
     replace(path, |staged| {
         std::fs::write(staged, bytes)?;
         make_executable(staged)
@@ -246,8 +248,11 @@ fn replace(path: &Path, stage: impl FnOnce(&Path) -> io::Result<()>) -> io::Resu
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}", std::process::id()));
     let staged = path.with_file_name(name);
+    drop(std::fs::remove_file(&staged)); // Of a process with this number that was killed here.
     let replaced = stage(&staged).and_then(|()| std::fs::rename(&staged, path));
-    replaced.inspect_err(|_| drop(std::fs::remove_file(&staged)))
+    // Also where it worked: between two names of one file, renaming does nothing (rename(2)).
+    drop(std::fs::remove_file(&staged));
+    replaced
 }
 
 #[cfg(unix)]
@@ -296,6 +301,57 @@ pub(crate) fn carry_over(from: &Path, to: &Path) -> io::Result<()> {
     }
     to.parent().map_or(Ok(()), std::fs::create_dir_all)?;
     write_atomically(to, &std::fs::read(from)?)
+}
+
+/// Makes the running program the one that all worktrees share, unless it is that one. A second name costs no space; across
+/// file systems it is a copy.
+pub(crate) fn share_program(common: &Common, exe: &Path) -> io::Result<()> {
+    let shared = common.program();
+    if is_shared_program(exe, common) || is_unchanged_copy(exe, &shared) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(&common.dir)?;
+    replace(&shared, |staged| {
+        if std::fs::hard_link(exe, staged).is_err() {
+            std::fs::copy(exe, staged)?;
+            File::options().write(true).open(staged)?.set_modified(exe.metadata()?.modified()?)?;
+        }
+        Ok(())
+    })
+}
+
+/// The same, where somebody has asked for it once: whoever starts another xtask brings the shared one up to date.
+pub(crate) fn refresh_shared_program(common: &Common, exe: &Path) {
+    if common.program().is_file() {
+        drop(share_program(common, exe)); // The older one does as well.
+    }
+}
+
+/// By length and time, which a hard link has in common and a copy was given.
+fn is_unchanged_copy(of: &Path, copy: &Path) -> bool {
+    let (Ok(of), Ok(copy)) = (of.metadata(), copy.metadata()) else { return false };
+    of.len() == copy.len() && of.modified().ok() == copy.modified().ok()
+}
+
+/// Gives a file another name, which nothing must have yet.
+pub(crate) fn rename_to_free(from: &Path, to: &Path) -> io::Result<()> {
+    if to.symlink_metadata().is_ok() {
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} is there", to.display())));
+    }
+    std::fs::rename(from, to)
+}
+
+/// A directory of our own, unless somebody else has put something into it.
+pub(crate) fn remove_if_empty(dir: &Path) {
+    drop(std::fs::remove_dir(dir));
+}
+
+/// Removes a file of our own; what is gone is gone.
+pub(crate) fn remove_own_file(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(err) if err.kind() != io::ErrorKind::NotFound => Err(err),
+        _ => Ok(()),
+    }
 }
 
 /// What a lane's stamp holds: its key inputs, as JSON.

@@ -28,6 +28,18 @@ pub(crate) struct Shell {
     changes: Vec<(OsString, Option<OsString>)>,
 }
 
+/// Variables that tell git of a repository, whatever directory it is started in (`git rev-parse --local-env-vars`). Git sets
+/// some of them for hooks and for what a rebase executes, and we ask about more than one worktree.
+const OF_ONE_REPOSITORY: [&str; 7] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_COMMON_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_PREFIX",
+];
+
 /// How a step ended.
 pub(crate) struct Outcome {
     pub(crate) status: ExitStatus,
@@ -67,6 +79,11 @@ impl Shell {
                 Some(value) => command.env(name, value),
                 None => command.env_remove(name),
             };
+        }
+        if program == "git" {
+            for name in OF_ONE_REPOSITORY {
+                command = command.env_remove(name);
+            }
         }
 
         let output = command.output()?;

@@ -76,6 +76,11 @@ pub(crate) fn current_dir() -> anyhow::Result<PathBuf> {
     std::env::current_dir().context("cannot read the current directory")
 }
 
+/// xtask's own program, where it really lies.
+pub(crate) fn exe() -> Option<PathBuf> {
+    std::env::current_exe().ok()?.canonicalize().ok()
+}
+
 /// The directory of xtask's own program: `target/xtask`, unless somebody moved it.
 pub(crate) fn exe_dir() -> Option<PathBuf> {
     Some(std::env::current_exe().ok()?.parent()?.to_owned())

@@ -3,6 +3,7 @@
 pub(crate) mod caches;
 pub(crate) mod cargo_config;
 pub(crate) mod changes;
+pub(crate) mod common;
 pub(crate) mod donors;
 pub(crate) mod host;
 pub(crate) mod lanes;

@@ -3,6 +3,7 @@
 pub(crate) mod affected;
 pub(crate) mod cache;
 pub(crate) mod fork;
+pub(crate) mod hook;
 pub(crate) mod lane;
 pub(crate) mod passthrough;
 pub(crate) mod recipe;

@@ -1,4 +1,4 @@
-//! `lane`: show the lanes there are. Its other verbs are in `fork` and `worktree`.
+//! `lane`: show the lanes there are. Its other verbs are in `fork`, `worktree`, `hook` and `agent`.
 
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -19,6 +19,7 @@ impl flags::Lane {
             flags::Lane::New(flags) => flags.run(session),
             flags::Lane::Fork(flags) => flags.run(session),
             flags::Lane::Remove(flags) => flags.run(session),
+            flags::Lane::Hook(flags) => flags.run(session),
         }
     }
 }

@@ -8,6 +8,7 @@ mod ci;
 mod clean;
 mod fmt;
 mod fork;
+mod hook;
 mod lane;
 pub(crate) mod session;
 mod test;

@@ -9,6 +9,7 @@ use crate::effects::disk::{self, InUse};
 use crate::effects::shell::{Outcome, Shell, Units};
 use crate::effects::ui::{self, Ui};
 use crate::facts::cargo_config::CargoConfig;
+use crate::facts::common::Common;
 use crate::facts::host::{self, Environment};
 use crate::facts::packages::normalized;
 use crate::facts::repo::Repo;
@@ -69,6 +70,9 @@ impl Session {
         };
         let repo = Repo::locate(start.clone(), &normalized(&inside))?;
         let config = CargoConfig::read(&start, &self.env);
+        if let (Some(common), Some(exe)) = (Common::of(&repo.root), host::exe()) {
+            disk::refresh_shared_program(&common, &exe);
+        }
         Ok(Workspace { sh: Shell::new(&self.env)?, repo, config, session: self })
     }
 

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
-use crate::effects::{disk, ui};
+use crate::effects::disk;
+use crate::effects::ui::{self, Ui};
 use crate::facts::cargo_config::CargoConfig;
 use crate::facts::lanes;
 use crate::facts::repo::Repo;
@@ -41,16 +42,9 @@ impl flags::LaneNew {
 
         let inside = workspace.repo.root.strip_prefix(&top).unwrap_or(Path::new("")).to_owned();
         let root: PathBuf = path.join(&inside).components().collect();
-        let local = Path::new(".cargo/local.toml");
-        disk::carry_over(&workspace.repo.root.join(local), &root.join(local))
-            .context("cannot carry over .cargo/local.toml")?;
-        if root.join("Cargo.toml").is_file() {
-            workspace.repo = Repo::locate(root.clone(), &root)?;
-            workspace.config = CargoConfig::read(&root, &workspace.session.env);
-            let lane = workspace.worktree_lane();
-            workspace.provide_wrapper(workspace.session.ui.quiet(true));
-            workspace.fork_if_empty(workspace.session.ui.quiet(self.quiet), &lane, None);
-        }
+        let ui = workspace.session.ui.quiet(self.quiet);
+        let of = workspace.repo.root.clone();
+        workspace.warm(ui, &root, &of)?;
         ui::data(path.display())?;
         Ok(ExitCode::SUCCESS)
     }
@@ -94,6 +88,21 @@ impl flags::LaneRemove {
 }
 
 impl Workspace {
+    /// Gives the workspace at `root`, in a new worktree, what belongs to this machine and is in the one at `of`, and a warm
+    /// lane. From then on it is the workspace.
+    pub(crate) fn warm(&mut self, ui: Ui, root: &Path, of: &Path) -> anyhow::Result<()> {
+        let local = Path::new(".cargo/local.toml");
+        disk::carry_over(&of.join(local), &root.join(local))
+            .context("cannot carry over .cargo/local.toml")?;
+        if root.join("Cargo.toml").is_file() {
+            self.repo = Repo::locate(root.to_owned(), root)?;
+            self.config = CargoConfig::read(root, &self.session.env);
+            self.provide_wrapper(ui.quiet(true));
+            self.fork_if_empty(ui, &self.worktree_lane(), None);
+        }
+        Ok(())
+    }
+
     fn git(&self, args: &[&str]) -> anyhow::Result<String> {
         let output = self.sh.read("git", args, &self.repo.root)?;
         Ok(String::from_utf8_lossy(&output).trim().to_owned())
@@ -105,11 +114,17 @@ impl Workspace {
         Ok(PathBuf::from(top))
     }
 
-    /// By the name that `lane new` was given, the directory's, or a path; never the repository's main checkout.
-    fn worktree_named(&self, name: &str) -> anyhow::Result<PathBuf> {
+    /// The checkouts of the repository, the main one first, as git has them.
+    pub(crate) fn checkouts(&self) -> anyhow::Result<Vec<PathBuf>> {
         let list = self.sh.read("git", ["worktree", "list", "--porcelain", "-z"], &self.repo.root)?;
         let list = String::from_utf8_lossy(&list).into_owned();
-        let mut tops = list.split('\0').filter_map(|line| line.strip_prefix("worktree ")).map(PathBuf::from);
+        let tops = list.split('\0').filter_map(|line| line.strip_prefix("worktree "));
+        Ok(tops.map(PathBuf::from).collect())
+    }
+
+    /// By the name that `lane new` was given, the directory's, or a path; never the repository's main checkout.
+    fn worktree_named(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let mut tops = self.checkouts()?.into_iter();
         let main = tops.next().context("git lists no worktree")?;
         let named = [beside(&main, name), beside(&self.top()?, name), self.repo.start.join(name)];
         let is_it =

@@ -16,6 +16,7 @@ mod fork_dependencies;
 mod fork_races;
 mod fork_sources;
 mod fork_traps;
+mod hook;
 mod lanes;
 mod no_waiting;
 mod passthrough;

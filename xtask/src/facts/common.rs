@@ -1,0 +1,96 @@
+//! What all worktrees of a repository share: a place in git's own directory, which no `cargo clean` and no removed worktree
+//! takes away.
+//!
+//! ```text
+//! <git common dir>/multilane/
+//! ├── xtask          the program, for whatever is started without cargo; effects/disk.rs keeps it current
+//! ├── memo.json      what that program remembers of tools
+//! ├── workspace      where in a checkout the workspace is; empty for its top
+//! ├── bin/cargo      the shim: `xtask` by another name, the first `cargo` on the PATH of `lane run`
+//! ├── hooks/         git's hooks while `lane hook` stands in front of a `core.hooksPath`…
+//! └── hooks-path     …and the value that it had: altogether, and in the repository's own configuration
+//! ```
+
+use std::path::{Component, Path, PathBuf};
+
+/// `<git common dir>/multilane`, whether it is there or not.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Common {
+    pub(crate) dir: PathBuf,
+    /// The checkout that the workspace is in.
+    pub(crate) top: PathBuf,
+    /// Where in the checkout.
+    inside: PathBuf,
+}
+
+/// The folder's name in git's directory.
+const NAME: &str = "multilane";
+
+impl Common {
+    /// Finds git's directory as git does (gitrepository-layout(5)), but without a process, and without the variables that
+    /// git sets for hooks: they may speak of another worktree. `None` where there is no repository.
+    pub(crate) fn of(root: &Path) -> Option<Common> {
+        let root = root.canonicalize().ok()?;
+        let top = root.ancestors().find(|dir| dir.join(".git").symlink_metadata().is_ok())?;
+        let dir = git_common_dir(top)?.join(NAME);
+        let inside = root.strip_prefix(top).ok()?.to_owned();
+        Some(Common { dir, top: top.to_owned(), inside })
+    }
+
+    /// Git's own directory.
+    pub(crate) fn git_dir(&self) -> &Path {
+        self.dir.parent().unwrap_or(&self.dir)
+    }
+
+    pub(crate) fn program(&self) -> PathBuf {
+        self.dir.join(format!("xtask{}", std::env::consts::EXE_SUFFIX))
+    }
+
+    pub(crate) fn workspace_file(&self) -> PathBuf {
+        self.dir.join("workspace")
+    }
+
+    /// What `workspace_file` has to hold.
+    pub(crate) fn inside(&self) -> &Path {
+        &self.inside
+    }
+
+    /// The directory that comes first on `PATH`.
+    pub(crate) fn bin(&self) -> PathBuf {
+        self.dir.join("bin")
+    }
+
+    pub(crate) fn hooks(&self) -> PathBuf {
+        self.dir.join("hooks")
+    }
+
+    pub(crate) fn hooks_path_file(&self) -> PathBuf {
+        self.dir.join("hooks-path")
+    }
+
+    /// Where the repository's workspace is in each checkout, as far as anybody has said.
+    pub(crate) fn known_inside(&self) -> Option<PathBuf> {
+        Some(PathBuf::from(std::fs::read_to_string(self.workspace_file()).ok()?))
+    }
+}
+
+/// Whether `xtask`, at `exe`, is the shared one of the repository with this `common`.
+pub(crate) fn is_shared_program(exe: &Path, common: &Common) -> bool {
+    let dir = exe.parent().unwrap_or(exe);
+    [common.dir.clone(), common.bin()].iter().any(|own| own.canonicalize().is_ok_and(|own| own == dir))
+}
+
+fn git_common_dir(top: &Path) -> Option<PathBuf> {
+    let dot_git = top.join(".git");
+    let git_dir = if dot_git.is_dir() {
+        dot_git
+    } else {
+        let text = std::fs::read_to_string(&dot_git).ok()?;
+        top.join(text.strip_prefix("gitdir:")?.trim())
+    };
+    let common = match std::fs::read_to_string(git_dir.join("commondir")) {
+        Ok(text) => git_dir.join(text.trim()),
+        Err(_) => git_dir,
+    };
+    common.canonicalize().ok().filter(|dir| dir.components().any(|part| matches!(part, Component::Normal(_))))
+}
