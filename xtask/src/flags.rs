@@ -253,6 +253,8 @@ pub(crate) enum Lane {
     Fork(LaneFork),
     Remove(LaneRemove),
     Hook(LaneHook),
+    Run(LaneRun),
+    Env(LaneEnv),
 }
 
 /// List the lanes of every worktree
@@ -346,6 +348,69 @@ pub(crate) struct LaneHook {
     /// What the hook calls
     #[arg(long, group = "what", hide = true)]
     pub(crate) worktree_made: bool,
+}
+
+/// Run a command, such as a coding agent, whose cargo builds in a lane of its own
+///
+/// If there is a worktree of this name, as `lane new` makes them, the command runs in it, and its lane is the worktree's
+/// `target/`. Otherwise it runs where you stand, as the agent of this name (AGENT_ID), and its lane is in `.lanes/`. One
+/// line says which of the two.
+///
+/// The command's `cargo` is cargo, but that it builds in the lane and that the first build forks another one: with every
+/// option, alias and subcommand; in other workspaces it is nothing but cargo. Where CARGO_TARGET_DIR is set, or
+/// --target-dir given, that counts. Without a command, your shell runs.
+///
+/// cargo xtask lane run fix-parser --new -- my-agent --its-option
+#[derive(Args)]
+pub(crate) struct LaneRun {
+    #[command(flatten)]
+    pub(crate) place: PlaceFlags,
+    /// What to run [default: $SHELL]
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// Where a builder works.
+#[derive(Args)]
+pub(crate) struct PlaceFlags {
+    /// Name of a worktree or, where there is none, of an agent
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) name: String,
+    /// Make the worktree if there is none, as `lane new` does
+    #[arg(long, conflicts_with = "agent")]
+    pub(crate) new: bool,
+    /// A worktree alone; fail if there is none
+    #[arg(long, conflicts_with = "agent")]
+    pub(crate) worktree: bool,
+    /// An agent where you stand, whatever worktrees there are
+    #[arg(long)]
+    pub(crate) agent: bool,
+}
+
+/// Print what a shell evaluates to work as a command of `lane run` does
+///
+/// eval "$(cargo xtask lane env fix-parser)"; in fish: cargo xtask lane env fix-parser | source; in PowerShell:
+/// cargo xtask lane env fix-parser --shell powershell | Out-String | Invoke-Expression
+///
+/// The way back is `lane env --unset` in the same manner; the directory stays.
+#[derive(Args)]
+pub(crate) struct LaneEnv {
+    #[command(flatten)]
+    pub(crate) place: Option<PlaceFlags>,
+    /// Print what undoes it
+    #[arg(long, conflicts_with = "PlaceFlags", required_unless_present = "name")]
+    pub(crate) unset: bool,
+    /// For this shell [default: what $SHELL is]
+    #[arg(long, value_enum)]
+    pub(crate) shell: Option<ShellName>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub(crate) enum ShellName {
+    /// And bash, zsh, dash, ksh
+    Sh,
+    Fish,
+    Powershell,
 }
 
 /// Measure what xtask adds to a cargo that has nothing to do
@@ -600,6 +665,13 @@ impl From<Run> for CargoFlags {
         let bin = bin.into_iter().collect();
         let targets = TargetFlags { bin, example: example.into_iter().collect(), ..TargetFlags::default() };
         CargoFlags { own, packages, targets, features, compilation, manifest, rest }
+    }
+}
+
+impl LaneNew {
+    /// `lane new <name>`, with nothing else said.
+    pub(crate) fn named(name: &str) -> LaneNew {
+        LaneNew { name: name.to_owned(), from: None, branch: None, detach: false, path: None, quiet: false }
     }
 }
 

@@ -3,6 +3,8 @@
 //! Reading order: `flags` (what can be asked), one file of `verbs` (how it is answered), then the nouns it uses. Data goes
 //! one way: `facts` are read once, `plan` decides on them without touching the world, `effects` carry out.
 //!
+//! Under the name `cargo` it is the shim that `lane run` puts on `PATH`, and takes cargo's command line instead.
+//!
 //! Exit codes: 0 done; 1 it failed, or problems were found; 2 the command line is wrong; and wherever cargo ran, cargo's own.
 
 mod effects;
@@ -17,17 +19,21 @@ use std::time::Instant;
 use clap::Parser as _;
 
 use crate::effects::ui::Ui;
-use crate::facts::host::Environment;
+use crate::facts::host::{self, Environment};
 use crate::flags::Verb;
 use crate::verbs::session::Session;
 
 fn main() -> ExitCode {
     let started = Instant::now();
     let env = Environment::read();
-    let flags = flags::Xtask::parse();
     let ui = Ui::new(&env);
+    let session = Session { env, ui, started };
 
-    match answer(flags.verb, Session { env, ui, started }) {
+    let answer = match host::arguments_of_shim() {
+        Some(args) => verbs::cargo::shim(session, args),
+        None => answer(flags::Xtask::parse().verb, session),
+    };
+    match answer {
         Ok(code) => code,
         Err(err) => {
             ui.error(&err);

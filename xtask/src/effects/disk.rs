@@ -327,6 +327,27 @@ pub(crate) fn refresh_shared_program(common: &Common, exe: &Path) {
     }
 }
 
+/// Puts the shim, the shared program's other name, where `PATH` finds it.
+pub(crate) fn install_shim(common: &Common) -> io::Result<()> {
+    let shim = common.shim();
+    std::fs::create_dir_all(common.bin())?;
+    #[cfg(unix)]
+    {
+        let target = Path::new("..").join(common.program().file_name().unwrap_or_default());
+        if std::fs::read_link(&shim).is_ok_and(|link| link == target) {
+            return Ok(());
+        }
+        replace(&shim, |staged| std::os::unix::fs::symlink(&target, staged))
+    }
+    #[cfg(not(unix))]
+    {
+        if is_unchanged_copy(&common.program(), &shim) {
+            return Ok(());
+        }
+        replace(&shim, |staged| std::fs::copy(common.program(), staged).map(drop))
+    }
+}
+
 /// By length and time, which a hard link has in common and a copy was given.
 fn is_unchanged_copy(of: &Path, copy: &Path) -> bool {
     let (Ok(of), Ok(copy)) = (of.metadata(), copy.metadata()) else { return false };

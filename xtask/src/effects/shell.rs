@@ -10,7 +10,7 @@ mod units;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 use anyhow::{Context as _, bail};
 
@@ -24,6 +24,8 @@ use crate::plan::recipe::{Counting, Program, Step};
 pub(crate) struct Shell {
     inner: xshell::Shell,
     cargo: OsString,
+    /// rustup's, where there is one. It understands `+nightly`, which the one inside a toolchain does not.
+    cargo_on_path: OsString,
     /// What the environment of a child differs in from ours.
     changes: Vec<(OsString, Option<OsString>)>,
 }
@@ -52,12 +54,35 @@ pub(crate) struct Outcome {
 impl Shell {
     pub(crate) fn new(env: &Environment) -> anyhow::Result<Shell> {
         let exe_dir = host::exe_dir();
+        let cargo_on_path = env.real_cargo().map_or_else(|| OsString::from("cargo"), OsString::from);
         Ok(Shell {
-            inner: xshell::Shell::new().context("cannot read the current directory")?,
             // Set by `cargo run`: the cargo that the user called. Started without it, as `make` does: the one on `PATH`.
-            cargo: env.get("CARGO").unwrap_or(OsStr::new("cargo")).to_owned(),
+            cargo: env.get("CARGO").map_or_else(|| cargo_on_path.clone(), OsStr::to_owned),
             changes: environment_changes(env, exe_dir.as_deref()),
+            ..Shell::as_is(cargo_on_path)?
         })
+    }
+
+    /// One whose children see what we see, to the letter.
+    pub(crate) fn as_is(cargo: OsString) -> anyhow::Result<Shell> {
+        let inner = xshell::Shell::new().context("cannot read the current directory")?;
+        Ok(Shell { inner, cargo_on_path: cargo.clone(), cargo, changes: Vec::new() })
+    }
+
+    /// One whose children see what they would in the user's shell, before cargo and rustup added to it: a shell in which
+    /// `RUSTUP_TOOLCHAIN` stayed would use this toolchain wherever it went.
+    pub(crate) fn outside_of_cargo(env: &Environment) -> anyhow::Result<Shell> {
+        let mut sh = Shell::new(env)?;
+        let is_from_cargo_run = env.get("CARGO_MANIFEST_DIR").is_some();
+        sh.changes.extend(is_from_cargo_run.then(|| ("CARGO".into(), None)));
+        // rustup 1.29 and later say so; who has set the variable themselves, or typed `+name`, meant it.
+        if let Some(source) = env.get("RUSTUP_TOOLCHAIN_SOURCE") {
+            let is_meant = source == "env" || source == "cli";
+            sh.changes.extend((!is_meant).then(|| ("RUSTUP_TOOLCHAIN".into(), None)));
+            sh.changes
+                .extend(["RUSTUP_TOOLCHAIN_SOURCE", "RUST_RECURSION_COUNT"].map(|name| (name.into(), None)));
+        }
+        Ok(sh)
     }
 
     /// The standard output of a short-lived process.
@@ -104,6 +129,7 @@ impl Shell {
     /// Ctrl-c and `kill` reach the child; this returns when the child has ended.
     pub(crate) fn run(&self, step: &Step) -> anyhow::Result<Outcome> {
         let mut command = self.command(step);
+        signals::end_with_parent(&mut command);
         if step.counting != Counting::No {
             command.stdout(Stdio::piped());
         }
@@ -122,8 +148,7 @@ impl Shell {
     fn command(&self, step: &Step) -> Command {
         let program = match &step.program {
             Program::Cargo => &self.cargo,
-            // `+nightly` is understood by rustup's `cargo` on `PATH`, not by the one inside a toolchain.
-            Program::CargoOf { .. } => OsStr::new("cargo"),
+            Program::CargoOf { .. } => &self.cargo_on_path,
             Program::Other(program) => program,
         };
         let mut command = Command::new(program);
@@ -134,8 +159,28 @@ impl Shell {
                 None => command.env_remove(name),
             };
         }
-        signals::end_with_parent(&mut command);
         command
+    }
+
+    /// Becomes the step's process, in `dir`, so that whoever started us has it in our place. Where the system cannot do
+    /// that, starts it and ends as it does.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started; otherwise nothing comes back on Unix.
+    #[cfg(unix)]
+    pub(crate) fn become_step(&self, step: &Step, dir: &Path) -> anyhow::Result<ExitCode> {
+        use std::os::unix::process::CommandExt as _;
+        let err = self.command(step).current_dir(dir).exec();
+        Err(err).with_context(|| format!("cannot start {}", step.program))
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn become_step(&self, step: &Step, dir: &Path) -> anyhow::Result<ExitCode> {
+        let status = self.command(step).current_dir(dir).status();
+        let status = status.with_context(|| format!("cannot start {}", step.program))?;
+        let code = status.code().and_then(|code| u8::try_from(code).ok());
+        Ok(ExitCode::from(code.unwrap_or(1)))
     }
 }
 

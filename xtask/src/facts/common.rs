@@ -60,6 +60,10 @@ impl Common {
         self.dir.join("bin")
     }
 
+    pub(crate) fn shim(&self) -> PathBuf {
+        self.bin().join(format!("cargo{}", std::env::consts::EXE_SUFFIX))
+    }
+
     pub(crate) fn hooks(&self) -> PathBuf {
         self.dir.join("hooks")
     }
@@ -72,6 +76,11 @@ impl Common {
     pub(crate) fn known_inside(&self) -> Option<PathBuf> {
         Some(PathBuf::from(std::fs::read_to_string(self.workspace_file()).ok()?))
     }
+}
+
+/// Whether `dir` is where a shim lies, of whichever repository.
+pub(crate) fn is_shim_dir(dir: &Path) -> bool {
+    dir.ends_with(Path::new(NAME).join("bin"))
 }
 
 /// Whether `xtask`, at `exe`, is the shared one of the repository with this `common`.

@@ -4,10 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::Context as _;
+
+use crate::facts::common::is_shim_dir;
 
 /// The environment of this process, as it was when it started.
 pub(crate) struct Environment {
@@ -47,21 +49,42 @@ impl Environment {
 
     /// The file that starts when `program` is typed: the first match on `PATH`.
     pub(crate) fn find_program(&self, program: &str) -> Option<PathBuf> {
+        self.programs(program).next()
+    }
+
+    /// The first `cargo` on `PATH` that is no shim, of this repository or another: two that took each other for the real one
+    /// would never end.
+    pub(crate) fn real_cargo(&self) -> Option<PathBuf> {
+        let is_real = |cargo: &PathBuf| {
+            let dir = cargo.parent().and_then(|dir| dir.canonicalize().ok());
+            dir.is_some_and(|dir| !is_shim_dir(&dir))
+        };
+        self.programs("cargo").find(is_real)
+    }
+
+    /// `PATH` with `first` at its front, and no other shim on it.
+    pub(crate) fn path_behind(&self, first: &Path) -> anyhow::Result<OsString> {
+        let path = self.get("PATH").unwrap_or_default();
+        let others = std::env::split_paths(path).filter(|dir| !is_shim_dir(dir));
+        std::env::join_paths(std::iter::once(first.to_owned()).chain(others))
+            .with_context(|| format!("{} cannot be on PATH", first.display()))
+    }
+
+    fn programs(&self, program: &str) -> impl Iterator<Item = PathBuf> {
         let name = format!("{program}{}", std::env::consts::EXE_SUFFIX);
-        std::env::split_paths(self.get("PATH")?)
-            .map(|dir| dir.join(&name))
-            .find(|candidate| is_executable(candidate))
+        let dirs = std::env::split_paths(self.get("PATH").unwrap_or_default());
+        dirs.map(move |dir| dir.join(&name)).filter(|candidate| is_executable(candidate))
     }
 }
 
 #[cfg(unix)]
-pub(crate) fn is_executable(path: &std::path::Path) -> bool {
+pub(crate) fn is_executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(not(unix))]
-pub(crate) fn is_executable(path: &std::path::Path) -> bool {
+pub(crate) fn is_executable(path: &Path) -> bool {
     path.is_file()
 }
 
@@ -74,6 +97,13 @@ pub(crate) fn now() -> SystemTime {
 /// Where the user stands. cargo is started there as well, so that it selects the packages it would select without us.
 pub(crate) fn current_dir() -> anyhow::Result<PathBuf> {
     std::env::current_dir().context("cannot read the current directory")
+}
+
+/// What is typed behind the program's name, if that name is `cargo`: then this is the shim.
+pub(crate) fn arguments_of_shim() -> Option<Vec<OsString>> {
+    let mut args = std::env::args_os();
+    let name = PathBuf::from(args.next()?);
+    (name.file_stem()? == "cargo").then(|| args.collect())
 }
 
 /// xtask's own program, where it really lies.

@@ -116,7 +116,8 @@ fn state(file: &Path) -> String {
     format!("{} {} {}", file.display(), meta.len(), modified.unwrap_or_default().as_nanos())
 }
 
-/// `target/xtask/memo.json`: `{ question: { inputs, answer, binary, state } }`.
+/// `memo.json`: `{ "question inputs": { answer, binary, state } }`. The shared program is asked from many worktrees, and each
+/// has inputs of its own.
 struct Memo {
     file: Option<PathBuf>,
     entries: Map<String, Value>,
@@ -132,21 +133,24 @@ impl Memo {
     }
 
     fn known(&self, question: &str, inputs: &str) -> Option<&str> {
-        let entry = self.entries.get(question)?;
+        let entry = self.entries.get(&format!("{question} {inputs}"))?;
         let binary = entry["binary"].as_str()?;
-        let is_current = entry["inputs"] == inputs && entry["state"] == state(Path::new(binary)).as_str();
+        let is_current = entry["state"] == state(Path::new(binary)).as_str();
         if is_current { entry["answer"].as_str() } else { None }
     }
 
     /// `binary` is the file whose replacement changes the answer. Where the memo cannot be written, the next call asks again.
     fn remember(mut self, question: &str, inputs: &str, answer: &str, binary: &Path) {
+        const ENTRIES_MAX: usize = 50; // Inputs that nobody has any more are never asked for again.
+        if self.entries.len() >= ENTRIES_MAX {
+            self.entries.clear();
+        }
         let entry = serde_json::json!({
-            "inputs": inputs,
             "answer": answer,
             "binary": binary.to_string_lossy(),
             "state": state(binary),
         });
-        self.entries.insert(question.to_owned(), entry);
+        self.entries.insert(format!("{question} {inputs}"), entry);
         if let Some(file) = self.file {
             drop(disk::write_atomically(&file, Value::Object(self.entries).to_string().as_bytes()));
         }

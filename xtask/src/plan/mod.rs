@@ -8,4 +8,5 @@ pub(crate) mod lane;
 pub(crate) mod passthrough;
 pub(crate) mod recipe;
 pub(crate) mod stats;
+pub(crate) mod surroundings;
 pub(crate) mod test_steps;

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 
 use crate::plan::lane::{Lane, Owner};
-use crate::plan::recipe::{Step, value_of};
+use crate::plan::recipe::{BUILDING, Step, value_of};
 
 /// A command line for cargo, taken apart as far as the lane needs it.
 pub(crate) struct CommandLine {
@@ -31,6 +31,24 @@ pub(crate) struct Selection {
 const WITH_TARGET_DIR: [&str; 19] = [
     "b", "bench", "build", "c", "check", "clean", "clippy", "d", "doc", "fix", "package", "publish", "r",
     "run", "rustc", "rustdoc", "t", "test", "miri",
+];
+
+/// Commands that build foreign packages or nothing in a lane; `xtask` builds itself beside all lanes.
+const ELSEWHERE: [&str; 14] = [
+    "help",
+    "info",
+    "init",
+    "install",
+    "login",
+    "logout",
+    "new",
+    "owner",
+    "report",
+    "search",
+    "uninstall",
+    "version",
+    "xtask",
+    "yank",
 ];
 
 /// Commands that write nothing of their own to stdout, so that it can carry counts.
@@ -72,8 +90,30 @@ impl CommandLine {
 
     /// Whether it builds, as far as the name tells, and is not to be quiet: then a summary is wanted.
     pub(crate) fn wants_summary(&self) -> bool {
-        let is_quiet = self.before.iter().chain(&self.args).any(|arg| arg == "-q" || arg == "--quiet");
-        !is_quiet && (WITH_TARGET_DIR.contains(&self.command.as_str()) || self.command == "nextest")
+        !self.is_quiet() && (WITH_TARGET_DIR.contains(&self.command.as_str()) || self.command == "nextest")
+    }
+
+    /// Whether the lane has anything to do with it, and nothing in it says where to build.
+    pub(crate) fn concerns_lane(&self) -> bool {
+        let is_elsewhere = ELSEWHERE.contains(&self.command.as_str()) && self.value("--path").is_none();
+        let is_question = |arg: &OsString| ["-h", "--help", "-V", "--version"].iter().any(|word| arg == word);
+        let names_place = |arg: &OsString| arg.to_string_lossy().contains("target-dir") || arg == "-C";
+        !self.command.is_empty()
+            && !is_elsewhere
+            && !self.before.iter().chain(&self.args).any(|arg| is_question(arg) || names_place(arg))
+    }
+
+    /// Whether it may compile something, so that a warm lane is worth having. What an alias or a foreign program does, only
+    /// they know; formatting is the one that everybody calls and that compiles nothing.
+    pub(crate) fn may_build(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Own => BUILDING.contains(&self.command.as_str()),
+            Kind::Alias | Kind::External => self.command != "fmt",
+        }
+    }
+
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.before.iter().chain(&self.args).any(|arg| arg == "-q" || arg == "--quiet")
     }
 
     pub(crate) fn value(&self, name: &str) -> Option<&OsStr> {
@@ -140,7 +180,7 @@ impl CommandLine {
     fn placement(&self, lane: &Lane, kind: Kind) -> Placement {
         let is_placed =
             matches!(lane.owner, Owner::Worktree) || value_of(&self.args, "--target-dir").is_some();
-        if is_placed || self.command.is_empty() {
+        if is_placed || !self.concerns_lane() {
             return Placement::Nowhere;
         }
         if kind == Kind::Alias {
@@ -219,6 +259,11 @@ mod tests {
         check("my-alias -x", "cargo --config 'build.target-dir=\"LANE\"' my-alias -x");
         check("--version", "cargo --version");
         check("build --target-dir other", "cargo build --target-dir other");
+        check("--config build.target-dir=x build", "cargo --config build.target-dir=x build");
+        check("install x", "cargo install x");
+        check("install --path .", "cargo --config 'build.target-dir=\"LANE\"' install --path .");
+        check("xtask build", "cargo xtask build");
+        check("build --help", "cargo build --help");
         check(
             "external -x",
             "env CARGO_BUILD_TARGET_DIR=LANE cargo --config 'build.target-dir=\"LANE\"' external -x",

@@ -12,6 +12,12 @@ pub(crate) struct Recipe {
     pub(crate) keep_going: bool,
 }
 
+/// Commands that compile something.
+pub(crate) const BUILDING: [&str; 16] = [
+    "build", "b", "check", "c", "test", "t", "bench", "run", "r", "clippy", "nextest", "rustc", "doc", "d",
+    "rustdoc", "fix",
+];
+
 impl From<Step> for Recipe {
     fn from(step: Step) -> Recipe {
         Recipe { steps: vec![step], keep_going: false }
@@ -21,10 +27,6 @@ impl From<Step> for Recipe {
 impl Recipe {
     /// Whether something is compiled for a lane, so that a warm one is worth having.
     pub(crate) fn builds(&self) -> bool {
-        const BUILDING: [&str; 14] = [
-            "build", "b", "check", "c", "test", "t", "bench", "run", "r", "clippy", "nextest", "rustc",
-            "doc", "fix",
-        ];
         let names_one =
             |step: &Step| step.args.iter().any(|arg| BUILDING.iter().any(|command| arg == command));
         self.steps.iter().any(names_one)
@@ -119,6 +121,11 @@ impl Step {
         self
     }
 
+    /// Without anybody counting: to the letter what will be typed.
+    pub(crate) fn uncounted(self) -> Step {
+        Step { counting: Counting::No, ..self }
+    }
+
     /// Has the units counted, for a cargo command that writes nothing of its own to stdout.
     pub(crate) fn counted(self) -> Step {
         self.counted_as("--message-format")
@@ -190,11 +197,7 @@ impl fmt::Display for Step {
                 Some(value) => write!(f, "{}={} ", name.display(), quoted(value))?,
             }
         }
-        match &self.program {
-            Program::Cargo => f.write_str("cargo")?,
-            Program::CargoOf { toolchain } => write!(f, "cargo +{toolchain}")?,
-            Program::Other(program) => f.write_str(&quoted(program))?,
-        }
+        write!(f, "{}", self.program)?;
         for arg in &self.args {
             write!(f, " {}", quoted(arg))?;
         }
@@ -205,6 +208,16 @@ impl fmt::Display for Step {
             }
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Program::Cargo => f.write_str("cargo"),
+            Program::CargoOf { toolchain } => write!(f, "cargo +{toolchain}"),
+            Program::Other(program) => f.write_str(&quoted(program)),
+        }
     }
 }
 

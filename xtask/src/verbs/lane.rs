@@ -20,6 +20,8 @@ impl flags::Lane {
             flags::Lane::Fork(flags) => flags.run(session),
             flags::Lane::Remove(flags) => flags.run(session),
             flags::Lane::Hook(flags) => flags.run(session),
+            flags::Lane::Run(flags) => flags.run(session),
+            flags::Lane::Env(flags) => flags.run(session),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! What was asked: one file for each verb or family of verbs, each in the same beats: gather, decide, act, report.
 
 mod affected;
+mod agent;
 mod bench;
 mod build;
-mod cargo;
+pub(crate) mod cargo;
 mod ci;
 mod clean;
 mod fmt;

@@ -17,34 +17,7 @@ use crate::verbs::session::{Session, Workspace};
 impl flags::LaneNew {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         let mut workspace = session.workspace(None)?;
-        let top = workspace.top()?;
-        let path = match &self.path {
-            Some(path) => workspace.repo.start.join(path),
-            None => beside(&top, &self.name),
-        };
-        if path.symlink_metadata().is_ok() {
-            bail!("{} is there already\nhelp: choose another name, or --path", path.display());
-        }
-
-        let mut args: Vec<OsString> = ["worktree", "add", "--quiet"].map(OsString::from).into();
-        let branch = self.branch.as_ref().unwrap_or(&self.name);
-        let has_branch =
-            workspace.git(&["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")]).is_ok();
-        let from = self.from.as_deref().unwrap_or("HEAD");
-        if self.detach {
-            args.extend(["--detach".into(), path.clone().into(), from.into()]);
-        } else if has_branch && self.branch.is_some() && self.from.is_none() {
-            args.extend([path.clone().into(), branch.into()]);
-        } else {
-            args.extend(["-b".into(), branch.into(), path.clone().into(), from.into()]);
-        }
-        workspace.sh.read("git", args, &workspace.repo.root).context("cannot make the worktree")?;
-
-        let inside = workspace.repo.root.strip_prefix(&top).unwrap_or(Path::new("")).to_owned();
-        let root: PathBuf = path.join(&inside).components().collect();
-        let ui = workspace.session.ui.quiet(self.quiet);
-        let of = workspace.repo.root.clone();
-        workspace.warm(ui, &root, &of)?;
+        let path = workspace.make_worktree(&self)?;
         ui::data(path.display())?;
         Ok(ExitCode::SUCCESS)
     }
@@ -110,8 +83,15 @@ impl Workspace {
 
     /// The checkout that the workspace is in.
     fn top(&self) -> anyhow::Result<PathBuf> {
-        let top = self.git(&["rev-parse", "--show-toplevel"]).context("worktrees need a git checkout")?;
-        Ok(PathBuf::from(top))
+        self.checkout_of(&self.repo.root)
+    }
+
+    pub(crate) fn checkout_of(&self, root: &Path) -> anyhow::Result<PathBuf> {
+        let top = self
+            .sh
+            .read("git", ["rev-parse", "--show-toplevel"], root)
+            .context("worktrees need a git checkout")?;
+        Ok(PathBuf::from(String::from_utf8_lossy(&top).trim()))
     }
 
     /// The checkouts of the repository, the main one first, as git has them.
@@ -122,8 +102,41 @@ impl Workspace {
         Ok(tops.map(PathBuf::from).collect())
     }
 
+    /// Makes a worktree with a warm lane, and says where it is.
+    pub(crate) fn make_worktree(&mut self, flags: &flags::LaneNew) -> anyhow::Result<PathBuf> {
+        let top = self.top()?;
+        let path = match &flags.path {
+            Some(path) => self.repo.start.join(path),
+            None => beside(&top, &flags.name),
+        };
+        if path.symlink_metadata().is_ok() {
+            bail!("{} is there already\nhelp: choose another name, or --path", path.display());
+        }
+
+        let mut args: Vec<OsString> = ["worktree", "add", "--quiet"].map(OsString::from).into();
+        let branch = flags.branch.as_ref().unwrap_or(&flags.name);
+        let has_branch =
+            self.git(&["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")]).is_ok();
+        let from = flags.from.as_deref().unwrap_or("HEAD");
+        if flags.detach {
+            args.extend(["--detach".into(), path.clone().into(), from.into()]);
+        } else if has_branch && flags.branch.is_some() && flags.from.is_none() {
+            args.extend([path.clone().into(), branch.into()]);
+        } else {
+            args.extend(["-b".into(), branch.into(), path.clone().into(), from.into()]);
+        }
+        self.sh.read("git", args, &self.repo.root).context("cannot make the worktree")?;
+
+        let inside = self.repo.root.strip_prefix(&top).unwrap_or(Path::new("")).to_owned();
+        let root: PathBuf = path.join(&inside).components().collect();
+        let ui = self.session.ui.quiet(flags.quiet);
+        let of = self.repo.root.clone();
+        self.warm(ui, &root, &of)?;
+        Ok(path)
+    }
+
     /// By the name that `lane new` was given, the directory's, or a path; never the repository's main checkout.
-    fn worktree_named(&self, name: &str) -> anyhow::Result<PathBuf> {
+    pub(crate) fn worktree_named(&self, name: &str) -> anyhow::Result<PathBuf> {
         let mut tops = self.checkouts()?.into_iter();
         let main = tops.next().context("git lists no worktree")?;
         let named = [beside(&main, name), beside(&self.top()?, name), self.repo.start.join(name)];

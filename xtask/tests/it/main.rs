@@ -21,6 +21,7 @@ mod lanes;
 mod no_waiting;
 mod passthrough;
 mod robustness;
+mod run;
 mod signals;
 mod support;
 mod template;
