@@ -23,6 +23,7 @@ mod passthrough;
 mod robustness;
 mod run;
 mod signals;
+mod stand_in;
 mod support;
 mod template;
 mod test_verb;
