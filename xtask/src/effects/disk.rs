@@ -53,12 +53,7 @@ pub(crate) fn enter_agent_lane(
     if let Some(problem) = lanes_dir_problem(lanes_dir) {
         return Err(io::Error::other(problem));
     }
-    // The rule must be there before the first lane: cargo takes unignored files in a root package for its sources.
-    let ignore = lanes_dir.join(".gitignore");
-    if !ignore.is_file() {
-        std::fs::create_dir_all(lanes_dir)?;
-        write_atomically(&ignore, b"# Lanes are build output.\n*\n")?;
-    }
+    make_lanes_dir(lanes_dir)?;
     let agent_dir = lane.dir.parent().unwrap_or(lanes_dir);
     for dir in [agent_dir, &lane.dir] {
         if dir.symlink_metadata().is_ok_and(|meta| meta.is_symlink()) {
@@ -77,7 +72,19 @@ pub(crate) fn enter_agent_lane(
     Err(io::Error::other("it is deleted again and again"))
 }
 
-fn make_lane(dir: &Path) -> io::Result<()> {
+/// The folder of agents' lanes. The rule that git ignores it must be there before the first lane: cargo takes unignored files
+/// in a root package for its sources.
+pub(crate) fn make_lanes_dir(lanes_dir: &Path) -> io::Result<()> {
+    let ignore = lanes_dir.join(".gitignore");
+    if ignore.is_file() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(lanes_dir)?;
+    write_atomically(&ignore, b"# Lanes are build output.\n*\n")
+}
+
+/// A directory that is known to hold build output, if there is none.
+pub(crate) fn make_lane(dir: &Path) -> io::Result<()> {
     let tag = dir.join("CACHEDIR.TAG");
     if tag.is_file() {
         return Ok(());
@@ -352,6 +359,26 @@ pub(crate) fn install_shim(common: &Common) -> io::Result<()> {
 fn is_unchanged_copy(of: &Path, copy: &Path) -> bool {
     let (Ok(of), Ok(copy)) = (of.metadata(), copy.metadata()) else { return false };
     of.len() == copy.len() && of.modified().ok() == copy.modified().ok()
+}
+
+/// A directory in a place that all users share, where nobody else can put anything.
+#[cfg(unix)]
+pub(crate) fn make_private_dir(dir: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+    match std::fs::DirBuilder::new().mode(0o700).create(dir) {
+        Err(err) if err.kind() != io::ErrorKind::AlreadyExists => return Err(err),
+        _ => {}
+    }
+    let (meta, own) = (dir.symlink_metadata()?, std::fs::metadata("/proc/self")?);
+    if meta.is_dir() && meta.uid() == own.uid() && meta.mode() & 0o022 == 0 {
+        return Ok(());
+    }
+    Err(io::Error::other("it is not ours alone"))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn make_private_dir(_dir: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Gives a file another name, which nothing must have yet.

@@ -70,11 +70,31 @@ impl Environment {
             .with_context(|| format!("{} cannot be on PATH", first.display()))
     }
 
+    /// A directory for what lives no longer than this user's processes: `$XDG_RUNTIME_DIR`'s, or one in `/tmp`.
+    pub(crate) fn runtime_dir(&self) -> PathBuf {
+        match self.get("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_dir()) {
+            Some(dir) => dir.join("multilane"),
+            None => std::env::temp_dir().join(format!("multilane-{}", user_id())),
+        }
+    }
+
     fn programs(&self, program: &str) -> impl Iterator<Item = PathBuf> {
         let name = format!("{program}{}", std::env::consts::EXE_SUFFIX);
         let dirs = std::env::split_paths(self.get("PATH").unwrap_or_default());
         dirs.map(move |dir| dir.join(&name)).filter(|candidate| is_executable(candidate))
     }
+}
+
+/// Tells the users of a machine apart.
+#[cfg(unix)]
+fn user_id() -> String {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata("/proc/self").map(|meta| meta.uid().to_string()).unwrap_or_default()
+}
+
+#[cfg(not(unix))]
+fn user_id() -> String {
+    String::new()
 }
 
 #[cfg(unix)]

@@ -1,6 +1,7 @@
 //! What follows: pure functions from facts to plans. No file, process, clock or variable is touched in here.
 
 pub(crate) mod affected;
+pub(crate) mod at_root;
 pub(crate) mod cache;
 pub(crate) mod fork;
 pub(crate) mod hook;

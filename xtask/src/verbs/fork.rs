@@ -1,7 +1,7 @@
 //! `lane fork`, and the fork that comes before the first build in a lane.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -70,6 +70,17 @@ impl Workspace {
         }
     }
 
+    /// The same from one tree alone.
+    pub(crate) fn fork_if_empty_from(&self, ui: Ui, lane: &Lane, from: &Path) {
+        // One in which nothing is built has nothing to give.
+        let Some(donor) = self.donor_at(from).ok().filter(|_| !units::has_any(&lane.dir)) else { return };
+        let begun = Instant::now();
+        let plan = self.best_fork(lane, vec![donor]).filter(|plan| !plan.is_empty());
+        if let Some(Err(err)) = plan.map(|plan| self.carry_out_fork(ui, &plan, begun)) {
+            ui.warn(format_args!("{} begins cold: {err:#}", self.shown(&lane.dir)));
+        }
+    }
+
     /// With `build.build-dir`, a worktree's units are not in its target directory.
     fn has_intermediates_elsewhere(&self, lane: &Lane) -> bool {
         lane.owner == Owner::Worktree && self.config.has_build_dir
@@ -101,7 +112,7 @@ impl Workspace {
     }
 
     /// A worktree, or a lane of one.
-    fn donor_at(&self, dir: &std::path::Path) -> anyhow::Result<Donor> {
+    fn donor_at(&self, dir: &Path) -> anyhow::Result<Donor> {
         let dir = self.repo.start.join(dir);
         let dir = dir.canonicalize().with_context(|| format!("--from {}", dir.display()))?;
         let target_dir = self.worktree_lane().dir;

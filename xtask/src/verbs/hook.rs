@@ -99,7 +99,7 @@ impl Workspace {
     }
 
     /// `core.hooksPath`, or `None` where it is unset.
-    fn hooks_path(&self, options: &[&str]) -> anyhow::Result<Option<String>> {
+    pub(crate) fn hooks_path(&self, options: &[&str]) -> anyhow::Result<Option<String>> {
         let args = [&["config"], options, &["--get", "core.hooksPath"]].concat();
         // git config ends with 1 where a key is unset, and we do not tell that from other failures.
         let Ok(value) = self.sh.read("git", args, &self.repo.root) else { return Ok(None) };

@@ -306,3 +306,70 @@ fn a_shell_goes_into_a_worktree() {
         assert_eq!(ran.stdout(), format!("{}\n", dir.display()), "{}", ran.report());
     }
 }
+
+/// `app` prints the directory that is compiled into it.
+#[cfg(target_os = "linux")]
+fn donor_with_its_path() -> Project {
+    let project = crate::fork::undone();
+    project
+        .write("crates/app/src/main.rs", "fn main() { println!(\"{}\", env!(\"CARGO_MANIFEST_DIR\")); }\n");
+    project.commit();
+    crate::fork::build(&project);
+    project
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_worktree_is_seen_at_the_repositorys_own_path() {
+    use crate::fork::printed;
+
+    let project = donor_with_its_path();
+    let dir = worktree(&project, "wörk space-fix");
+    let app = |root: &Path| format!("{}\n", root.join("crates/app").display());
+    assert_eq!(printed(&project, &dir), app(&dir));
+
+    let words = "pwd; cargo build --quiet; cargo run --quiet --package app; cargo test --quiet >&2; id -u; id -g\n\
+        git status --porcelain; git rev-parse --show-toplevel; git commit --quiet --allow-empty --message=inside\n\
+        echo new >new.txt; git rev-parse HEAD; git worktree list | wc -l; exit 7\n";
+    let ran = script(&project, "fix --at-root", words).fails_with(7);
+    if ran.stderr().contains("stays at its own path") {
+        return; // Not allowed here; then it has run all the same.
+    }
+    let id = |option: &str| {
+        let output = project.command("id").arg(option).output().expect("id starts");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let root = format!("{}\n", project.root.display());
+    let head = project.git(&["-C", dir.to_str().expect("UTF-8"), "rev-parse", "HEAD"]);
+    let seen = app(&project.root);
+    let expected = format!("{root}{seen}{}{}{root}{head}2\n", id("-u"), id("-g"));
+    assert_eq!(ran.stdout(), expected, "{}", ran.report());
+    assert_ne!(project.git(&["rev-parse", "HEAD"]), head);
+    ran.says("Forked .lanes/.at-root/target from").does_not_say("Compiling core");
+
+    // Outside, everything is as it was, and nothing that was built in there is mistaken for its own.
+    assert!(dir.join("new.txt").is_file() && !project.exists("new.txt"));
+    assert_eq!(printed(&project, &dir), app(&dir));
+    assert_eq!(printed(&project, &project.root), app(&project.root));
+    let third = worktree(&project, "third");
+    project.xtask("build").within(&third).ok();
+    assert_eq!(printed(&project, &third), app(&third));
+    // In there neither: agents' lanes are others, and the main checkout's are out of sight.
+    let words = "AGENT_ID=a cargo run --quiet --package app; ls \"$(git worktree list | sed -n 's/  *[0-9a-f]* .*//p;q')\"/target";
+    let ran = script(&project, "fix --at-root", words).ok();
+    assert_eq!(ran.stdout(), app(&project.root), "{}", ran.report());
+    assert!(!project.exists(".lanes") && !dir.join(".lanes/a").exists());
+    let again = script(&project, "fix --at-root", "cargo build").ok();
+    assert_eq!(again.built(), [""; 0], "{}", again.report());
+}
+
+#[test]
+fn where_a_worktree_cannot_be_shown_elsewhere_the_command_runs_all_the_same() {
+    let project = donor();
+    project.git(&["worktree", "add", "--quiet", "--detach", "trees/fix"]);
+    let ran = script(&project, "fix --at-root", "pwd; cargo build").ok();
+    ran.says("warning: the worktree stays at its own path").says("would be hidden");
+    assert_eq!(ran.stdout(), format!("{}\n", project.root.join("trees/fix").display()));
+    assert_eq!(ran.built(), [""; 0], "{}", ran.report());
+    script(&project, "a --at-root", ":").fails_with(1).says("--at-root needs a worktree").says("help: ");
+}
