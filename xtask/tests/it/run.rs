@@ -93,6 +93,10 @@ fn cargo_is_cargo() {
     let lane = project.only_lane();
     let metadata = script(&project, "a", "cargo metadata --no-deps --format-version=1").ok().stdout();
     assert!(metadata.contains(&lane), "{metadata}");
+    // What another cargo has told about itself is told as it would be, and does not say which cargo this is.
+    project.write("bin/cargo-told", "#!/bin/sh\necho $CARGO_PKG_NAME $OUT_DIR\n");
+    let words = "chmod +x bin/cargo-told; PATH=$PATH:$PWD/bin CARGO=/nowhere CARGO_PKG_NAME=mine OUT_DIR=x cargo told";
+    assert_eq!(script(&project, "a", words).ok().stdout(), "mine x\n");
     // A directory that somebody names counts.
     script(&project, "a", "cargo build --target-dir named; CARGO_TARGET_DIR=set cargo build").ok();
     assert!(project.exists("named/debug") && project.exists("set/debug"));
