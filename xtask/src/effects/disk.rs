@@ -3,6 +3,7 @@
 //! A lane that is in use is told by locks, never by a register. Whoever builds holds a shared lock on the lane's stamp
 //! (`.lane`), and cargo holds its own on `.cargo-lock` and its kin. The kernel lets go of both, however a process ends.
 
+pub(crate) mod cold;
 pub(crate) mod fork;
 pub(crate) mod wrapper;
 

@@ -1,6 +1,6 @@
 //! What git knows of changed files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::effects::shell::Shell;
 use crate::facts::packages::normalized;
@@ -76,6 +76,18 @@ pub(crate) fn read(sh: &Shell, repo: &Repo, base: Option<&str>) -> anyhow::Resul
     let files = tracked.split(|&byte| byte == 0).chain(untracked.split(|&byte| byte == 0));
     let files = files.filter(|file| !file.is_empty()).map(|file| top.join(path_from(file))).collect();
     Ok(Changes::Known { base, files })
+}
+
+/// Whether two checkouts of the repository have the same sources for certain: one commit, and nothing edited since.
+pub(crate) fn are_same(sh: &Shell, one: &Path, other: &Path) -> bool {
+    let commit = |dir: &Path| sh.read("git", ["rev-parse", "--verify", "--quiet", "HEAD"], dir).ok();
+    let is_clean = |dir: &Path| {
+        // Without the lock on the index, which somebody who works there may want.
+        let args = ["--no-optional-locks", "status", "--porcelain", "--untracked-files=no"];
+        sh.read("git", args, dir).is_ok_and(|changed| changed.is_empty())
+    };
+    let is_same_commit = || commit(one).is_some_and(|head| Some(head) == commit(other));
+    one == other || (is_same_commit() && is_clean(one) && is_clean(other))
 }
 
 /// Lines with `../` in the manifests and Rust sources of the checkout, tracked or not.

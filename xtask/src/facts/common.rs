@@ -6,6 +6,7 @@
 //! ├── xtask          the program, for whatever is started without cargo; effects/disk.rs keeps it current
 //! ├── memo.json      what that program remembers of tools
 //! ├── workspace      where in a checkout the workspace is; empty for its top
+//! ├── cold/          who leads in a cold start; effects/disk/cold.rs draws it
 //! ├── bin/cargo      the shim: `xtask` by another name, the first `cargo` on the PATH of `lane run`
 //! ├── hooks/         git's hooks while `lane hook` stands in front of a `core.hooksPath`…
 //! └── hooks-path     …and the value that it had: altogether, and in the repository's own configuration
@@ -53,6 +54,11 @@ impl Common {
     /// What `workspace_file` has to hold.
     pub(crate) fn inside(&self) -> &Path {
         &self.inside
+    }
+
+    /// Where builders tell each other what they build.
+    pub(crate) fn cold(&self) -> PathBuf {
+        self.dir.join("cold")
     }
 
     /// The directory that comes first on `PATH`.

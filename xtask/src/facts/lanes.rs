@@ -185,6 +185,15 @@ impl Walk {
     }
 }
 
+/// Whether cargo was in this lane and has left it. `false` where only trying would tell: a cargo that came at that moment
+/// would say that it waits.
+pub(crate) fn was_left_by_cargo(lane: &Path) -> bool {
+    let Some(locked) = locked_inodes() else { return false };
+    let mut locks = disk::lock_files(lane);
+    locks.retain(|file| !file.ends_with(STAMP));
+    !locks.is_empty() && !locks.iter().any(|file| is_locked(file, Some(&locked)))
+}
+
 /// The inodes on which somebody holds a lock, as the kernel lists them; asking it disturbs nobody. `None` elsewhere.
 fn locked_inodes() -> Option<HashSet<u64>> {
     // proc_locks(5): `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`

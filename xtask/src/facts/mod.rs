@@ -8,6 +8,7 @@ pub(crate) mod donors;
 pub(crate) mod host;
 pub(crate) mod lanes;
 pub(crate) mod packages;
+pub(crate) mod progress;
 pub(crate) mod repo;
 pub(crate) mod sources;
 pub(crate) mod tools;

@@ -259,7 +259,19 @@ pub(crate) fn has_any(lane: &Path) -> bool {
 
 /// How many units the lane has, complete or not.
 pub(crate) fn count(lane: &Path) -> usize {
-    layout::find(lane, false).len()
+    layout::fingerprints(lane).len()
+}
+
+/// The package and the place of each unit, complete or not; xtask's own do not count.
+pub(crate) fn places(lane: &Path) -> Vec<(String, PathBuf)> {
+    layout::fingerprints(lane)
+}
+
+/// Whether the unit whose fingerprint lies there is complete.
+pub(crate) fn is_complete(lane: &Path, fingerprint: &Path) -> bool {
+    let names = file_names(&lane.join(fingerprint));
+    let target = names.iter().find_map(|name| name.strip_suffix(".json"));
+    target.is_some_and(|target| Mark::read(lane, fingerprint.join(target)).is_some())
 }
 
 fn read_unit(lane: &Path, found: &layout::Found) -> Unit {

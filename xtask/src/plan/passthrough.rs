@@ -10,13 +10,13 @@ pub(crate) struct CommandLine {
     /// `nightly` of `+nightly`.
     pub(crate) toolchain: Option<String>,
     /// Options in front of the command, such as `--offline`.
-    before: Vec<OsString>,
+    pub(super) before: Vec<OsString>,
     /// Empty where there is none, as in `cargo --version`.
     pub(crate) command: String,
     /// Up to `--`.
-    args: Vec<OsString>,
+    pub(super) args: Vec<OsString>,
     /// After `--`.
-    rest: Vec<OsString>,
+    pub(super) rest: Vec<OsString>,
 }
 
 /// What of a command line decides on the lane.

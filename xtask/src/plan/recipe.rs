@@ -141,6 +141,16 @@ impl Step {
         self
     }
 
+    /// What it asks of cargo, in words; empty where something else is started.
+    pub(crate) fn line(&self) -> Vec<String> {
+        if matches!(self.program, Program::Other(_)) {
+            return Vec::new();
+        }
+        let dashes = OsString::from("--");
+        let rest = Some(&dashes).filter(|_| !self.rest.is_empty()).into_iter().chain(&self.rest);
+        self.args.iter().chain(rest).map(|word| word.to_string_lossy().into_owned()).collect()
+    }
+
     /// The arguments as they are handed to cargo: the printed ones and what counting adds.
     pub(crate) fn execution_args(&self) -> Vec<OsString> {
         let mut args = Vec::new();

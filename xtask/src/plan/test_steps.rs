@@ -136,7 +136,7 @@ pub(crate) fn selects_doctests(
 }
 
 /// A package ID specification (`name`, `name@1.0`, a URL) or a pattern, as `--package` and `--exclude` take them.
-fn spec_matches(spec: &str, name: &str) -> bool {
+pub(super) fn spec_matches(spec: &str, name: &str) -> bool {
     // A URL ends in `#name` or `#name@version`, or in the directory, which is most often the name.
     let spec = spec.rsplit(['#', '/']).next().unwrap_or(spec);
     let spec = spec.split('@').next().unwrap_or(spec);

@@ -70,11 +70,8 @@ fn through_lane(session: Session, args: &[OsString]) -> anyhow::Result<Option<St
         // Nobody holds the stamp when this process has become cargo; then cargo's own lock says that somebody builds.
         let (lane, _in_use) = workspace.enter(lane);
         workspace.provide_wrapper(workspace.session.ui.quiet(true));
-        workspace.fork_if_empty(
-            workspace.session.ui.quiet(line.is_quiet()),
-            &lane,
-            line.toolchain.as_deref(),
-        );
+        let recipe = Recipe::from(CommandLine::parse(args.to_vec()).into_step(&lane, kind));
+        workspace.cold_start(workspace.session.ui.quiet(line.is_quiet()), &lane, &recipe).hand_on();
         lane
     } else {
         lane

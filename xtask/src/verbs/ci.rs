@@ -25,10 +25,10 @@ impl flags::Ci {
         }
         let (lane, _in_use) = workspace.enter(lane);
         let recipe = self.recipe(&lane, nextest, has_doctests);
-        workspace.fork_if_empty(workspace.session.ui.quiet(self.own.quiet), &lane, recipe.toolchain());
+        let start = workspace.cold_start(workspace.session.ui.quiet(self.own.quiet), &lane, &recipe);
         // A log that is read afterwards has to say which step it is in.
         let own = flags::OwnFlags { verbose: self.own.verbose.max(1), ..self.own };
-        workspace.run_steps(&own, &lane, &recipe)
+        workspace.run_steps(&own, &lane, &recipe, start)
     }
 
     fn recipe(&self, lane: &Lane, nextest: Option<Nextest>, has_doctests: bool) -> Recipe {

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use crate::flags;
 use crate::plan::recipe::{Recipe, Step};
+use crate::verbs::cold::ColdStart;
 use crate::verbs::session::Session;
 
 impl flags::Fmt {
@@ -19,6 +20,6 @@ impl flags::Fmt {
         // rustfmt is silent where all is well, and so are we.
         let is_verbose = self.own.verbose > 0 || workspace.session.env.is_on("VERBOSE");
         let own = flags::OwnFlags { quiet: !is_verbose, ..self.own };
-        workspace.run_steps(&own, &lane, &recipe)
+        workspace.run_steps(&own, &lane, &recipe, ColdStart::default())
     }
 }

@@ -55,13 +55,27 @@ impl flags::LaneFork {
 }
 
 impl Workspace {
-    /// Fills a lane in which nothing was built yet. Whatever goes wrong, cargo can build without.
-    pub(crate) fn fork_if_empty(&self, ui: Ui, lane: &Lane, toolchain: Option<&str>) {
-        if lane.owner == Owner::Named || self.has_intermediates_elsewhere(lane) || units::has_any(&lane.dir) {
+    /// Fills a lane in which nothing was built yet, but from none of the `avoided` lanes. Whatever goes wrong, cargo can
+    /// build without.
+    pub(crate) fn fork_if_empty(&self, ui: Ui, lane: &Lane, toolchain: Option<&str>, avoided: &[PathBuf]) {
+        if !self.is_cold(lane) {
             return;
         }
         let begun = Instant::now();
-        let forked = self.donors(lane, toolchain).and_then(|donors| match self.best_fork(lane, donors) {
+        let donors = self.donors(lane, toolchain).map(|mut donors| {
+            donors.retain(|donor| !avoided.contains(&donor.place.lane));
+            donors
+        });
+        self.fork_or_warn(ui, lane, donors, begun);
+    }
+
+    /// The same from one donor, into a lane that may have units already.
+    pub(crate) fn fork_one(&self, ui: Ui, lane: &Lane, donor: Donor) {
+        self.fork_or_warn(ui, lane, Ok(vec![donor]), Instant::now());
+    }
+
+    fn fork_or_warn(&self, ui: Ui, lane: &Lane, donors: anyhow::Result<Vec<Donor>>, begun: Instant) {
+        let forked = donors.and_then(|donors| match self.best_fork(lane, donors) {
             Some(plan) if !plan.is_empty() => self.carry_out_fork(ui, &plan, begun),
             _ => Ok(()),
         });
@@ -74,11 +88,12 @@ impl Workspace {
     pub(crate) fn fork_if_empty_from(&self, ui: Ui, lane: &Lane, from: &Path) {
         // One in which nothing is built has nothing to give.
         let Some(donor) = self.donor_at(from).ok().filter(|_| !units::has_any(&lane.dir)) else { return };
-        let begun = Instant::now();
-        let plan = self.best_fork(lane, vec![donor]).filter(|plan| !plan.is_empty());
-        if let Some(Err(err)) = plan.map(|plan| self.carry_out_fork(ui, &plan, begun)) {
-            ui.warn(format_args!("{} begins cold: {err:#}", self.shown(&lane.dir)));
-        }
+        self.fork_one(ui, lane, donor);
+    }
+
+    /// Whether nothing was built in the lane yet, as far as it is ours to fill.
+    pub(crate) fn is_cold(&self, lane: &Lane) -> bool {
+        lane.owner != Owner::Named && !self.has_intermediates_elsewhere(lane) && !units::has_any(&lane.dir)
     }
 
     /// With `build.build-dir`, a worktree's units are not in its target directory.

@@ -7,6 +7,7 @@ mod build;
 pub(crate) mod cargo;
 mod ci;
 mod clean;
+mod cold;
 mod fmt;
 mod fork;
 mod hook;

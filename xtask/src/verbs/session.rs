@@ -18,6 +18,7 @@ use crate::flags::{CargoFlags, OwnFlags};
 use crate::plan::lane::{self, Agent, DETOUR_VARIABLES, Detours, KeyInputs, Lane, Owner};
 use crate::plan::recipe::{Counting, Recipe};
 use crate::plan::stats::milliseconds;
+use crate::verbs::cold::ColdStart;
 
 /// One call of xtask.
 pub(crate) struct Session {
@@ -189,11 +190,13 @@ impl Workspace {
         }
         let (lane, _in_use) = self.enter(lane);
         let recipe = recipe(&lane);
+        let mut start = ColdStart::default();
         if recipe.builds() {
-            self.provide_wrapper(self.session.ui.quiet(own.quiet));
-            self.fork_if_empty(self.session.ui.quiet(own.quiet), &lane, recipe.toolchain());
+            let ui = self.session.ui.quiet(own.quiet);
+            self.provide_wrapper(ui);
+            start = self.cold_start(ui, &lane, &recipe);
         }
-        self.run_steps(own, &lane, &recipe)
+        self.run_steps(own, &lane, &recipe, start)
     }
 
     /// Prints `recipe` so that it can be pasted.
@@ -226,7 +229,13 @@ impl Workspace {
     }
 
     /// The code is that of the first step that failed.
-    pub(crate) fn run_steps(&self, own: &OwnFlags, lane: &Lane, recipe: &Recipe) -> anyhow::Result<ExitCode> {
+    pub(crate) fn run_steps(
+        &self,
+        own: &OwnFlags,
+        lane: &Lane,
+        recipe: &Recipe,
+        mut start: ColdStart,
+    ) -> anyhow::Result<ExitCode> {
         let ui = self.session.ui.quiet(own.quiet);
         let is_verbose = own.verbose > 0 || self.session.env.is_on("VERBOSE");
         let before = self.session.started.elapsed();
@@ -234,11 +243,13 @@ impl Workspace {
 
         let mut units: Option<Units> = None;
         let mut failure: Option<ExitStatus> = None;
-        for step in &recipe.steps {
+        for (at, step) in recipe.steps.iter().enumerate() {
+            start.before_step(at);
             if is_verbose {
                 ui.status("Running", format_args!("`{step}`"));
             }
             let Outcome { status, units: of_step, interrupted } = self.sh.run(step)?;
+            start.after_step(at, status.success());
             if let Some(of_step) = of_step {
                 if step.names_executables && matches!(step.counting, Counting::Ask { .. }) {
                     for executable in &of_step.executables {
@@ -256,9 +267,10 @@ impl Workspace {
         }
 
         let built = begun.elapsed();
+        let time = start.waited + built;
         // Where cargo has refused before it came to any unit, there is nothing to sum up.
         if failure.is_none() || units.as_ref().is_none_or(|units| !units.is_empty()) {
-            let summary = summary(units.as_ref(), failure.is_some(), built);
+            let summary = summary(units.as_ref(), failure.is_some(), time);
             ui.status("Lane", format_args!("{}: {summary}", self.shown(&lane.dir)));
         }
         if is_verbose {

@@ -71,7 +71,7 @@ impl Workspace {
             self.repo = Repo::locate(root.to_owned(), root)?;
             self.config = CargoConfig::read(root, &self.session.env);
             self.provide_wrapper(ui.quiet(true));
-            self.fork_if_empty(ui, &self.worktree_lane(), None);
+            self.fork_if_empty(ui, &self.worktree_lane(), None, &[]);
         }
         Ok(())
     }

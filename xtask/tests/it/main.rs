@@ -9,6 +9,8 @@
 
 mod affected;
 mod clean;
+#[cfg(target_os = "linux")]
+mod cold;
 mod first_edit;
 mod fork;
 mod fork_clocks;
