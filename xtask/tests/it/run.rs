@@ -89,7 +89,7 @@ fn cargo_is_cargo() {
     same("build --no-such-option");
     same("look").says("unused variable");
     same("-q check -p alone").says("unused variable");
-    same("test -q -p core --lib");
+    same("test -q -p core --no-run");
     let lane = project.only_lane();
     let metadata = script(&project, "a", "cargo metadata --no-deps --format-version=1").ok().stdout();
     assert!(metadata.contains(&lane), "{metadata}");
