@@ -255,6 +255,7 @@ pub(crate) enum Lane {
     Hook(LaneHook),
     Run(LaneRun),
     Env(LaneEnv),
+    Verify(LaneVerify),
 }
 
 /// List the lanes of every worktree
@@ -417,6 +418,60 @@ pub(crate) enum ShellName {
     Sh,
     Fish,
     Powershell,
+}
+
+/// Show that a forked lane cannot be told from one built from scratch
+///
+/// HEAD is built and tested in a donor, another tree forks from it, and the donor is removed. What the fork's tests say and
+/// what its files hold must then be what a tree built from scratch at the same place gives. All trees are temporary and lie
+/// beside the repository; yours is not touched. Programs are compared, not run. Exit code 1: something differs.
+#[derive(Args)]
+pub(crate) struct LaneVerify {
+    /// Run the doctests, too
+    #[arg(long)]
+    pub(crate) doc: bool,
+    /// Build the tests, but don't run them
+    #[arg(long)]
+    pub(crate) no_run: bool,
+    /// Put the temporary trees in this directory instead
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Leave the trees and all logs for a look
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print what would be done, don't do it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Say nothing but the result and errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) packages: PackageFlags,
+    #[command(flatten)]
+    pub(crate) targets: TargetFlags,
+    #[command(flatten)]
+    pub(crate) features: FeatureFlags,
+    /// Optimised, with the release profile
+    #[arg(short, long, conflicts_with = "profile", help_heading = "Compilation")]
+    pub(crate) release: bool,
+    /// With this profile
+    #[arg(long, value_name = "NAME", help_heading = "Compilation")]
+    pub(crate) profile: Option<String>,
+    /// This many jobs at a time
+    #[arg(short, long, value_name = "N", allow_hyphen_values = true, help_heading = "Compilation")]
+    pub(crate) jobs: Option<String>,
+    /// Cargo.lock must stay as it is
+    #[arg(long, help_heading = "Manifest and cargo")]
+    pub(crate) locked: bool,
+    /// Without the network
+    #[arg(long, help_heading = "Manifest and cargo")]
+    pub(crate) offline: bool,
+    /// For the test executables
+    #[arg(last = true, value_name = "ARGS", help_heading = "Arguments")]
+    pub(crate) rest: Vec<OsString>,
 }
 
 /// Measure what xtask adds to a cargo that has nothing to do
@@ -760,6 +815,31 @@ impl Clean {
         args.each("--profile", &self.profile);
         args.each("--target", &self.target);
         args.flag("--doc", self.doc);
+        args.0
+    }
+}
+
+impl LaneVerify {
+    /// cargo's own options.
+    pub(crate) fn to_args(&self) -> Vec<OsString> {
+        let mut args = Arguments::default();
+        self.packages.add_to(&mut args);
+        self.targets.add_to(&mut args);
+        self.features.add_to(&mut args);
+        args.flag("--release", self.release);
+        args.each("--profile", &self.profile);
+        args.each("--jobs", &self.jobs);
+        args.flag("--locked", self.locked);
+        args.flag("--offline", self.offline);
+        args.0
+    }
+
+    /// Those for `cargo test`, which runs doctests where no targets are named.
+    pub(crate) fn to_test_args(&self) -> Vec<OsString> {
+        let mut targets = Arguments::default();
+        self.targets.add_to(&mut targets);
+        let mut args = Arguments(self.to_args());
+        args.flag("--tests", targets.0.is_empty() && !self.doc);
         args.0
     }
 }

@@ -5,6 +5,7 @@
 
 pub(crate) mod cold;
 pub(crate) mod fork;
+pub(crate) mod temporary;
 pub(crate) mod wrapper;
 
 use std::fs::{File, OpenOptions, TryLockError};

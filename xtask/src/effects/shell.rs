@@ -3,6 +3,7 @@
 //! cargo describes xtask to xtask in environment variables (`CARGO_PKG_NAME`, …). Some build scripts watch those, so a
 //! cargo that inherited them would rebuild units which plain cargo finds fresh. They are cleared here, once, for all.
 
+mod listen;
 mod measure;
 mod namespace;
 mod signals;
@@ -15,6 +16,7 @@ use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 use anyhow::{Context as _, bail};
 
+pub(crate) use signals::Held;
 pub(crate) use unheard::Unheard;
 pub(crate) use units::Units;
 
@@ -142,7 +144,8 @@ impl Shell {
         let forwards_all = step.counting == Counting::Overhear;
         let units = child.stdout.take().map(|stdout| units::count(stdout, forwards_all));
         let status = child.wait().with_context(|| format!("cannot wait for {step}"))?;
-        let interrupted = signals.finish(status);
+        let interrupted = signals.finish();
+        signals::end_like(status);
         Ok(Outcome { status, units, interrupted })
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod common;
 pub(crate) mod donors;
 pub(crate) mod host;
 pub(crate) mod lanes;
+pub(crate) mod outputs;
 pub(crate) mod packages;
 pub(crate) mod progress;
 pub(crate) mod repo;

@@ -12,3 +12,4 @@ pub(crate) mod recipe;
 pub(crate) mod stats;
 pub(crate) mod surroundings;
 pub(crate) mod test_steps;
+pub(crate) mod verify;

@@ -127,7 +127,7 @@ impl Workspace {
     }
 
     /// A worktree, or a lane of one.
-    fn donor_at(&self, dir: &Path) -> anyhow::Result<Donor> {
+    pub(crate) fn donor_at(&self, dir: &Path) -> anyhow::Result<Donor> {
         let dir = self.repo.start.join(dir);
         let dir = dir.canonicalize().with_context(|| format!("--from {}", dir.display()))?;
         let target_dir = self.worktree_lane().dir;
@@ -149,7 +149,7 @@ impl Workspace {
     }
 
     /// The first donor that has nearly everything, or of the best few the one that gives most.
-    fn best_fork(&self, lane: &Lane, donors: Vec<Donor>) -> Option<Plan> {
+    pub(crate) fn best_fork(&self, lane: &Lane, donors: Vec<Donor>) -> Option<Plan> {
         const TRIED_MAX: usize = 3; // Each costs a look at all its units.
         let mut best: Option<Plan> = None;
         let present = units::read_present(&lane.dir);
@@ -205,7 +205,7 @@ impl Workspace {
         })
     }
 
-    fn carry_out_fork(&self, ui: Ui, plan: &Plan, begun: Instant) -> anyhow::Result<()> {
+    pub(crate) fn carry_out_fork(&self, ui: Ui, plan: &Plan, begun: Instant) -> anyhow::Result<()> {
         let all = plan.brought.len();
         let progress = |count: usize| ui.progress("Forking", format_args!("{count}/{all} units"));
         let forked = carry::carry_out(plan, host::now(), progress);

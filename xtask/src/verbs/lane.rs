@@ -1,4 +1,4 @@
-//! `lane`: show the lanes there are. Its other verbs are in `fork`, `worktree`, `hook` and `agent`.
+//! `lane`: show the lanes there are. Its other verbs are in `fork`, `worktree`, `hook`, `agent` and `verify`.
 
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -22,6 +22,7 @@ impl flags::Lane {
             flags::Lane::Hook(flags) => flags.run(session),
             flags::Lane::Run(flags) => flags.run(session),
             flags::Lane::Env(flags) => flags.run(session),
+            flags::Lane::Verify(flags) => flags.run(session),
         }
     }
 }

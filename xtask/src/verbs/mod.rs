@@ -14,5 +14,6 @@ mod hook;
 mod lane;
 pub(crate) mod session;
 mod test;
+mod verify;
 mod worktree;
 mod wrapper;

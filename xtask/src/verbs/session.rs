@@ -103,12 +103,15 @@ impl Workspace {
     }
 
     pub(crate) fn agent_lane(&self, agent: &Agent, inputs: KeyInputs) -> Lane {
+        Lane::of_agent(&self.repo.lanes_dir(), agent, inputs, self.detours())
+    }
+
+    pub(crate) fn detours(&self) -> Detours {
         let is_set = |name: &&str| self.session.env.get(name).is_some();
-        let detours = Detours {
+        Detours {
             build_dir: self.config.has_build_dir,
             variables: DETOUR_VARIABLES.into_iter().filter(is_set).collect(),
-        };
-        Lane::of_agent(&self.repo.lanes_dir(), agent, inputs, detours)
+        }
     }
 
     /// The lane that the flags of a verb lead to.

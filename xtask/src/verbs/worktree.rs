@@ -64,9 +64,7 @@ impl Workspace {
     /// Gives the workspace at `root`, in a new worktree, what belongs to this machine and is in the one at `of`, and a warm
     /// lane. From then on it is the workspace.
     pub(crate) fn warm(&mut self, ui: Ui, root: &Path, of: &Path) -> anyhow::Result<()> {
-        let local = Path::new(".cargo/local.toml");
-        disk::carry_over(&of.join(local), &root.join(local))
-            .context("cannot carry over .cargo/local.toml")?;
+        carry_over_configuration(of, root)?;
         if root.join("Cargo.toml").is_file() {
             self.repo = Repo::locate(root.to_owned(), root)?;
             self.config = CargoConfig::read(root, &self.session.env);
@@ -76,7 +74,7 @@ impl Workspace {
         Ok(())
     }
 
-    fn git(&self, args: &[&str]) -> anyhow::Result<String> {
+    pub(crate) fn git(&self, args: &[&str]) -> anyhow::Result<String> {
         let output = self.sh.read("git", args, &self.repo.root)?;
         Ok(String::from_utf8_lossy(&output).trim().to_owned())
     }
@@ -149,8 +147,14 @@ impl Workspace {
     }
 }
 
+/// What is of this machine, and in no commit.
+pub(crate) fn carry_over_configuration(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let local = Path::new(".cargo/local.toml");
+    disk::carry_over(&from.join(local), &to.join(local)).context("cannot carry over .cargo/local.toml")
+}
+
 /// `<repository>-<name>`, in the directory that the repository is in.
-fn beside(top: &Path, name: &str) -> PathBuf {
+pub(crate) fn beside(top: &Path, name: &str) -> PathBuf {
     let mut folder = top.file_name().unwrap_or_default().to_owned();
     folder.push(format!("-{}", name.replace(['/', '\\'], "-")));
     top.with_file_name(folder)

@@ -30,4 +30,5 @@ mod support;
 mod template;
 mod test_verb;
 mod tidy;
+mod verify;
 mod worktrees;

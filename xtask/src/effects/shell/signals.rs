@@ -6,11 +6,13 @@
 
 use std::process::Command;
 
-#[cfg(unix)]
-pub(super) use unix::Forwarding;
-
 #[cfg(not(unix))]
-pub(super) use other::Forwarding;
+use other as system;
+#[cfg(unix)]
+use unix as system;
+
+pub(crate) use system::Held;
+pub(super) use system::{Forwarding, end_like};
 
 /// Has the kernel end `command` when xtask is killed in a way that no handler sees. Linux only.
 pub(super) fn end_with_parent(command: &mut Command) {
@@ -86,19 +88,43 @@ mod unix {
             pass_on(self.state.to_pass_on.load(SeqCst), child.cast_signed());
         }
 
-        /// The child has ended with `status`; returns whether a signal had come meanwhile, so that nothing more is begun.
-        ///
-        /// If a signal ended the child, xtask ends by the same one, so that the shell above sees what it would have
-        /// seen of cargo. A child that has caught it and ended by itself (nextest) keeps its own exit code.
-        pub(crate) fn finish(self, status: ExitStatus) -> bool {
+        /// The child has ended; returns whether a signal had come meanwhile, so that nothing more is begun.
+        pub(crate) fn finish(self) -> bool {
             self.state.child.store(0, SeqCst);
             if let Some(handle) = self.handle {
                 handle.close();
             }
-            if let Some(signal) = status.signal().filter(|signal| SIGNALS.contains(signal)) {
+            self.state.received.load(SeqCst) != 0
+        }
+    }
+
+    /// If a signal ended the child, xtask ends by the same one, so that the shell above sees what it would have seen of
+    /// cargo. A child that has caught it and ended by itself (nextest) keeps its own exit code.
+    pub(crate) fn end_like(status: ExitStatus) {
+        if let Some(signal) = status.signal().filter(|signal| SIGNALS.contains(signal)) {
+            drop(signal_hook::low_level::emulate_default_handler(signal));
+        }
+    }
+
+    /// While this lives, no signal ends xtask itself: somebody has to clean up first.
+    pub(crate) struct Held(Forwarding);
+
+    impl Held {
+        pub(crate) fn start() -> Held {
+            Held(Forwarding::start())
+        }
+
+        pub(crate) fn has_come(&self) -> bool {
+            self.0.state.received.load(SeqCst) != 0
+        }
+
+        /// Ends xtask by the signal that has come, if one has.
+        pub(crate) fn release(self) {
+            let signal = self.0.state.received.load(SeqCst);
+            self.0.finish();
+            if signal != 0 {
                 drop(signal_hook::low_level::emulate_default_handler(signal));
             }
-            self.state.received.load(SeqCst) != 0
         }
     }
 
@@ -165,8 +191,24 @@ mod other {
 
         pub(crate) fn to(&mut self, _child: u32) {}
 
-        pub(crate) fn finish(self, _status: std::process::ExitStatus) -> bool {
+        pub(crate) fn finish(self) -> bool {
             false
         }
+    }
+
+    pub(crate) fn end_like(_status: std::process::ExitStatus) {}
+
+    pub(crate) struct Held;
+
+    impl Held {
+        pub(crate) fn start() -> Held {
+            Held
+        }
+
+        pub(crate) fn has_come(&self) -> bool {
+            false
+        }
+
+        pub(crate) fn release(self) {}
     }
 }

@@ -95,6 +95,12 @@ impl Units {
         self.executables.append(&mut other.executables);
     }
 
+    /// Whether the line was one of cargo's own.
+    pub(super) fn hear(&mut self, line: &[u8]) -> bool {
+        self.add(line);
+        CARGOS.iter().any(|start| line.starts_with(start))
+    }
+
     fn add(&mut self, line: &[u8]) {
         if !line.starts_with(ARTIFACT) {
             return;
