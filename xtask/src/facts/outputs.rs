@@ -177,7 +177,7 @@ fn compare_file(question: &Question<'_>, path: &Path, unit: Option<&Unit>) -> Op
         },
         _ => question.likeness(&[whole(&forked)], &[whole(&scratch)]),
     };
-    question.add_names(&mut output, &forked);
+    question.add_names(&mut output, &forked, unit);
     Some(output)
 }
 
@@ -214,7 +214,7 @@ impl Question<'_> {
     }
 
     /// Looks for the donor's tree where nothing but debug information should name it.
-    fn add_names(&self, output: &mut Output, forked: &[u8]) {
+    fn add_names(&self, output: &mut Output, forked: &[u8], unit: Option<&Unit>) {
         let name = output.path.file_name().unwrap_or_default().to_string_lossy();
         if output.role != Role::Compiled {
             // The left side of a rule is the file itself, which nobody reads.
@@ -229,11 +229,13 @@ impl Question<'_> {
             return;
         }
         let is_metadata = name.ends_with(".rmeta");
+        let own_sources = if is_metadata { self.sources_of(unit) } else { Vec::new() };
         let sections = if is_metadata { Some(vec![whole(forked)]) } else { object::loaded(forked) };
         for section in sections.into_iter().flatten() {
             for rest in self.named_in(section.bytes) {
-                if self.is_source(rest) {
-                    // Metadata names each source, so that errors and debug information can.
+                if own_sources.iter().any(|source| rest.starts_with(source)) {
+                    // Metadata names all that its crate was made from, so that errors and debug information can.
+                } else if self.is_rust_source(rest) {
                     output.names_of_sources += usize::from(!is_metadata);
                 } else if !is_metadata || rest.starts_with(b"/") {
                     // The bare root is in all metadata, as the directory in which rustc was started.
@@ -257,8 +259,17 @@ impl Question<'_> {
         })
     }
 
+    /// What a unit was made from, as it follows the name of the checkout.
+    fn sources_of(&self, unit: Option<&Unit>) -> Vec<Vec<u8>> {
+        let sources = unit.and_then(|unit| unit.dep_info.as_ref()).into_iter().flat_map(|info| &info.sources);
+        let absolute =
+            sources.map(|source| self.scratch.root.join(source).into_os_string().into_encoded_bytes());
+        let top = self.own_top.as_os_str().as_encoded_bytes();
+        absolute.filter_map(|source| Some(source.strip_prefix(top)?.to_owned())).collect()
+    }
+
     /// Whether `rest` begins with the name of a Rust source, of the tree or generated in the lane.
-    fn is_source(&self, rest: &[u8]) -> bool {
+    fn is_rust_source(&self, rest: &[u8]) -> bool {
         const LEN_MAX: usize = 1024;
         let Some(rest) = rest.get(..rest.len().min(LEN_MAX)).and_then(|rest| rest.strip_prefix(b"/")) else {
             return false;

@@ -1,6 +1,6 @@
 //! `lane verify`: finds what can tell a forked lane from one built from scratch, and leaves no trace of its own.
 
-use crate::fork::{donor, undone};
+use crate::fork::{build, donor, undone};
 use crate::support::{Project, Ran};
 
 fn verify(project: &Project, words: &str) -> crate::support::Call {
@@ -24,7 +24,12 @@ fn says(ran: &Ran, text: &str) {
 
 #[test]
 fn a_fork_that_is_right_is_called_so_and_nothing_stays() {
-    let project = donor();
+    let project = undone();
+    // Metadata names what documentation is included from.
+    let source = project.read("crates/core/src/lib.rs");
+    project.write("crates/core/src/lib.rs", &format!("#![doc = include_str!(\"../README.md\")]\n{source}"));
+    project.write("crates/core/README.md", "The core\n").commit();
+    build(&project);
     project.write("crates/app/src/main.rs", "fn main() { compile_error!(\"uncommitted\"); }\n");
     let git = || [project.git(&["status", "--porcelain"]), project.git(&["worktree", "list"])];
     let (before, lane) = (git(), std::fs::metadata(project.root.join("target/debug")).expect("a lane"));
