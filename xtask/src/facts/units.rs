@@ -21,6 +21,7 @@
 
 mod dep_info;
 mod layout;
+mod linker;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
@@ -53,6 +54,8 @@ pub(crate) struct Unit {
     pub(crate) records: Vec<Entry>,
     /// Everything else that is the unit's.
     pub(crate) outputs: Vec<Entry>,
+    /// Whether its executable was made by a linker that makes a new file, instead of writing over the old one.
+    pub(crate) is_linked_anew: bool,
     /// What the compiler has told of what it read; `None` where it told nothing.
     pub(crate) dep_info: Option<DepInfo>,
     /// For the run of a build script.
@@ -289,6 +292,12 @@ fn read_unit(lane: &Path, found: &layout::Found) -> Unit {
         unit.dep_info = DepInfo::read(lane, &unit);
         unit.is_path = unit.dep_info.as_ref().is_some_and(is_of_path_package);
         unit.is_vendored = !unit.is_path && unit.dep_info.as_ref().is_some_and(is_of_vendored_package);
+        // Of all others cargo itself removes the old file first.
+        if ["test-", "bench-"].iter().any(|kind| unit.target.starts_with(kind)) {
+            let files = unit.outputs.iter().filter(|entry| entry.kind == EntryKind::File);
+            let mut programs = files.filter(|entry| entry.path.extension().is_none());
+            unit.is_linked_anew = programs.any(|entry| linker::is_lld(&lane.join(&entry.path)));
+        }
     }
     unit
 }

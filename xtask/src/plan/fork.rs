@@ -620,7 +620,7 @@ fn way(unit: &Unit, path: &Path) -> Way {
         Some("rlib") => Way::Link,
         // `cargo check` sets the time of a path package's in place.
         Some("rmeta") if !unit.is_path => Way::Link,
-        None | Some("exe") if is_uplifted => Way::Link,
+        None | Some("exe") if is_uplifted || unit.is_linked_anew => Way::Link,
         // A registry's macros are linked again only after they were cleaned away, and are the same then.
         _ if units::is_dynamic_library(path) && !unit.is_path => Way::Link,
         _ => Way::Copy,

@@ -136,6 +136,28 @@ fn the_new_layout_forks_as_well() {
 }
 
 #[test]
+fn what_is_linked_again_here_stays_what_it_was_in_the_donor() {
+    let project = donor();
+    let second = worktree(&project, "second");
+    first_build(&project, &second);
+    let donors = || -> Vec<(PathBuf, Vec<u8>)> {
+        let deps = std::fs::read_dir(project.root.join("target/debug/deps")).expect("a directory").flatten();
+        let programs = deps.map(|entry| entry.path()).filter(|path| path.extension().is_none());
+        let mut found: Vec<_> =
+            programs.map(|path| (path.clone(), std::fs::read(path).expect("a file"))).collect();
+        found.sort();
+        found
+    };
+    let before = donors();
+    assert!(before.len() >= 3, "a program, its tests and the tests beside it");
+    std::fs::write(second.join("crates/core/src/lib.rs"), "pub fn text() -> String { \"two\".to_owned() }\n")
+        .expect("it can be written");
+    project.cargo("build").within(&second).ok();
+    project.cargo("test --no-run").within(&second).ok();
+    assert!(donors() == before, "a linker has written into a program of the donor's");
+}
+
+#[test]
 fn of_the_next_commit_only_what_changed_is_compiled() {
     let project = donor();
     let second = worktree(&project, "second");

@@ -22,13 +22,14 @@ done
 [ -n "$incremental" ] && cd -P . || exec "$@"
 
 short=${out#"$PWD"/}
-# Lanes of one tree differ in this directory, and no relative path is the same for two of them; a descriptor is. Only where
-# rustc alone writes there, as a linker may be started without our descriptors. Nobody's own is taken.
+# Lanes of one tree differ in this directory, and no relative path is the same for two of them; a descriptor is. It has to be
+# standard input: cargo gives rustc nothing to read there, and any other number may be the job server's. Only where rustc alone
+# writes to it: a linker might be started without.
 case $types in
 ' lib' | ' rlib')
-    if [ -d "$out" ] && [ -r "$out" ] && [ ! -e /proc/self/fd/9 ]; then
-        exec 9<"$out"
-        [ -d /proc/self/fd/9/ ] && short=/proc/self/fd/9
+    if [ -d "$out" ] && [ -r "$out" ] && [ -d /proc/self/fd/ ]; then
+        exec <"$out"
+        short=/proc/self/fd/0
     fi
     ;;
 esac
