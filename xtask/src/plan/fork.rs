@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::facts::caches::Cache;
 use crate::facts::donors::Donor;
@@ -594,7 +594,9 @@ fn brought(
         };
         let newest = sources.iter().filter_map(time).max();
         for piece in records.iter_mut().filter(|piece| piece.path == *record) {
-            piece.modified = newest;
+            // A tick later, where the file system has such ticks: a source without a fraction of a second would be taken for
+            // edited after the build if another lane is forked from ours.
+            piece.modified = newest.map(|newest| newest + Duration::from_nanos(1));
         }
     }
     Brought {

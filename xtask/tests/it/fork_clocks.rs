@@ -177,3 +177,20 @@ fn an_edit_in_the_second_of_the_fork() {
     set_modified(&second.join(SOURCE), even_second(now()));
     prints(&project, &second, "two\n");
 }
+
+#[test]
+fn a_fork_of_a_fork_of_sources_from_an_archive() {
+    let project = committed();
+    let unpack = |root: &Path| {
+        // As tar leaves them.
+        change_times(&root.join("crates"), &|_| UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+    };
+    unpack(&project.root);
+    build(&project);
+    for name in ["second", "third"] {
+        let tree = worktree(&project, name);
+        unpack(&tree);
+        first_build(&project, &tree).says("compiled 0,");
+        drop(std::fs::remove_dir_all(project.root.join("target")));
+    }
+}
