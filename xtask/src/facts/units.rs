@@ -274,7 +274,7 @@ pub(crate) fn places(lane: &Path) -> Vec<(String, PathBuf)> {
 pub(crate) fn is_complete(lane: &Path, fingerprint: &Path) -> bool {
     let names = file_names(&lane.join(fingerprint));
     let target = names.iter().find_map(|name| name.strip_suffix(".json"));
-    target.is_some_and(|target| Mark::read(lane, fingerprint.join(target)).is_some())
+    target.is_some_and(|target| read_fingerprint(lane, fingerprint, target).is_some())
 }
 
 fn read_unit(lane: &Path, found: &layout::Found) -> Unit {
@@ -314,7 +314,7 @@ fn is_of_vendored_package(dep_info: &DepInfo) -> bool {
     dirs.take(4).any(|dir| dir.join(".cargo-checksum.json").is_file())
 }
 
-/// The mark first, then what it vouches for.
+/// `None` where the unit is incomplete, or not as we know units.
 fn read_records(lane: &Path, unit: &mut Unit) -> Option<Value> {
     let names = file_names(&lane.join(&unit.fingerprint));
     let mut targets = names.iter().filter_map(|name| name.strip_suffix(".json"));
@@ -323,9 +323,7 @@ fn read_records(lane: &Path, unit: &mut Unit) -> Option<Value> {
         return None; // Two units in one directory: no cargo that we know.
     }
 
-    let mark = Mark::read(lane, unit.fingerprint.join(&unit.target))?;
-    let json = std::fs::read(lane.join(&unit.fingerprint).join(format!("{}.json", unit.target))).ok()?;
-    let fingerprint: Value = serde_json::from_slice(&json).ok()?;
+    let (mark, fingerprint) = read_fingerprint(lane, &unit.fingerprint, &unit.target)?;
     // cargo writes the bytes of the hash as they lie in memory, the lowest first.
     unit.id = u64::from_str_radix(std::str::from_utf8(&mark.hash).ok()?, 16).ok()?.swap_bytes();
     let dependencies = fingerprint["deps"].as_array()?;
@@ -336,6 +334,14 @@ fn read_records(lane: &Path, unit: &mut Unit) -> Option<Value> {
     add_entries(lane, &unit.fingerprint, &mut unit.records);
     unit.mark = Some(mark);
     Some(fingerprint)
+}
+
+/// The mark first, then what it vouches for. `None` where either is missing or still being written: that the JSON has its name
+/// says only that cargo has begun to write it, the last thing that it does for a unit.
+fn read_fingerprint(lane: &Path, fingerprint: &Path, target: &str) -> Option<(Mark, Value)> {
+    let mark = Mark::read(lane, fingerprint.join(target))?;
+    let json = std::fs::read(lane.join(fingerprint).join(format!("{target}.json"))).ok()?;
+    Some((mark, serde_json::from_slice(&json).ok()?))
 }
 
 impl Mark {
@@ -554,6 +560,7 @@ pub(crate) fn in_parallel<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::effects::disk::temporary::Temporary;
 
     #[test]
     fn a_path_is_named_by_itself_and_by_what_is_below_it() {
@@ -561,5 +568,30 @@ mod tests {
         assert!(named("/w") && named("x=/w/src") && named("\"/w\"") && named("/work /w"));
         assert!(names(b"/w/src", Path::new("/w/")));
         assert!(!named("/work") && !named("/w_2/x") && !named(""));
+    }
+
+    /// On a busy machine, tens of milliseconds pass between the steps.
+    #[test]
+    fn a_unit_is_complete_when_cargo_has_written_the_last_of_it() {
+        let lane = std::env::temp_dir().join(format!("xtask-units-{}", std::process::id()));
+        let mut made = Temporary::default();
+        made.make(&lane).expect("a directory");
+        let fingerprint = Path::new("debug/.fingerprint/a-0123456789abcdef");
+        let dir = lane.join(fingerprint);
+        std::fs::create_dir_all(&dir).expect("a directory");
+        let steps = [
+            ("invoked.timestamp", ""),
+            ("lib-a", ""),
+            ("lib-a", "0123456789abcdef"),
+            ("lib-a.json", ""),
+            ("lib-a.json", "{\"deps\":["),
+        ];
+        for (file, text) in steps {
+            std::fs::write(dir.join(file), text).expect("it can be written");
+            assert!(!is_complete(&lane, fingerprint), "{file}: {text:?}");
+        }
+        std::fs::write(dir.join("lib-a.json"), "{\"deps\":[]}").expect("it can be written");
+        assert!(is_complete(&lane, fingerprint));
+        assert!(made.delete().is_empty());
     }
 }

@@ -119,13 +119,17 @@ impl Cold {
         wait_until("the other units", || self.complete(agent) == 4);
     }
 
-    /// How many units are complete in an agent's lane: cargo writes the fingerprint last.
+    /// How many units are complete in an agent's lane: cargo writes the fingerprint last, and of that the JSON, which is there
+    /// for a moment before anything is in it.
     fn complete(&self, agent: &str) -> usize {
         let lanes =
             self.project.lanes().into_iter().filter(|lane| lane.starts_with(&format!(".lanes/{agent}/")));
         let units = lanes.flat_map(|lane| read_dir(&self.project.root.join(lane).join("debug/.fingerprint")));
-        let is_json = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "json");
-        units.filter(|unit| read_dir(unit).iter().any(is_json)).count()
+        let is_whole_json = |file: &PathBuf| {
+            file.extension().is_some_and(|extension| extension == "json")
+                && std::fs::read(file).is_ok_and(|bytes| bytes.ends_with(b"}"))
+        };
+        units.filter(|unit| read_dir(unit).iter().any(is_whole_json)).count()
     }
 
     /// The crates that were compiled, sorted.
