@@ -25,7 +25,9 @@ impl flags::Ci {
         }
         let (lane, _in_use) = workspace.enter(lane);
         let recipe = self.recipe(&lane, nextest, has_doctests);
-        let start = workspace.cold_start(workspace.session.ui.quiet(self.own.quiet), &lane, &recipe);
+        let ui = workspace.session.ui.quiet(self.own.quiet);
+        workspace.provide_wrapper(ui);
+        let start = workspace.cold_start(ui, &lane, &recipe);
         // A log that is read afterwards has to say which step it is in.
         let own = flags::OwnFlags { verbose: self.own.verbose.max(1), ..self.own };
         workspace.run_steps(&own, &lane, &recipe, start)
