@@ -15,19 +15,6 @@ fn project() -> Project {
     project
 }
 
-/// cargo's part of stderr, without the times and the waits for the package cache that no two runs share.
-fn cargos_words(ran: &Ran) -> String {
-    let stderr = ran.stderr();
-    let own = ["        Lane ", "    Blocking waiting for file lock on package cache"];
-    let lines = stderr.lines().filter(|line| !own.iter().any(|start| line.starts_with(start)));
-    let without_time = |line: &str| match line.split_once("target(s) in ") {
-        Some((start, _)) => format!("{start}target(s)\n"),
-        None if line.contains("  Executable ") => String::new(), // Their paths differ in the directory.
-        None => format!("{line}\n"),
-    };
-    lines.map(without_time).collect()
-}
-
 #[test]
 fn stderr_is_cargos_and_one_line() {
     let project = project();
@@ -40,7 +27,7 @@ fn stderr_is_cargos_and_one_line() {
             .run();
         // Two compilers that run at once say what they have to say in any order.
         let sorted = |words: String| words.lines().map(str::to_owned).collect::<BTreeSet<String>>();
-        assert_eq!(sorted(cargos_words(&with_us)), sorted(cargos_words(&without)));
+        assert_eq!(sorted(with_us.cargos_words()), sorted(without.cargos_words()));
         let executables = |ran: &Ran| {
             let stderr = ran.stderr().replace("one/", "two/");
             stderr

@@ -288,6 +288,20 @@ impl Ran {
         self
     }
 
+    /// cargo's part of stderr, without the times and the waits for the package cache that no two runs share.
+    pub(crate) fn cargos_words(&self) -> String {
+        let stderr = self.stderr();
+        let own =
+            ["        Lane ", "     Running in ", "    Blocking waiting for file lock on package cache"];
+        let lines = stderr.lines().filter(|line| !own.iter().any(|start| line.starts_with(start)));
+        let without_time = |line: &str| match line.split_once("target(s) in ") {
+            Some((start, _)) => format!("{start}target(s)\n"),
+            None if line.contains("  Executable ") => String::new(), // Their paths differ in the directory.
+            None => format!("{line}\n"),
+        };
+        lines.map(without_time).collect()
+    }
+
     /// The packages that cargo says it compiled or checked, sorted.
     pub(crate) fn built(&self) -> Vec<String> {
         let stderr = self.stderr();
