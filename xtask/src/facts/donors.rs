@@ -52,8 +52,7 @@ impl Donor {
 
 /// The commit of each worktree.
 fn commits(sh: &Shell, root: &Path) -> HashMap<PathBuf, String> {
-    let list = sh.read("git", ["worktree", "list", "--porcelain", "-z"], root).unwrap_or_default();
-    let list = String::from_utf8_lossy(&list).into_owned();
+    let list = lanes::worktree_list(sh, root).unwrap_or_default();
     let worktrees = list.split("\0\0").filter_map(|record| {
         let field = |name: &str| record.split('\0').find_map(|line| line.strip_prefix(name));
         Some((PathBuf::from(field("worktree ")?), field("HEAD ")?.to_owned()))

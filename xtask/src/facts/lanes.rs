@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
@@ -105,7 +105,7 @@ fn measured(mut places: Vec<Found>) -> Vec<Found> {
 fn worktrees(sh: &Shell, repo: &Repo) -> Vec<Worktree> {
     let own = || Worktree { top: repo.root.clone(), root: repo.root.clone() };
     let top = sh.read("git", ["rev-parse", "--show-toplevel"], &repo.root);
-    let list = sh.read("git", ["worktree", "list", "--porcelain", "-z"], &repo.root);
+    let list = worktree_list(sh, &repo.root);
     let (Ok(top), Ok(list)) = (top, list) else {
         return vec![own()];
     };
@@ -113,7 +113,6 @@ fn worktrees(sh: &Shell, repo: &Repo) -> Vec<Worktree> {
     let top = PathBuf::from(String::from_utf8_lossy(&top).trim());
     // The workspace may be in a folder of the repository; then it is in the same one everywhere.
     let inside = repo.root.strip_prefix(&top).unwrap_or(Path::new("")).to_owned();
-    let list = String::from_utf8_lossy(&list).into_owned();
     let tops = list.split('\0').filter_map(|line| line.strip_prefix("worktree ")).map(PathBuf::from);
     let mut found: Vec<Worktree> = tops
         .map(|top| Worktree { root: top.join(&inside), top })
@@ -124,6 +123,27 @@ fn worktrees(sh: &Shell, repo: &Repo) -> Vec<Worktree> {
         found.insert(0, Worktree { root: repo.root.clone(), top });
     }
     found
+}
+
+/// git's list of the repository's worktrees, as `--porcelain -z` has it.
+///
+/// git gives none while somebody makes a further worktree, from the moment that this one has its `commondir` until something is
+/// in it. So it is asked again until it does; for good only an accident leaves that file empty.
+pub(crate) fn worktree_list(sh: &Shell, root: &Path) -> anyhow::Result<String> {
+    const ROUNDS_MAX: u32 = 50;
+    const PAUSE: Duration = Duration::from_millis(10);
+    for _ in 1..ROUNDS_MAX {
+        match try_worktree_list(sh, root) {
+            Err(err) if err.to_string().contains("/commondir") => std::thread::sleep(PAUSE),
+            result => return result,
+        }
+    }
+    try_worktree_list(sh, root)
+}
+
+fn try_worktree_list(sh: &Shell, root: &Path) -> anyhow::Result<String> {
+    let list = sh.read("git", ["worktree", "list", "--porcelain", "-z"], root)?;
+    Ok(String::from_utf8_lossy(&list).into_owned())
 }
 
 /// Real directories, by name, without the hidden ones.

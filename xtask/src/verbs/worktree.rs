@@ -94,8 +94,7 @@ impl Workspace {
 
     /// The checkouts of the repository, the main one first, as git has them.
     pub(crate) fn checkouts(&self) -> anyhow::Result<Vec<PathBuf>> {
-        let list = self.sh.read("git", ["worktree", "list", "--porcelain", "-z"], &self.repo.root)?;
-        let list = String::from_utf8_lossy(&list).into_owned();
+        let list = lanes::worktree_list(&self.sh, &self.repo.root)?;
         let tops = list.split('\0').filter_map(|line| line.strip_prefix("worktree "));
         Ok(tops.map(PathBuf::from).collect())
     }

@@ -75,7 +75,7 @@ fn write_item(root: &Path, item: usize, word: &str) {
 /// The whole project of the races, built, every word `old`.
 #[cfg(unix)]
 fn racing(mut project: Project, in_new_layout: bool) -> Option<Project> {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::PermissionsExt;
 
     if in_new_layout && !project.use_new_layout() {
         return None;
@@ -279,4 +279,29 @@ fn a_lane_that_cannot_be_forked_is_built_without() {
     assert_eq!(ran.stderr().matches("begins cold").count(), 1, "{}", ran.report());
     std::fs::remove_file(second.join("target")).expect("it is there");
     first_build(&project, &second).says("Forked");
+}
+
+/// git lists no worktree at all while the `commondir` of one is empty, as it is for a moment in each that is made.
+#[test]
+#[cfg(unix)]
+fn a_worktree_that_somebody_is_making_hides_no_donor() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let project = donor();
+    let second = worktree(&project, "second");
+    worktree(&project, "third");
+    project.write(".git/worktrees/third/commondir", "");
+    // Whoever makes the third goes on when git has failed once.
+    let script =
+        "#!/bin/sh\nPATH=$BEHIND\ngit \"$@\" || { code=$?; echo ../.. >\"$COMMONDIR\"; exit $code; }\n";
+    let bin = project.root.with_file_name("bin");
+    std::fs::create_dir_all(&bin).expect("a directory");
+    std::fs::write(bin.join("git"), script).expect("it can be written");
+    std::fs::set_permissions(bin.join("git"), PermissionsExt::from_mode(0o755)).expect("it is there");
+    let behind = std::env::var("PATH").expect("a PATH");
+    let build = project.xtask("build").within(&second).env("PATH", format!("{}:{behind}", bin.display()));
+    let commondir = project.root.join(".git/worktrees/third/commondir");
+    let ran = build.env("BEHIND", &behind).env("COMMONDIR", &commondir).ok();
+    ran.says("Forked target from").says("compiled 0,");
+    assert_eq!(std::fs::read_to_string(commondir).expect("it is there"), "../..\n");
 }

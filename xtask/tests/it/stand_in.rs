@@ -15,7 +15,12 @@ const AGENTS: usize = 4;
 const SCRIPT: &str = r#"
 set -e
 if [ -n "$2" ]; then
-    git worktree add --quiet --detach "$2"
+    # git refuses while another one is half made: for a moment that one's commondir is empty.
+    for try in 1 2 3 4 5 6 7 8 9 10; do
+        said=$(git worktree add --quiet --detach "$2" 2>&1) && break
+        case $said in *commondir*) sleep 0.02 ;; *) break ;; esac
+    done
+    echo "$said" >&2
     cd "$2"
 fi
 cargo build --package "$1"
