@@ -28,7 +28,10 @@ impl Workspace {
         let ours = dir.join("rustc");
         let is_only_ours = self.config.rustc_wrappers.iter().all(|wrapper| *wrapper == ours);
         let result = if is_only_ours {
-            wrapper::install(&dir)
+            let nothing = |script: &Path| [script.into(), "true".into()];
+            wrapper::install(&dir, |script| {
+                Unheard::start(&nothing(script), &self.repo.root).and_then(Unheard::wait).is_ok()
+            })
         } else if self.config.rustc_wrappers.first() == Some(&ours) {
             // The user has another one, which ours would hide.
             wrapper::remove(&dir).map(|()| Installed::AsItWas)
@@ -41,7 +44,10 @@ impl Workspace {
                 ".cargo/wrapper: compilers go through it, so that the first edit in a new lane is quick (docs/first-edit.md)",
             ),
             Ok(_) => {}
-            Err(err) => ui.warn(format_args!("cannot write {}: {err}", self.shown(&dir))),
+            Err(err) => ui.warn(format_args!(
+                "no compiler wrapper in {}: {err}; build.rustc-wrapper = \"\" in .cargo/local.toml does without",
+                self.shown(&dir)
+            )),
         }
     }
 

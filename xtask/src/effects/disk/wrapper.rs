@@ -27,13 +27,21 @@ pub(crate) enum Installed {
     AsItWas,
 }
 
-/// Puts the wrapper's folder at `dir`, or makes it what it should be. A kill at any point leaves none or a whole one.
-pub(crate) fn install(dir: &Path) -> io::Result<Installed> {
+/// Puts the wrapper's folder at `dir`, or makes it what it should be. A kill at any point leaves none or a whole one. `works`
+/// tries the script before cargo hears of it: there are file systems from which nothing can be started.
+pub(crate) fn install(dir: &Path, works: impl FnOnce(&Path) -> bool) -> io::Result<Installed> {
     if !dir.is_dir() {
         let staged = dir.with_file_name(format!(".wrapper-{}", std::process::id()));
         std::fs::create_dir_all(&staged)?;
         let made = FILES.iter().try_for_each(|(name, text)| write(&staged.join(name), text));
-        return match made.and_then(|()| std::fs::rename(&staged, dir)) {
+        let tried = made.and_then(|()| {
+            if works(&staged.join("rustc")) {
+                Ok(())
+            } else {
+                Err(io::Error::other("it cannot be started there"))
+            }
+        });
+        return match tried.and_then(|()| std::fs::rename(&staged, dir)) {
             Ok(()) => Ok(Installed::New),
             Err(err) => {
                 delete_dir(&staged)?;
@@ -71,5 +79,25 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
         write_program(path, text.as_bytes())
     } else {
         write_atomically(path, text.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effects::disk::temporary::Temporary;
+
+    #[test]
+    fn cargo_hears_of_no_wrapper_that_cannot_be_started() {
+        let parent = std::env::temp_dir().join(format!("xtask-wrapper-{}", std::process::id()));
+        let mut made = Temporary::default();
+        made.make(&parent).expect("a directory");
+        let dir = parent.join("wrapper");
+        install(&dir, |_| false).expect_err("it does not work");
+        assert_eq!(std::fs::read_dir(&parent).expect("a directory").count(), 0, "something is left");
+        let is_whole = |staged: &Path| is_executable(staged) && !dir.exists();
+        assert_eq!(install(&dir, is_whole).expect("it can be written"), Installed::New);
+        assert_eq!(install(&dir, |_| false).expect("it is there"), Installed::AsItWas);
+        assert!(made.delete().is_empty());
     }
 }
