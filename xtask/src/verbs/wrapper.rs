@@ -26,7 +26,7 @@ impl Workspace {
             return;
         }
         let ours = dir.join("rustc");
-        let is_only_ours = self.config.rustc_wrappers.iter().all(|wrapper| *wrapper == ours);
+        let is_only_ours = self.config.rustc_wrappers.iter().all(|wrapper| is_of_our_kind(wrapper));
         let result = if is_only_ours {
             let nothing = |script: &Path| [script.into(), "true".into()];
             wrapper::install(&dir, |script| {
@@ -54,7 +54,7 @@ impl Workspace {
     /// Whether cargo starts compilers through our wrapper, in this tree.
     pub(crate) fn has_wrapper(&self) -> bool {
         let dir = self.wrapper_dir();
-        let is_first = self.config.rustc_wrappers.first().is_none_or(|wrapper| *wrapper == dir.join("rustc"));
+        let is_first = self.config.rustc_wrappers.first().is_none_or(|wrapper| is_of_our_kind(wrapper));
         is_first
             && self.config.includes.contains(&dir.join("config.toml"))
             && dir.join("config.toml").is_file()
@@ -67,6 +67,12 @@ impl Workspace {
     fn is_in_git(&self) -> bool {
         self.repo.root.ancestors().any(|dir| dir.join(".git").exists())
     }
+}
+
+/// Of this tree, or of one around it: cargo reads the configuration of every directory above, and some tools put their
+/// worktrees inside the repository.
+fn is_of_our_kind(wrapper: &Path) -> bool {
+    wrapper.ends_with(".cargo/wrapper/rustc")
 }
 
 /// The wrapper calls this before the first compilation of a unit in a forked lane. Whatever goes wrong here, rustc sees for

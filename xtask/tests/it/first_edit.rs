@@ -108,6 +108,17 @@ fn the_first_edit_in_an_agents_lane_compiles_what_changed_and_no_more() {
 }
 
 #[test]
+fn a_worktree_inside_the_repository_is_warm_as_well() {
+    let project = donor();
+    let inside = project.root.join("trees/inside");
+    project.git(&["worktree", "add", "--quiet", "--detach", inside.to_str().expect("UTF-8")]);
+    first_build(&project, &inside).says("compiled 0,");
+    edit(&inside, "crates/core/src/lib.rs", "pub fn added() {}\n");
+    let count = reused(&inside.join("target"), "core", || drop(project.cargo("build").within(&inside).ok()));
+    assert!(count >= MODULES, "{count} objects were used again");
+}
+
+#[test]
 fn the_donor_keeps_its_caches_as_they_are() {
     let project = donor();
     let state = || -> Vec<(PathBuf, Vec<u8>, SystemTime)> {
