@@ -32,7 +32,7 @@ impl Common {
     /// git sets for hooks: they may speak of another worktree. `None` where there is no repository.
     pub(crate) fn of(root: &Path) -> Option<Common> {
         let root = root.canonicalize().ok()?;
-        let top = root.ancestors().find(|dir| dir.join(".git").symlink_metadata().is_ok())?;
+        let top = checkout(&root)?;
         let dir = git_common_dir(top)?.join(NAME);
         let inside = root.strip_prefix(top).ok()?.to_owned();
         Some(Common { dir, top: top.to_owned(), inside })
@@ -84,6 +84,11 @@ impl Common {
     }
 }
 
+/// The checkout that a directory is in.
+pub(crate) fn checkout(root: &Path) -> Option<&Path> {
+    root.ancestors().find(|dir| dir.join(".git").symlink_metadata().is_ok())
+}
+
 /// Whether `dir` is where a shim lies, of whichever repository.
 pub(crate) fn is_shim_dir(dir: &Path) -> bool {
     dir.ends_with(Path::new(NAME).join("bin"))
@@ -95,7 +100,8 @@ pub(crate) fn is_shared_program(exe: &Path, common: &Common) -> bool {
     [common.dir.clone(), common.bin()].iter().any(|own| own.canonicalize().is_ok_and(|own| own == dir))
 }
 
-fn git_common_dir(top: &Path) -> Option<PathBuf> {
+/// Git's own directory of a checkout, the one that its worktrees share.
+pub(crate) fn git_common_dir(top: &Path) -> Option<PathBuf> {
     let dot_git = top.join(".git");
     let git_dir = if dot_git.is_dir() {
         dot_git

@@ -32,6 +32,8 @@ use serde_json::Value;
 
 pub(crate) use dep_info::DepInfo;
 
+use crate::facts::common;
+
 /// What cargo calls a unit: one run of a compiler or of a build script.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Unit {
@@ -154,21 +156,11 @@ impl Place {
 }
 
 fn tree(root: &Path) -> Vec<PathBuf> {
-    let Some(top) = root.ancestors().find(|dir| dir.join(".git").exists()) else {
+    let Some(top) = common::checkout(root) else {
         return vec![root.to_owned()];
     };
-    let mut tree = vec![top.to_owned()];
-    // In a worktree, `.git` is a file that says where it is.
-    if let Ok(text) = std::fs::read_to_string(top.join(".git"))
-        && let Some(dir) = text.trim_end().strip_prefix("gitdir: ")
-    {
-        let dir = top.join(dir);
-        // What is there of all worktrees is no place for anybody's build to look at, either.
-        let common = std::fs::read_to_string(dir.join("commondir"));
-        let dir = common.map(|common| dir.join(common.trim_end())).unwrap_or(dir);
-        tree.extend(dir.canonicalize());
-    }
-    tree
+    // What git has there of all worktrees is no place for anybody's build to look at, either.
+    [top.to_owned()].into_iter().chain(common::git_common_dir(top)).collect()
 }
 
 /// Whether `bytes` hold `path` or something below it.
@@ -218,7 +210,8 @@ pub(crate) fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
     bytes.windows(needle.len()).position(|part| part == needle)
 }
 
-/// All units of the lane, in no order. `other_root` is the tree that wants to know. xtask's own build is wanted only where xtask will be started from the lane.
+/// All units of the lane, in no order. `other_root` is the tree that wants to know. xtask's own build is wanted only where
+/// xtask will be started from the lane.
 pub(crate) fn read(place: &Place, other_root: &Path, with_xtask: bool) -> Vec<Unit> {
     let found = layout::find(&place.lane, with_xtask);
     let mut units = in_parallel(&found, |found| read_unit(&place.lane, found));

@@ -10,7 +10,7 @@ use crate::effects::disk::wrapper::{self, Installed};
 use crate::effects::disk::{self, Scratch};
 use crate::effects::shell::Unheard;
 use crate::effects::ui::Ui;
-use crate::facts::{caches, host};
+use crate::facts::{caches, common, host};
 use crate::flags;
 use crate::plan::cache::{Compilation, exchange_hash};
 use crate::verbs::session::{Session, Workspace};
@@ -20,8 +20,9 @@ impl Workspace {
     /// the wrapper and the next without it, nothing would be left at every turn.
     pub(crate) fn provide_wrapper(&self, ui: Ui) {
         let dir = self.wrapper_dir();
-        let is_wanted =
-            cfg!(unix) && self.config.includes.contains(&dir.join("config.toml")) && self.is_in_git();
+        let is_wanted = cfg!(unix)
+            && self.config.includes.contains(&dir.join("config.toml"))
+            && common::checkout(&self.repo.root).is_some();
         if !is_wanted {
             return;
         }
@@ -62,10 +63,6 @@ impl Workspace {
 
     fn wrapper_dir(&self) -> PathBuf {
         self.repo.root.join(".cargo/wrapper")
-    }
-
-    fn is_in_git(&self) -> bool {
-        self.repo.root.ancestors().any(|dir| dir.join(".git").exists())
     }
 }
 
