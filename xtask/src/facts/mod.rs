@@ -5,6 +5,7 @@ pub(crate) mod cargo_config;
 pub(crate) mod changes;
 pub(crate) mod common;
 pub(crate) mod donors;
+pub(crate) mod elf;
 pub(crate) mod host;
 pub(crate) mod lanes;
 pub(crate) mod outputs;

@@ -192,7 +192,7 @@ fn bytes_of<'a>(sections: &[Section<'a>]) -> Vec<&'a [u8]> {
 }
 
 fn whole(bytes: &[u8]) -> Section<'_> {
-    Section { name: "", bytes }
+    Section { name: String::new(), bytes }
 }
 
 impl Question<'_> {
@@ -319,7 +319,10 @@ mod tests {
             donor_top: Path::new("/a"),
             own_top: Path::new("/b"),
         };
-        let section = |name: &'static str, text: &'static str| Section { name, bytes: text.as_bytes() };
+        let section = |name: &'static str, text: &'static str| Section {
+            name: name.to_owned(),
+            bytes: text.as_bytes(),
+        };
         let check = |forked: Section<'_>, expected: Likeness| {
             assert_eq!(question.likeness(&[forked], &[section(".rodata.a.llvm.1", "in /b/src")]), expected);
         };

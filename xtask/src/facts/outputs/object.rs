@@ -2,10 +2,12 @@
 //!
 //! ELF of 64 bits alone, and archives of it. Of other formats it cannot be told here what is debug information.
 
+use crate::facts::elf;
+
 /// A section that is loaded.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Section<'a> {
-    pub(crate) name: &'a str,
+    pub(crate) name: String,
     pub(crate) bytes: &'a [u8],
 }
 
@@ -15,53 +17,17 @@ pub(crate) fn loaded(file: &[u8]) -> Option<Vec<Section<'_>>> {
         return sections(file);
     };
     // Beside the objects there are tables of names.
-    let objects = members.into_iter().filter(|member| member.starts_with(ELF));
+    let objects = members.into_iter().filter(|member| member.starts_with(elf::MAGIC));
     let sections: Vec<Vec<Section<'_>>> = objects.map(sections).collect::<Option<_>>()?;
     if sections.is_empty() { None } else { Some(sections.into_iter().flatten().collect()) }
 }
 
-const ELF: &[u8] = b"\x7fELF";
-
 fn sections(file: &[u8]) -> Option<Vec<Section<'_>>> {
-    const WIDE: u8 = 2;
-    const LITTLE: u8 = 1;
-    const HEADER: u64 = 64;
-    const NOBITS: u64 = 8;
-    const LOADED: u64 = 2;
-    if !file.starts_with(ELF) || file.get(4..6) != Some(&[WIDE, LITTLE]) {
-        return None;
-    }
-    let header = |at: u64| -> Option<&[u8]> {
-        let start = number(file, 0x28, 8)?.checked_add(at.checked_mul(HEADER)?)?;
-        part(file, start, HEADER)
-    };
-    let content =
-        |header: &[u8]| -> Option<&[u8]> { part(file, number(header, 0x18, 8)?, number(header, 0x20, 8)?) };
-    // Where there are too many for the field, the first section has the number.
-    let count = match number(file, 0x3c, 2)? {
-        0 => number(header(0)?, 0x20, 8)?,
-        count => count,
-    };
-    let names = match number(file, 0x3e, 2)? {
-        0xffff => number(header(0)?, 0x28, 4)?,
-        at => at,
-    };
-    let names = content(header(names)?)?;
-
-    let mut found = Vec::new();
-    for at in 0..count {
-        let header = header(at)?;
-        if number(header, 4, 4)? == NOBITS || number(header, 8, 8)? & LOADED == 0 {
-            continue;
-        }
-        let name = names.get(usize::try_from(number(header, 0, 4)?).ok()?..)?;
-        let name = std::str::from_utf8(name.split(|byte| *byte == 0).next()?).ok()?;
-        // A hash over everything, debug information included.
-        if name != ".note.gnu.build-id" {
-            found.push(Section { name, bytes: content(header)? });
-        }
-    }
-    Some(found)
+    let all = elf::sections(|start, len| part(file, start, len).map(<[u8]>::to_vec))?;
+    // The build id is a hash over everything, debug information included.
+    let seen = all.into_iter().filter(|section| section.is_loaded && section.name != ".note.gnu.build-id");
+    seen.map(|section| Some(Section { bytes: part(file, section.start, section.len)?, name: section.name }))
+        .collect()
 }
 
 /// The files in an archive (ar(5)).
@@ -84,12 +50,6 @@ fn part(file: &[u8], start: u64, len: u64) -> Option<&[u8]> {
     file.get(start..start.checked_add(len)?)
 }
 
-/// An unsigned number, the lowest byte first.
-fn number(bytes: &[u8], at: usize, len: usize) -> Option<u64> {
-    let bytes = bytes.get(at..at + len)?;
-    Some(bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,7 +65,7 @@ mod tests {
 
     #[test]
     fn what_is_cut_off_is_of_no_format() {
-        let mut file = ELF.to_vec();
+        let mut file = elf::MAGIC.to_vec();
         file.extend([2, 1]);
         assert_eq!(sections(&file), None);
         file.resize(64, 0xff);

@@ -1,8 +1,10 @@
-//! By which linker an executable was made. ELF of 64 bits alone, little-endian.
+//! By which linker an executable was made. ELF alone.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
+
+use crate::facts::elf;
 
 /// Whether it was LLD, which writes beside the file and renames; mold and wild write over what is there. It says so in
 /// `.comment`. Of other formats it is not known here.
@@ -11,40 +13,17 @@ pub(super) fn is_lld(path: &Path) -> bool {
 }
 
 fn comment(path: &Path) -> Option<Vec<u8>> {
-    const HEADER: usize = 64;
-    const COMMENT_MAX: u64 = 1 << 16;
+    const LEN_MAX: u64 = 1 << 24; // No part that we ask for is as long, unless the file is no program.
     let mut file = File::open(path).ok()?;
-    let mut read = |start: u64, len: usize| -> Option<Vec<u8>> {
-        let mut bytes = vec![0; len];
+    let mut read = |start: u64, len: u64| -> Option<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(len.min(LEN_MAX)).ok()?];
         file.seek(SeekFrom::Start(start)).ok()?;
         file.read_exact(&mut bytes).ok()?;
         Some(bytes)
     };
-    let elf = read(0, HEADER)?;
-    if !elf.starts_with(b"\x7fELF\x02\x01") {
-        return None;
-    }
-    // What has more sections than fit into this field was not made by rustc.
-    let (start, count, names) = (number(&elf, 0x28, 8)?, number(&elf, 0x3c, 2)?, number(&elf, 0x3e, 2)?);
-    let headers = read(start, HEADER.checked_mul(usize::try_from(count).ok()?)?)?;
-    let headers: Vec<&[u8]> = headers.chunks_exact(HEADER).collect();
-    let place = |header: &[u8]| Some((number(header, 0x18, 8)?, number(header, 0x20, 8)?));
-    let (names_start, names_len) = place(headers.get(usize::try_from(names).ok()?)?)?;
-    let names = read(names_start, usize::try_from(names_len.min(COMMENT_MAX)).ok()?)?;
-    for header in headers {
-        let name = names.get(usize::try_from(number(header, 0, 4)?).ok()?..)?;
-        if name.starts_with(b".comment\0") {
-            let (start, len) = place(header)?;
-            return read(start, usize::try_from(len.min(COMMENT_MAX)).ok()?);
-        }
-    }
-    None
-}
-
-/// An unsigned number, the lowest byte first.
-fn number(bytes: &[u8], at: usize, len: usize) -> Option<u64> {
-    let bytes = bytes.get(at..at + len)?;
-    Some(bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    let sections = elf::sections(&mut read)?;
+    let comment = sections.iter().find(|section| section.name == ".comment")?;
+    read(comment.start, comment.len)
 }
 
 #[cfg(test)]
