@@ -4,7 +4,7 @@ use anyhow::Context as _;
 
 use crate::facts::changes::{self, Changes};
 use crate::facts::packages;
-use crate::flags::{CargoFlags, ChangedFlags};
+use crate::flags::cargo::{CargoFlags, ChangedFlags};
 use crate::plan::affected::{self, Affected, References};
 use crate::verbs::session::Workspace;
 

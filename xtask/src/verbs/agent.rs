@@ -18,7 +18,7 @@ use crate::plan::recipe::{Program, Step};
 use crate::plan::surroundings::{Dialect, Surroundings};
 use crate::verbs::session::{Session, Workspace};
 
-impl flags::LaneRun {
+impl flags::lane::LaneRun {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         let mut workspace = session.workspace(None)?;
         let surroundings = workspace.surroundings(&self.place)?;
@@ -58,13 +58,13 @@ impl flags::LaneRun {
     }
 }
 
-impl flags::LaneEnv {
+impl flags::lane::LaneEnv {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         let mut workspace = session.workspace(None)?;
         let dialect = match self.shell {
-            Some(flags::ShellName::Sh) => Dialect::Sh,
-            Some(flags::ShellName::Fish) => Dialect::Fish,
-            Some(flags::ShellName::Powershell) => Dialect::PowerShell,
+            Some(flags::lane::ShellName::Sh) => Dialect::Sh,
+            Some(flags::lane::ShellName::Fish) => Dialect::Fish,
+            Some(flags::lane::ShellName::Powershell) => Dialect::PowerShell,
             None if cfg!(windows) && workspace.session.env.get("SHELL").is_none() => Dialect::PowerShell,
             None => Dialect::of(workspace.session.env.get("SHELL").map(Path::new)),
         };
@@ -85,12 +85,12 @@ impl flags::LaneEnv {
 
 impl Workspace {
     /// Where the builder that `place` names works, and as whom.
-    fn surroundings(&mut self, place: &flags::PlaceFlags) -> anyhow::Result<Surroundings> {
+    fn surroundings(&mut self, place: &flags::lane::PlaceFlags) -> anyhow::Result<Surroundings> {
         let (root, here) = (self.repo.root.clone(), self.repo.start.clone());
         let found = if place.agent { None } else { self.worktree_named(&place.name).ok() };
         let top = match found {
             Some(top) => top,
-            None if place.new => self.make_worktree(&flags::LaneNew::named(&place.name))?,
+            None if place.new => self.make_worktree(&flags::lane::LaneNew::named(&place.name))?,
             None if place.worktree => self.worktree_named(&place.name)?,
             None => {
                 let agent = Agent::from_environment(Some(OsStr::new(&place.name)))?;

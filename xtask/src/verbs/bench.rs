@@ -23,7 +23,7 @@ use crate::verbs::session::{LaneChoice, Session, Workspace};
 /// How a check can be started, plain cargo first: the others are compared with it.
 const CANDIDATES: [&str; 3] = ["cargo check", "cargo xtask check", "target/xtask/xtask check"];
 
-impl flags::Bench {
+impl flags::build::Bench {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         ensure!(self.runs > 0 && self.at_once > 0, "--runs and --at-once have to be 1 or more");
         let ui = session.ui.quiet(self.own.quiet);

@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::ValueEnum as _;
 
-use crate::flags;
-use crate::flags::{CargoFlags, Mode, OwnFlags};
+use crate::flags::build::Mode;
+use crate::flags::cargo::CargoFlags;
+use crate::flags::{self, OwnFlags};
 use crate::plan::recipe::{Recipe, Step};
 use crate::verbs::affected;
 use crate::verbs::session::{Session, Workspace};
 
-impl flags::Build {
+impl flags::build::Build {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         let mode = match (self.mode, session.env.get("MODE")) {
             (Some(mode), _) => mode,
@@ -22,39 +23,39 @@ impl flags::Build {
             },
         };
         match mode {
-            Mode::Dev => flags::BuildDev { cargo: self.cargo }.run(session),
-            Mode::Test => flags::BuildTest { cargo: self.cargo }.run(session),
-            Mode::Release => flags::BuildRelease { cargo: self.cargo }.run(session),
+            Mode::Dev => flags::build::BuildDev { cargo: self.cargo }.run(session),
+            Mode::Test => flags::build::BuildTest { cargo: self.cargo }.run(session),
+            Mode::Release => flags::build::BuildRelease { cargo: self.cargo }.run(session),
         }
     }
 }
 
-impl flags::BuildDev {
+impl flags::build::BuildDev {
     pub(crate) fn run(mut self, session: Session) -> anyhow::Result<ExitCode> {
         counted(session.workspace_for(&mut self.cargo)?, &["build"], self.cargo)
     }
 }
 
-impl flags::BuildTest {
+impl flags::build::BuildTest {
     pub(crate) fn run(mut self, session: Session) -> anyhow::Result<ExitCode> {
         counted(session.workspace_for(&mut self.cargo)?, &["test", "--no-run"], self.cargo)
     }
 }
 
-impl flags::BuildRelease {
+impl flags::build::BuildRelease {
     pub(crate) fn run(mut self, session: Session) -> anyhow::Result<ExitCode> {
         self.cargo.compilation.release = self.cargo.compilation.profile.is_none();
         counted(session.workspace_for(&mut self.cargo)?, &["build"], self.cargo)
     }
 }
 
-impl flags::Check {
+impl flags::build::Check {
     pub(crate) fn run(mut self, session: Session) -> anyhow::Result<ExitCode> {
         counted(session.workspace_for(&mut self.cargo)?, &["check"], self.cargo)
     }
 }
 
-impl flags::CheckFast {
+impl flags::build::CheckFast {
     pub(crate) fn run(mut self, session: Session) -> anyhow::Result<ExitCode> {
         let workspace = session.workspace_for(&mut self.cargo)?;
         // Packages that are named need no finding.
@@ -68,7 +69,7 @@ impl flags::CheckFast {
     }
 }
 
-impl flags::Clippy {
+impl flags::build::Clippy {
     pub(crate) fn run(mut self, session: Session) -> anyhow::Result<ExitCode> {
         let command: &[&str] = if self.fix { &["clippy", "--fix"] } else { &["clippy"] };
         let workspace = session.workspace_for(&mut self.cargo)?;
@@ -82,7 +83,7 @@ impl flags::Clippy {
     }
 }
 
-impl flags::Run {
+impl flags::build::Run {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         let mut cargo = CargoFlags::from(self);
         let workspace = session.workspace_for(&mut cargo)?;

@@ -15,7 +15,7 @@ use crate::plan::passthrough::{CommandLine, Kind};
 use crate::plan::recipe::{Program, Recipe, Step};
 use crate::verbs::session::{LaneChoice, Lockfile, Session, Workspace};
 
-impl flags::Cargo {
+impl flags::build::Cargo {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         let line = CommandLine::parse(self.args.clone());
         let workspace = session.workspace(line.value("--manifest-path").map(Path::new))?;

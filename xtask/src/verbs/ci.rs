@@ -11,7 +11,7 @@ use crate::plan::recipe::{Recipe, Step};
 use crate::plan::test_steps::{self, Request};
 use crate::verbs::session::{LaneChoice, Lockfile, Session};
 
-impl flags::Ci {
+impl flags::build::Ci {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         let workspace = session.workspace(None)?;
         let lane = workspace.lane(&LaneChoice { lockfile: Lockfile::MustStay, ..LaneChoice::default() })?;

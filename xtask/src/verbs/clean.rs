@@ -13,7 +13,7 @@ use crate::plan::lane::{Lane, Owner};
 use crate::plan::recipe::{Recipe, Step};
 use crate::verbs::session::{LaneChoice, Lockfile, Session, Workspace};
 
-impl flags::Clean {
+impl flags::build::Clean {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         let workspace = session.workspace(None)?;
         let lanes_dir = workspace.repo.lanes_dir();

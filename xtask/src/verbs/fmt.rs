@@ -7,7 +7,7 @@ use crate::plan::recipe::{Recipe, Step};
 use crate::verbs::cold::ColdStart;
 use crate::verbs::session::Session;
 
-impl flags::Fmt {
+impl flags::build::Fmt {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         let workspace = session.workspace(None)?;
         let lane = workspace.worktree_lane();

@@ -17,7 +17,7 @@ use crate::plan::fork::{self, Plan, Question, Suits, Why};
 use crate::plan::lane::{Lane, Owner};
 use crate::verbs::session::{LaneChoice, Lockfile, Session, Workspace};
 
-impl flags::LaneFork {
+impl flags::lane::LaneFork {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         let workspace = session.workspace(None)?;
         let lane = workspace.lane(&LaneChoice { lockfile: Lockfile::MustStay, ..LaneChoice::default() })?;

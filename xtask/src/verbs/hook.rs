@@ -12,7 +12,7 @@ use crate::flags;
 use crate::plan::hook::{self, BEFORE, HOOK, Hooks, Installation, Present};
 use crate::verbs::session::{Session, Workspace};
 
-impl flags::LaneHook {
+impl flags::lane::LaneHook {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         if self.worktree_made {
             return Ok(after_worktree_add(session));

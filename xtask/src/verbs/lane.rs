@@ -12,22 +12,22 @@ use crate::flags;
 use crate::plan::lane::{KeyInputs, lockfile_hash};
 use crate::verbs::session::{LaneChoice, Lockfile, Session, Workspace};
 
-impl flags::Lane {
+impl flags::lane::Lane {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         match self {
-            flags::Lane::List(flags) => flags.run(session),
-            flags::Lane::New(flags) => flags.run(session),
-            flags::Lane::Fork(flags) => flags.run(session),
-            flags::Lane::Remove(flags) => flags.run(session),
-            flags::Lane::Hook(flags) => flags.run(session),
-            flags::Lane::Run(flags) => flags.run(session),
-            flags::Lane::Env(flags) => flags.run(session),
-            flags::Lane::Verify(flags) => flags.run(session),
+            flags::lane::Lane::List(flags) => flags.run(session),
+            flags::lane::Lane::New(flags) => flags.run(session),
+            flags::lane::Lane::Fork(flags) => flags.run(session),
+            flags::lane::Lane::Remove(flags) => flags.run(session),
+            flags::lane::Lane::Hook(flags) => flags.run(session),
+            flags::lane::Lane::Run(flags) => flags.run(session),
+            flags::lane::Lane::Env(flags) => flags.run(session),
+            flags::lane::Lane::Verify(flags) => flags.run(session),
         }
     }
 }
 
-impl flags::LaneList {
+impl flags::lane::LaneList {
     fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         let workspace = session.workspace(None)?;
         let found = lanes::of_repository(&workspace.sh, &workspace.repo, &workspace.worktree_lane().dir);

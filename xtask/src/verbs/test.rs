@@ -3,14 +3,15 @@
 use std::process::ExitCode;
 
 use crate::facts::{packages, tools};
-use crate::flags::{self, CargoFlags};
+use crate::flags;
+use crate::flags::cargo::CargoFlags;
 use crate::plan::lane::Lane;
 use crate::plan::recipe::Recipe;
 use crate::plan::test_steps::{self, Request};
 use crate::verbs::affected;
 use crate::verbs::session::{Session, Workspace};
 
-impl flags::Test {
+impl flags::build::Test {
     pub(crate) fn run(mut self, session: Session) -> anyhow::Result<ExitCode> {
         let workspace = session.workspace_for(&mut self.cargo)?;
         // Neither `cargo test` nor nextest knows cargo's name for it.

@@ -36,7 +36,7 @@ use crate::plan::verify::{self, Report, Results, Runs, Transcript};
 use crate::verbs::session::{Session, Workspace};
 use crate::verbs::worktree::{beside, carry_over_configuration};
 
-impl flags::LaneVerify {
+impl flags::lane::LaneVerify {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         let workspace = session.workspace(None)?;
         for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
@@ -182,7 +182,7 @@ impl Trees {
 }
 
 struct Verification<'a> {
-    flags: &'a flags::LaneVerify,
+    flags: &'a flags::lane::LaneVerify,
     /// At first the user's, then that of the tree that was made last.
     workspace: Workspace,
     ui: Ui,

@@ -14,7 +14,7 @@ use crate::facts::repo::Repo;
 use crate::flags;
 use crate::verbs::session::{Session, Workspace};
 
-impl flags::LaneNew {
+impl flags::lane::LaneNew {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         let mut workspace = session.workspace(None)?;
         let path = workspace.make_worktree(&self)?;
@@ -23,7 +23,7 @@ impl flags::LaneNew {
     }
 }
 
-impl flags::LaneRemove {
+impl flags::lane::LaneRemove {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         let workspace = session.workspace(None)?;
         let path = workspace.worktree_named(&self.name)?;
@@ -100,7 +100,7 @@ impl Workspace {
     }
 
     /// Makes a worktree with a warm lane, and says where it is.
-    pub(crate) fn make_worktree(&mut self, flags: &flags::LaneNew) -> anyhow::Result<PathBuf> {
+    pub(crate) fn make_worktree(&mut self, flags: &flags::lane::LaneNew) -> anyhow::Result<PathBuf> {
         let top = self.top()?;
         let path = match &flags.path {
             Some(path) => self.repo.start.join(path),

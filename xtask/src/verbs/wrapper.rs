@@ -74,7 +74,7 @@ fn is_of_our_kind(wrapper: &Path) -> bool {
 
 /// The wrapper calls this before the first compilation of a unit in a forked lane. Whatever goes wrong here, rustc sees for
 /// itself that the cache is not for it.
-impl flags::AdoptCache {
+impl flags::build::AdoptCache {
     pub(crate) fn run(self, _: Session) -> anyhow::Result<ExitCode> {
         if let Some(compilation) = Compilation::read(&self.compilation) {
             let forked = compilation.incremental.join(caches::FORKED);
