@@ -7,7 +7,7 @@
 //! │   ├── s-<time>-<random>.lock       its lock
 //! │   └── s-<time>-<random>-working/   one that is being written, or whose compiler was killed
 //! └── .forked/                         ours: of the caches that a fork has brought and nobody has used yet
-//!     ├── <crate>-<id>                 the workspace root that the cache was made in
+//!     ├── <crate>-<id>                 where the cache was made, and for which lane it was brought; [`Origin`]
 //!     └── xtask                        the program that makes it fit for this tree
 //! ```
 //!
@@ -32,8 +32,31 @@ pub(crate) struct Cache {
     pub(crate) session: String,
     /// The names of the files in it.
     pub(crate) files: Vec<String>,
-    /// The workspace root that it was made in, where that is another than its lane's.
-    pub(crate) made_in: Option<PathBuf>,
+    /// Where it was made, if a fork has brought it and nobody has used it since.
+    pub(crate) origin: Option<Origin>,
+}
+
+/// Where a cache was made.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Origin {
+    /// The workspace root.
+    pub(crate) root: PathBuf,
+    pub(crate) lane: PathBuf,
+}
+
+impl Origin {
+    /// What is written beside a cache that is brought into `lane`. `None` for paths that are no text.
+    pub(crate) fn mark(&self, lane: &Path) -> Option<String> {
+        let [root, made_in, lane] = [&self.root, &self.lane, lane].map(Path::to_str);
+        Some(format!("{}\n{}\n{}\n", root?, made_in?, lane?))
+    }
+
+    /// With the lane that it was brought into.
+    pub(crate) fn of_mark(text: &str) -> Option<(Origin, PathBuf)> {
+        let mut lines = text.lines().map(PathBuf::from);
+        let origin = Origin { root: lines.next()?, lane: lines.next()? };
+        Some((origin, lines.next()?))
+    }
 }
 
 impl Cache {
@@ -58,8 +81,9 @@ pub(crate) fn read(lane: &Path, with_xtask: bool) -> Vec<Cache> {
         let files: Option<Vec<String>> =
             entries.map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
         let marker = dir.with_file_name(FORKED).join(dir.file_name()?);
-        let made_in = std::fs::read_to_string(lane.join(marker)).ok().map(PathBuf::from);
-        Some(Cache { dir: dir.clone(), session, files: files?, made_in })
+        let mark = std::fs::read_to_string(lane.join(marker)).ok();
+        let origin = mark.and_then(|text| Some(Origin::of_mark(&text)?.0));
+        Some(Cache { dir: dir.clone(), session, files: files?, origin })
     };
     units::in_parallel(&dirs, read).into_iter().flatten().collect()
 }

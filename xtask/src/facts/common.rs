@@ -24,6 +24,9 @@ pub(crate) struct Common {
     inside: PathBuf,
 }
 
+/// The name of the memo, beside whichever program remembers.
+pub(crate) const MEMO: &str = "memo.json";
+
 /// The folder's name in git's directory.
 const NAME: &str = "multilane";
 
@@ -45,6 +48,11 @@ impl Common {
 
     pub(crate) fn program(&self) -> PathBuf {
         self.dir.join(format!("xtask{}", std::env::consts::EXE_SUFFIX))
+    }
+
+    /// What is remembered of tools, beside the program.
+    pub(crate) fn memo(&self) -> PathBuf {
+        self.dir.join(MEMO)
     }
 
     pub(crate) fn workspace_file(&self) -> PathBuf {

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use crate::effects::disk;
 use crate::effects::shell::Shell;
 use crate::facts::cargo_config::CargoConfig;
+use crate::facts::common::MEMO;
 use crate::facts::host::{self, Environment};
 use crate::facts::repo::Repo;
 
@@ -25,7 +26,7 @@ pub(crate) fn rustc_version(
     toolchain: Option<&str>,
 ) -> anyhow::Result<String> {
     let rustc = config.rustc.clone().unwrap_or_else(|| PathBuf::from("rustc"));
-    let memo = Memo::open();
+    let memo = Memo::beside_program();
     let inputs = rustc_inputs(env, repo, &rustc, toolchain);
     if let Some(known) = memo.known("rustc", &inputs) {
         return Ok(known.to_owned());
@@ -61,7 +62,7 @@ pub(crate) struct Nextest {
 pub(crate) fn nextest(sh: &Shell, env: &Environment, repo: &Repo) -> Option<Nextest> {
     const TELLS_UNITS_SINCE: (u32, u32, u32) = (0, 9, 123);
     let binary = env.find_program("cargo-nextest")?;
-    let memo = Memo::open();
+    let memo = Memo::beside_program();
     if let Some(known) = memo.known("nextest", &state(&binary)) {
         return Some(Nextest { tells_units: version(known)? >= TELLS_UNITS_SINCE });
     }
@@ -78,6 +79,23 @@ fn version(text: &str) -> Option<(u32, u32, u32)> {
         let mut numbers = word.split('.').map(|number| number.parse().ok());
         Some((numbers.next()??, numbers.next()??, numbers.next()??))
     })
+}
+
+/// What `ask` finds out about `program`, and is asked again only when that has changed.
+pub(crate) fn remembered(
+    memo: &Path,
+    question: &str,
+    program: &Path,
+    ask: impl FnOnce() -> Option<String>,
+) -> Option<String> {
+    let inputs = state(program);
+    let memo = Memo::open(Some(memo.to_owned()));
+    if let Some(known) = memo.known(question, &inputs) {
+        return Some(known.to_owned());
+    }
+    let answer = ask()?;
+    memo.remember(question, &inputs, &answer, program);
+    Some(answer)
 }
 
 /// Whether `cargo <command>` is a program that is none of cargo's own.
@@ -124,9 +142,12 @@ struct Memo {
 }
 
 impl Memo {
+    fn beside_program() -> Memo {
+        Memo::open(host::exe_dir().map(|dir| dir.join(MEMO)))
+    }
+
     /// Empty where there is none or it cannot be read.
-    fn open() -> Memo {
-        let file = host::exe_dir().map(|dir| dir.join("memo.json"));
+    fn open(file: Option<PathBuf>) -> Memo {
         let text = file.as_ref().and_then(|file| std::fs::read(file).ok());
         let entries = text.and_then(|text| serde_json::from_slice(&text).ok());
         Memo { file, entries: entries.unwrap_or_default() }

@@ -1,16 +1,19 @@
-//! What makes an incremental cache of another worktree fit for this one.
+//! What makes an incremental cache of another lane fit for this one.
 //!
 //! rustc begins a cache with its own version and a hash of its options, and uses none whose hash is another than today's.
 //! With the compiler wrapper, the same unit's options in two worktrees differ in one word alone: which directory `.` stands
 //! for. Nothing in the cache depends on that. So what the cache of another tree needs is its own hash exchanged for the one
 //! that the same options have here, and only if it was made with the same options. Neither hash can be computed from
 //! outside; both are asked of rustc, which compiles next to nothing with the unit's options, once here and once there.
+//!
+//! What is linked holds more: in it rustc has noted where the crates lie that it is linked with and, but for libraries, where
+//! it goes itself (`dep_graph.rs`). What rustc would note here it is asked as well, with an empty program that is linked with the same
+//! crates.
 
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-/// The length of the hash of the options, in bytes.
-const HASH_LEN: usize = 8;
+use crate::plan::dep_graph::options_hash_at;
 
 /// One start of a compiler: the program, then its arguments.
 #[derive(Debug)]
@@ -22,6 +25,8 @@ pub(crate) struct Compilation<'a> {
     /// `-C incremental`
     pub(crate) incremental: PathBuf,
     has_main: bool,
+    /// Whether rustc makes objects for something else than a library of Rust's own.
+    pub(crate) is_linked: bool,
 }
 
 impl<'a> Compilation<'a> {
@@ -58,18 +63,49 @@ impl<'a> Compilation<'a> {
             |option: &str| words.windows(2).find(|pair| pair[0] == option).map(|pair| pair[1].as_os_str());
         let incremental = words.iter().find_map(|word| word.to_str()?.strip_prefix("incremental="))?;
         let is_test = words.iter().any(|word| word == "--test");
+        let types = words.windows(2).filter(|pair| pair[0] == "--crate-type").map(|pair| &pair[1]);
+        let is_library = !is_test
+            && types.clone().count() > 0
+            && types.clone().all(|kind| kind == "lib" || kind == "rlib");
+        let emits = words.iter().find_map(|word| word.to_str()?.strip_prefix("--emit="));
+        let makes_objects = emits.is_some_and(|emits| emits.split(',').any(|kind| kind == "link"));
+        // Then objects name the files that debug information goes to, which lie where the outputs do.
+        let is_split = words.iter().any(|word| word.as_encoded_bytes().starts_with(b"split-debuginfo="));
         Some(Compilation {
             words,
             source,
             crate_name: after("--crate-name")?.to_str()?,
             incremental: PathBuf::from(incremental),
             has_main: is_test || after("--crate-type") == Some(OsStr::new("bin")),
+            is_linked: makes_objects && !is_library && !is_split,
         })
+    }
+
+    /// The compiler, without its arguments.
+    pub(crate) fn compiler(&self) -> &'a [OsString] {
+        let first = self.words.iter().position(|word| word.as_encoded_bytes().starts_with(b"-"));
+        &self.words[..first.unwrap_or(self.words.len())]
     }
 
     /// What has to be compiled for the options' hash: as little as passes.
     pub(crate) fn smallest_source(&self) -> &'static str {
         if self.has_main { "//! Nothing.\nfn main() {}\n" } else { "//! Nothing.\n" }
+    }
+
+    /// The crates that it is given by name, and where they are.
+    pub(crate) fn crates(&self) -> impl Iterator<Item = (&'a str, &'a Path)> {
+        let externs = self.words.windows(2).filter(|pair| pair[0] == "--extern").map(|pair| &pair[1]);
+        // `name=path`, or `options:name=path`; a name alone is one of the compiler's own crates.
+        externs.filter_map(|word| {
+            let (name, path) = word.to_str()?.split_once('=')?;
+            Some((name.rsplit_once(':').map_or(name, |(_, name)| name), Path::new(path)))
+        })
+    }
+
+    /// As little as is linked with these crates, which are loaded in this order.
+    pub(crate) fn linked_source<'n>(&self, crates: impl Iterator<Item = &'n str>) -> String {
+        let crates: String = crates.map(|name| format!("extern crate r#{name} as _;\n")).collect();
+        self.smallest_source().replacen('\n', &format!("\n{crates}"), 1)
     }
 
     /// The same compiler with the same options, for `source` and with everything it writes in `scratch`. What rustc does
@@ -90,42 +126,90 @@ impl<'a> Compilation<'a> {
             } else if word == "--out-dir" {
                 words.next();
                 probe.extend([word.clone(), scratch.into()]);
-            } else if at == self.source {
-                probe.push(source.into());
-            } else if word.as_encoded_bytes().starts_with(b"incremental=") {
-                let mut incremental = OsString::from("incremental=");
-                incremental.push(scratch.join("incremental"));
-                probe.push(incremental);
             } else if *word == own_remap {
                 probe.push(remap.clone());
             } else {
-                probe.push(word.clone());
+                probe.push(self.probed(at, source, scratch));
             }
         }
         // Nothing has to be linked; rustc finishes its cache before it does.
         probe.extend(["-C".into(), "linker=true".into()]);
         probe
     }
+
+    /// The same with its crates, as it would be in `lane` of the tree at `root`. It has to work in `scratch`, where the directory of
+    /// the outputs is made. `None` where that is not said as a path from the directory that the compiler works in.
+    pub(crate) fn linked_probe(
+        &self,
+        source: &Path,
+        scratch: &Path,
+        own: &Place<'_>,
+        other: &Place<'_>,
+    ) -> Option<(Vec<OsString>, PathBuf)> {
+        let mut out_dir = None;
+        let mut probe = Vec::new();
+        for at in 0..self.words.len() {
+            let word = match at.checked_sub(1).map(|before| &self.words[before]) {
+                Some(before) if before == "--out-dir" => {
+                    let dir = other.lane.strip_prefix(other.root).ok()?;
+                    let below = own.root.join(&self.words[at]);
+                    let dir = dir.join(below.strip_prefix(own.lane).ok()?);
+                    let is_inside = dir.components().all(|part| matches!(part, Component::Normal(_)));
+                    out_dir = is_inside.then(|| scratch.join(&dir));
+                    dir.into_os_string()
+                }
+                Some(before) if before == "--extern" || before == "-L" => moved(&self.words[at], own, other),
+                _ => self.probed(at, source, scratch),
+            };
+            probe.push(word);
+        }
+        probe.extend(["-C".into(), "linker=true".into()]);
+        let is_said_from_root =
+            self.words.windows(2).any(|pair| pair[0] == "--out-dir" && Path::new(&pair[1]).is_relative());
+        Some((probe, out_dir?)).filter(|_| is_said_from_root)
+    }
+
+    /// A word as a probe has it.
+    fn probed(&self, at: usize, source: &Path, scratch: &Path) -> OsString {
+        if at == self.source {
+            return source.into();
+        }
+        if self.words[at].as_encoded_bytes().starts_with(b"incremental=") {
+            let mut incremental = OsString::from("incremental=");
+            incremental.push(scratch.join("incremental"));
+            return incremental;
+        }
+        self.words[at].clone()
+    }
 }
 
-/// `cache`, the beginning of which rustc wrote with the options of `there`, as one that it wrote with those of `here`; each
-/// is the content of a `dep-graph.bin`. `None` where `cache` was made with other options or by another rustc.
-pub(crate) fn exchange_hash(cache: &[u8], there: &[u8], here: &[u8]) -> Option<Vec<u8>> {
-    // `RSIC`, the format's version in two bytes, the length of rustc's version in one (`rustc_incremental`, `file_format.rs`).
-    const LENGTH_AT: usize = 6;
-    if !here.starts_with(b"RSIC") {
-        return None;
+/// A lane, and the workspace root of its tree.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Place<'a> {
+    pub(crate) root: &'a Path,
+    pub(crate) lane: &'a Path,
+}
+
+/// `name=path` or `kind=path`, with a path in one lane as one in another.
+fn moved(word: &OsStr, own: &Place<'_>, other: &Place<'_>) -> OsString {
+    let moved = || {
+        let (name, path) = word.to_str()?.split_once('=')?;
+        let path = other.lane.join(Path::new(path).strip_prefix(own.lane).ok()?);
+        Some(format!("{name}={}", path.to_str()?))
+    };
+    moved().map_or_else(|| word.to_owned(), OsString::from)
+}
+
+/// Gives `cache`, the beginning of which rustc wrote with the options of `there`, the beginning that it writes with those of
+/// `here`; each is the content of a `dep-graph.bin`. `false` where `cache` was made with other options or by another rustc.
+pub(crate) fn exchange_hash(cache: &mut [u8], there: &[u8], here: &[u8]) -> bool {
+    let Some(hash) = options_hash_at(here) else { return false };
+    let is_same_rustc = there.get(..hash.start) == here.get(..hash.start);
+    let is_same_options = cache.get(..hash.end).is_some_and(|head| there.get(..hash.end) == Some(head));
+    if is_same_rustc && is_same_options {
+        cache[hash.clone()].copy_from_slice(&here[hash]);
     }
-    let hash_at = LENGTH_AT + 1 + usize::from(*here.get(LENGTH_AT)?);
-    let hash_end = hash_at + HASH_LEN;
-    let is_same_rustc = there.get(..hash_at)? == here.get(..hash_at)?;
-    let is_same_options = cache.get(..hash_end)? == there.get(..hash_end)?;
-    if !is_same_rustc || !is_same_options {
-        return None;
-    }
-    let mut exchanged = cache.to_vec();
-    exchanged[hash_at..hash_end].copy_from_slice(here.get(hash_at..hash_end)?);
-    Some(exchanged)
+    is_same_rustc && is_same_options
 }
 
 #[cfg(test)]
@@ -157,6 +241,57 @@ mod tests {
     }
 
     #[test]
+    fn a_probe_of_what_is_linked_has_the_crates_and_the_place_of_the_outputs() {
+        let line = LIBRARY.replace("--crate-type lib", "--crate-type bin");
+        let line = line
+            .replace("--extern x=", "--extern proc_macro --extern priv:y=/a/y.rlib --extern x=")
+            .replace("/a/x.rmeta", "/a/target/x.rlib");
+        let words = words(&line);
+        let compilation = Compilation::read(&words).expect("cargo writes it so");
+        let own = Place { root: Path::new("/a"), lane: Path::new("/a/target") };
+        let other = Place { root: Path::new("/b"), lane: Path::new("/b/.lanes/x/1") };
+        let probe_in = |compilation: &Compilation<'_>, place: &Place<'_>| {
+            let (probe, out_dir) =
+                compilation.linked_probe(Path::new("/t/x.rs"), Path::new("/t"), &own, place)?;
+            let probe: Vec<_> = probe.iter().map(|word| word.to_str().expect("text")).collect();
+            Some((probe.join(" "), out_dir))
+        };
+        let expected = format!("{line} -C linker=true").replace("crates/core/src/lib.rs", "/t/x.rs");
+        let expected = expected.replace("incremental=/a/target/i", "incremental=/t/incremental");
+        assert_eq!(probe_in(&compilation, &own), Some((expected.clone(), "/t/target/debug/deps".into())));
+
+        let expected = expected.replace("/a/target/debug/deps", "/b/.lanes/x/1/debug/deps");
+        let expected = expected.replace("=/a/target/x", "=/b/.lanes/x/1/x");
+        let expected = expected.replace("--out-dir target/", "--out-dir .lanes/x/1/");
+        assert_eq!(probe_in(&compilation, &other), Some((expected, "/t/.lanes/x/1/debug/deps".into())));
+
+        let crates: Vec<_> = compilation.crates().collect();
+        assert_eq!(crates, [("y", Path::new("/a/y.rlib")), ("x", Path::new("/a/target/x.rlib"))]);
+        assert_eq!(
+            compilation.linked_source(crates.iter().map(|(name, _)| *name)),
+            "//! Nothing.\nextern crate r#y as _;\nextern crate r#x as _;\nfn main() {}\n"
+        );
+        // It would write where the unit's own outputs lie.
+        for dir in ["/a/target/debug/deps", "../target", "/proc/self/fd/0"] {
+            let words = self::words(&line.replace("target/debug/deps -C", &format!("{dir} -C")));
+            let compilation = Compilation::read(&words).expect("cargo writes it so");
+            assert_eq!(probe_in(&compilation, &own), None, "{dir}");
+        }
+    }
+
+    #[test]
+    fn what_is_linked_is_told_from_libraries_and_checks() {
+        let is_linked = |line: &str| Compilation::read(&words(line)).expect("cargo writes it so").is_linked;
+        assert!(!is_linked(LIBRARY));
+        let program = LIBRARY.replace("--crate-type lib", "--crate-type bin");
+        assert!(is_linked(&program));
+        assert!(is_linked(&LIBRARY.replace("--crate-type lib", "--crate-type lib --crate-type cdylib")));
+        assert!(is_linked(&LIBRARY.replace("--crate-type lib", "--test")));
+        assert!(!is_linked(&program.replace(",link", "")), "it is only checked");
+        assert!(!is_linked(&format!("{program} -C split-debuginfo=packed")));
+    }
+
+    #[test]
     fn what_has_a_main_gets_one() {
         let source = |line: &str| {
             let words = words(line);
@@ -185,10 +320,16 @@ mod tests {
         [b"RSIC\0\0".as_slice(), &[length], version.as_bytes(), &hash.to_le_bytes(), rest.as_bytes()].concat()
     }
 
+    /// The cache with its hash exchanged.
+    fn exchanged(cache: &[u8], there: &[u8], here: &[u8]) -> Option<Vec<u8>> {
+        let mut cache = cache.to_vec();
+        exchange_hash(&mut cache, there, here).then_some(cache)
+    }
+
     #[test]
     fn only_the_hash_is_exchanged() {
         let exchanged =
-            exchange_hash(&graph("1.95.0", 7, "graph"), &graph("1.95.0", 7, "x"), &graph("1.95.0", 9, "y"));
+            exchanged(&graph("1.95.0", 7, "graph"), &graph("1.95.0", 7, "x"), &graph("1.95.0", 9, "y"));
         assert_eq!(exchanged, Some(graph("1.95.0", 9, "graph")));
     }
 
@@ -196,14 +337,11 @@ mod tests {
     fn a_cache_of_other_options_or_another_rustc_stays_what_it_is() {
         let cache = graph("1.95.0", 7, "graph");
         let here = graph("1.95.0", 9, "y");
-        assert_eq!(exchange_hash(&cache, &graph("1.95.0", 8, "x"), &here), None, "other options");
-        assert_eq!(
-            exchange_hash(&cache, &graph("1.95.0", 7, "x"), &graph("1.96.0", 9, "y")),
-            None,
-            "another rustc"
-        );
-        assert_eq!(exchange_hash(&cache[..20], &graph("1.95.0", 7, "x"), &here), None, "cut off");
-        assert_eq!(exchange_hash(&cache, b"", &here), None);
-        assert_eq!(exchange_hash(&cache, &graph("1.95.0", 7, "x"), b"RSIC"), None);
+        assert_eq!(exchanged(&cache, &graph("1.95.0", 8, "x"), &here), None, "other options");
+        let of_another = graph("1.96.0", 9, "y");
+        assert_eq!(exchanged(&cache, &graph("1.95.0", 7, "x"), &of_another), None, "another rustc");
+        assert_eq!(exchanged(&cache[..20], &graph("1.95.0", 7, "x"), &here), None, "cut off");
+        assert_eq!(exchanged(&cache, b"", &here), None);
+        assert_eq!(exchanged(&cache, &graph("1.95.0", 7, "x"), b"RSIC"), None);
     }
 }

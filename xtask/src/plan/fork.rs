@@ -14,7 +14,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::facts::caches::Cache;
+use crate::facts::caches::{Cache, Origin};
 use crate::facts::donors::Donor;
 use crate::facts::sources::{Source, Sources, Wanted};
 use crate::facts::units::{self, DepInfo, Entry, EntryKind, Mark, Place, Run, Unit, Watched};
@@ -62,8 +62,8 @@ pub(crate) struct BroughtCache {
     pub(crate) session: String,
     pub(crate) lock: String,
     pub(crate) files: Vec<(String, Way)>,
-    /// The workspace root that it was made in, where that is not ours.
-    pub(crate) made_in: Option<PathBuf>,
+    /// Where it was made, if something in it has to be exchanged.
+    pub(crate) origin: Option<Origin>,
 }
 
 #[derive(Debug)]
@@ -275,10 +275,13 @@ pub(crate) fn plan(question: &Question<'_>) -> Plan {
         }
     }
     plan.times = times.into_iter().map(|(path, (from, to))| NewTime { path, from, to }).collect();
-    let crates: HashSet<String> = plan.brought.iter().filter_map(|unit| crate_name(&unit.target)).collect();
+    let targets = plan.brought.iter().map(|unit| unit.target.as_str());
+    let crates: HashSet<String> = targets.clone().filter_map(crate_name).collect();
+    let linked: HashSet<String> =
+        targets.filter(|target| !target.starts_with("lib-")).filter_map(crate_name).collect();
     let lacking = question.caches.iter().filter(|cache| !question.present_caches.contains(&cache.dir));
     let wanted = lacking.filter(|cache| crates.contains(cache.crate_name()));
-    plan.caches = wanted.map(|cache| brought_cache(question, cache)).collect();
+    plan.caches = wanted.map(|cache| brought_cache(question, cache, &linked)).collect();
     plan.left.sort_by(|a, b| (&a.package, &a.target).cmp(&(&b.package, &b.target)));
     plan
 }
@@ -637,7 +640,8 @@ fn crate_name(target: &str) -> Option<String> {
     Some(name.replace('-', "_"))
 }
 
-fn brought_cache(question: &Question<'_>, cache: &Cache) -> BroughtCache {
+/// `linked` are the names of crates that programs and tests are made of.
+fn brought_cache(question: &Question<'_>, cache: &Cache, linked: &HashSet<String>) -> BroughtCache {
     // Optimised, rustc may write into files of an earlier session (rust-lang/rust#159287).
     let is_optimised = cache.files.iter().any(|file| file.ends_with(".bc") || file.starts_with("thin-lto"));
     let way = |file: &String| {
@@ -650,13 +654,16 @@ fn brought_cache(question: &Question<'_>, cache: &Cache) -> BroughtCache {
         };
         (file.clone(), way)
     };
-    let made_in = cache.made_in.as_ref().unwrap_or(&question.donor.root);
+    let Place { root, lane, .. } = question.donor;
+    let origin = cache.origin.clone().unwrap_or_else(|| Origin { root: root.clone(), lane: lane.clone() });
+    // For the lanes of one tree the words of a library are the same.
+    let fits = origin.root == question.own.root && !linked.contains(cache.crate_name());
     BroughtCache {
         dir: cache.dir.clone(),
         session: cache.session.clone(),
         lock: cache.lock(),
         files: cache.files.iter().map(way).collect(),
-        made_in: Some(made_in).filter(|root| **root != question.own.root).cloned(),
+        origin: (!fits).then_some(origin),
     }
 }
 

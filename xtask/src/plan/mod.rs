@@ -4,6 +4,7 @@ pub(crate) mod affected;
 pub(crate) mod at_root;
 pub(crate) mod cache;
 pub(crate) mod cold;
+pub(crate) mod dep_graph;
 pub(crate) mod fork;
 pub(crate) mod hook;
 pub(crate) mod lane;

@@ -1,5 +1,6 @@
 //! What was asked: one file for each verb or family of verbs, each in the same beats: gather, decide, act, report.
 
+mod adopt_cache;
 mod affected;
 mod agent;
 mod bench;

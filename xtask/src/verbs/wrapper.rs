@@ -1,19 +1,12 @@
-//! The compiler wrapper: when it is put in place, and what it calls xtask for.
+//! The compiler wrapper: when it is put in place. What it calls xtask for is in `adopt_cache.rs`.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
-
-use anyhow::{Context as _, ensure};
 
 use crate::effects::disk::wrapper::{self, Installed};
-use crate::effects::disk::{self, Scratch};
 use crate::effects::shell::Unheard;
 use crate::effects::ui::Ui;
-use crate::facts::{caches, common, host};
-use crate::flags;
-use crate::plan::cache::{Compilation, exchange_hash};
-use crate::verbs::session::{Session, Workspace};
+use crate::facts::common;
+use crate::verbs::session::Workspace;
 
 impl Workspace {
     /// Has all compilers go through the wrapper from now on, those of plain cargo too: of a cache that one builder made with
@@ -70,57 +63,4 @@ impl Workspace {
 /// worktrees inside the repository.
 fn is_of_our_kind(wrapper: &Path) -> bool {
     wrapper.ends_with(".cargo/wrapper/rustc")
-}
-
-/// The wrapper calls this before the first compilation of a unit in a forked lane. Whatever goes wrong here, rustc sees for
-/// itself that the cache is not for it.
-impl flags::build::AdoptCache {
-    pub(crate) fn run(self, _: Session) -> anyhow::Result<ExitCode> {
-        if let Some(compilation) = Compilation::read(&self.compilation) {
-            let forked = compilation.incremental.join(caches::FORKED);
-            let names = caches::forked(&forked, compilation.crate_name);
-            let tried = match names.first() {
-                Some(first) => adopt(&compilation, &forked, first).map(|name| vec![name]),
-                None => Ok(Vec::new()),
-            };
-            // What could not be adopted today will not be tomorrow either.
-            disk::remove_marks(&forked, &tried.unwrap_or(names))?;
-        }
-        Ok(ExitCode::SUCCESS)
-    }
-}
-
-/// Makes the cache of this unit fit for this tree, if it can be. `name` is that of a cache of the same crate, nearly always
-/// from the same tree. Returns the name of the unit's own.
-fn adopt(compilation: &Compilation<'_>, forked: &Path, name: &str) -> anyhow::Result<String> {
-    let own_root = host::current_dir()?;
-    let made_in = std::fs::read_to_string(forked.join(name))?;
-    let scratch = Scratch::make(forked.join(format!(".probe-{}", std::process::id())))?;
-    let source = scratch.dir.join("lib.rs");
-    disk::write_atomically(&source, compilation.smallest_source().as_bytes())?;
-
-    let probe = |name: &str, root: &Path| {
-        Unheard::start(&compilation.probe(&source, &scratch.dir.join(name), &own_root, root), root)
-    };
-    let (here, there) = (probe("here", &own_root)?, probe("there", Path::new(&made_in))?);
-    here.wait()?;
-    there.wait()?;
-    let only_unit = |name: &str| {
-        let units = caches::units(&scratch.dir.join(name).join("incremental"));
-        units.into_iter().next().context("rustc has made no cache")
-    };
-    let (here, there) = (only_unit("here")?, only_unit("there")?);
-    let name = here.file_name().and_then(OsStr::to_str).context("no name of rustc's")?;
-    ensure!(std::fs::read_to_string(forked.join(name))? == made_in, "it is from a third tree");
-
-    let graph = |unit: &Path| -> anyhow::Result<PathBuf> {
-        let session = caches::newest_session(unit).context("rustc has finished no session")?;
-        Ok(unit.join(session).join("dep-graph.bin"))
-    };
-    let cache = graph(&compilation.incremental.join(name))?;
-    let (here, there) = (std::fs::read(graph(&here)?)?, std::fs::read(graph(&there)?)?);
-    if let Some(exchanged) = exchange_hash(&std::fs::read(&cache)?, &there, &here) {
-        disk::write_atomically(&cache, &exchanged)?; // A new file: the donor's stays what it is.
-    }
-    Ok(name.to_owned())
 }

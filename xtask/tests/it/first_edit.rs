@@ -107,6 +107,62 @@ fn the_first_edit_in_an_agents_lane_compiles_what_changed_and_no_more() {
     assert!(count >= MODULES, "{count} objects were used again");
 }
 
+/// The donor with a program of several units, which uses `core` by itself and through `alone`, in either order.
+fn donor_of_program(first_use: &str) -> Project {
+    let project = undone();
+    project.write(".cargo/config.toml", "include = [{ path = \"wrapper/config.toml\", optional = true }]\n");
+    let core = "{ package = \"core\", path = \"../core\" }\n";
+    let alone = project.read("crates/alone/Cargo.toml") + "mycore = " + core;
+    project.write("crates/alone/Cargo.toml", &alone);
+    project.write("crates/alone/src/lib.rs", "pub fn text() -> String { mycore::text() }\n");
+    let app = project.read("crates/app/Cargo.toml") + "alone = { path = \"../alone\" }\n";
+    project.write("crates/app/Cargo.toml", &app);
+    let generic = "pub fn shown<T: std::fmt::Display>(value: T) -> String { format!(\"{value}: one\") }\n";
+    edit(&project.root, "crates/core/src/lib.rs", generic);
+
+    let modules = (0..MODULES).map(|number| {
+        format!("mod m{number} {{ pub fn f(x: u32) -> String {{ format!(\"{{x}} {number}\") }} }}\n")
+    });
+    let calls = (0..MODULES).map(|number| format!("    println!(\"{{}}\", m{number}::f({number}));\n"));
+    let (modules, calls): (String, String) = (modules.collect(), calls.collect());
+    let main = format!(
+        "{first_use}\n{modules}fn main() {{\n{calls}    println!(\"{{}} {{}}\", alone::text(), mycore::shown(1));\n}}\n"
+    );
+    project.write("crates/app/src/main.rs", &main);
+    project.cargo("generate-lockfile").ok();
+    project.commit();
+    project.xtask("build").ok();
+    project
+}
+
+/// Debug information has rustc note in a program where the crates lie that it is linked with.
+#[test]
+fn the_first_edit_below_a_program_compiles_what_changed_and_no_more() {
+    for first_use in ["use mycore as _;", "use alone as _;"] {
+        let project = donor_of_program(first_use);
+        let second = worktree(&project, "second");
+        first_build(&project, &second).says("compiled 0,");
+        // What the program is made of itself has changed: a generic function is compiled where it is used.
+        let core = std::fs::read_to_string(second.join("crates/core/src/lib.rs")).expect("it is there");
+        std::fs::write(second.join("crates/core/src/lib.rs"), core.replace(": one", ": two"))
+            .expect("it can be written");
+        let lane = second.join("target");
+        let count = reused(&lane, "app", || drop(project.cargo("build").within(&second).ok()));
+        assert!(count >= MODULES, "{first_use} {count} objects were used again");
+        assert!(printed(&project, &second).ends_with("one 1: two\n"), "{}", printed(&project, &second));
+    }
+}
+
+#[test]
+fn so_does_the_first_edit_below_a_program_in_an_agents_lane() {
+    let project = donor_of_program("use alone as _;");
+    project.xtask("build").agent("a").ok().says("Forked").says("compiled 0,");
+    let lane = project.root.join(project.only_lane());
+    edit(&project.root, "crates/core/src/lib.rs", "pub fn added() {}\n");
+    let count = reused(&lane, "app", || drop(project.xtask("build").agent("a").ok()));
+    assert!(count >= MODULES, "{count} objects were used again");
+}
+
 #[test]
 fn a_worktree_inside_the_repository_is_warm_as_well() {
     let project = donor();

@@ -115,7 +115,7 @@ fn bring(
     }
 
     let caches: Vec<&BroughtCache> = {
-        let is_staged = in_parallel(&plan.caches, |cache| stage_cache(cache, donor, staged).is_ok());
+        let is_staged = in_parallel(&plan.caches, |cache| stage_cache(cache, donor, lane, staged).is_ok());
         plan.caches
             .iter()
             .zip(is_staged)
@@ -191,7 +191,7 @@ fn link(from: &Path, to: &Path, staged: &Staged) -> io::Result<bool> {
 }
 
 /// A cache that the donor replaces meanwhile is no loss to speak of: the first edit takes longer.
-fn stage_cache(cache: &BroughtCache, donor: &Path, staged: &Staged) -> io::Result<()> {
+fn stage_cache(cache: &BroughtCache, donor: &Path, lane: &Path, staged: &Staged) -> io::Result<()> {
     let unit = staged.dir.join(&cache.dir);
     let bring = || -> io::Result<()> {
         std::fs::create_dir_all(unit.join(&cache.session))?;
@@ -203,11 +203,11 @@ fn stage_cache(cache: &BroughtCache, donor: &Path, staged: &Staged) -> io::Resul
             }
         }
         File::create(unit.join(&cache.lock))?; // A lock belongs to the file, so each lane has its own.
-        let Some(made_in) = cache.made_in.as_ref().and_then(|root| root.to_str()) else { return Ok(()) };
+        let Some(mark) = cache.origin.as_ref().and_then(|origin| origin.mark(lane)) else { return Ok(()) };
         let forked = unit.with_file_name(FORKED);
         std::fs::create_dir_all(&forked)?;
         link_program(&forked.join(FORKED_PROGRAM))?;
-        std::fs::write(forked.join(unit.file_name().unwrap_or_default()), made_in)
+        std::fs::write(forked.join(unit.file_name().unwrap_or_default()), mark)
     };
     bring().inspect_err(|_| drop(delete_dir(&unit)))
 }
@@ -298,7 +298,7 @@ fn publish_cache(cache: &BroughtCache, lane: &Path, staged: &Staged) -> io::Resu
         return Ok(());
     }
     to.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-    if cache.made_in.is_some() {
+    if cache.origin.is_some() {
         let (marks, forked) = (from.with_file_name(FORKED), to.with_file_name(FORKED));
         std::fs::create_dir_all(&forked)?;
         link_program(&forked.join(FORKED_PROGRAM))?;

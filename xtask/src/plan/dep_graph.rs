@@ -1,0 +1,303 @@
+//! rustc's record of what it computed and from what, `dep-graph.bin` in an incremental cache: as much of it as tells where
+//! things lay.
+//!
+//! ```text
+//! RSIC ── format, 2 bytes ── length of the version, 1 ── version ── hash of the options, 8
+//! nodes: head, 2 (kind, width of an edge, number of edges + 1, or 0) ── index, 4 ── key, 16 ── value, 16 ── [number of
+//!        edges, LEB128, if the head has none] ── edges
+//! … ── highest index, 8 ── number of nodes, 8 ── number of edges, 8 ── rust-end-file
+//! ```
+//!
+//! (rustc 1.95: `rustc_incremental/src/persist/file_format.rs`, `rustc_middle/src/dep_graph/serialized.rs`.) A node says of one
+//! computation (its kind, and for what: its key) what came of it: the value, a hash. In an edit rustc computes again what
+//! depends on a value that has become another. The values of two kinds speak of nothing but places: where the crates lie that
+//! this one is linked with (`used_crate_source`), and where the outputs go (`output_filenames`). In a forked lane they are others, and
+//! with them goes every object of an executable, though none of them would become another.
+//!
+//! The format is rustc's own business and may change with any version. So nothing is taken for granted: [`DepGraph::read`]
+//! takes no file that does not add up in every number, and which kinds speak of places is found out by trying, for each
+//! version of rustc ([`Kinds::found_by`]).
+
+use std::collections::{BTreeSet, HashMap};
+
+const MAGIC: &[u8] = b"RSIC";
+const END: &[u8] = b"rust-end-file";
+/// The length of the hash of the options, in bytes.
+const HASH_LEN: usize = 8;
+/// Head, index, key, value.
+const NODE_LEN: usize = 38;
+const KEY_AT: usize = 6;
+const VALUE_AT: usize = 22;
+const VALUE_LEN: usize = NODE_LEN - VALUE_AT;
+
+/// Where the hash of the options is, in the content of a `dep-graph.bin`.
+pub(crate) fn options_hash_at(bytes: &[u8]) -> Option<std::ops::Range<usize>> {
+    const LENGTH_AT: usize = 6;
+    let start = LENGTH_AT + 1 + usize::from(*bytes.starts_with(MAGIC).then(|| bytes.get(LENGTH_AT))??);
+    (start + HASH_LEN <= bytes.len()).then_some(start..start + HASH_LEN)
+}
+
+/// What a value is of: a kind of computation and a key.
+type Subject = (u16, [u8; 16]);
+
+struct DepGraph {
+    /// What it is of, the value, and where that is in the file.
+    nodes: Vec<(Subject, [u8; VALUE_LEN], usize)>,
+}
+
+impl DepGraph {
+    /// The nodes of the kinds that are wanted. `None` where the content is not what it is taken for, in any of its numbers.
+    fn read(bytes: &[u8], wants: impl Fn(u16) -> bool) -> Option<DepGraph> {
+        // As many bits of the head as the number of kinds needs, which differs between versions.
+        (8..=11).find_map(|kind_bits| DepGraph::read_with(bytes, kind_bits, &wants))
+    }
+
+    fn read_with(bytes: &[u8], kind_bits: u32, wants: impl Fn(u16) -> bool) -> Option<DepGraph> {
+        const WIDTH_BITS: u32 = 2;
+        let footer = bytes.strip_suffix(END)?;
+        let number = |from_end: usize| -> Option<u64> {
+            let at = footer.len().checked_sub(from_end)?;
+            Some(u64::from_le_bytes(footer.get(at..at + 8)?.try_into().ok()?))
+        };
+        let (index_max, node_count, edge_count) = (number(24)?, number(16)?, number(8)?);
+        if node_count > bytes.len() as u64 / NODE_LEN as u64 {
+            return None;
+        }
+
+        let mut at = options_hash_at(bytes)?.end;
+        let mut nodes = Vec::new();
+        let mut edges = 0_u64;
+        for _ in 0..node_count {
+            let node = footer.get(at..at + NODE_LEN)?;
+            let head = u16::from_le_bytes([node[0], node[1]]);
+            let index = u32::from_le_bytes([node[2], node[3], node[4], node[5]]);
+            if u64::from(index) > index_max {
+                return None;
+            }
+            let kind = head & ((1 << kind_bits) - 1);
+            let width = u64::from((head >> kind_bits) & ((1 << WIDTH_BITS) - 1)) + 1;
+            let mut after = at + NODE_LEN;
+            let count = match head >> (kind_bits + WIDTH_BITS) {
+                0 => leb128(footer, &mut after)?,
+                count => u64::from(count) - 1,
+            };
+            if wants(kind) {
+                let subject = (kind, node[KEY_AT..VALUE_AT].try_into().ok()?);
+                nodes.push((subject, node[VALUE_AT..].try_into().ok()?, at + VALUE_AT));
+            }
+            edges = edges.checked_add(count)?;
+            at = after.checked_add(usize::try_from(count.checked_mul(width)?).ok()?)?;
+        }
+        (edges == edge_count && at <= footer.len()).then_some(DepGraph { nodes })
+    }
+
+    fn values(&self) -> HashMap<Subject, [u8; VALUE_LEN]> {
+        self.nodes.iter().map(|(subject, value, _)| (*subject, *value)).collect()
+    }
+
+    /// The kinds of which some value differs. `None` where the two do not speak of the same.
+    fn differing(&self, other: &DepGraph) -> Option<BTreeSet<u16>> {
+        let (own, others) = (self.values(), other.values());
+        let is_same = own.len() == others.len() && own.keys().all(|subject| others.contains_key(subject));
+        let differs =
+            |(subject, value): (&Subject, &[u8; VALUE_LEN])| (others[subject] != *value).then_some(subject.0);
+        is_same.then(|| own.iter().filter_map(differs).collect())
+    }
+}
+
+fn leb128(bytes: &[u8], at: &mut usize) -> Option<u64> {
+    let mut number = 0_u64;
+    for shift in (0..63).step_by(7) {
+        let byte = *bytes.get(*at)?;
+        *at += 1;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+/// The kinds of computation whose values speak of places alone, as one version of rustc numbers them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Kinds {
+    crates: u16,
+    outputs: u16,
+}
+
+/// What rustc left of four compilations of the same small program.
+pub(crate) struct Trials<'a> {
+    pub(crate) base: &'a [u8],
+    /// The crate that it is linked with lay elsewhere, with the same bytes.
+    pub(crate) crate_moved: &'a [u8],
+    /// Its outputs went elsewhere.
+    pub(crate) output_moved: &'a [u8],
+    /// The crate lay where it was and held something else.
+    pub(crate) crate_changed: &'a [u8],
+}
+
+impl Kinds {
+    /// `None` where this rustc is not as we know it: when a place changes more than one kind, or when what a crate holds counts
+    /// in one of them. Then no value may be exchanged.
+    pub(crate) fn found_by(trials: &Trials<'_>) -> Option<Kinds> {
+        let base = DepGraph::read(trials.base, |_| true)?;
+        let differing = |trial: &[u8]| base.differing(&DepGraph::read(trial, |_| true)?);
+        let only = |kinds: BTreeSet<u16>| (kinds.len() == 1).then(|| kinds.first().copied())?;
+        let crates = only(differing(trials.crate_moved)?)?;
+        let outputs = only(differing(trials.output_moved)?)?;
+        let contents = differing(trials.crate_changed)?;
+        let is_sure = crates != outputs && !contents.is_empty();
+        (is_sure && !contents.contains(&crates) && !contents.contains(&outputs))
+            .then_some(Kinds { crates, outputs })
+    }
+
+    /// As it is remembered.
+    pub(crate) fn to_text(self) -> String {
+        format!("{} {}", self.crates, self.outputs)
+    }
+
+    pub(crate) fn of_text(text: &str) -> Option<Kinds> {
+        let (crates, outputs) = text.split_once(' ')?;
+        Some(Kinds { crates: crates.parse().ok()?, outputs: outputs.parse().ok()? })
+    }
+}
+
+/// What rustc writes of places where things lie as they did when a cache was made, and what it writes in its stead where they lie here.
+#[derive(Default)]
+pub(crate) struct Places(HashMap<(Subject, [u8; VALUE_LEN]), [u8; VALUE_LEN]>);
+
+impl Places {
+    /// Adds what two compilations of the same program say, there and here; each is the content of a `dep-graph.bin`.
+    pub(crate) fn learn(&mut self, there: &[u8], here: &[u8], kinds: Kinds) {
+        let speaks_of_places = |kind| kind == kinds.crates || kind == kinds.outputs;
+        let (there, here) = (DepGraph::read(there, speaks_of_places), DepGraph::read(here, speaks_of_places));
+        let (Some(there), Some(here)) = (there, here) else { return };
+        let here = here.values();
+        let both = there.values().into_iter().filter_map(|(subject, value)| {
+            let own = here.get(&subject)?;
+            Some(((subject, value), *own))
+        });
+        self.0.extend(both);
+    }
+
+    /// Writes into `cache`, the content of a `dep-graph.bin` that was made there, what rustc would have written here. Returns how
+    /// often.
+    pub(crate) fn exchange(&self, cache: &mut [u8]) -> usize {
+        let kinds: BTreeSet<u16> = self.0.keys().map(|((kind, _), _)| *kind).collect();
+        let Some(graph) = DepGraph::read(cache, |kind| kinds.contains(&kind)) else { return 0 };
+        let other = |(subject, value, at)| {
+            let own = self.0.get(&(subject, value)).filter(|own| **own != value)?;
+            Some((at, *own))
+        };
+        let exchanged: Vec<(usize, [u8; VALUE_LEN])> = graph.nodes.into_iter().filter_map(other).collect();
+        for (at, value) in &exchanged {
+            cache[*at..*at + VALUE_LEN].copy_from_slice(value);
+        }
+        exchanged.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIND_BITS: u32 = 9;
+
+    /// A record with these nodes: kind, key, value, number of edges.
+    fn graph(nodes: &[(u16, u8, u8, u16)]) -> Vec<u8> {
+        let mut bytes = [MAGIC, b"\0\0", &[6], b"1.95.0", &[0; HASH_LEN]].concat();
+        for (index, (kind, key, value, edges)) in nodes.iter().enumerate() {
+            let in_head = if *edges < 31 { edges + 1 } else { 0 };
+            bytes.extend((kind | in_head << (KIND_BITS + 2)).to_le_bytes());
+            bytes.extend(u32::try_from(index).expect("few").to_le_bytes());
+            bytes.extend([[*key; 16], [*value; 16]].concat());
+            if in_head == 0 {
+                bytes.extend([
+                    u8::try_from(edges & 0x7f).expect("seven bits") | 0x80,
+                    u8::try_from(edges >> 7).expect("few"),
+                ]);
+            }
+            bytes.extend(vec![0; usize::from(*edges)]);
+        }
+        let edges: u64 = nodes.iter().map(|(.., edges)| u64::from(*edges)).sum();
+        for number in [nodes.len() as u64, nodes.len() as u64, edges] {
+            bytes.extend(number.to_le_bytes());
+        }
+        bytes.extend(END);
+        bytes
+    }
+
+    const CRATES: u16 = 262;
+    const OUTPUTS: u16 = 282;
+    const CONTENTS: u16 = 230;
+    const KINDS: Kinds = Kinds { crates: CRATES, outputs: OUTPUTS };
+
+    fn trial(of_crate: u8, output: u8, content: u8) -> Vec<u8> {
+        graph(&[(CRATES, 1, of_crate, 2), (OUTPUTS, 0, output, 0), (CONTENTS, 1, content, 300), (7, 7, 7, 1)])
+    }
+
+    fn found(base: &[u8], crate_moved: &[u8], output_moved: &[u8], crate_changed: &[u8]) -> Option<Kinds> {
+        Kinds::found_by(&Trials { base, crate_moved, output_moved, crate_changed })
+    }
+
+    #[test]
+    fn kinds_are_those_that_differ_by_place_and_not_by_content() {
+        let base = trial(1, 1, 1);
+        assert_eq!(found(&base, &trial(2, 1, 1), &trial(1, 2, 1), &trial(1, 1, 2)), Some(KINDS));
+        assert_eq!(Kinds::of_text(&KINDS.to_text()), Some(KINDS));
+
+        assert_eq!(
+            found(&base, &trial(2, 1, 1), &trial(1, 2, 1), &trial(2, 1, 2)),
+            None,
+            "content counts, too"
+        );
+        assert_eq!(
+            found(&base, &trial(2, 1, 2), &trial(1, 2, 1), &trial(1, 1, 2)),
+            None,
+            "two kinds speak of it"
+        );
+        assert_eq!(found(&base, &base, &trial(1, 2, 1), &trial(1, 1, 2)), None, "none does");
+        assert_eq!(found(&base, &trial(2, 1, 1), &trial(1, 2, 1), &base), None, "the content did not change");
+        let other = graph(&[(CRATES, 1, 2, 0)]);
+        assert_eq!(found(&base, &other, &trial(1, 2, 1), &trial(1, 1, 2)), None, "another program");
+    }
+
+    #[test]
+    fn only_places_are_exchanged() {
+        let mut places = Places::default();
+        places.learn(&trial(1, 1, 1), &trial(2, 3, 4), KINDS);
+        let mut cache = trial(1, 1, 1);
+        assert_eq!(places.exchange(&mut cache), 2);
+        assert_eq!(cache, trial(2, 3, 1));
+        assert_eq!(places.exchange(&mut cache), 0, "they are those of here");
+        assert_eq!(cache, trial(2, 3, 1));
+    }
+
+    #[test]
+    fn what_rustc_would_not_have_written_there_stays() {
+        let mut places = Places::default();
+        places.learn(&trial(5, 1, 1), &trial(6, 1, 1), KINDS);
+        places.learn(&graph(&[(CRATES, 9, 1, 0)]), &graph(&[(CRATES, 9, 2, 0)]), KINDS);
+        let mut cache = trial(1, 1, 1);
+        assert_eq!(places.exchange(&mut cache), 0, "another value, and one of another crate");
+        // A crate may be found in more than one way.
+        places.learn(&trial(1, 1, 1), &trial(8, 1, 1), KINDS);
+        assert_eq!(places.exchange(&mut cache), 1);
+        assert_eq!(cache, trial(8, 1, 1));
+    }
+
+    #[test]
+    fn what_does_not_add_up_is_not_read() {
+        let whole = trial(1, 1, 1);
+        assert!(DepGraph::read(&whole, |_| true).is_some());
+        for cut in 0..whole.len() {
+            assert!(DepGraph::read(&whole[..cut], |_| true).is_none(), "cut off at {cut}");
+        }
+        let edges_at = whole.len() - END.len() - 8;
+        for at in [edges_at, edges_at - 8, edges_at - 16] {
+            let mut other = whole.clone();
+            other[at] = 0;
+            assert!(DepGraph::read(&other, |_| true).is_none(), "another number at {at}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! `adopt-cache`: what the compiler wrapper calls before the first compilation of a unit in a forked lane.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, ensure};
+
+use crate::effects::disk::{self, Scratch};
+use crate::effects::shell::Unheard;
+use crate::facts::caches::Origin;
+use crate::facts::common::Common;
+use crate::facts::{caches, host, tools};
+use crate::flags;
+use crate::plan::cache::{Compilation, Place, exchange_hash};
+use crate::plan::dep_graph::{Kinds, Places, Trials};
+use crate::verbs::session::Session;
+
+/// Whatever goes wrong here, rustc sees for itself that the cache is not for it.
+impl flags::build::AdoptCache {
+    pub(crate) fn run(self, _: Session) -> anyhow::Result<ExitCode> {
+        if let Some(compilation) = Compilation::read(&self.compilation) {
+            let forked = compilation.incremental.join(caches::FORKED);
+            let names = caches::forked(&forked, compilation.crate_name);
+            let tried = match names.first() {
+                Some(first) => adopt(&compilation, &forked, first).map(|name| vec![name]),
+                None => Ok(Vec::new()),
+            };
+            // What could not be adopted today will not be tomorrow either.
+            disk::remove_marks(&forked, &tried.unwrap_or(names))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Makes the cache of this unit fit for this lane, if it can be. `name` is that of a cache of the same crate, nearly always
+/// from the same tree. Returns the name of the unit's own.
+fn adopt(compilation: &Compilation<'_>, forked: &Path, name: &str) -> anyhow::Result<String> {
+    let own_root = host::current_dir()?;
+    let mark = std::fs::read_to_string(forked.join(name))?;
+    let (origin, own_lane) = Origin::of_mark(&mark).context("the mark is cut off")?;
+    let scratch = Scratch::make(forked.join(format!(".probe-{}", std::process::id())))?;
+
+    let of_options = |name: &str, root: &Path| {
+        let source = scratch.dir.join("lib.rs");
+        disk::write_atomically(&source, compilation.smallest_source().as_bytes())?;
+        let dir = scratch.dir.join(name);
+        let words = compilation.probe(&source, &dir, &own_root, root);
+        Unheard::start(&words, root).map(|started| Probe { dir, started })
+    };
+    let here = of_options("here", &own_root)?;
+    let there = if origin.root == own_root { None } else { Some(of_options("there", &origin.root)?) };
+    let places = {
+        let own = Place { root: &own_root, lane: &own_lane };
+        let there = Place { root: &origin.root, lane: &origin.lane };
+        places(compilation, &scratch, &own, &there).unwrap_or_default()
+    };
+
+    let (name, here) = here.wait()?;
+    let there = there.map(Probe::wait).transpose()?;
+    ensure!(std::fs::read_to_string(forked.join(&name))? == mark, "it is from a third lane");
+
+    let path = graph(&compilation.incremental.join(&name))?;
+    let mut cache = std::fs::read(&path)?;
+    if there.is_none_or(|(_, there)| exchange_hash(&mut cache, &there, &here)) {
+        places.exchange(&mut cache);
+        disk::write_atomically(&path, &cache)?; // A new file: the donor's stays what it is.
+    }
+    Ok(name)
+}
+
+/// What this unit's compiler writes of places in the two lanes. An error where the unit has none in its cache, or where there is no
+/// telling.
+fn places(
+    compilation: &Compilation<'_>,
+    scratch: &Scratch,
+    own: &Place<'_>,
+    there: &Place<'_>,
+) -> anyhow::Result<Places> {
+    ensure!(compilation.is_linked, "nothing of it speaks of places");
+    let kinds =
+        kinds_of_place(compilation, own.root, scratch).context("the compiler is not as we know it")?;
+
+    // A crate that others need, too, is found in another way when they are loaded first. Which way it was, nobody says; so both
+    // are tried. It was there before they could be compiled, so its metadata is the older.
+    let mut crates: Vec<_> = compilation.crates().collect();
+    crates.sort_by_key(|(_, path)| {
+        path.with_extension("rmeta").metadata().or(path.metadata()).and_then(|meta| meta.modified()).ok()
+    });
+    let names = || crates.iter().map(|(name, _)| *name);
+    let sources = [compilation.linked_source(names()), compilation.linked_source(names().rev())];
+
+    let start = |name: &str, source: &str, place: &Place<'_>| -> anyhow::Result<Probe> {
+        let dir = scratch.dir.join(name);
+        let file = dir.join("main.rs");
+        let (words, out_dir) =
+            compilation.linked_probe(&file, &dir, own, place).context("it says its directory otherwise")?;
+        std::fs::create_dir_all(out_dir)?;
+        disk::write_atomically(&file, source.as_bytes())?;
+        Ok(Probe { started: Unheard::start(&words, &dir)?, dir })
+    };
+    let mut places = Places::default();
+    for (at, source) in sources.iter().enumerate() {
+        let probes =
+            (start(&format!("there-{at}"), source, there)?, start(&format!("here-{at}"), source, own)?);
+        let ((_, there), (_, here)) = (probes.0.wait()?, probes.1.wait()?);
+        places.learn(&there, &here, kinds);
+    }
+    Ok(places)
+}
+
+/// A compilation of next to nothing.
+struct Probe {
+    dir: PathBuf,
+    started: Unheard,
+}
+
+impl Probe {
+    /// The name of the unit's cache, and the content of its `dep-graph.bin`.
+    fn wait(self) -> anyhow::Result<(String, Vec<u8>)> {
+        self.started.wait()?;
+        let units = caches::units(&self.dir.join("incremental"));
+        let unit = units.first().context("rustc has made no cache")?;
+        let name = unit.file_name().and_then(|name| name.to_str()).context("no name of rustc's")?;
+        Ok((name.to_owned(), std::fs::read(graph(unit)?)?))
+    }
+}
+
+fn graph(unit: &Path) -> anyhow::Result<PathBuf> {
+    let session = caches::newest_session(unit).context("rustc has finished no session")?;
+    Ok(unit.join(session).join("dep-graph.bin"))
+}
+
+/// What this compiler's version calls the computations that speak of places; found out once for each.
+fn kinds_of_place(compilation: &Compilation<'_>, own_root: &Path, scratch: &Scratch) -> Option<Kinds> {
+    let compiler = compilation.compiler();
+    let memo = Common::of(own_root)?.memo();
+    let answer = tools::remembered(&memo, "kinds of place", Path::new(compiler.first()?), || {
+        let found = try_places(compiler, &scratch.dir.join("trials"));
+        Some(found.ok()?.map(Kinds::to_text).unwrap_or_default())
+    });
+    Kinds::of_text(&answer?)
+}
+
+/// Compiles a small program four times: as it is, with the crate that it is linked with elsewhere, with its output
+/// elsewhere, and with another crate in the place of the first.
+fn try_places(compiler: &[OsString], dir: &Path) -> anyhow::Result<Option<Kinds>> {
+    for (name, text) in [
+        ("one.rs", "//! A crate.\npub fn one() -> u32 { 1 }\n"),
+        ("two.rs", "//! A crate.\npub fn one() -> u32 { 2 }\npub fn two() {}\n"),
+        ("main.rs", "//! A program.\nextern crate part as _;\nfn main() {}\n"),
+    ] {
+        std::fs::create_dir_all(dir)?;
+        disk::write_atomically(&dir.join(name), text.as_bytes())?;
+    }
+    let start = |words: &str| {
+        let words = words.split(' ').map(OsString::from);
+        Unheard::start(&compiler.iter().cloned().chain(words).collect::<Vec<_>>(), dir)
+    };
+    let part = |source: &str| {
+        start(&format!(
+            "--crate-name=part {source} --crate-type=lib --emit=link -Cmetadata=1 --out-dir=first"
+        ))
+    };
+    let program = |name: &str, part: &str, out: &str| -> anyhow::Result<Probe> {
+        let started = start(&format!(
+            "--crate-name=program main.rs --crate-type=bin --emit=link -Cdebuginfo=2 -Clinker=true \
+             -Cincremental={name}/incremental --extern=part={part}/libpart.rlib --out-dir={out}"
+        ))?;
+        Ok(Probe { dir: dir.join(name), started })
+    };
+
+    part("one.rs")?.wait()?;
+    for made in ["second", "out", "other-out"] {
+        std::fs::create_dir_all(dir.join(made))?;
+    }
+    std::fs::copy(dir.join("first/libpart.rlib"), dir.join("second/libpart.rlib"))?;
+    let base = program("base", "first", "out")?;
+    let crate_moved = program("crate-moved", "second", "out")?;
+    let output_moved = program("output-moved", "first", "other-out")?;
+    let (base, crate_moved, output_moved) = (base.wait()?, crate_moved.wait()?, output_moved.wait()?);
+    part("two.rs")?.wait()?;
+    let crate_changed = program("crate-changed", "first", "out")?.wait()?;
+    Ok(Kinds::found_by(&Trials {
+        base: &base.1,
+        crate_moved: &crate_moved.1,
+        output_moved: &output_moved.1,
+        crate_changed: &crate_changed.1,
+    }))
+}
