@@ -97,6 +97,11 @@ pub(crate) fn checkout(root: &Path) -> Option<&Path> {
     root.ancestors().find(|dir| dir.join(".git").symlink_metadata().is_ok())
 }
 
+/// The workspace that is `inside` a checkout. (`join` with nothing would end in a slash, which compares as equal and reads as another.)
+pub(crate) fn workspace_in(top: &Path, inside: &Path) -> PathBuf {
+    top.join(inside).components().collect()
+}
+
 /// Whether `dir` is where a shim lies, of whichever repository.
 pub(crate) fn is_shim_dir(dir: &Path) -> bool {
     dir.ends_with(Path::new(NAME).join("bin"))

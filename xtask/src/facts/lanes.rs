@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::effects::disk::{self, STAMP};
 use crate::effects::shell::Shell;
+use crate::facts::common::workspace_in;
 use crate::facts::repo::Repo;
 use crate::plan::lane::KeyInputs;
 
@@ -115,7 +116,7 @@ fn worktrees(sh: &Shell, repo: &Repo) -> Vec<Worktree> {
     let inside = repo.root.strip_prefix(&top).unwrap_or(Path::new("")).to_owned();
     let tops = list.split('\0').filter_map(|line| line.strip_prefix("worktree ")).map(PathBuf::from);
     let mut found: Vec<Worktree> = tops
-        .map(|top| Worktree { root: top.join(&inside), top })
+        .map(|top| Worktree { root: workspace_in(&top, &inside), top })
         .filter(|worktree| worktree.root.is_dir())
         .collect();
     found.sort_by_key(|worktree| worktree.root != repo.root);

@@ -166,7 +166,7 @@ fn tree(root: &Path) -> Vec<PathBuf> {
 /// Whether `bytes` hold `path` or something below it.
 fn names(bytes: &[u8], path: &Path) -> bool {
     let needle = path.as_os_str().as_encoded_bytes();
-    let needle = needle.strip_suffix(b"/").unwrap_or(needle); // `join("")` adds one.
+    let needle = needle.strip_suffix(b"/").unwrap_or(needle); // As somebody may have typed it.
     let mut from = 0;
     while let Some(at) = find(&bytes[from..], needle) {
         let end = from + at + needle.len();

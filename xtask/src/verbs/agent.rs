@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use crate::effects::shell::Shell;
 use crate::effects::{disk, ui};
 use crate::facts::cargo_config::CargoConfig;
+use crate::facts::common::workspace_in;
 use crate::facts::host;
 use crate::facts::repo::Repo;
 use crate::flags;
@@ -143,7 +144,7 @@ impl Workspace {
         let view = view.map_err(anyhow::Error::msg)?;
 
         disk::make_private_dir(&base).with_context(|| format!("cannot use {}", base.display()))?;
-        let root = tree.join(common.inside());
+        let root = workspace_in(&tree, common.inside());
         let lane = Lane { dir: at_root::lane_of(&root), owner: Owner::Worktree };
         disk::enter_agent_lane(&root.join(".lanes"), &lane, "", host::now())?;
         let [_, (lanes, _)] = view.lanes();
@@ -154,12 +155,12 @@ impl Workspace {
 
     /// What is built in the main checkout, as far as it is right in another tree.
     fn warm_for(&mut self, view: &View) -> anyhow::Result<()> {
-        let root = view.tree.join(&view.inside);
+        let root = workspace_in(&view.tree, &view.inside);
         self.repo = Repo::locate(root.clone(), &root)?;
         self.config = CargoConfig::read(&root, &self.session.env);
         self.provide_wrapper(self.session.ui.quiet(true));
         let lane = Lane { dir: at_root::lane_of(&root), owner: Owner::Worktree };
-        self.fork_if_empty_from(self.session.ui, &lane, &view.main.join(&view.inside));
+        self.fork_if_empty_from(self.session.ui, &lane, &workspace_in(&view.main, &view.inside));
         Ok(())
     }
 

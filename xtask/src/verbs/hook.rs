@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 
 use crate::effects::disk;
-use crate::facts::common::Common;
+use crate::facts::common::{Common, workspace_in};
 use crate::facts::host;
 use crate::flags;
 use crate::plan::hook::{self, BEFORE, HOOK, Hooks, Installation, Present};
@@ -54,14 +54,14 @@ fn after_worktree_add(session: Session) -> ExitCode {
 fn warm_this_worktree(session: Session) -> anyhow::Result<()> {
     let top = host::current_dir()?;
     let Some(inside) = Common::of(&top).and_then(|common| common.known_inside()) else { return Ok(()) };
-    let root: PathBuf = top.join(&inside).components().collect();
+    let root = workspace_in(&top, &inside);
     if !root.join("Cargo.toml").is_file() {
         return Ok(()); // A commit from before there was a workspace.
     }
     let ui = session.ui;
     let mut workspace = session.workspace(Some(&root.join("Cargo.toml")))?;
     let main = workspace.checkouts()?.into_iter().next().context("git lists no worktree")?;
-    workspace.warm(ui, &root, &main.join(&inside))
+    workspace.warm(ui, &root, &workspace_in(&main, &inside))
 }
 
 impl Workspace {

@@ -109,7 +109,10 @@ fn the_first_edit_in_an_agents_lane_compiles_what_changed_and_no_more() {
 
 /// The donor with a program of several units, which uses `core` by itself and through `alone`, in either order.
 fn donor_of_program(first_use: &str) -> Project {
-    let project = undone();
+    build_program(undone(), first_use)
+}
+
+fn build_program(project: Project, first_use: &str) -> Project {
     project.write(".cargo/config.toml", "include = [{ path = \"wrapper/config.toml\", optional = true }]\n");
     let core = "{ package = \"core\", path = \"../core\" }\n";
     let alone = project.read("crates/alone/Cargo.toml") + "mycore = " + core;
@@ -155,7 +158,19 @@ fn the_first_edit_below_a_program_compiles_what_changed_and_no_more() {
 
 #[test]
 fn so_does_the_first_edit_below_a_program_in_an_agents_lane() {
-    let project = donor_of_program("use alone as _;");
+    in_an_agents_lane(donor_of_program("use alone as _;"));
+}
+
+#[test]
+fn and_in_cargos_new_layout() {
+    let mut project = undone();
+    if project.use_new_layout() {
+        in_an_agents_lane(build_program(project, "use alone as _;"));
+    }
+}
+
+#[track_caller]
+fn in_an_agents_lane(project: Project) {
     project.xtask("build").agent("a").ok().says("Forked").says("compiled 0,");
     let lane = project.root.join(project.only_lane());
     edit(&project.root, "crates/core/src/lib.rs", "pub fn added() {}\n");
