@@ -25,6 +25,7 @@ use crate::plan::at_root::View;
 use crate::plan::recipe::{Counting, Program, Step};
 
 /// The door to other processes.
+#[derive(Clone)]
 pub(crate) struct Shell {
     inner: xshell::Shell,
     cargo: OsString,

@@ -16,6 +16,7 @@
 use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
+use crate::facts::parallel::in_parallel;
 use crate::facts::units;
 
 /// The folder of what a fork has brought, in `incremental`.
@@ -85,7 +86,7 @@ pub(crate) fn read(lane: &Path, with_xtask: bool) -> Vec<Cache> {
         let origin = mark.and_then(|text| Some(Origin::of_mark(&text)?.0));
         Some(Cache { dir: dir.clone(), session, files: files?, origin })
     };
-    units::in_parallel(&dirs, read).into_iter().flatten().collect()
+    in_parallel(&dirs, read).into_iter().flatten().collect()
 }
 
 /// The directories of all units' caches, relative to the lane.

@@ -1,7 +1,7 @@
 //! From which lanes another can be forked: those of all worktrees, found by looking.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use crate::effects::shell::Shell;
@@ -24,25 +24,52 @@ pub(crate) struct Donor {
     pub(crate) units: usize,
 }
 
+/// From what a lane can be forked.
+#[derive(Debug)]
+pub(crate) struct Donors {
+    pub(crate) found: Vec<Donor>,
+    /// The commit of the lane's own tree.
+    pub(crate) own_commit: Option<String>,
+    /// Whether that tree has other lanes in which something is built.
+    pub(crate) own_tree_has_more: bool,
+}
+
 /// All of the repository, but `own`.
-pub(crate) fn find(sh: &Shell, repo: &Repo, target_dir: &Path, own: &Path) -> Vec<Donor> {
-    let places = lanes::places(sh, repo, target_dir).into_iter();
-    let places: Vec<Found> = places.filter(|place| place.dir != own && units::has_any(&place.dir)).collect();
-    let commits = if places.is_empty() { HashMap::new() } else { commits(sh, &repo.root) };
+pub(crate) fn find(sh: &Shell, repo: &Repo, target_dir: &Path, own: &Path) -> Donors {
+    let worktrees = lanes::worktrees(sh, repo);
+    let places = lanes::places(&worktrees, repo, target_dir).into_iter();
+    let places = places.filter(|place| place.dir != own && units::has_any(&place.dir));
+    let mut lockfiles = Lockfiles::default();
     let donor = |found: Found| {
-        let commit = commits.get(&found.worktree).cloned();
-        Donor { commit, ..Donor::at(Place::new(found.root, found.dir)) }
+        let Found { root, dir, commit, .. } = found;
+        Donor { commit, ..Donor::at(Place::new(root, dir), &mut lockfiles) }
     };
-    places.into_iter().map(donor).collect()
+    let found: Vec<Donor> = places.map(donor).collect();
+    Donors {
+        own_commit: worktrees.first().and_then(|first| first.commit.clone()),
+        own_tree_has_more: found.iter().any(|donor| donor.place.root == repo.root),
+        found,
+    }
+}
+
+impl Donors {
+    /// This one alone. What is known of it is not asked again.
+    pub(crate) fn only(mut self, sh: &Shell, place: Place) -> Donors {
+        self.found.retain(|donor| donor.place == place);
+        if self.found.is_empty() {
+            let commit = commit(sh, &place.root);
+            self.found.push(Donor { commit, ..Donor::at(place, &mut Lockfiles::default()) });
+        }
+        self
+    }
 }
 
 impl Donor {
     /// A lane that is named, of whatever commit.
-    pub(crate) fn at(place: Place) -> Donor {
-        let lockfile = std::fs::read(place.root.join("Cargo.lock"));
+    fn at(place: Place, lockfiles: &mut Lockfiles) -> Donor {
         Donor {
             commit: None,
-            lockfile: lockfile.map(|bytes| lockfile_hash(&bytes)).unwrap_or_default(),
+            lockfile: lockfiles.hash(&place.root.join("Cargo.lock")),
             rustc_info: std::fs::read_to_string(place.lane.join(".rustc_info.json")).unwrap_or_default(),
             units: units::count(&place.lane),
             place,
@@ -50,18 +77,22 @@ impl Donor {
     }
 }
 
-/// The commit of each worktree.
-fn commits(sh: &Shell, root: &Path) -> HashMap<PathBuf, String> {
-    let list = lanes::worktree_list(sh, root).unwrap_or_default();
-    let worktrees = list.split("\0\0").filter_map(|record| {
-        let field = |name: &str| record.split('\0').find_map(|line| line.strip_prefix(name));
-        Some((PathBuf::from(field("worktree ")?), field("HEAD ")?.to_owned()))
-    });
-    worktrees.collect()
+/// In most trees it is the same, and xtask is compiled without optimisation: each is hashed once.
+#[derive(Default)]
+struct Lockfiles(HashMap<Vec<u8>, String>);
+
+impl Lockfiles {
+    fn hash(&mut self, path: &Path) -> String {
+        let Ok(bytes) = std::fs::read(path) else { return String::new() };
+        match self.0.get(&bytes) {
+            Some(hash) => hash.clone(),
+            None => self.0.entry(bytes).or_insert_with_key(|bytes| lockfile_hash(bytes)).clone(),
+        }
+    }
 }
 
 /// The commit of a tree.
-pub(crate) fn commit(sh: &Shell, root: &Path) -> Option<String> {
+fn commit(sh: &Shell, root: &Path) -> Option<String> {
     let commit = sh.read("git", ["rev-parse", "--verify", "--quiet", "HEAD"], root).ok()?;
     Some(String::from_utf8(commit).ok()?.trim().to_owned())
 }

@@ -8,13 +8,15 @@ use serde_json::Value;
 
 use crate::effects::disk::{self, STAMP};
 use crate::effects::shell::Shell;
-use crate::facts::common::workspace_in;
+use crate::facts::common::{self, workspace_in};
 use crate::facts::repo::Repo;
 use crate::plan::lane::KeyInputs;
 
 /// A lane as it lies on disk.
 pub(crate) struct Found {
     pub(crate) worktree: PathBuf,
+    /// The commit of that worktree, as far as git has said.
+    pub(crate) commit: Option<String>,
     /// The workspace root in that worktree.
     pub(crate) root: PathBuf,
     pub(crate) dir: PathBuf,
@@ -30,31 +32,34 @@ pub(crate) struct Found {
 }
 
 /// A checkout of the repository.
-struct Worktree {
+#[derive(Clone)]
+pub(crate) struct Worktree {
     top: PathBuf,
     /// The workspace root in it.
     root: PathBuf,
+    /// `None` without git, and where nothing was committed yet.
+    pub(crate) commit: Option<String>,
 }
 
 /// The lanes of every worktree: first this one's.
 pub(crate) fn of_repository(sh: &Shell, repo: &Repo, target_dir: &Path) -> Vec<Found> {
-    measured(places(sh, repo, target_dir))
+    measured(places(&worktrees(sh, repo), repo, target_dir))
 }
 
 /// The same without their sizes, which take a walk.
-pub(crate) fn places(sh: &Shell, repo: &Repo, target_dir: &Path) -> Vec<Found> {
+pub(crate) fn places(worktrees: &[Worktree], repo: &Repo, target_dir: &Path) -> Vec<Found> {
     let mut places = Vec::new();
-    for worktree in worktrees(sh, repo) {
+    for worktree in worktrees {
         let own_dir =
             if worktree.root == repo.root { target_dir.to_owned() } else { worktree.root.join("target") };
-        places.extend(places_in(&worktree, own_dir));
+        places.extend(places_in(worktree, own_dir));
     }
     places
 }
 
 /// The lanes of agents in this worktree.
 pub(crate) fn of_agents(repo: &Repo) -> Vec<Found> {
-    let worktree = Worktree { top: repo.root.clone(), root: repo.root.clone() };
+    let worktree = Worktree::without_git(repo);
     let mut places = places_in(&worktree, PathBuf::new());
     places.retain(|place| place.agent.is_some());
     measured(places)
@@ -63,8 +68,8 @@ pub(crate) fn of_agents(repo: &Repo) -> Vec<Found> {
 fn places_in(worktree: &Worktree, own_dir: PathBuf) -> Vec<Found> {
     let place = |dir: PathBuf, agent, key| {
         let inputs = std::fs::read(dir.join(STAMP)).ok().and_then(|stamp| parse_stamp(&stamp));
-        let (worktree, root) = (worktree.top.clone(), worktree.root.clone());
-        Found { worktree, root, dir, agent, key, inputs, size: 0, last_use: None, in_use: false }
+        let Worktree { top: worktree, root, commit } = worktree.clone();
+        Found { worktree, commit, root, dir, agent, key, inputs, size: 0, last_use: None, in_use: false }
     };
     let mut places = Vec::new();
     if own_dir.is_dir() {
@@ -103,27 +108,31 @@ fn measured(mut places: Vec<Found>) -> Vec<Found> {
 }
 
 /// The worktrees of the repository, this one first. Without git, this one alone.
-fn worktrees(sh: &Shell, repo: &Repo) -> Vec<Worktree> {
-    let own = || Worktree { top: repo.root.clone(), root: repo.root.clone() };
-    let top = sh.read("git", ["rev-parse", "--show-toplevel"], &repo.root);
-    let list = worktree_list(sh, &repo.root);
-    let (Ok(top), Ok(list)) = (top, list) else {
-        return vec![own()];
+pub(crate) fn worktrees(sh: &Shell, repo: &Repo) -> Vec<Worktree> {
+    let (Some(top), Ok(list)) = (common::checkout(&repo.root), worktree_list(sh, &repo.root)) else {
+        return vec![Worktree::without_git(repo)];
     };
 
-    let top = PathBuf::from(String::from_utf8_lossy(&top).trim());
     // The workspace may be in a folder of the repository; then it is in the same one everywhere.
-    let inside = repo.root.strip_prefix(&top).unwrap_or(Path::new("")).to_owned();
-    let tops = list.split('\0').filter_map(|line| line.strip_prefix("worktree ")).map(PathBuf::from);
-    let mut found: Vec<Worktree> = tops
-        .map(|top| Worktree { root: workspace_in(&top, &inside), top })
-        .filter(|worktree| worktree.root.is_dir())
-        .collect();
+    let inside = repo.root.strip_prefix(top).unwrap_or(Path::new(""));
+    let worktree = |record: &str| {
+        let field = |name: &str| record.split('\0').find_map(|line| line.strip_prefix(name));
+        let top = PathBuf::from(field("worktree ")?);
+        Some(Worktree { root: workspace_in(&top, inside), top, commit: field("HEAD ").map(str::to_owned) })
+    };
+    let mut found: Vec<Worktree> =
+        list.split("\0\0").filter_map(worktree).filter(|worktree| worktree.root.is_dir()).collect();
     found.sort_by_key(|worktree| worktree.root != repo.root);
     if found.first().is_none_or(|first| first.root != repo.root) {
-        found.insert(0, Worktree { root: repo.root.clone(), top });
+        found.insert(0, Worktree { top: top.to_owned(), ..Worktree::without_git(repo) });
     }
     found
+}
+
+impl Worktree {
+    fn without_git(repo: &Repo) -> Worktree {
+        Worktree { top: repo.root.clone(), root: repo.root.clone(), commit: None }
+    }
 }
 
 /// git's list of the repository's worktrees, as `--porcelain -z` has it.

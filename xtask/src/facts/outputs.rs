@@ -8,7 +8,9 @@ mod object;
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use crate::facts::units::{self, Place, Unit, find, in_parallel, with_lane};
+use crate::facts::parallel::in_parallel;
+use crate::facts::search::find;
+use crate::facts::units::{self, Place, Unit, with_lane};
 use object::Section;
 
 /// Where to look.

@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::effects::shell::Shell;
 use crate::facts::host;
-use crate::facts::units::{find, in_parallel};
+use crate::facts::parallel::in_parallel;
+use crate::facts::search::find;
 
 /// What is to be compared. Paths are relative to the workspace root, or absolute.
 #[derive(Debug, Default)]
@@ -59,8 +60,12 @@ pub(crate) fn compare(sh: &Shell, donor_root: &Path, own_root: &Path, wanted: &W
     }
     let mut everything = BTreeSet::new();
     if !wanted.packages.is_empty() || (wanted.everything && !is_same_tree) {
-        let donors = unignored(sh, donor_root);
-        let own = if is_same_tree { None } else { Some(unignored(sh, own_root)) };
+        let (donors, own) = if is_same_tree {
+            (unignored(sh, donor_root), None)
+        } else {
+            let (donors, own) = in_both(sh, donor_root, own_root, unignored);
+            (donors, Some(own))
+        };
         for package in &wanted.packages {
             let listed = |all: &Option<Listed>| of_package(&all.as_ref()?.files, package);
             let of_donor = listed(&donors);
@@ -69,8 +74,9 @@ pub(crate) fn compare(sh: &Shell, donor_root: &Path, own_root: &Path, wanted: &W
         }
         if let (true, Some(donors), Some(Some(own))) = (wanted.everything, donors, own)
             && donors == own
-            && let Some(of_own) = ignored(sh, own_root, &own.repositories)
-            && ignored(sh, donor_root, &own.repositories).as_ref() == Some(&of_own)
+            && let (Some(of_donor), Some(of_own)) =
+                in_both(sh, donor_root, own_root, |sh, root| ignored(sh, root, &own.repositories))
+            && of_donor == of_own
         {
             everything = own.files;
             everything.extend(of_own);
@@ -95,6 +101,16 @@ pub(crate) fn compare(sh: &Shell, donor_root: &Path, own_root: &Path, wanted: &W
         everything.clear();
     }
     Sources { files, lists, everything }
+}
+
+/// The same question of two trees at the same time: git takes its time for each.
+fn in_both<T: Send>(sh: &Shell, donor: &Path, own: &Path, ask: impl Fn(&Shell, &Path) -> T + Sync) -> (T, T) {
+    std::thread::scope(|scope| {
+        let other = sh.clone(); // One shell stands in one directory.
+        let ask = &ask;
+        let own = scope.spawn(move || ask(&other, own));
+        (ask(sh, donor), own.join().expect("asking does not panic"))
+    })
 }
 
 /// An edit within the same tick of the file system's clock as our look would be invisible. So the newest file has to be a

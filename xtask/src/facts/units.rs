@@ -25,7 +25,6 @@ mod linker;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use serde_json::Value;
@@ -33,6 +32,8 @@ use serde_json::Value;
 pub(crate) use dep_info::DepInfo;
 
 use crate::facts::common;
+use crate::facts::parallel::in_parallel;
+use crate::facts::search::{self, find};
 
 /// What cargo calls a unit: one run of a compiler or of a build script.
 #[derive(Clone, Debug, Default)]
@@ -193,21 +194,6 @@ pub(crate) fn with_lane(bytes: &[u8], from: &Path, to: &Path) -> Vec<u8> {
     }
     result.extend_from_slice(rest);
     result
-}
-
-/// xtask is compiled without optimisation, and hundreds of megabytes are searched: the C library's search is optimised.
-#[cfg(unix)]
-pub(crate) fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
-    #[expect(unsafe_code, reason = "std searches bytes for a byte, not for bytes")]
-    // SAFETY: both pointers are valid for the lengths that go with them, and nothing is written.
-    let at =
-        unsafe { libc::memmem(bytes.as_ptr().cast(), bytes.len(), needle.as_ptr().cast(), needle.len()) };
-    if at.is_null() { None } else { Some(at.addr() - bytes.as_ptr().addr()) }
-}
-
-#[cfg(not(unix))]
-pub(crate) fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
-    bytes.windows(needle.len()).position(|part| part == needle)
 }
 
 /// All units of the lane, in no order. `other_root` is the tree that wants to know. xtask's own build is wanted only where
@@ -455,7 +441,7 @@ fn find_macros_that_look_around(units: &mut [Unit], place: &Place) {
     let looks_around = in_parallel(&callable, |at| {
         let library = units[*at].outputs.iter().find(|entry| is_dynamic_library(&entry.path));
         library.is_some_and(|entry| {
-            std::fs::read(lane.join(&entry.path)).map_or(true, |bytes| find(&bytes, VARIABLE).is_some())
+            search::is_in_file(&lane.join(&entry.path), VARIABLE, 0, |_| true).unwrap_or(true)
         })
     });
     for (at, looks_around) in callable.into_iter().zip(looks_around) {
@@ -471,9 +457,8 @@ fn find_macros_that_look_around(units: &mut [Unit], place: &Place) {
             })
     };
     let callers: Vec<usize> = (0..units.len()).filter(|at| calls_one(&units[*at])).collect();
-    let names_donor = in_parallel(&callers, |at| compiled_in_path(&units[*at], place));
-    for (at, names_donor) in callers.into_iter().zip(names_donor) {
-        units[at].names_donor = names_donor;
+    for at in callers {
+        units[at].names_donor = compiled_in_path(&units[at], place);
     }
 }
 
@@ -488,20 +473,13 @@ fn compiled_in_path(unit: &Unit, place: &Place) -> bool {
     }
     let sources: HashSet<&[u8]> =
         dep_info.sources.iter().map(|source| source.as_os_str().as_encoded_bytes()).collect();
+    let longest = sources.iter().map(|source| source.len()).max().unwrap_or_default();
     let root = place.root.join(""); // With a slash at its end.
     let root = root.as_os_str().as_encoded_bytes();
+    let is_other = |rest: &[u8]| !sources.iter().any(|source| rest.starts_with(source));
     let files = unit.outputs.iter().filter(|entry| entry.kind == EntryKind::File);
     files.filter(|entry| entry.path.extension().is_none_or(|extension| extension != "d")).any(|entry| {
-        let Ok(bytes) = std::fs::read(place.lane.join(&entry.path)) else { return true };
-        let mut rest = bytes.as_slice();
-        while let Some(at) = find(rest, root) {
-            rest = &rest[at + root.len()..];
-            let is_source = sources.iter().any(|source| rest.starts_with(source));
-            if !is_source {
-                return true;
-            }
-        }
-        false
+        search::is_in_file(&place.lane.join(&entry.path), root, longest, is_other).unwrap_or(true)
     })
 }
 
@@ -528,26 +506,6 @@ fn add_entries(lane: &Path, path: &Path, entries: &mut Vec<Entry>) {
             add_entries(lane, &path.join(entry.file_name()), entries);
         }
     }
-}
-
-/// `f` of each item, in order, on as many threads as there are processors.
-pub(crate) fn in_parallel<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(items.len().max(1));
-    let next = AtomicUsize::new(0);
-    let mut results: Vec<(usize, R)> = std::thread::scope(|scope| {
-        let work = || {
-            let mut done = Vec::new();
-            loop {
-                let at = next.fetch_add(1, Ordering::Relaxed);
-                let Some(item) = items.get(at) else { return done };
-                done.push((at, f(item)));
-            }
-        };
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().flat_map(|worker| worker.join().expect("a worker does not panic")).collect()
-    });
-    results.sort_by_key(|(at, _)| *at);
-    results.into_iter().map(|(_, result)| result).collect()
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use crate::effects::disk::cold::{self, Election, Lead, Leader};
 use crate::effects::ui::Ui;
 use crate::facts::common::Common;
-use crate::facts::donors::Donor;
 use crate::facts::progress::{self, Progress};
 use crate::facts::units::{self, Place};
 use crate::facts::{changes, lanes};
@@ -232,7 +231,7 @@ impl Workspace {
         if had_nothing_to_do && units::has_any(&lane.dir) {
             return;
         }
-        self.fork_one(ui, lane, Donor::at(Place::new(donor.root.clone(), donor.lane.clone())));
+        self.fork_one(ui, lane, Place::new(donor.root.clone(), donor.lane.clone()));
     }
 
     fn goal(&self, lane: &Lane, recipe: &Recipe) -> anyhow::Result<Goal> {

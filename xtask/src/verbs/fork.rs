@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 
 use crate::effects::disk::fork as carry;
 use crate::effects::ui::{self, Ui};
-use crate::facts::donors::{self, Donor};
+use crate::facts::donors::{self, Donor, Donors};
 use crate::facts::units::{self, Place, Unit};
 use crate::facts::{caches, host, sources};
 use crate::flags;
@@ -28,10 +28,10 @@ impl flags::lane::LaneFork {
         }
 
         let donors = match &self.from {
-            Some(dir) => vec![workspace.donor_at(dir)?],
+            Some(dir) => workspace.donor_at(dir)?,
             None => workspace.donors(&lane, None)?,
         };
-        let Some(plan) = workspace.best_fork(&lane, donors) else {
+        let Some(plan) = workspace.best_fork(&lane, &donors) else {
             bail!(
                 "there is no lane to fork {} from\nhelp: build once in any worktree, or name one with --from",
                 workspace.shown(&lane.dir)
@@ -63,19 +63,21 @@ impl Workspace {
         }
         let begun = Instant::now();
         let donors = self.donors(lane, toolchain).map(|mut donors| {
-            donors.retain(|donor| !avoided.contains(&donor.place.lane));
+            donors.found.retain(|donor| !avoided.contains(&donor.place.lane));
             donors
         });
         self.fork_or_warn(ui, lane, donors, begun);
     }
 
     /// The same from one donor, into a lane that may have units already.
-    pub(crate) fn fork_one(&self, ui: Ui, lane: &Lane, donor: Donor) {
-        self.fork_or_warn(ui, lane, Ok(vec![donor]), Instant::now());
+    pub(crate) fn fork_one(&self, ui: Ui, lane: &Lane, donor: Place) {
+        let begun = Instant::now();
+        let donors = donors::find(&self.sh, &self.repo, &self.worktree_lane().dir, &lane.dir);
+        self.fork_or_warn(ui, lane, Ok(donors.only(&self.sh, donor)), begun);
     }
 
-    fn fork_or_warn(&self, ui: Ui, lane: &Lane, donors: anyhow::Result<Vec<Donor>>, begun: Instant) {
-        let forked = donors.and_then(|donors| match self.best_fork(lane, donors) {
+    fn fork_or_warn(&self, ui: Ui, lane: &Lane, donors: anyhow::Result<Donors>, begun: Instant) {
+        let forked = donors.and_then(|donors| match self.best_fork(lane, &donors) {
             Some(plan) if !plan.is_empty() => self.carry_out_fork(ui, &plan, begun),
             _ => Ok(()),
         });
@@ -87,8 +89,9 @@ impl Workspace {
     /// The same from one tree alone.
     pub(crate) fn fork_if_empty_from(&self, ui: Ui, lane: &Lane, from: &Path) {
         // One in which nothing is built has nothing to give.
-        let Some(donor) = self.donor_at(from).ok().filter(|_| !units::has_any(&lane.dir)) else { return };
-        self.fork_one(ui, lane, donor);
+        let begun = Instant::now();
+        let Some(donors) = self.donor_at(from).ok().filter(|_| !units::has_any(&lane.dir)) else { return };
+        self.fork_or_warn(ui, lane, Ok(donors), begun);
     }
 
     /// Whether nothing was built in the lane yet, as far as it is ours to fill.
@@ -101,10 +104,10 @@ impl Workspace {
         lane.owner == Owner::Worktree && self.config.has_build_dir
     }
 
-    fn donors(&self, lane: &Lane, toolchain: Option<&str>) -> anyhow::Result<Vec<Donor>> {
-        let found = donors::find(&self.sh, &self.repo, &self.worktree_lane().dir, &lane.dir);
-        if found.is_empty() {
-            return Ok(found);
+    fn donors(&self, lane: &Lane, toolchain: Option<&str>) -> anyhow::Result<Donors> {
+        let mut donors = donors::find(&self.sh, &self.repo, &self.worktree_lane().dir, &lane.dir);
+        if donors.found.is_empty() {
+            return Ok(donors);
         }
         let inputs = match &lane.owner {
             Owner::Agent { inputs, .. } => inputs.clone(),
@@ -114,47 +117,48 @@ impl Workspace {
                 ..LaneChoice::default()
             })?,
         };
-        let commit = donors::commit(&self.sh, &self.repo.root);
-        Ok(fork::ranked(
-            found,
+        donors.found = fork::ranked(
+            donors.found,
             &Suits {
                 toolchain: &inputs.toolchain,
                 lockfile: &inputs.lockfile,
                 root: &self.repo.root,
-                commit: commit.as_deref(),
+                commit: donors.own_commit.as_deref(),
             },
-        ))
+        );
+        Ok(donors)
     }
 
     /// A worktree, or a lane of one.
-    pub(crate) fn donor_at(&self, dir: &Path) -> anyhow::Result<Donor> {
+    pub(crate) fn donor_at(&self, dir: &Path) -> anyhow::Result<Donors> {
         let dir = self.repo.start.join(dir);
         let dir = dir.canonicalize().with_context(|| format!("--from {}", dir.display()))?;
         let target_dir = self.worktree_lane().dir;
         let known = donors::find(&self.sh, &self.repo, &target_dir, &PathBuf::new());
-        let is_it = |donor: &Donor| donor.place.lane == dir || donor.place.lane == dir.join("target");
-        match known.into_iter().find(is_it) {
-            Some(donor) => Ok(donor),
+        let is_it = |donor: &&Donor| donor.place.lane == dir || donor.place.lane == dir.join("target");
+        let place = match known.found.iter().find(is_it) {
+            Some(donor) => donor.place.clone(),
             // It may be a lane of another clone: what lies in `target` belongs to the tree around it.
             None if dir.file_name().is_some_and(|name| name == "target") && units::has_any(&dir) => {
                 let root = dir.parent().unwrap_or(&dir).to_owned();
-                Ok(Donor::at(Place::new(root, dir)))
+                Place::new(root, dir)
             }
             None if units::has_any(&dir.join("target")) => {
                 let lane = dir.join("target");
-                Ok(Donor::at(Place::new(dir, lane)))
+                Place::new(dir, lane)
             }
             None => bail!("--from {} is no lane, and no worktree with one", dir.display()),
-        }
+        };
+        Ok(known.only(&self.sh, place))
     }
 
     /// The first donor that has nearly everything, or of the best few the one that gives most.
-    pub(crate) fn best_fork(&self, lane: &Lane, donors: Vec<Donor>) -> Option<Plan> {
+    pub(crate) fn best_fork(&self, lane: &Lane, donors: &Donors) -> Option<Plan> {
         const TRIED_MAX: usize = 3; // Each costs a look at all its units.
         let mut best: Option<Plan> = None;
         let present = units::read_present(&lane.dir);
-        for donor in donors.into_iter().take(TRIED_MAX) {
-            let plan = self.fork_plan(lane, &donor, &present);
+        for donor in donors.found.iter().take(TRIED_MAX) {
+            let plan = self.fork_plan(lane, donor, donors, &present);
             let of_this_donor = plan.left.iter().filter(|left| left.why.is_of_this_donor()).count();
             // Most donors have a few units from earlier builds that nobody needs any more.
             let is_enough = !plan.is_empty() && of_this_donor * 20 <= plan.brought.len();
@@ -168,7 +172,7 @@ impl Workspace {
         best
     }
 
-    fn fork_plan(&self, lane: &Lane, donor: &Donor, present: &[Unit]) -> Plan {
+    fn fork_plan(&self, lane: &Lane, donor: &Donor, donors: &Donors, present: &[Unit]) -> Plan {
         let own = Place::new(self.repo.root.clone(), lane.dir.clone());
         // Agents start xtask from the worktree's own lane.
         let with_xtask = lane.owner == Owner::Worktree && !own.lane.join("xtask").exists();
@@ -176,16 +180,12 @@ impl Workspace {
         let wanted = fork::wanted(&units);
         let sources = sources::compare(&self.sh, &donor.place.root, &own.root, &wanted);
         let is_same_tree = donor.place.root == own.root;
-        let has_lanes = || {
-            let elsewhere = donors::find(&self.sh, &self.repo, &self.worktree_lane().dir, &own.lane);
-            units::has_any(&own.lane) || elsewhere.iter().any(|donor| donor.place.root == own.root)
-        };
+        let has_lanes = units::has_any(&own.lane) || donors.own_tree_has_more;
         // Of another tree's, the wrapper alone can make something.
         let brings_caches = is_same_tree || self.has_wrapper();
         let own_xtask = units::read_xtask(&Place::new(own.root.clone(), self.worktree_lane().dir));
-        let commit = donors::commit(&self.sh, &own.root);
-        let is_same_commit =
-            !is_same_tree && commit.is_some() && commit == donors::commit(&self.sh, &donor.place.root);
+        let commit = &donors.own_commit;
+        let is_same_commit = !is_same_tree && commit.is_some() && *commit == donor.commit;
         fork::plan(&Question {
             donor: &donor.place,
             own: &own,
@@ -193,7 +193,7 @@ impl Workspace {
             present,
             sources: &sources,
             now: host::now(),
-            may_set_times: !is_same_tree && !has_lanes(),
+            may_set_times: !is_same_tree && !has_lanes,
             sources_of_xtask: &fork::wanted(&own_xtask),
             same_commit_since: if is_same_commit {
                 donors::commit_since(&self.sh, &donor.place.root)

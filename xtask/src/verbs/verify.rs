@@ -369,8 +369,8 @@ impl Verification<'_> {
         let begun = Instant::now();
         let donor_root = self.trees.root(&self.trees.donor);
         let lane = self.workspace.lane_in(&self.workspace.repo.root);
-        let donor = self.workspace.donor_at(&donor_root)?;
-        let plan = self.workspace.best_fork(&lane, vec![donor]).context("the donor has built nothing")?;
+        let donors = self.workspace.donor_at(&donor_root)?;
+        let plan = self.workspace.best_fork(&lane, &donors).context("the donor has built nothing")?;
         self.workspace.carry_out_fork(self.ui, &plan, begun).context("cannot fork")?;
         self.stop_if_interrupted()?;
         Ok(plan)

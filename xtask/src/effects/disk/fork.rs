@@ -20,7 +20,8 @@ use std::time::SystemTime;
 
 use super::{delete_dir, lock_files, make_lane, subdirectories};
 use crate::facts::caches::{FORKED, FORKED_PROGRAM};
-use crate::facts::units::{in_parallel, with_lane};
+use crate::facts::parallel::in_parallel;
+use crate::facts::units::with_lane;
 use crate::plan::fork::{Brought, BroughtCache, Left, NewTime, Piece, Plan, Way, Why, still_brought};
 
 const STAGED: &str = ".fork-";
