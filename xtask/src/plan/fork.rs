@@ -619,12 +619,14 @@ fn way(unit: &Unit, path: &Path) -> Way {
     if unit.is_run() {
         return Way::Copy;
     }
+    let has_code =
+        unit.outputs.iter().any(|entry| entry.path.extension().is_some_and(|extension| extension == "rlib"));
     // A linker may write over what is there; cargo removes the file first where it gives it a second name.
     let is_uplifted = ["bin-", "example-", "build-script-"].iter().any(|kind| unit.target.starts_with(kind));
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("rlib") => Way::Link,
-        // `cargo check` sets the time of a path package's in place.
-        Some("rmeta") if !unit.is_path => Way::Link,
+        // cargo sets the time of a path package's in place, after a check; but not of one that was built.
+        Some("rmeta") if !unit.is_path || has_code => Way::Link,
         None | Some("exe") if is_uplifted || unit.is_linked_anew => Way::Link,
         // A registry's macros are linked again only after they were cleaned away, and are the same then.
         _ if units::is_dynamic_library(path) && !unit.is_path => Way::Link,
@@ -644,14 +646,13 @@ fn crate_name(target: &str) -> Option<String> {
 fn brought_cache(question: &Question<'_>, cache: &Cache, linked: &HashSet<String>) -> BroughtCache {
     // Optimised, rustc may write into files of an earlier session (rust-lang/rust#159287).
     let is_optimised = cache.files.iter().any(|file| file.ends_with(".bc") || file.starts_with("thin-lto"));
+    // rustc gives `metadata.rmeta` a second name among the outputs, where cargo sets its time after a check, which makes no code.
+    let has_code = cache.files.iter().any(|file| file.ends_with(".o"));
     let way = |file: &String| {
-        let is_replaced = [".o", ".dwo", "dep-graph.bin", "query-cache.bin", "work-products.bin"];
-        // rustc gives `metadata.rmeta` a second name among the outputs, where `cargo check` sets its time.
-        let way = if !is_optimised && is_replaced.iter().any(|end| file.ends_with(end)) {
-            Way::Link
-        } else {
-            Way::Copy
-        };
+        const REPLACED: [&str; 5] = [".o", ".dwo", "dep-graph.bin", "query-cache.bin", "work-products.bin"];
+        let is_replaced =
+            REPLACED.iter().any(|end| file.ends_with(end)) || (has_code && file == "metadata.rmeta");
+        let way = if !is_optimised && is_replaced { Way::Link } else { Way::Copy };
         (file.clone(), way)
     };
     let Place { root, lane, .. } = question.donor;

@@ -1,5 +1,6 @@
 //! Forks: a new lane has nothing to compile, and gives what a lane built from scratch would give.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -203,17 +204,36 @@ fn a_source_that_the_donor_edited_after_its_build() {
 fn a_donor_is_not_changed_by_what_is_built_in_the_fork() {
     let project = donor();
     let second = worktree(&project, "second");
+    let before = state(&project.root.join("target"));
     first_build(&project, &second);
     std::fs::write(second.join("crates/core/src/lib.rs"), "pub fn text() -> String { \"two\".to_owned() }\n")
         .expect("it can be written");
     for words in ["build", "check --all-targets", "test", "build --release"] {
         project.cargo(words).within(&second).ok();
     }
+    let after = state(&project.root.join("target"));
+    let changed: Vec<_> = before.iter().filter(|file| !after.contains(file)).map(|(path, ..)| path).collect();
+    assert!(changed.is_empty(), "{changed:?}");
     project.xtask("build").ok().says("compiled 0,");
     project.xtask("build-test").ok().says("compiled 0,");
     assert_eq!(printed(&project, &project.root), "one\n");
     remove(&second);
     project.cargo("test").ok();
+}
+
+/// Every file below a directory, with its bytes and its time.
+pub(crate) fn state(dir: &Path) -> BTreeSet<(PathBuf, SystemTime, Vec<u8>)> {
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry")) {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(state(&path));
+        } else {
+            let modified = path.metadata().and_then(|meta| meta.modified()).expect("a time");
+            found.insert((path.clone(), modified, std::fs::read(&path).expect("it can be read")));
+        }
+    }
+    found
 }
 
 #[test]
