@@ -9,11 +9,11 @@ pub(crate) mod temporary;
 pub(crate) mod wrapper;
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::facts::caches::FORKED_PROGRAM;
+use crate::facts::caches::{FORKED_LOCK, FORKED_PLACES, FORKED_PROGRAM};
 use crate::facts::common::{Common, is_shared_program};
 use crate::facts::host::is_executable;
 use crate::plan::lane::{Lane, Owner};
@@ -244,6 +244,26 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace(path, |staged| std::fs::write(staged, bytes))
 }
 
+/// Makes the file, and locks it until the result is dropped. Whoever has it only starts compilers of next to nothing.
+pub(crate) fn wait_for_lock(path: &Path) -> io::Result<File> {
+    let file = File::create(path)?;
+    file.lock()?;
+    Ok(file)
+}
+
+/// Replaces a file by a copy of it in which these bytes are at these places.
+pub(crate) fn replace_with_exchanged(path: &Path, exchanges: &[(usize, Vec<u8>)]) -> io::Result<()> {
+    replace(path, |staged| {
+        std::fs::copy(path, staged)?;
+        let mut file = OpenOptions::new().write(true).open(staged)?;
+        for (at, bytes) in exchanges {
+            file.seek(SeekFrom::Start(*at as u64))?;
+            file.write_all(bytes)?;
+        }
+        Ok(())
+    })
+}
+
 /// The same for a script: whoever starts it in this moment gets the old one or the new one.
 pub(crate) fn write_program(path: &Path, bytes: &[u8]) -> io::Result<()> {
     path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
@@ -298,8 +318,11 @@ pub(crate) fn remove_marks(forked: &Path, names: &[String]) -> io::Result<()> {
     for name in names {
         drop(std::fs::remove_file(forked.join(name))); // Another compiler of the same crate may have been here.
     }
-    let is_mark =
-        |entry: io::Result<std::fs::DirEntry>| entry.is_ok_and(|entry| entry.file_name() != FORKED_PROGRAM);
+    let is_mark = |entry: io::Result<std::fs::DirEntry>| {
+        entry.is_ok_and(|entry| {
+            [FORKED_PROGRAM, FORKED_PLACES, FORKED_LOCK].iter().all(|ours| entry.file_name() != *ours)
+        })
+    };
     if names.is_empty() || std::fs::read_dir(forked)?.any(is_mark) { Ok(()) } else { delete_dir(forked) }
 }
 

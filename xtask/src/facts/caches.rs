@@ -8,7 +8,8 @@
 //! │   └── s-<time>-<random>-working/   one that is being written, or whose compiler was killed
 //! └── .forked/                         ours: of the caches that a fork has brought and nobody has used yet
 //!     ├── <crate>-<id>                 where the cache was made, and for which lane it was brought; [`Origin`]
-//!     └── xtask                        the program that makes it fit for this tree
+//!     ├── xtask                        the program that makes it fit for this tree
+//!     └── places, places.lock          what that has found out on the way, and who is at it
 //! ```
 //!
 //! Times and random numbers are in base 36 (`rustc_incremental/src/persist/fs.rs`).
@@ -24,6 +25,10 @@ pub(crate) const FORKED: &str = ".forked";
 
 /// The program, in that folder.
 pub(crate) const FORKED_PROGRAM: &str = "xtask";
+
+/// What is known of places in the lane that the caches come from, and in this one (`plan/dep_graph.rs`).
+pub(crate) const FORKED_PLACES: &str = "places";
+pub(crate) const FORKED_LOCK: &str = "places.lock";
 
 /// The newest finished session of one unit.
 #[derive(Clone, Debug, PartialEq)]

@@ -13,7 +13,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
-use crate::plan::dep_graph::options_hash_at;
+use crate::plan::dep_graph::{Exchange, options_hash_at};
 
 /// One start of a compiler: the program, then its arguments.
 #[derive(Debug)]
@@ -200,16 +200,14 @@ fn moved(word: &OsStr, own: &Place<'_>, other: &Place<'_>) -> OsString {
     moved().map_or_else(|| word.to_owned(), OsString::from)
 }
 
-/// Gives `cache`, the beginning of which rustc wrote with the options of `there`, the beginning that it writes with those of
-/// `here`; each is the content of a `dep-graph.bin`. `false` where `cache` was made with other options or by another rustc.
-pub(crate) fn exchange_hash(cache: &mut [u8], there: &[u8], here: &[u8]) -> bool {
-    let Some(hash) = options_hash_at(here) else { return false };
-    let is_same_rustc = there.get(..hash.start) == here.get(..hash.start);
-    let is_same_options = cache.get(..hash.end).is_some_and(|head| there.get(..hash.end) == Some(head));
-    if is_same_rustc && is_same_options {
-        cache[hash.clone()].copy_from_slice(&here[hash]);
-    }
-    is_same_rustc && is_same_options
+/// What has to be written at the beginning of `cache`, which rustc wrote with the options of `there`, so that it is what it writes
+/// with those of `here`; each is the beginning of a `dep-graph.bin`. `None` where `cache` was made with other options or by another
+/// rustc.
+pub(crate) fn exchange_of_hash(cache: &[u8], there: &[u8], here: &[u8]) -> Option<Exchange> {
+    let hash = options_hash_at(here)?;
+    let is_same_rustc = there.get(..hash.start)? == &here[..hash.start];
+    let is_same_options = cache.get(..hash.end)? == there.get(..hash.end)?;
+    (is_same_rustc && is_same_options).then(|| (hash.start, here[hash].to_vec()))
 }
 
 #[cfg(test)]
@@ -322,8 +320,10 @@ mod tests {
 
     /// The cache with its hash exchanged.
     fn exchanged(cache: &[u8], there: &[u8], here: &[u8]) -> Option<Vec<u8>> {
+        let (at, bytes) = exchange_of_hash(cache, there, here)?;
         let mut cache = cache.to_vec();
-        exchange_hash(&mut cache, there, here).then_some(cache)
+        cache[at..at + bytes.len()].copy_from_slice(&bytes);
+        Some(cache)
     }
 
     #[test]

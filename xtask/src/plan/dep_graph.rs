@@ -18,7 +18,7 @@
 //! takes no file that does not add up in every number, and which kinds speak of places is found out by trying, for each
 //! version of rustc ([`Kinds::found_by`]).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 const MAGIC: &[u8] = b"RSIC";
 const END: &[u8] = b"rust-end-file";
@@ -28,7 +28,6 @@ const HASH_LEN: usize = 8;
 const NODE_LEN: usize = 38;
 const KEY_AT: usize = 6;
 const VALUE_AT: usize = 22;
-const VALUE_LEN: usize = NODE_LEN - VALUE_AT;
 
 /// Where the hash of the options is, in the content of a `dep-graph.bin`.
 pub(crate) fn options_hash_at(bytes: &[u8]) -> Option<std::ops::Range<usize>> {
@@ -37,12 +36,14 @@ pub(crate) fn options_hash_at(bytes: &[u8]) -> Option<std::ops::Range<usize>> {
     (start + HASH_LEN <= bytes.len()).then_some(start..start + HASH_LEN)
 }
 
+type Hash = [u8; 16];
+
 /// What a value is of: a kind of computation and a key.
-type Subject = (u16, [u8; 16]);
+type Subject = (u16, Hash);
 
 struct DepGraph {
     /// What it is of, the value, and where that is in the file.
-    nodes: Vec<(Subject, [u8; VALUE_LEN], usize)>,
+    nodes: Vec<(Subject, Hash, usize)>,
 }
 
 impl DepGraph {
@@ -91,7 +92,7 @@ impl DepGraph {
         (edges == edge_count && at <= footer.len()).then_some(DepGraph { nodes })
     }
 
-    fn values(&self) -> HashMap<Subject, [u8; VALUE_LEN]> {
+    fn values(&self) -> HashMap<Subject, Hash> {
         self.nodes.iter().map(|(subject, value, _)| (*subject, *value)).collect()
     }
 
@@ -99,8 +100,7 @@ impl DepGraph {
     fn differing(&self, other: &DepGraph) -> Option<BTreeSet<u16>> {
         let (own, others) = (self.values(), other.values());
         let is_same = own.len() == others.len() && own.keys().all(|subject| others.contains_key(subject));
-        let differs =
-            |(subject, value): (&Subject, &[u8; VALUE_LEN])| (others[subject] != *value).then_some(subject.0);
+        let differs = |(subject, value): (&Subject, &Hash)| (others[subject] != *value).then_some(subject.0);
         is_same.then(|| own.iter().filter_map(differs).collect())
     }
 }
@@ -162,9 +162,17 @@ impl Kinds {
     }
 }
 
-/// What rustc writes of places where things lie as they did when a cache was made, and what it writes in its stead where they lie here.
-#[derive(Default)]
-pub(crate) struct Places(HashMap<(Subject, [u8; VALUE_LEN]), [u8; VALUE_LEN]>);
+/// What rustc writes of places where things lie as they did when caches were made, and what it writes in its stead where they
+/// lie here. It writes the same of a crate for everything that is linked with it.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Places(BTreeMap<(u16, Hash, Hash), Hash>);
+
+/// What a cache speaks of and [`Places`] do not know.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Lacking {
+    pub(crate) crates: bool,
+    pub(crate) outputs: bool,
+}
 
 impl Places {
     /// Adds what two compilations of the same program say, there and here; each is the content of a `dep-graph.bin`.
@@ -173,29 +181,58 @@ impl Places {
         let (there, here) = (DepGraph::read(there, speaks_of_places), DepGraph::read(here, speaks_of_places));
         let (Some(there), Some(here)) = (there, here) else { return };
         let here = here.values();
-        let both = there.values().into_iter().filter_map(|(subject, value)| {
-            let own = here.get(&subject)?;
-            Some(((subject, value), *own))
+        let both = there.nodes.into_iter().filter_map(|((kind, key), value, _)| {
+            let own = here.get(&(kind, key))?;
+            Some(((kind, key, value), *own))
         });
         self.0.extend(both);
     }
 
-    /// Writes into `cache`, the content of a `dep-graph.bin` that was made there, what rustc would have written here. Returns how
-    /// often.
-    pub(crate) fn exchange(&self, cache: &mut [u8]) -> usize {
-        let kinds: BTreeSet<u16> = self.0.keys().map(|((kind, _), _)| *kind).collect();
-        let Some(graph) = DepGraph::read(cache, |kind| kinds.contains(&kind)) else { return 0 };
-        let other = |(subject, value, at)| {
-            let own = self.0.get(&(subject, value)).filter(|own| **own != value)?;
-            Some((at, *own))
+    /// `cache` is the content of a `dep-graph.bin`.
+    pub(crate) fn lacking(&self, cache: &[u8], kinds: Kinds) -> Lacking {
+        let lacks = |kind: u16| {
+            let graph = DepGraph::read(cache, |other| other == kind);
+            let mut nodes = graph.into_iter().flat_map(|graph| graph.nodes);
+            nodes.any(|((kind, key), value, _)| !self.0.contains_key(&(kind, key, value)))
         };
-        let exchanged: Vec<(usize, [u8; VALUE_LEN])> = graph.nodes.into_iter().filter_map(other).collect();
-        for (at, value) in &exchanged {
-            cache[*at..*at + VALUE_LEN].copy_from_slice(value);
-        }
-        exchanged.len()
+        Lacking { crates: lacks(kinds.crates), outputs: lacks(kinds.outputs) }
+    }
+
+    /// What has to be written into `cache`, which was made there, so that it says what rustc would have written here: where, and
+    /// what.
+    pub(crate) fn exchanges(&self, cache: &[u8], kinds: Kinds) -> Vec<Exchange> {
+        let speaks_of_places = |kind| kind == kinds.crates || kind == kinds.outputs;
+        let nodes = DepGraph::read(cache, speaks_of_places).into_iter().flat_map(|graph| graph.nodes);
+        let other = |((kind, key), value, at)| {
+            let own = self.0.get(&(kind, key, value)).filter(|own| **own != value)?;
+            Some((at, own.to_vec()))
+        };
+        nodes.filter_map(other).collect()
+    }
+
+    /// A line for each, in numbers of base 16.
+    pub(crate) fn to_text(&self) -> String {
+        let line = |((kind, key, there), here): (&(u16, Hash, Hash), &Hash)| {
+            let [key, there, here] = [key, there, here].map(|hash| u128::from_le_bytes(*hash));
+            format!("{kind:x} {key:x} {there:x} {here:x}\n")
+        };
+        self.0.iter().map(line).collect()
+    }
+
+    /// Lines that say something else are left out.
+    pub(crate) fn of_text(text: &str) -> Places {
+        let entry = |line: &str| {
+            let mut numbers = line.split(' ').map(|number| u128::from_str_radix(number, 16).ok());
+            let kind = u16::try_from(numbers.next()??).ok()?;
+            let mut hash = || Some(numbers.next()??.to_le_bytes());
+            Some(((kind, hash()?, hash()?), hash()?))
+        };
+        Places(text.lines().filter_map(entry).collect())
     }
 }
+
+/// Bytes to be written, and where.
+pub(crate) type Exchange = (usize, Vec<u8>);
 
 #[cfg(test)]
 mod tests {
@@ -262,15 +299,22 @@ mod tests {
         assert_eq!(found(&base, &other, &trial(1, 2, 1), &trial(1, 1, 2)), None, "another program");
     }
 
+    fn exchanged(places: &Places, cache: &[u8]) -> Vec<u8> {
+        let mut exchanged = cache.to_vec();
+        for (at, bytes) in places.exchanges(cache, KINDS) {
+            exchanged[at..at + bytes.len()].copy_from_slice(&bytes);
+        }
+        exchanged
+    }
+
     #[test]
     fn only_places_are_exchanged() {
         let mut places = Places::default();
         places.learn(&trial(1, 1, 1), &trial(2, 3, 4), KINDS);
-        let mut cache = trial(1, 1, 1);
-        assert_eq!(places.exchange(&mut cache), 2);
-        assert_eq!(cache, trial(2, 3, 1));
-        assert_eq!(places.exchange(&mut cache), 0, "they are those of here");
-        assert_eq!(cache, trial(2, 3, 1));
+        assert_eq!(exchanged(&places, &trial(1, 1, 1)), trial(2, 3, 1));
+        assert_eq!(exchanged(&places, &trial(2, 3, 1)), trial(2, 3, 1), "they are those of here");
+        assert_eq!(Places::of_text(&places.to_text()), places);
+        assert_eq!(Places::of_text("1 2\n0 xyz 1 2\n\n"), Places::default());
     }
 
     #[test]
@@ -278,12 +322,14 @@ mod tests {
         let mut places = Places::default();
         places.learn(&trial(5, 1, 1), &trial(6, 1, 1), KINDS);
         places.learn(&graph(&[(CRATES, 9, 1, 0)]), &graph(&[(CRATES, 9, 2, 0)]), KINDS);
-        let mut cache = trial(1, 1, 1);
-        assert_eq!(places.exchange(&mut cache), 0, "another value, and one of another crate");
+        let cache = trial(1, 1, 1);
+        assert_eq!(places.lacking(&cache, KINDS), Lacking { crates: true, outputs: false });
+        assert_eq!(exchanged(&places, &cache), cache, "another value, and one of another crate");
         // A crate may be found in more than one way.
         places.learn(&trial(1, 1, 1), &trial(8, 1, 1), KINDS);
-        assert_eq!(places.exchange(&mut cache), 1);
-        assert_eq!(cache, trial(8, 1, 1));
+        assert_eq!(places.lacking(&cache, KINDS), Lacking { crates: false, outputs: false });
+        assert_eq!(exchanged(&places, &cache), trial(8, 1, 1));
+        assert_eq!(places.lacking(&trial(1, 2, 1), KINDS), Lacking { crates: false, outputs: true });
     }
 
     #[test]

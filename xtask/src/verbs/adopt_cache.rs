@@ -1,6 +1,8 @@
 //! `adopt-cache`: what the compiler wrapper calls before the first compilation of a unit in a forked lane.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,8 +14,8 @@ use crate::facts::caches::Origin;
 use crate::facts::common::Common;
 use crate::facts::{caches, host, tools};
 use crate::flags;
-use crate::plan::cache::{Compilation, Place, exchange_hash};
-use crate::plan::dep_graph::{Kinds, Places, Trials};
+use crate::plan::cache::{Compilation, Place, exchange_of_hash};
+use crate::plan::dep_graph::{Exchange, Kinds, Places, Trials};
 use crate::verbs::session::Session;
 
 /// Whatever goes wrong here, rustc sees for itself that the cache is not for it.
@@ -50,63 +52,99 @@ fn adopt(compilation: &Compilation<'_>, forked: &Path, name: &str) -> anyhow::Re
     };
     let here = of_options("here", &own_root)?;
     let there = if origin.root == own_root { None } else { Some(of_options("there", &origin.root)?) };
-    let places = {
-        let own = Place { root: &own_root, lane: &own_lane };
-        let there = Place { root: &origin.root, lane: &origin.lane };
-        places(compilation, &scratch, &own, &there).unwrap_or_default()
-    };
-
     let (name, here) = here.wait()?;
-    let there = there.map(Probe::wait).transpose()?;
     ensure!(std::fs::read_to_string(forked.join(&name))? == mark, "it is from a third lane");
 
-    let path = graph(&compilation.incremental.join(&name))?;
-    let mut cache = std::fs::read(&path)?;
-    if there.is_none_or(|(_, there)| exchange_hash(&mut cache, &there, &here)) {
-        places.exchange(&mut cache);
-        disk::write_atomically(&path, &cache)?; // A new file: the donor's stays what it is.
+    let graph = graph(&compilation.incremental.join(&name))?;
+    let mut exchanges = Vec::new();
+    if let Some(there) = there {
+        let Some(hash) = exchange_of_hash(&beginning(&graph)?, &there.wait()?.1, &here) else {
+            return Ok(name); // It was made with other options.
+        };
+        exchanges.push(hash);
+    }
+    if compilation.is_linked {
+        let own = Place { root: &own_root, lane: &own_lane };
+        let there = Place { root: &origin.root, lane: &origin.lane };
+        exchanges.extend(of_places(compilation, forked, &scratch, &graph, &own, &there).unwrap_or_default());
+    }
+    if !exchanges.is_empty() {
+        disk::replace_with_exchanged(&graph, &exchanges)?; // A new file: the donor's stays what it is.
     }
     Ok(name)
 }
 
-/// What this unit's compiler writes of places in the two lanes. An error where the unit has none in its cache, or where there is no
-/// telling.
-fn places(
+/// As much of a `dep-graph.bin` as the hash of the options is in.
+fn beginning(graph: &Path) -> anyhow::Result<Vec<u8>> {
+    const LEN: u64 = 512; // The version has at most 255.
+    let mut bytes = Vec::new();
+    File::open(graph)?.take(LEN).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// What has to be exchanged in the cache because it speaks of places in the other lane. What is found out for one program serves the
+/// next, as they are linked with the same crates.
+fn of_places(
     compilation: &Compilation<'_>,
+    forked: &Path,
     scratch: &Scratch,
+    graph: &Path,
     own: &Place<'_>,
     there: &Place<'_>,
-) -> anyhow::Result<Places> {
-    ensure!(compilation.is_linked, "nothing of it speaks of places");
+) -> anyhow::Result<Vec<Exchange>> {
     let kinds =
         kinds_of_place(compilation, own.root, scratch).context("the compiler is not as we know it")?;
-
-    // A crate that others need, too, is found in another way when they are loaded first. Which way it was, nobody says; so both
-    // are tried. It was there before they could be compiled, so its metadata is the older.
-    let mut crates: Vec<_> = compilation.crates().collect();
-    crates.sort_by_key(|(_, path)| {
-        path.with_extension("rmeta").metadata().or(path.metadata()).and_then(|meta| meta.modified()).ok()
-    });
-    let names = || crates.iter().map(|(name, _)| *name);
-    let sources = [compilation.linked_source(names()), compilation.linked_source(names().rev())];
-
-    let start = |name: &str, source: &str, place: &Place<'_>| -> anyhow::Result<Probe> {
-        let dir = scratch.dir.join(name);
-        let file = dir.join("main.rs");
-        let (words, out_dir) =
-            compilation.linked_probe(&file, &dir, own, place).context("it says its directory otherwise")?;
-        std::fs::create_dir_all(out_dir)?;
-        disk::write_atomically(&file, source.as_bytes())?;
-        Ok(Probe { started: Unheard::start(&words, &dir)?, dir })
-    };
-    let mut places = Places::default();
-    for (at, source) in sources.iter().enumerate() {
-        let probes =
-            (start(&format!("there-{at}"), source, there)?, start(&format!("here-{at}"), source, own)?);
+    let cache = std::fs::read(graph)?;
+    let known = forked.join(caches::FORKED_PLACES);
+    let read = || std::fs::read_to_string(&known).map(|text| Places::of_text(&text)).unwrap_or_default();
+    let learn = |places: &mut Places, name: &str, source: &str| -> anyhow::Result<()> {
+        let start = |name: &str, place: &Place<'_>| -> anyhow::Result<Probe> {
+            let dir = scratch.dir.join(name);
+            let file = dir.join("main.rs");
+            let (words, out_dir) = compilation
+                .linked_probe(&file, &dir, own, place)
+                .context("it says its directory otherwise")?;
+            std::fs::create_dir_all(out_dir)?;
+            disk::write_atomically(&file, source.as_bytes())?;
+            Ok(Probe { started: Unheard::start(&words, &dir)?, dir })
+        };
+        let probes = (start(&format!("{name}-there"), there)?, start(&format!("{name}-here"), own)?);
         let ((_, there), (_, here)) = (probes.0.wait()?, probes.1.wait()?);
         places.learn(&there, &here, kinds);
+        Ok(())
+    };
+
+    let mut places = read();
+    if places.lacking(&cache, kinds).crates {
+        // Whoever comes while another is at it waits, and has less to find out.
+        let _lock = disk::wait_for_lock(&forked.join(caches::FORKED_LOCK))?;
+        places = read();
+        // A crate that others need, too, is found in another way when they are loaded first. Which way it was, nobody says.
+        let names = by_age(compilation);
+        let (first, last) = (names.iter().copied(), names.iter().rev().copied());
+        let sources = [compilation.linked_source(first), compilation.linked_source(last)];
+        for (at, source) in sources.iter().enumerate() {
+            if places.lacking(&cache, kinds).crates {
+                learn(&mut places, &at.to_string(), source)?;
+            }
+        }
+        disk::write_atomically(&known, places.to_text().as_bytes())?;
     }
-    Ok(places)
+    let is_elsewhere = own.lane.strip_prefix(own.root) != there.lane.strip_prefix(there.root);
+    if is_elsewhere && places.lacking(&cache, kinds).outputs {
+        learn(&mut places, "outputs", &compilation.linked_source(std::iter::empty()))?;
+    }
+    Ok(places.exchanges(&cache, kinds))
+}
+
+/// The crates that the unit is given, each before those that need it: its metadata was there before they could be compiled.
+fn by_age<'a>(compilation: &Compilation<'a>) -> Vec<&'a str> {
+    let mut crates: Vec<_> = compilation.crates().collect();
+    crates.sort_by_key(|(_, path)| {
+        let meta = path.with_extension("rmeta").metadata().or(path.metadata());
+        meta.and_then(|meta| meta.modified()).ok()
+    });
+    crates.into_iter().map(|(name, _)| name).collect()
 }
 
 /// A compilation of next to nothing.
