@@ -13,5 +13,7 @@ pub(crate) mod packages;
 pub(crate) mod progress;
 pub(crate) mod repo;
 pub(crate) mod sources;
+pub(crate) mod template;
+pub(crate) mod texts;
 pub(crate) mod tools;
 pub(crate) mod units;
