@@ -1,5 +1,6 @@
 //! What was asked: one file for each verb or family of verbs, each in the same beats: gather, decide, act, report.
 
+mod adopt;
 mod adopt_cache;
 mod affected;
 mod agent;
@@ -15,6 +16,7 @@ mod hook;
 mod lane;
 pub(crate) mod session;
 mod test;
+mod upgrade;
 mod verify;
 mod worktree;
 mod wrapper;
