@@ -4,6 +4,7 @@
 //! (`.lane`), and cargo holds its own on `.cargo-lock` and its kin. The kernel lets go of both, however a process ends.
 
 pub(crate) mod cold;
+pub(crate) mod edits;
 pub(crate) mod fork;
 pub(crate) mod temporary;
 pub(crate) mod wrapper;

@@ -5,6 +5,8 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
+use anyhow::Context as _;
+
 use crate::facts::host::Environment;
 
 /// Where xtask speaks, and in which manner.
@@ -65,6 +67,22 @@ impl Ui {
         say(&format!("{}: {err:#}", self.paint(RED, "error")));
     }
 
+    /// Asks before something is changed. Only `y` and `yes` are a yes.
+    ///
+    /// # Errors
+    ///
+    /// When nobody is there to answer.
+    pub(crate) fn confirm(self, question: &str) -> anyhow::Result<bool> {
+        const CYAN: &str = "\x1b[1m\x1b[36m";
+        if !std::io::stdin().is_terminal() {
+            anyhow::bail!("nobody can be asked: {question}\nhelp: --yes");
+        }
+        drop(write!(std::io::stderr(), "{} [y/N] ", self.paint(CYAN, question)));
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).context("cannot read the answer")?;
+        Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+    }
+
     fn paint(self, color: &str, text: &str) -> String {
         if self.color { format!("{color}{text}\x1b[0m") } else { text.to_owned() }
     }
@@ -83,10 +101,25 @@ fn say(line: &str) {
 pub(crate) fn data(text: impl std::fmt::Display) -> anyhow::Result<()> {
     match writeln!(std::io::stdout(), "{text}") {
         Err(err) if err.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(anyhow::Error::new(err).context("cannot write to stdout"))
+            Err(err).context("cannot write to stdout")
         }
         _ => Ok(()),
     }
+}
+
+/// A unified diff as data, coloured on a terminal.
+pub(crate) fn diff(text: &str) -> anyhow::Result<()> {
+    if !std::io::stdout().is_terminal() {
+        return data(text.trim_end_matches('\n'));
+    }
+    let paint = |line: &str| match line.as_bytes() {
+        [b'+', b'+', b'+', ..] | [b'-', b'-', b'-', ..] => format!("\x1b[1m{line}\x1b[0m\n"),
+        [b'+', ..] => format!("\x1b[32m{line}\x1b[0m\n"),
+        [b'-', ..] => format!("\x1b[31m{line}\x1b[0m\n"),
+        [b'@', ..] => format!("\x1b[36m{line}\x1b[0m\n"),
+        _ => format!("{line}\n"),
+    };
+    data(text.lines().map(paint).collect::<String>().trim_end_matches('\n'))
 }
 
 /// As cargo writes it: `0.31s`, `2m 05s`.

@@ -115,16 +115,20 @@ pub(crate) fn is_shared_program(exe: &Path, common: &Common) -> bool {
 
 /// Git's own directory of a checkout, the one that its worktrees share.
 pub(crate) fn git_common_dir(top: &Path) -> Option<PathBuf> {
-    let dot_git = top.join(".git");
-    let git_dir = if dot_git.is_dir() {
-        dot_git
-    } else {
-        let text = std::fs::read_to_string(&dot_git).ok()?;
-        top.join(text.strip_prefix("gitdir:")?.trim())
-    };
+    let git_dir = git_dir(top)?;
     let common = match std::fs::read_to_string(git_dir.join("commondir")) {
         Ok(text) => git_dir.join(text.trim()),
         Err(_) => git_dir,
     };
     common.canonicalize().ok().filter(|dir| dir.components().any(|part| matches!(part, Component::Normal(_))))
+}
+
+/// Git's own directory of one checkout: a worktree has one in that of the repository.
+pub(crate) fn git_dir(top: &Path) -> Option<PathBuf> {
+    let dot_git = top.join(".git");
+    if dot_git.is_dir() {
+        return Some(dot_git);
+    }
+    let text = std::fs::read_to_string(&dot_git).ok()?;
+    Some(top.join(text.strip_prefix("gitdir:")?.trim()))
 }

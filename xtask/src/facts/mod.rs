@@ -15,5 +15,7 @@ pub(crate) mod progress;
 pub(crate) mod repo;
 pub(crate) mod search;
 pub(crate) mod sources;
+pub(crate) mod template;
+pub(crate) mod texts;
 pub(crate) mod tools;
 pub(crate) mod units;
