@@ -2,6 +2,7 @@
 //!
 //! An option that cargo has too has cargo's name and meaning, and is handed on.
 
+pub(crate) mod adopt;
 pub(crate) mod build;
 pub(crate) mod cargo;
 pub(crate) mod lane;
@@ -42,6 +43,8 @@ pub(crate) enum Verb {
     Ci(build::Ci),
     #[command(subcommand)]
     Lane(lane::Lane),
+    Adopt(adopt::Adopt),
+    Upgrade(adopt::Upgrade),
     Bench(build::Bench),
     Cargo(build::Cargo),
     #[command(hide = true)]

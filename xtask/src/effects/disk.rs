@@ -6,6 +6,7 @@
 pub(crate) mod cold;
 pub(crate) mod edits;
 pub(crate) mod fork;
+pub(crate) mod overlay;
 pub(crate) mod temporary;
 pub(crate) mod wrapper;
 

@@ -65,12 +65,15 @@ impl Edits {
         edits
     }
 
-    /// What takes these back.
-    pub(crate) fn reversed(&self) -> Edits {
-        let swap = |(path, edit): (&String, &Edit)| {
-            (path.clone(), Edit { old: edit.new.clone(), new: edit.old.clone() })
-        };
-        Edits { files: self.files.iter().map(swap).collect() }
+    /// These, and `later` ones made after them, as one list.
+    pub(crate) fn then(&self, later: &Edits) -> Edits {
+        let mut files = self.files.clone();
+        for (path, edit) in &later.files {
+            let old = files.get(path).map_or(&edit.old, |before| &before.old).clone();
+            files.insert(path.clone(), Edit { old, new: edit.new.clone() });
+        }
+        files.retain(|_, edit| edit.old != edit.new);
+        Edits { files }
     }
 
     /// A unified diff. Of a file that is new or goes in one of the folders `in_short` (`xtask/`), only its name and size.
@@ -163,7 +166,7 @@ fn write_file(out: &mut String, path: &str, edit: &Edit) -> fmt::Result {
 
 /// A line of a diff, with where it is from.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Line<'a> {
+pub(super) enum Line<'a> {
     Both(&'a str),
     Old(&'a str),
     New(&'a str),
@@ -208,7 +211,7 @@ fn write_hunks(out: &mut String, old: &str, new: &str) -> fmt::Result {
 
 /// The shortest way from one text to the other (Myers, "An O(ND) Difference Algorithm and Its Variations", 1986), or all of
 /// the one and then all of the other where the way is very long.
-fn diff_lines<'a>(old: &'a str, new: &'a str) -> Vec<Line<'a>> {
+pub(super) fn diff_lines<'a>(old: &'a str, new: &'a str) -> Vec<Line<'a>> {
     const STEPS_MAX: isize = 2000; // Its square is the memory.
     let old: Vec<&str> = old.split_inclusive('\n').collect();
     let new: Vec<&str> = new.split_inclusive('\n').collect();
@@ -415,9 +418,23 @@ mod tests {
         for end in 0..bytes.len() {
             assert_eq!(Edits::decode(&bytes[..end]), None, "{end}");
         }
-        assert_eq!(edits.reversed().reversed(), edits);
         let order: Vec<&str> = edits.in_order().into_iter().map(|(path, _)| path).collect();
         assert_eq!(order, ["x/new", "Cargo.toml", "gone"]);
+    }
+
+    #[test]
+    fn two_lists_are_one() {
+        let list = |files: &[(&str, Option<&str>, Option<&str>)]| {
+            let mut edits = Edits::default();
+            for (path, old, new) in files {
+                edits.push(*path, old.map(Content::of), new.map(Content::of));
+            }
+            edits
+        };
+        let first = list(&[("a", Some("1"), Some("2")), ("b", None, Some("1")), ("c", Some("1"), Some("2"))]);
+        let later = list(&[("a", Some("2"), Some("3")), ("b", Some("1"), None), ("d", Some("1"), None)]);
+        let both = [("a", Some("1"), Some("3")), ("c", Some("1"), Some("2")), ("d", Some("1"), None)];
+        assert_eq!(first.then(&later), list(&both));
     }
 
     #[test]

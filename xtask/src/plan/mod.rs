@@ -1,5 +1,6 @@
 //! What follows: pure functions from facts to plans. No file, process, clock or variable is touched in here.
 
+pub(crate) mod adopt;
 pub(crate) mod affected;
 pub(crate) mod at_root;
 pub(crate) mod cache;
@@ -9,10 +10,12 @@ pub(crate) mod edit;
 pub(crate) mod fork;
 pub(crate) mod hook;
 pub(crate) mod lane;
+pub(crate) mod merge;
 pub(crate) mod passthrough;
 pub(crate) mod recipe;
 pub(crate) mod stats;
 pub(crate) mod surroundings;
 pub(crate) mod template;
 pub(crate) mod test_steps;
+pub(crate) mod upgrade;
 pub(crate) mod verify;

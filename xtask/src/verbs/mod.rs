@@ -1,6 +1,7 @@
 //! What was asked: one file for each verb or family of verbs, each in the same beats: gather, decide, act, report.
 
 mod adopt_cache;
+mod adopt;
 mod affected;
 mod agent;
 mod bench;
@@ -15,6 +16,7 @@ mod hook;
 mod lane;
 pub(crate) mod session;
 mod test;
+mod upgrade;
 mod verify;
 mod worktree;
 mod wrapper;

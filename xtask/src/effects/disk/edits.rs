@@ -4,7 +4,8 @@
 //! <git dir>/multilane/edits/      of the worktree; without git, <root>/.multilane/, which ignores itself
 //! ├── lock                        held while somebody writes
 //! ├── open                        a list that is being written: whoever finds it takes it back
-//! └── done-<name>                 a list that has been written, kept so that it can be taken back
+//! ├── next-<name>                 what will be `done-<name>` as soon as `open` is gone
+//! └── done-<name>                 what has been written under a name, kept so that it can be taken back
 //! ```
 //!
 //! A list is one file with all bytes, the old ones and the new ones, and has its name only when it is whole. The moment in
@@ -57,10 +58,11 @@ impl Journal {
         }
         let journal = Journal { root: root.to_owned(), dir, _lock: lock };
         let left = journal.take_back_open().context("cannot take back what an interrupted call has left")?;
+        journal.keep_next()?;
         Ok((journal, left))
     }
 
-    /// Writes them all, or none. With `kept_as`, the list is kept under that name for [`Journal::kept`].
+    /// Writes them all, or none. With `kept_as`, [`Journal::kept`] has them under that name, with what it had before.
     ///
     /// # Errors
     ///
@@ -88,20 +90,35 @@ impl Journal {
                     .with_context(|| format!("cannot write {}; {back}", self.root.join(path).display()));
             }
         }
-        let ended = match kept_as {
-            Some(name) => rename(&open, &self.dir.join(format!("done-{name}"))),
-            None => remove(&open),
+        let ended = || {
+            if let Some(name) = kept_as {
+                let kept = self.kept(name).map_or_else(|| edits.clone(), |before| before.then(edits));
+                self.write_whole(&staged, &kept.encode())?;
+                rename(&staged, &self.dir.join(format!("{NEXT}{name}")))?;
+            }
+            remove(&open)?;
+            self.keep_next()
         };
-        ended.with_context(|| format!("cannot write {}", self.dir.display()))
+        ended().with_context(|| format!("cannot write {}", self.dir.display()))
+    }
+
+    /// There is a next list only while there is an open one, or when all of that one has been written.
+    fn keep_next(&self) -> io::Result<()> {
+        for entry in std::fs::read_dir(&self.dir)?.flatten() {
+            if let Some(name) = entry.file_name().to_str().and_then(|name| name.strip_prefix(NEXT)) {
+                rename(&entry.path(), &self.dir.join(format!("{DONE}{name}")))?;
+            }
+        }
+        Ok(())
     }
 
     /// The list that was kept under `name`.
     pub(crate) fn kept(&self, name: &str) -> Option<Edits> {
-        Edits::decode(&std::fs::read(self.dir.join(format!("done-{name}"))).ok()?)
+        Edits::decode(&std::fs::read(self.dir.join(format!("{DONE}{name}"))).ok()?)
     }
 
     pub(crate) fn forget(&self, name: &str) -> io::Result<()> {
-        super::remove_own_file(&self.dir.join(format!("done-{name}")))
+        super::remove_own_file(&self.dir.join(format!("{DONE}{name}")))
     }
 
     fn take_back_open(&self) -> io::Result<Left> {
@@ -124,6 +141,11 @@ impl Journal {
             }
             remove_staged(&self.root, path);
         }
+        for entry in std::fs::read_dir(&self.dir)?.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(NEXT) {
+                remove(&entry.path())?;
+            }
+        }
         remove(&open)?;
         Ok(if others.is_empty() { Left::TakenBack } else { Left::TakenBackBut(others) })
     }
@@ -138,6 +160,8 @@ impl Journal {
 }
 
 const WITHOUT_GIT: &str = ".multilane";
+const NEXT: &str = "next-";
+const DONE: &str = "done-";
 
 /// Of the worktree, since each has files of its own, and of the workspace in it.
 fn dir_of(root: &Path) -> PathBuf {
@@ -265,6 +289,15 @@ mod tests {
         }
     }
 
+    /// What takes edits back.
+    fn reversed(edits: &Edits) -> Edits {
+        let mut reversed = Edits::default();
+        for (path, edit) in edits.iter() {
+            reversed.push(path, edit.new.clone(), edit.old.clone());
+        }
+        reversed
+    }
+
     struct Tree {
         root: PathBuf,
     }
@@ -355,7 +388,7 @@ mod tests {
                 );
             }
             assert_eq!(journal.kept("adopt"), Some(edits.clone()));
-            journal.apply(&edits.reversed(), None).expect("it is written");
+            journal.apply(&reversed(&edits), None).expect("it is written");
             assert_eq!(tree.files(), old, "killed at step {kill}");
             if ended {
                 assert!(is_done);
