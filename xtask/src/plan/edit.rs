@@ -76,6 +76,13 @@ impl Edits {
         Edits { files }
     }
 
+    /// Without one file, and that one.
+    pub(crate) fn without(&self, path: &str) -> (Edits, Option<&Edit>) {
+        let mut files = self.files.clone();
+        files.remove(path);
+        (Edits { files }, self.files.get(path))
+    }
+
     /// A unified diff. Of a file that is new or goes in one of the folders `in_short` (`xtask/`), only its name and size.
     pub(crate) fn diff(&self, in_short: &[&str]) -> String {
         let mut out = String::new();

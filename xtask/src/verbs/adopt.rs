@@ -58,13 +58,11 @@ impl flags::adopt::Adopt {
             change_members(&sh, &template, &root, &project, &mut plan)?;
         }
 
-        let folder = format!("{}/", choices.adoption.name);
-        let in_short = if self.verbose { vec![] } else { vec![folder.as_str()] };
         if plan.edits.is_empty() {
             ui.status("Adopted", format_args!("{}: nothing to do", root.display()));
             return Ok(ExitCode::SUCCESS);
         }
-        ui::diff(&plan.edits.diff(&in_short))?;
+        ui::diff(&if self.verbose { plan.edits.diff(&[]) } else { plan.in_short(&choices.adoption.name)? })?;
         tell(ui, &plan);
         if self.check {
             return Ok(ExitCode::FAILURE);
@@ -174,6 +172,20 @@ impl PartName {
             PartName::Ignore => Part::Ignore,
             PartName::Make => Part::Make,
         }
+    }
+}
+
+impl Plan {
+    /// A diff in which the folder and the lockfile are summed up.
+    fn in_short(&self, name: &str) -> anyhow::Result<String> {
+        let (others, of_lockfile) = self.edits.without("Cargo.lock");
+        let mut shown = others.diff(&[&format!("{name}/")]);
+        if let Some(edit) = of_lockfile {
+            let text = |content: &Option<Content>| content.as_ref().and_then(|c| c.text().map(str::to_owned));
+            let (old, new) = (text(&edit.old).unwrap_or_default(), text(&edit.new).unwrap_or_default());
+            shown.push_str(&lockfile::shown(&old, &new)?);
+        }
+        Ok(shown)
     }
 }
 

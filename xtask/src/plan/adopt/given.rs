@@ -213,10 +213,12 @@ fn for_inclusion(text: &str, name: &str, own_targets: &[String]) -> String {
             continue;
         }
         let mut line = line.replace("Cargo.toml Cargo.lock ", "Cargo.toml $(wildcard Cargo.lock) ");
-        for variable in ["XTASK", "STAMP", "SOURCES", "FLAGS"] {
-            line = line.replace(&format!("$({variable})"), &format!("$({prefix}_{variable})"));
-            if line.starts_with(&format!("{variable} ")) {
-                line = format!("{prefix}_{line}");
+        for (variable, own) in
+            [("XTASK", "PROGRAM"), ("STAMP", "STAMP"), ("SOURCES", "SOURCES"), ("FLAGS", "FLAGS")]
+        {
+            line = line.replace(&format!("$({variable})"), &format!("$({prefix}_{own})"));
+            if let Some(rest) = line.strip_prefix(&format!("{variable} ")) {
+                line = format!("{prefix}_{own} {rest}");
             }
         }
         out.push_str(&line);
@@ -334,11 +336,11 @@ help: ## Print
 ";
         expect![[r#"
 
-            LANES_XTASK := target/xtask/xtask
+            LANES_PROGRAM := target/xtask/xtask
             LANES_FLAGS = $(ARGS)
 
             check: $(LANES_STAMP) ## Check
-            	@$(LANES_XTASK) check $(LANES_FLAGS)
+            	@$(LANES_PROGRAM) check $(LANES_FLAGS)
 
             .PHONY: check
         "#]]

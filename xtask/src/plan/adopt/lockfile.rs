@@ -102,18 +102,33 @@ fn compatible(version: &str) -> String {
 
 /// The packages of `old` that `new` has not in that version and from that source.
 pub(crate) fn changed(old: &str, new: &str) -> anyhow::Result<Vec<String>> {
-    let parse = |lockfile: &str| lockfile.parse::<DocumentMut>().context("Cargo.lock");
-    let (old, new) = (parse(old)?, parse(new)?);
-    let all = |lockfile: &DocumentMut| -> BTreeSet<(String, String, String)> {
-        packages(lockfile)
-            .map(|package| {
-                let (name, version) = id(package);
-                (name, version, text(package, "source").to_owned())
-            })
-            .collect()
+    let all = |lockfile: &str| -> anyhow::Result<BTreeSet<(String, String, String)>> {
+        let lockfile: DocumentMut = lockfile.parse().context("Cargo.lock")?;
+        let of = |package: &Table| {
+            let (name, version) = id(package);
+            (name, version, text(package, "source").to_owned())
+        };
+        Ok(packages(&lockfile).map(of).collect())
     };
-    let new = all(&new);
-    Ok(all(&old).difference(&new).map(|(name, version, _)| format!("{name} {version}")).collect())
+    let new = all(new)?;
+    Ok(all(old)?.difference(&new).map(|(name, version, _)| format!("{name} {version}")).collect())
+}
+
+/// What is new in a lockfile of which no version has changed, in a few lines.
+pub(crate) fn shown(old: &str, new: &str) -> anyhow::Result<String> {
+    const LINE: usize = 100;
+    let added = changed(new, old)?;
+    let mut out = format!("new in Cargo.lock: {} packages, and no other version changes:\n ", added.len());
+    let mut column = 1;
+    for package in &added {
+        if column + package.len() + 2 > LINE {
+            out.push_str("\n ");
+            column = 1;
+        }
+        out.push_str(&format!(" {package},"));
+        column += package.len() + 2;
+    }
+    Ok(out.trim_end_matches(',').to_owned() + "\n")
 }
 
 #[cfg(test)]

@@ -64,10 +64,8 @@ pub(crate) fn with_include(text: &str, file: &str) -> anyhow::Result<String> {
         Some(path.to_owned())
     };
     match config.get("include") {
-        None => {
-            let line = format!("include = [\"{file}\"]\n\n");
-            new.insert_str(header_comment(text), &line);
-        }
+        // A comment at the beginning may be about the file or about its first table.
+        None => new.insert_str(0, &format!("include = [\"{file}\"]\n\n")),
         Some(Item::Value(Value::Array(array))) => {
             if !array.iter().any(|value| path(value).as_deref() == Some(file)) {
                 let span = array.span().context("`include` has no place")?;
@@ -87,22 +85,6 @@ pub(crate) fn with_include(text: &str, file: &str) -> anyhow::Result<String> {
         Some(_) => bail!("`include` is written as `[[include]]`"),
     }
     Ok(new)
-}
-
-/// Where a comment about the whole file ends: one with an empty line behind it.
-fn header_comment(text: &str) -> usize {
-    let mut at = 0;
-    for line in text.split_inclusive('\n') {
-        let is_empty = line.trim().is_empty();
-        if !is_empty && !line.starts_with('#') {
-            return 0;
-        }
-        at += line.len();
-        if is_empty {
-            return at;
-        }
-    }
-    0
 }
 
 /// Adds rules to a `.gitignore`.
@@ -179,7 +161,8 @@ mod tests {
     fn an_include_stands_before_all_tables() {
         check_include("[a]\nb = 1\n", "include = [\"xtask.toml\"]\n\n[a]\nb = 1\n");
         check_include("# Of a.\n[a]\nb = 1\n", "include = [\"xtask.toml\"]\n\n# Of a.\n[a]\nb = 1\n");
-        check_include("# All.\n\n# Of a.\n[a]\n", "# All.\n\ninclude = [\"xtask.toml\"]\n\n# Of a.\n[a]\n");
+        check_include("# Of a.\n\n[a]\n", "include = [\"xtask.toml\"]\n\n# Of a.\n\n[a]\n");
+        check_include("a.b = 1\n", "include = [\"xtask.toml\"]\n\na.b = 1\n");
         check_include("include = \"a.toml\" # b\n", "include = [\"a.toml\", \"xtask.toml\"] # b\n");
         check_include(
             "include = [\n  \"a.toml\",\n]\n",
