@@ -31,11 +31,14 @@ pub(crate) struct Adopt {
     /// Put it into this folder and call it by this name, where the project has an xtask of its own
     #[arg(long = "as", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) name: Option<String>,
-    /// Make it a workspace of its own, beside the project's: for one whose oldest compiler, lockfile or lints it must not touch
+    /// Make it a member of the workspace, so that `cargo xtask` works in every directory [default: if nothing speaks against it]
+    #[arg(long, conflicts_with = "apart")]
+    pub(crate) member: bool,
+    /// Make it a workspace of its own, beside the project's, whose oldest compiler, lockfile and lints it then does not touch
     #[arg(long)]
     pub(crate) apart: bool,
     /// Take it away again: every file gets the bytes that it had
-    #[arg(long, conflicts_with_all = ["check", "only", "profiles", "nextest", "name", "apart"])]
+    #[arg(long, conflicts_with_all = ["check", "only", "profiles", "nextest", "name", "member", "apart"])]
     pub(crate) undo: bool,
     /// With --undo: also files of xtask that have been changed since
     #[arg(long, requires = "undo")]

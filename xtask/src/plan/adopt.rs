@@ -284,7 +284,7 @@ fn keeping_line_ends(text: &str, edit: &dyn Fn(&str) -> anyhow::Result<String>) 
 fn hurdles(project: &Project, choices: &Choices) -> Vec<Hurdle> {
     let Adoption { name, apart } = &choices.adoption;
     let mut hurdles = Vec::new();
-    let mut hurdle = |what: String, choices: &[&str]| {
+    let hurdle = |hurdles: &mut Vec<Hurdle>, what: String, choices: &[&str]| {
         let choices = choices.iter().map(|choice| (*choice).to_owned()).collect();
         hurdles.push(Hurdle { what, choices });
     };
@@ -293,17 +293,18 @@ fn hurdles(project: &Project, choices: &Choices) -> Vec<Hurdle> {
 
     if choices.parts.contains(&Part::Folder) {
         if let Some(rustc) = project.rustc.filter(|rustc| *rustc < RUST_VERSION) {
-            hurdle(
-                format!("it builds with Rust {}, and xtask needs {needed}", shown(rustc)),
-                &["raise the channel in rust-toolchain.toml, or rustup update"],
-            );
+            hurdles.push(too_old(rustc));
         }
         if !is_adopted {
             let own = project.members.iter().find(|member| member.name == *name);
             if let Some(member) = own {
-                hurdle(format!("it has a package {name} of its own, in {}", member.dir), &[AS]);
+                hurdle(&mut hurdles, format!("it has a package {name} of its own, in {}", member.dir), &[AS]);
             } else if project.has_folder {
-                hurdle(format!("it has something called {name} already"), &[AS, "move it away"]);
+                hurdle(
+                    &mut hurdles,
+                    format!("it has something called {name} already"),
+                    &[AS, "move it away"],
+                );
             }
         }
         if !apart {
@@ -313,17 +314,22 @@ fn hurdles(project: &Project, choices: &Choices) -> Vec<Hurdle> {
                 .min_by_key(|(version, _)| *version);
             if let Some((version, member)) = old.filter(|(version, _)| *version < RUST_VERSION) {
                 hurdle(
+                    &mut hurdles,
                     format!(
-                        "{} promises Rust {} (rust-version), whose cargo could not build, or not even read, a workspace with \
-                         xtask, which needs {needed}",
+                        "{} promises Rust {} (rust-version), and {} xtask in it, which needs {needed}",
                         member.name,
-                        shown(version)
+                        shown(version),
+                        if version < EDITION_2024 {
+                            "a cargo of that age cannot read a workspace with"
+                        } else {
+                            "that could not build the workspace with"
+                        },
                     ),
                     &[APART, &format!("raise rust-version to {needed}")],
                 );
             }
             if let Err(err) = project.text(root).and_then(|text| manifest::with_member(text, name)) {
-                hurdle(format!("{root}: {err:#}"), &[APART]);
+                hurdle(&mut hurdles, format!("{root}: {err:#}"), &[APART]);
             }
         }
     }
@@ -334,17 +340,23 @@ fn hurdles(project: &Project, choices: &Choices) -> Vec<Hurdle> {
         match texts::present_alias(text, name) {
             Some(alias) if !ours.contains(&alias) => {
                 hurdle(
+                    &mut hurdles,
                     format!("{configuration} has an alias {name} of its own: `{alias}`"),
                     &[AS, "remove it, then try again"],
                 );
             }
             None if project.has_alias_elsewhere => {
-                hurdle(format!("another configuration file, or a variable, has an alias {name}"), &[AS]);
+                hurdle(
+                    &mut hurdles,
+                    format!("another configuration file, or a variable, has an alias {name}"),
+                    &[AS],
+                );
             }
             _ => {
                 let edited = texts::with_alias(text, &choices.adoption, "x").map(drop);
                 if let Err(err) = edited.and_then(|()| texts::with_include(text, "x.toml").map(drop)) {
                     hurdle(
+                        &mut hurdles,
                         format!("{configuration}: {err:#}"),
                         &[
                             "write it as a table or a list, then try again",
@@ -358,8 +370,20 @@ fn hurdles(project: &Project, choices: &Choices) -> Vec<Hurdle> {
     hurdles
 }
 
+/// A compiler that cannot build xtask, wherever it is put.
+pub(crate) fn too_old(rustc: (u32, u32)) -> Hurdle {
+    let choices = ["raise the channel in rust-toolchain.toml", "rustup update, where none is pinned"];
+    Hurdle {
+        what: format!("it builds with Rust {}, and xtask needs {}", shown(rustc), shown(RUST_VERSION)),
+        choices: choices.map(str::to_owned).into(),
+    }
+}
+
+/// The first cargo that can read xtask's manifest.
+const EDITION_2024: (u32, u32) = (1, 85);
+
 const AS: &str = "--as lanes: in a folder lanes/, called by `cargo lanes` (or another name)";
-const APART: &str = "--apart: a workspace of its own in its folder, beside yours";
+pub(crate) const APART: &str = "--apart: a workspace of its own in its folder, beside yours";
 
 /// `1.89`
 fn shown((major, minor): (u32, u32)) -> String {

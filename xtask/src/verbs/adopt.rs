@@ -19,7 +19,7 @@ use crate::facts::template::Template;
 use crate::facts::texts;
 use crate::flags;
 use crate::flags::adopt::PartName;
-use crate::plan::adopt::given::Files;
+use crate::plan::adopt::given::{Files, RUST_VERSION};
 use crate::plan::adopt::{self, Choices, Member, Part, Plan, Project, Source, lockfile};
 use crate::plan::edit::{Content, Edits};
 use crate::plan::merge::{self, Names};
@@ -48,15 +48,35 @@ impl flags::adopt::Adopt {
 
         let template = Template::read(&workspace.sh, &workspace.repo.root)?;
         let record = record_of(&root, self.name.as_deref().unwrap_or("xtask"))?;
-        let choices = self.choices(ui, record.as_ref())?;
+        let is_adopted = record.is_some();
+        let mut choices = self.choices(ui, record.as_ref())?;
         let project = read_project(&sh, &workspace.session.env, &root, record, &choices.adoption.name)?;
-        let mut plan = plan(&workspace.sh, &template, &project, &choices)?;
-        if let Some(hurdles) = hurdles(&plan) {
-            bail!("cannot bring xtask into {} as it is{hurdles}", root.display());
+        let trial = Trial {
+            template_sh: &workspace.sh,
+            sh: &sh,
+            template: &template,
+            root: &root,
+            project: &project,
+        };
+        let mut planned = trial.plan(&choices);
+        if let Err(why) = &planned
+            && !is_adopted
+            && !self.member
+            && !self.apart
+        {
+            // Beside the workspace there is less in the way.
+            choices.adoption.apart = true;
+            let why = format!("{why:#}");
+            let why = why.split("\n  - ").next().unwrap_or_default();
+            let note =
+                format!("it comes beside the workspace, as with --apart, and not into it (--member): {why}");
+            planned = trial.plan(&choices).map(|mut plan| {
+                plan.notes.insert(0, note);
+                plan
+            });
         }
-        if plan.changes_members {
-            change_members(&sh, &template, &root, &project, &mut plan)?;
-        }
+        let plan = planned
+            .map_err(|err| anyhow::anyhow!("cannot bring xtask into {} as it is: {err:#}", root.display()))?;
 
         if plan.edits.is_empty() {
             ui.status("Adopted", format_args!("{}: nothing to do", root.display()));
@@ -249,9 +269,17 @@ fn root_of(sh: &Shell, path: &Path) -> anyhow::Result<PathBuf> {
     let manifest = path.join("Cargo.toml");
     ensure!(manifest.is_file(), "{shown} has no Cargo.toml\nhelp: name the root of a workspace or package");
     let path = path.canonicalize()?;
+    // Before cargo is asked: where the pinned toolchain is not installed, there is none.
+    if let Some(rustc) = path.ancestors().find_map(pinned).filter(|rustc| *rustc < RUST_VERSION) {
+        bail!("{shown}: {}", adopt::too_old(rustc));
+    }
     let args = ["locate-project", "--workspace", "--message-format=plain"];
-    let found =
-        sh.read("cargo", args, &path).with_context(|| format!("cargo does not understand {shown}"))?;
+    let found = sh.read("cargo", args, &path).map_err(|err| {
+        let said = said(&err);
+        let mends =
+            if said.contains("is not installed") { "rustup toolchain install" } else { "cargo metadata" };
+        anyhow::anyhow!("cargo does not work in {shown}: {said}\nhelp: cd {shown} && {mends}")
+    })?;
     let found = PathBuf::from(String::from_utf8_lossy(&found).trim());
     let found = found.parent().unwrap_or(&found).canonicalize()?;
     ensure!(
@@ -397,62 +425,72 @@ fn members(sh: &Shell, root: &Path) -> anyhow::Result<Vec<Member>> {
     Ok(metadata["packages"].as_array().into_iter().flatten().filter_map(member).collect())
 }
 
-/// Plans, with what the recorded template gave where that is needed.
-pub(super) fn plan(
-    template_sh: &Shell,
-    template: &Template,
-    project: &Project,
-    choices: &Choices,
-) -> anyhow::Result<Plan> {
-    let source =
-        Source { files: &template.files, version: &template.version, commit: template.commit.as_deref() };
-    let mut base = Files::new();
-    if let Some(record) = &project.record
-        && let Some(commit) = &record.commit
-    {
-        let given = source.given(project, choices)?;
-        let wanted = upgrade::needing_base(record, &given, &project.files);
-        if !wanted.is_empty() {
-            base = base_of(template_sh, template, project, choices, record, commit, &wanted);
+/// What plans are made with.
+pub(super) struct Trial<'a> {
+    pub(super) template_sh: &'a Shell,
+    /// As in the user's shell, for what is asked in the project.
+    pub(super) sh: &'a Shell,
+    pub(super) template: &'a Template,
+    pub(super) root: &'a Path,
+    pub(super) project: &'a Project,
+}
+
+impl Trial<'_> {
+    /// A plan that can be carried out.
+    ///
+    /// # Errors
+    ///
+    /// When there is something to decide first; the error says what and between what.
+    pub(super) fn plan(&self, choices: &Choices) -> anyhow::Result<Plan> {
+        let template = self.template;
+        let source =
+            Source { files: &template.files, version: &template.version, commit: template.commit.as_deref() };
+        let mut base = Files::new();
+        if let Some(record) = &self.project.record
+            && let Some(commit) = &record.commit
+        {
+            let given = source.given(self.project, choices)?;
+            let wanted = upgrade::needing_base(record, &given, &self.project.files);
+            if !wanted.is_empty() {
+                base = self.base(choices, record, commit, &wanted);
+            }
         }
+        let mut plan = adopt::plan(&source, self.project, choices, &base)?;
+        if !plan.hurdles.is_empty() {
+            let hurdles: Vec<String> = plan.hurdles.iter().map(ToString::to_string).collect();
+            bail!("{}", hurdles.join("\n\n"));
+        }
+        if plan.changes_members && plan.upgrade.conflicts.is_empty() {
+            change_members(self.sh, template, self.root, self.project, &mut plan)?;
+        }
+        Ok(plan)
     }
-    adopt::plan(&source, project, choices, &base)
-}
 
-/// What the template gave at `commit`; empty where that is not known any more.
-fn base_of(
-    sh: &Shell,
-    template: &Template,
-    project: &Project,
-    choices: &Choices,
-    record: &Record,
-    commit: &str,
-    wanted: &[&str],
-) -> Files {
-    const ALWAYS: [&str; 7] = [
-        "Cargo.toml",
-        "Cargo.lock",
-        "Makefile",
-        "rustfmt.toml",
-        "xtask/Cargo.toml",
-        "xtask/clippy.toml",
-        adopt::NEXTEST,
-    ];
-    let prefix = format!("{}/", choices.adoption.name);
-    let in_template = |path: &&str| match path.strip_prefix(&prefix) {
-        Some(inside) => format!("xtask/{inside}"),
-        None => (*path).to_owned(),
-    };
-    let names: BTreeSet<String> = wanted.iter().map(in_template).chain(ALWAYS.map(str::to_owned)).collect();
-    let files: Files =
-        names.into_iter().filter_map(|name| Some((name.clone(), template.at(sh, commit, &name)?))).collect();
-    let source = Source { files: &files, version: &record.version, commit: Some(commit) };
-    source.given(project, choices).unwrap_or_default()
-}
-
-pub(super) fn hurdles(plan: &Plan) -> Option<String> {
-    let hurdles = plan.hurdles.iter().map(|hurdle| format!("\n\n{hurdle}")).collect::<String>();
-    (!hurdles.is_empty()).then_some(hurdles)
+    /// What the template gave at `commit`; empty where that is not known any more.
+    fn base(&self, choices: &Choices, record: &Record, commit: &str, wanted: &[&str]) -> Files {
+        const ALWAYS: [&str; 7] = [
+            "Cargo.toml",
+            "Cargo.lock",
+            "Makefile",
+            "rustfmt.toml",
+            "xtask/Cargo.toml",
+            "xtask/clippy.toml",
+            adopt::NEXTEST,
+        ];
+        let prefix = format!("{}/", choices.adoption.name);
+        let in_template = |path: &&str| match path.strip_prefix(&prefix) {
+            Some(inside) => format!("xtask/{inside}"),
+            None => (*path).to_owned(),
+        };
+        let names: BTreeSet<String> =
+            wanted.iter().map(in_template).chain(ALWAYS.map(str::to_owned)).collect();
+        let files: Files = names
+            .into_iter()
+            .filter_map(|name| Some((name.clone(), self.template.at(self.template_sh, commit, &name)?)))
+            .collect();
+        let source = Source { files: &files, version: &record.version, commit: Some(commit) };
+        source.given(self.project, choices).unwrap_or_default()
+    }
 }
 
 pub(super) fn tell(ui: Ui, plan: &Plan) {
@@ -471,7 +509,7 @@ pub(super) fn tell(ui: Ui, plan: &Plan) {
 }
 
 /// What cargo makes of the workspace with one more member: the same versions in the lockfile, the same packages by default.
-pub(super) fn change_members(
+fn change_members(
     sh: &Shell,
     template: &Template,
     root: &Path,
@@ -510,31 +548,48 @@ fn in_trial(
         let is_default = |package: &&Value| defaults.contains(&package["id"]);
         Ok(packages.iter().filter(is_default).filter_map(|p| Some(p["name"].as_str()?.to_owned())).collect())
     };
-    let after = defaults(trial).context(
-        "cargo does not understand the workspace with xtask in it\nhelp: --apart: a workspace of its own in its folder",
-    )?;
+    let after = defaults(trial)
+        .map_err(|err| decide(format_args!("cargo does not understand it: {}", said(&err)), &[]))?;
     let before = defaults(root)?;
-    ensure!(
-        before == after,
-        "what `cargo build` means without a package would change: from {before:?} to {after:?}\n\
-         help: say `default-members` in Cargo.toml, or --apart"
-    );
+    if before != after {
+        let what =
+            format!("what is built where no package is named would change, from {before:?} to {after:?}");
+        return Err(decide(what, &["say `default-members` in Cargo.toml"]));
+    }
     let Some(old) = lockfile.and_then(Content::text) else { return Ok(()) };
 
-    // Only what the lockfile does not have yet is looked up: first in what is on this machine.
+    // Only what the lockfile does not have yet is looked up: first in what is on this machine, then in the versions that the
+    // template is tested with, then in any.
     let update = |args: &[&str]| sh.read("cargo", [&["update", "--workspace"], args].concat(), trial);
-    update(&["--offline"]).or_else(|_| update(&[])).context(
-        "cargo cannot find versions for xtask's dependencies that go with Cargo.lock and your sources\n\
-         help: --apart: with a lockfile of its own; where sources are vendored: cargo vendor --sync xtask/Cargo.toml afterwards",
-    )?;
+    let updated = update(&["--offline"]).or_else(|_| update(&[])).or_else(|_| {
+        std::fs::write(trial.join("Cargo.lock"), old)?;
+        update(&[])
+    });
+    updated.map_err(|err| {
+        let what = "there are no versions of xtask's dependencies that go with Cargo.lock and your sources";
+        decide(format_args!("{what}: {}", said(&err)), &[])
+    })?;
     let new = std::fs::read_to_string(trial.join("Cargo.lock"))?;
     let changed = lockfile::changed(old, &new)?;
-    ensure!(
-        changed.is_empty(),
-        "versions in Cargo.lock would change: {}\nhelp: --apart: with a lockfile of its own, or `cargo update` those first",
-        changed.join(", ")
-    );
+    if !changed.is_empty() {
+        let what = format!("versions in Cargo.lock would change: {}", changed.join(", "));
+        return Err(decide(what, &["cargo update those first"]));
+    }
     let executable = lockfile.is_some_and(|lockfile| lockfile.executable);
     plan.edits.push("Cargo.lock", lockfile.cloned(), Some(Content { bytes: new.into(), executable }));
     Ok(())
+}
+
+/// As a member it does not work; these are the other ways.
+fn decide(what: impl std::fmt::Display, others: &[&str]) -> anyhow::Error {
+    let choices = [adopt::APART].into_iter().chain(others.iter().copied()).map(str::to_owned).collect();
+    anyhow::Error::msg(adopt::Hurdle { what: what.to_string(), choices })
+}
+
+/// What matters of an error of cargo or rustup: its first lines.
+fn said(err: &anyhow::Error) -> String {
+    const LINES: usize = 5;
+    let text = format!("{err:#}");
+    let text = text.split("\nStack backtrace:").next().unwrap_or_default();
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).take(LINES).collect::<Vec<_>>().join(" ")
 }

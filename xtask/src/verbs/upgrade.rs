@@ -18,9 +18,7 @@ use crate::plan::adopt::{Choices, Part, Plan, Project};
 use crate::plan::edit::Content;
 use crate::plan::template::{RECORD, Record};
 use crate::plan::upgrade;
-use crate::verbs::adopt::{
-    change_members, hurdles, open_journal, plan as plan_adoption, read_project, record_of, tell, undo,
-};
+use crate::verbs::adopt::{Trial, open_journal, read_project, record_of, tell, undo};
 use crate::verbs::session::{Session, Workspace};
 
 const KEPT: &str = "upgrade";
@@ -130,14 +128,11 @@ impl Workspace {
             nextest: false,
         };
         let project = read_project(&sh, &self.session.env, root, Some(record), &adoption.name)?;
-        let mut plan = plan_adoption(&self.sh, template, &project, &choices)?;
-        if let Some(hurdles) = hurdles(&plan) {
-            bail!("cannot bring {} up to date as it is{hurdles}", root.display());
-        }
+        let trial = Trial { template_sh: &self.sh, sh: &sh, template, root, project: &project };
+        let plan = trial.plan(&choices);
+        let mut plan =
+            plan.with_context(|| format!("cannot bring {} up to date as it is", root.display()))?;
         plan.notes.clear(); // They were told when it was adopted.
-        if plan.changes_members && plan.upgrade.conflicts.is_empty() {
-            change_members(&sh, template, root, &project, &mut plan)?;
-        }
         Ok(plan)
     }
 
