@@ -54,8 +54,8 @@ pub(crate) struct Project {
     pub(crate) targets: Vec<String>,
     /// Whether something has the folder's name already.
     pub(crate) has_folder: bool,
-    /// Whether the alias is one of another configuration file, as that of the user's own.
-    pub(crate) has_alias_elsewhere: bool,
+    /// Whether a variable has an alias of this name, which goes before all files.
+    pub(crate) has_alias_variable: bool,
     /// `build.target-dir`, as it is written.
     pub(crate) target_dir: Option<String>,
     pub(crate) has_justfile: bool,
@@ -226,7 +226,7 @@ pub(crate) fn plan(
     };
     let template = source.text("Cargo.toml")?;
     let is_member = choices.parts.contains(&Part::Folder) && !apart;
-    if is_member || !choices.profiles.is_empty() {
+    if choices.parts.contains(&Part::Folder) || !choices.profiles.is_empty() {
         change("Cargo.toml", &|text| {
             let mut text = text.to_owned();
             for profile in &choices.profiles {
@@ -235,6 +235,8 @@ pub(crate) fn plan(
             if is_member {
                 text = manifest::with_member(&text, name)?;
                 text = with_profile_of_xtask(&text, template, name)?;
+            } else if choices.parts.contains(&Part::Folder) {
+                text = manifest::without_member(&text, name)?;
             }
             Ok(text)
         })?;
@@ -337,19 +339,19 @@ fn hurdles(project: &Project, choices: &Choices) -> Vec<Hurdle> {
         let configuration = project.configuration();
         let text = project.text(configuration).unwrap_or_default();
         let ours = [false, true].map(|needs_host| texts::alias(&choices.adoption, needs_host));
+        if project.has_alias_variable {
+            hurdle(
+                &mut hurdles,
+                format!("a variable of your environment has an alias {name}"),
+                &[AS, "unset it"],
+            );
+        }
         match texts::present_alias(text, name) {
             Some(alias) if !ours.contains(&alias) => {
                 hurdle(
                     &mut hurdles,
                     format!("{configuration} has an alias {name} of its own: `{alias}`"),
                     &[AS, "remove it, then try again"],
-                );
-            }
-            None if project.has_alias_elsewhere => {
-                hurdle(
-                    &mut hurdles,
-                    format!("another configuration file, or a variable, has an alias {name}"),
-                    &[AS],
                 );
             }
             _ => {

@@ -1,7 +1,7 @@
 //! A list of edits to the files of a project: shown as one diff, written as one step, and taken back as one.
 //!
 //! Whoever plans edits gives each file's text as it was read. So what is shown is what is written, and a file that
-//! somebody has changed meanwhile is noticed. [`crate::effects::disk::edits`] carries a list out.
+//! somebody has changed meanwhile is noticed. `effects/disk/edits.rs` carries a list out.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};

@@ -168,7 +168,10 @@ impl flags::adopt::Adopt {
             );
         }
         journal.forget(KEPT)?;
-        disk::wrapper::remove(&root.join(".cargo/wrapper")).context("cannot remove .cargo/wrapper")?;
+        let wrapper = root.join(".cargo/wrapper");
+        if wrapper.is_dir() {
+            disk::wrapper::remove(&wrapper).context("cannot remove .cargo/wrapper")?;
+        }
         disk::remove_if_empty(&root.join(".cargo"));
         if root.join(".lanes").is_dir() {
             ui.status(
@@ -350,11 +353,8 @@ pub(super) fn read_project(
     project.has_justfile = justfiles.iter().any(|name| root.join(name).is_file());
     project.has_folder = root.join(name).symlink_metadata().is_ok();
 
-    let in_project =
-        project.files.get(adopt::CONFIGURATIONS[0]).or(project.files.get(adopt::CONFIGURATIONS[1]));
-    let in_project =
-        in_project.and_then(Content::text).and_then(|text| adopt::texts::present_alias(text, name));
-    project.has_alias_elsewhere = in_project.is_none() && config.aliases.contains(name);
+    let variable = format!("CARGO_ALIAS_{}", name.to_uppercase().replace('-', "_"));
+    project.has_alias_variable = env.get(&variable).is_some();
     project.target_dir = config.target_dir.map(|dir| dir.display().to_string());
     project.members = members(sh, root)?;
     project.rustc = pinned(root).or_else(|| {
@@ -461,7 +461,7 @@ impl Trial<'_> {
             bail!("{}", hurdles.join("\n\n"));
         }
         if plan.changes_members && plan.upgrade.conflicts.is_empty() {
-            change_members(self.sh, template, self.root, self.project, &mut plan)?;
+            change_members(self.sh, template, self.root, self.project, &choices.adoption.name, &mut plan)?;
         }
         Ok(plan)
     }
@@ -514,6 +514,7 @@ fn change_members(
     template: &Template,
     root: &Path,
     project: &Project,
+    xtask: &str,
     plan: &mut Plan,
 ) -> anyhow::Result<()> {
     // Beside the project, where relative paths and configuration are found that are found from there.
@@ -529,7 +530,7 @@ fn change_members(
     }
     let result = overlay::make(&mut temporary, root, &beside, &trial)
         .with_context(|| format!("cannot write {}", beside.display()))
-        .and_then(|()| in_trial(sh, root, &beside, lockfile, plan));
+        .and_then(|()| in_trial(sh, root, &beside, lockfile, xtask, plan));
     drop(temporary.delete());
     result
 }
@@ -539,6 +540,7 @@ fn in_trial(
     root: &Path,
     trial: &Path,
     lockfile: Option<&Content>,
+    xtask: &str,
     plan: &mut Plan,
 ) -> anyhow::Result<()> {
     let defaults = |root: &Path| -> anyhow::Result<BTreeSet<String>> {
@@ -570,7 +572,7 @@ fn in_trial(
         decide(format_args!("{what}: {}", said(&err)), &[])
     })?;
     let new = std::fs::read_to_string(trial.join("Cargo.lock"))?;
-    let changed = lockfile::changed(old, &new)?;
+    let changed = lockfile::changed(old, &new, xtask)?;
     if !changed.is_empty() {
         let what = format!("versions in Cargo.lock would change: {}", changed.join(", "));
         return Err(decide(what, &["cargo update those first"]));

@@ -7,6 +7,7 @@
     reason = "a test is its own user: it starts processes and makes and deletes its scratch files"
 )]
 
+mod adopt;
 mod affected;
 mod clean;
 #[cfg(target_os = "linux")]
@@ -30,5 +31,6 @@ mod support;
 mod template;
 mod test_verb;
 mod tidy;
+mod upgrade;
 mod verify;
 mod worktrees;

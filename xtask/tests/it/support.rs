@@ -20,10 +20,18 @@ pub(crate) struct Project {
 impl Project {
     /// An empty directory, whose path has a space and a letter beyond ASCII in it: every test is a test of that too.
     pub(crate) fn empty() -> Project {
+        Project::within(Path::new(env!("CARGO_TARGET_TMPDIR")), "")
+    }
+
+    /// One that does not lie in this workspace, so that a package in it is a workspace of its own.
+    pub(crate) fn outside() -> Project {
+        Project::within(&std::env::temp_dir(), "xtask-it-")
+    }
+
+    fn within(dir: &Path, prefix: &str) -> Project {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let scratch =
-            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{number}", std::process::id()));
+        let scratch = dir.join(format!("{prefix}{}-{number}", std::process::id()));
         let root = scratch.join("wörk space");
         std::fs::create_dir_all(&root).expect("a scratch directory can be made");
         Project { root, scratch, variables: Vec::new() }
@@ -194,6 +202,11 @@ impl Call {
 
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Call {
         self.command.arg(arg);
+        self
+    }
+
+    pub(crate) fn words(mut self, words: &str) -> Call {
+        self.command.args(words.split_whitespace());
         self
     }
 

@@ -16,7 +16,7 @@ fn text<'a>(package: &'a Table, key: &str) -> &'a str {
 /// The template's lockfile, for xtask as a workspace of its own: its dependencies, but for those of its tests.
 pub(crate) fn of_xtask(template: &str, name: &str, version: &str) -> anyhow::Result<String> {
     let mut lockfile: DocumentMut = template.parse().context("the template's Cargo.lock")?;
-    let wanted = reachable(&lockfile);
+    let wanted = reachable(&lockfile, vec!["xtask".to_owned()]);
     let mut kept: Vec<Table> =
         packages(&lockfile).filter(|package| wanted.contains(&id(package))).cloned().collect();
     for package in kept.iter_mut().filter(|package| text(package, "name") == "xtask") {
@@ -43,10 +43,9 @@ fn id(package: &Table) -> (String, String) {
     (text(package, "name").to_owned(), text(package, "version").to_owned())
 }
 
-/// What xtask depends on. A lockfile says `name`, or `name version` where there are two.
-fn reachable(lockfile: &DocumentMut) -> BTreeSet<(String, String)> {
+/// These and what they depend on. A lockfile says `name`, or `name version` where there are two.
+fn reachable(lockfile: &DocumentMut, mut open: Vec<String>) -> BTreeSet<(String, String)> {
     let mut found = BTreeSet::new();
-    let mut open = vec!["xtask".to_owned()];
     while let Some(wanted) = open.pop() {
         let mut words = wanted.split(' ');
         let (name, version) = (words.next().unwrap_or_default(), words.next());
@@ -75,7 +74,7 @@ pub(crate) fn seeded(project: &str, template: &str) -> anyhow::Result<String> {
         })
     };
     let mut seeded = project.trim_end().to_owned();
-    for (name, version) in reachable(&template) {
+    for (name, version) in reachable(&template, vec!["xtask".to_owned()]) {
         if name == "xtask" || has(&name, &version) {
             continue;
         }
@@ -100,24 +99,39 @@ fn compatible(version: &str) -> String {
     parts[..count.min(parts.len())].join(".")
 }
 
-/// The packages of `old` that `new` has not in that version and from that source.
-pub(crate) fn changed(old: &str, new: &str) -> anyhow::Result<Vec<String>> {
-    let all = |lockfile: &str| -> anyhow::Result<BTreeSet<(String, String, String)>> {
-        let lockfile: DocumentMut = lockfile.parse().context("Cargo.lock")?;
-        let of = |package: &Table| {
-            let (name, version) = id(package);
-            (name, version, text(package, "source").to_owned())
-        };
-        Ok(packages(&lockfile).map(of).collect())
-    };
+/// The packages of `old`, but for those that only `name` needs, that `new` has not in that version and from that source.
+pub(crate) fn changed(old: &str, new: &str, name: &str) -> anyhow::Result<Vec<String>> {
+    let lockfile: DocumentMut = old.parse().context("Cargo.lock")?;
+    let own = packages(&lockfile).filter(|package| package.get("source").is_none());
+    let others = own.map(|package| text(package, "name").to_owned()).filter(|own| own != name).collect();
+    let wanted = reachable(&lockfile, others);
     let new = all(new)?;
-    Ok(all(old)?.difference(&new).map(|(name, version, _)| format!("{name} {version}")).collect())
+    let is_changed = |(name, version, source): &&(String, String, String)| {
+        !source.is_empty() && wanted.contains(&(name.clone(), version.clone()))
+    };
+    let old = all(old)?;
+    Ok(old
+        .difference(&new)
+        .filter(is_changed)
+        .map(|(name, version, _)| format!("{name} {version}"))
+        .collect())
+}
+
+/// Name, version and source of each package.
+fn all(lockfile: &str) -> anyhow::Result<BTreeSet<(String, String, String)>> {
+    let lockfile: DocumentMut = lockfile.parse().context("Cargo.lock")?;
+    let of = |package: &Table| {
+        let (name, version) = id(package);
+        (name, version, text(package, "source").to_owned())
+    };
+    Ok(packages(&lockfile).map(of).collect())
 }
 
 /// What is new in a lockfile of which no version has changed, in a few lines.
 pub(crate) fn shown(old: &str, new: &str) -> anyhow::Result<String> {
     const LINE: usize = 100;
-    let added = changed(new, old)?;
+    let added: Vec<String> =
+        all(new)?.difference(&all(old)?).map(|(name, version, _)| format!("{name} {version}")).collect();
     let mut out = format!("new in Cargo.lock: {} packages, and no other version changes:\n ", added.len());
     let mut column = 1;
     for package in &added {
@@ -185,9 +199,22 @@ mod tests {
 
     #[test]
     fn a_version_that_changed_is_named() {
-        let old = lockfile(&[("a", "1.0.0", &[]), ("b", "1.0.0", &[])]);
-        let new = lockfile(&[("a", "1.0.1", &[]), ("b", "1.0.0", &[]), ("c", "1.0.0", &[])]);
-        assert_eq!(changed(&old, &new).expect("lockfiles"), ["a 1.0.0"]);
-        assert_eq!(changed(&old, &old).expect("lockfiles"), [""; 0]);
+        let remote = |text: String| {
+            text.replace("version = \"1.0.0\"\n", "version = \"1.0.0\"\nsource = \"registry\"\n")
+                .replace("version = \"1.0.1\"\n", "version = \"1.0.1\"\nsource = \"registry\"\n")
+        };
+        let app = ("app", "0.1.0", &["a", "b"][..]);
+        let old = remote(lockfile(&[app, ("a", "1.0.0", &[]), ("b", "1.0.0", &[])]));
+        let new = remote(lockfile(&[app, ("a", "1.0.1", &[]), ("b", "1.0.0", &[]), ("c", "1.0.0", &[])]));
+        assert_eq!(changed(&old, &new, "xtask").expect("lockfiles"), ["a 1.0.0"]);
+        assert_eq!(changed(&old, &old, "xtask").expect("lockfiles"), [""; 0]);
+
+        // A later xtask may have another version, and need less.
+        let app = ("app", "0.1.0", &["a"][..]);
+        let old =
+            remote(lockfile(&[app, ("a", "1.0.0", &[]), ("b", "1.0.0", &[]), ("xtask", "0.1.0", &["b"])]));
+        let new = remote(lockfile(&[app, ("a", "1.0.0", &[]), ("xtask", "0.2.0", &[])]));
+        assert_eq!(changed(&old, &new, "xtask").expect("lockfiles"), [""; 0]);
+        assert_eq!(changed(&old, &new, "lanes").expect("lockfiles"), ["b 1.0.0"]);
     }
 }

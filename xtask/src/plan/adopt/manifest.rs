@@ -45,6 +45,32 @@ pub(crate) fn with_member(text: &str, name: &str) -> anyhow::Result<String> {
     Ok(new)
 }
 
+/// The manifest in which no pattern of `members` takes `name`, which is a workspace of its own.
+pub(crate) fn without_member(text: &str, name: &str) -> anyhow::Result<String> {
+    let manifest = Document::parse(text)?;
+    let Some(workspace) = manifest.get("workspace").and_then(Item::as_table_like) else {
+        return Ok(text.to_owned());
+    };
+    let has = |key: &str| {
+        let array = workspace.get(key).and_then(Item::as_array);
+        array.into_iter().flatten().filter_map(|member| member.as_str()).any(|pattern| covers(pattern, name))
+    };
+    if !has("members") || has("exclude") {
+        return Ok(text.to_owned());
+    }
+    let mut new = text.to_owned();
+    if let Some(exclude) = workspace.get("exclude").and_then(Item::as_array) {
+        let span = exclude.span().context("`workspace.exclude` has no place")?;
+        let last = exclude.iter().last().and_then(|pattern| pattern.span());
+        splice(&mut new, &with_element(text, span, last, name));
+    } else {
+        let members =
+            workspace.get("members").and_then(Item::span).context("`workspace.members` has no place")?;
+        new.insert_str(line_end(text, members.end), &format!("exclude = [\"{name}\"]\n"));
+    }
+    Ok(new)
+}
+
 /// Whether a pattern of `members` takes the folder `name` at the top.
 fn covers(pattern: &str, name: &str) -> bool {
     let pattern = pattern.strip_prefix("./").unwrap_or(pattern).trim_end_matches('/');
@@ -291,6 +317,22 @@ mod tests {
     fn an_exclusion_is_not_overruled() {
         let err = with_member("[workspace]\nmembers = []\nexclude = [\"xtask\"]\n", "xtask");
         assert_eq!(err.expect_err("it is excluded").to_string(), "`workspace.exclude` has xtask");
+    }
+
+    #[test]
+    fn what_is_apart_is_taken_by_no_pattern() {
+        for (old, new) in [
+            ("[workspace]\nmembers = [\"*\"]\n", "[workspace]\nmembers = [\"*\"]\nexclude = [\"xtask\"]\n"),
+            (
+                "[workspace]\nmembers = [\"x*\"]\nexclude = [\"a\"]\n",
+                "[workspace]\nmembers = [\"x*\"]\nexclude = [\"a\", \"xtask\"]\n",
+            ),
+            ("[workspace]\nmembers = [\"crates/*\"]\n", "[workspace]\nmembers = [\"crates/*\"]\n"),
+            ("[package]\nname = \"a\"\n", "[package]\nname = \"a\"\n"),
+        ] {
+            assert_eq!(without_member(old, "xtask").expect("a manifest"), new);
+            assert_eq!(without_member(new, "xtask").expect("a manifest"), new);
+        }
     }
 
     const TEMPLATE: &str = "\
