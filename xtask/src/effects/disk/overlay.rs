@@ -31,6 +31,10 @@ fn fill(root: &Path, dir: &Path, inside: &str, edits: &Edits) -> io::Result<()> 
         };
         let path = format!("{inside}{name}");
         let folder = format!("{path}/");
+        if path == "Cargo.lock" {
+            std::fs::copy(entry.path(), dir.join(name))?; // cargo writes it, and would write through a link.
+            continue;
+        }
         if edits.iter().any(|(edited, _)| edited.starts_with(&folder)) && entry.file_type()?.is_dir() {
             std::fs::create_dir(dir.join(name))?;
             fill(&entry.path(), &dir.join(name), &folder, edits)?;
