@@ -51,12 +51,17 @@ impl Template {
         Ok(Template { root: root.to_owned(), version, commit, files })
     }
 
-    /// The text of a file at an earlier commit; `None` where there was none, or that commit is not here.
-    pub(crate) fn at(&self, sh: &Shell, commit: &str, path: &str) -> Option<Content> {
+    /// All of it at an earlier commit; nothing where that commit is not here.
+    pub(crate) fn at(&self, sh: &Shell, commit: &str) -> BTreeMap<String, Content> {
+        let git = |args: &[&str]| sh.read("git", args, &self.root).ok();
         let is_commit = commit.len() >= 7 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let name = format!("{commit}:{path}");
-        let bytes = is_commit.then(|| sh.read("git", ["cat-file", "blob", &name], &self.root).ok())??;
-        Some(Content::of(bytes))
+        let list = is_commit.then(|| git(&["ls-tree", "-r", "-z", "--name-only", commit])).flatten();
+        let list = String::from_utf8(list.unwrap_or_default()).unwrap_or_default();
+        let blob = |name: &str| {
+            let bytes = git(&["cat-file", "blob", &format!("{commit}:{name}")])?;
+            Some((name.to_owned(), Content::of(bytes)))
+        };
+        list.split('\0').filter(|name| !name.is_empty()).filter_map(blob).collect()
     }
 }
 

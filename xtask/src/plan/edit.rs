@@ -65,6 +65,14 @@ impl Edits {
         edits
     }
 
+    /// What takes these back.
+    pub(crate) fn reversed(&self) -> Edits {
+        let swap = |(path, edit): (&String, &Edit)| {
+            (path.clone(), Edit { old: edit.new.clone(), new: edit.old.clone() })
+        };
+        Edits { files: self.files.iter().map(swap).collect() }
+    }
+
     /// These, and `later` ones made after them, as one list.
     pub(crate) fn then(&self, later: &Edits) -> Edits {
         let mut files = self.files.clone();

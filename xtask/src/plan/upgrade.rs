@@ -47,15 +47,15 @@ pub(crate) fn plan(record: &Record, given: &Files, base: &Files, local: &Files) 
     upgrade
 }
 
-/// The files whose old text decides something: changed in the project, and in the template as well.
-pub(crate) fn needing_base<'a>(record: &'a Record, given: &'a Files, local: &Files) -> Vec<&'a str> {
-    let is_changed = |path: &&String| {
-        let recorded = record.files.get(*path).map(String::as_str);
+/// Whether an old text decides something: one that has changed in the project, and in the template as well.
+pub(crate) fn needs_base(record: &Record, given: &Files, local: &Files) -> bool {
+    let is_changed = |path: &String| {
+        let recorded = record.files.get(path).map(String::as_str);
         let differs =
-            |files: &Files| files.get(*path).map(|content| hash(&content.bytes)).as_deref() != recorded;
+            |files: &Files| files.get(path).map(|content| hash(&content.bytes)).as_deref() != recorded;
         recorded.is_some() && differs(given) && (differs(local) || record.adoption.is_none())
     };
-    given.keys().filter(is_changed).map(String::as_str).collect()
+    given.keys().any(is_changed)
 }
 
 impl Upgrade {

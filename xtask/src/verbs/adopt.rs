@@ -225,17 +225,17 @@ fn adding_commit(sh: &Shell, root: &Path) -> Option<String> {
 /// a problem.
 pub(super) fn undo(root: &Path, kept: &Edits, force: bool) -> anyhow::Result<(Edits, Vec<String>)> {
     let (mut edits, mut problems) = (Edits::default(), Vec::new());
-    for (path, edit) in kept.iter() {
+    for (path, edit) in kept.reversed().iter() {
         let now = texts::read(root, path)?;
-        if now == edit.old {
+        if now == edit.new {
             continue;
         }
-        if now == edit.new || (force && edit.old.is_none()) {
-            edits.push(path, now, edit.old.clone());
+        if now == edit.old || (force && edit.new.is_none()) {
+            edits.push(path, now, edit.new.clone());
             continue;
         }
         let text = |content: &Option<Content>| content.as_ref().and_then(|c| c.text().map(str::to_owned));
-        match (text(&edit.new), text(&now), text(&edit.old)) {
+        match (text(&edit.old), text(&now), text(&edit.new)) {
             (Some(base), Some(ours), Some(theirs)) => {
                 let names = Names { ours: "now", theirs: "before" };
                 let merged = merge::three_way(&base, &ours, &theirs, &names);
@@ -450,9 +450,10 @@ impl Trial<'_> {
             && let Some(commit) = &record.commit
         {
             let given = source.given(self.project, choices)?;
-            let wanted = upgrade::needing_base(record, &given, &self.project.files);
-            if !wanted.is_empty() {
-                base = self.base(choices, record, commit, &wanted);
+            if upgrade::needs_base(record, &given, &self.project.files) {
+                let files = template.at(self.template_sh, commit);
+                let source = Source { files: &files, version: &record.version, commit: None };
+                base = source.given(self.project, choices).unwrap_or_default();
             }
         }
         let mut plan = adopt::plan(&source, self.project, choices, &base)?;
@@ -464,32 +465,6 @@ impl Trial<'_> {
             change_members(self.sh, template, self.root, self.project, &choices.adoption.name, &mut plan)?;
         }
         Ok(plan)
-    }
-
-    /// What the template gave at `commit`; empty where that is not known any more.
-    fn base(&self, choices: &Choices, record: &Record, commit: &str, wanted: &[&str]) -> Files {
-        const ALWAYS: [&str; 7] = [
-            "Cargo.toml",
-            "Cargo.lock",
-            "Makefile",
-            "rustfmt.toml",
-            "xtask/Cargo.toml",
-            "xtask/clippy.toml",
-            adopt::NEXTEST,
-        ];
-        let prefix = format!("{}/", choices.adoption.name);
-        let in_template = |path: &&str| match path.strip_prefix(&prefix) {
-            Some(inside) => format!("xtask/{inside}"),
-            None => (*path).to_owned(),
-        };
-        let names: BTreeSet<String> =
-            wanted.iter().map(in_template).chain(ALWAYS.map(str::to_owned)).collect();
-        let files: Files = names
-            .into_iter()
-            .filter_map(|name| Some((name.clone(), self.template.at(self.template_sh, commit, &name)?)))
-            .collect();
-        let source = Source { files: &files, version: &record.version, commit: Some(commit) };
-        source.given(self.project, choices).unwrap_or_default()
     }
 }
 

@@ -136,21 +136,8 @@ impl Workspace {
         Ok(plan)
     }
 
-    /// In a project that began as a clone, the files are the template's own. New ones come into the folders that it has.
     fn plan_of_clone(&self, template: &Template, root: &Path, record: &Record) -> anyhow::Result<Plan> {
-        let is_kept_folder = |path: &str| {
-            let folder: Vec<&str> = path.split('/').take(2).collect();
-            path.starts_with("xtask/")
-                && record.files.keys().any(|kept| kept.starts_with(&format!("{}/", folder.join("/"))))
-        };
-        let is_given = |path: &str| record.files.contains_key(path) || is_kept_folder(path);
-        let given: Files = template
-            .files
-            .iter()
-            .filter(|(path, _)| is_given(path))
-            .map(|(p, c)| (p.clone(), c.clone()))
-            .collect();
-
+        let given = given_to_clone(&template.files, record);
         let mut project = Project::default();
         let paths = record.files.keys().chain(given.keys());
         for path in paths.cloned().chain([format!("xtask/{RECORD}")]) {
@@ -159,10 +146,10 @@ impl Workspace {
             }
         }
         let mut base = Files::new();
-        if let Some(commit) = &record.commit {
-            for path in upgrade::needing_base(record, &given, &project.files) {
-                base.extend(template.at(&self.sh, commit, path).map(|content| (path.to_owned(), content)));
-            }
+        if let Some(commit) = &record.commit
+            && upgrade::needs_base(record, &given, &project.files)
+        {
+            base = given_to_clone(&template.at(&self.sh, commit), record);
         }
         let upgrade = upgrade::plan(record, &given, &base, &project.files);
         let mut edits = upgrade.edits.clone();
@@ -179,4 +166,19 @@ impl Workspace {
         }
         Ok(Plan { edits, upgrade, ..Plan::default() })
     }
+}
+
+/// In a project that began as a clone, the files are the template's own. New ones come into the folders that it has.
+fn given_to_clone(template: &Files, record: &Record) -> Files {
+    let is_kept_folder = |path: &str| {
+        let folder: Vec<&str> = path.split('/').take(2).collect();
+        path.starts_with("xtask/")
+            && record.files.keys().any(|kept| kept.starts_with(&format!("{}/", folder.join("/"))))
+    };
+    let is_given = |path: &str| record.files.contains_key(path) || is_kept_folder(path);
+    template
+        .iter()
+        .filter(|(path, _)| is_given(path))
+        .map(|(path, text)| (path.clone(), text.clone()))
+        .collect()
 }

@@ -289,15 +289,6 @@ mod tests {
         }
     }
 
-    /// What takes edits back.
-    fn reversed(edits: &Edits) -> Edits {
-        let mut reversed = Edits::default();
-        for (path, edit) in edits.iter() {
-            reversed.push(path, edit.new.clone(), edit.old.clone());
-        }
-        reversed
-    }
-
     struct Tree {
         root: PathBuf,
     }
@@ -388,7 +379,7 @@ mod tests {
                 );
             }
             assert_eq!(journal.kept("adopt"), Some(edits.clone()));
-            journal.apply(&reversed(&edits), None).expect("it is written");
+            journal.apply(&edits.reversed(), None).expect("it is written");
             assert_eq!(tree.files(), old, "killed at step {kill}");
             if ended {
                 assert!(is_done);
