@@ -16,6 +16,7 @@ use crate::flags;
 use crate::plan::adopt::given::Files;
 use crate::plan::adopt::{Choices, Part, Plan, Project};
 use crate::plan::edit::Content;
+use crate::plan::recipe::quoted;
 use crate::plan::template::{RECORD, Record};
 use crate::plan::upgrade;
 use crate::verbs::adopt::{Trial, open_journal, read_project, record_of, tell, undo};
@@ -43,7 +44,12 @@ impl flags::adopt::Upgrade {
             return Ok(ExitCode::SUCCESS);
         }
         let record = record_of(&root, "xtask")?.with_context(|| {
-            format!("{} has no record of a template (xtask/{RECORD})\nhelp: in a checkout of the template: cargo xtask adopt {}", root.display(), root.display())
+            format!(
+                "{} has no record of a template (xtask/{RECORD})\n\
+                 help: in a checkout of the template: cargo xtask adopt {}",
+                root.display(),
+                quoted(root.as_os_str())
+            )
         })?;
 
         let mut temporary = Temporary::default();
@@ -82,7 +88,7 @@ impl flags::adopt::Upgrade {
             "both sides of a conflict are in these files: {}\n\
              help: choose in each, between the markers; or take all of it back: {} upgrade --undo",
             plan.upgrade.conflicts.join(", "),
-            exe.display()
+            quoted(exe.as_os_str())
         )
     }
 }
