@@ -1,7 +1,7 @@
 //! What was asked: one file for each verb or family of verbs, each in the same beats: gather, decide, act, report.
 
-mod adopt_cache;
 mod adopt;
+mod adopt_cache;
 mod affected;
 mod agent;
 mod bench;
