@@ -7,6 +7,7 @@ pub(crate) mod cache;
 pub(crate) mod cold;
 pub(crate) mod dep_graph;
 pub(crate) mod edit;
+pub(crate) mod completion;
 pub(crate) mod fork;
 pub(crate) mod hook;
 pub(crate) mod lane;

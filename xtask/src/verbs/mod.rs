@@ -10,6 +10,7 @@ pub(crate) mod cargo;
 mod ci;
 mod clean;
 mod cold;
+mod completions;
 mod fmt;
 mod fork;
 mod hook;

@@ -12,6 +12,7 @@ mod affected;
 mod clean;
 #[cfg(target_os = "linux")]
 mod cold;
+mod completions;
 mod first_edit;
 mod fork;
 mod fork_clocks;
