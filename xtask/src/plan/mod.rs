@@ -9,6 +9,7 @@ pub(crate) mod dep_graph;
 pub(crate) mod edit;
 pub(crate) mod completion;
 pub(crate) mod fork;
+pub(crate) mod given;
 pub(crate) mod hook;
 pub(crate) mod lane;
 pub(crate) mod merge;
