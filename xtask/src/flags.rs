@@ -50,6 +50,7 @@ pub(crate) enum Verb {
     Upgrade(adopt::Upgrade),
     Bench(build::Bench),
     Cargo(build::Cargo),
+    Init(project::Init),
     Completions(project::Completions),
     #[command(hide = true)]
     Complete(project::Complete),

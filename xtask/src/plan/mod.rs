@@ -11,6 +11,7 @@ pub(crate) mod completion;
 pub(crate) mod fork;
 pub(crate) mod given;
 pub(crate) mod hook;
+pub(crate) mod init;
 pub(crate) mod lane;
 pub(crate) mod merge;
 pub(crate) mod passthrough;

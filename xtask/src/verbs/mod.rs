@@ -14,6 +14,7 @@ mod completions;
 mod fmt;
 mod fork;
 mod hook;
+mod init;
 mod lane;
 pub(crate) mod session;
 mod test;
