@@ -1,7 +1,7 @@
 # Each target is one call of xtask. PKG="a b", AGENT_ID=name, MODE=release, VERBOSE=1 and ARGS="…" go through:
 #
 #     make check-fast
-#     make test PKG=notes-core ARGS="--release some_test"
+#     make test PKG=some-crate ARGS="--release some_test"
 #     make build-dev AGENT_ID=agent-1
 
 .DEFAULT_GOAL := help

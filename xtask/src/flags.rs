@@ -51,6 +51,7 @@ pub(crate) enum Verb {
     Bench(build::Bench),
     Cargo(build::Cargo),
     Init(project::Init),
+    Editor(project::Editor),
     Completions(project::Completions),
     #[command(hide = true)]
     Complete(project::Complete),

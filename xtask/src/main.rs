@@ -62,6 +62,7 @@ fn answer(verb: Verb, session: Session) -> anyhow::Result<ExitCode> {
         Verb::Bench(flags) => flags.run(session),
         Verb::Cargo(flags) => flags.run(session),
         Verb::Init(flags) => flags.run(session),
+        Verb::Editor(flags) => flags.run(session),
         Verb::Completions(flags) => flags.run(),
         Verb::Complete(flags) => flags.run(session),
         Verb::AdoptCache(flags) => flags.run(session),

@@ -37,6 +37,9 @@ pub(crate) struct Init {
     /// Where the project will be found [default: the remote `origin`, if it has the project's name]
     #[arg(long, value_name = "URL")]
     pub(crate) repository: Option<String>,
+    /// With the settings that `cargo xtask editor` writes (can be repeated)
+    #[arg(long, value_enum, value_name = "EDITOR")]
+    pub(crate) editor: Vec<EditorName>,
     /// Commit the project as the first commit of the branch; the old ones stay in the reflog
     #[arg(long)]
     pub(crate) restart_history: bool,
@@ -49,6 +52,34 @@ pub(crate) struct Init {
     /// Say nothing but errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+/// Let an editor's rust-analyzer build in a lane of its own
+///
+/// It checks through xtask as the builder `editor`, so it waits for nobody, nobody waits for it, and nothing is compiled twice because
+/// of other flags. Written into the project's settings for that editor; a file that is there keeps its comments and its order.
+/// Where there is no such file, or it has other settings of this kind, the text to paste is printed instead.
+#[derive(Args)]
+pub(crate) struct Editor {
+    #[arg(value_enum, value_name = "EDITOR")]
+    pub(crate) editor: EditorName,
+    /// Show what would be written, don't write it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Say nothing but errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub(crate) enum EditorName {
+    #[value(name = "vscode")]
+    VsCode,
+    Zed,
+    Helix,
+    Neovim,
+    #[value(name = "rustrover")]
+    RustRover,
 }
 
 /// Print the script by which a shell completes `cargo xtask`

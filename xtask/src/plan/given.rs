@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use toml_edit::{DocumentMut, Item, Table, TableLike, Value};
+use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, TableLike, Value};
 
 use crate::plan::edit::Content;
 
@@ -90,21 +90,27 @@ fn own_manifest(text: &str, root: &str) -> anyhow::Result<String> {
         // `version.workspace = true` is a table with dots; what is in its place is none.
         package.iter_mut().for_each(|(mut key, _)| key.fmt());
     }
-    for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
-        let of_workspace = workspace.get("dependencies");
-        for (key, item) in
-            manifest.get_mut(kind).and_then(Item::as_table_mut).into_iter().flat_map(Table::iter_mut)
+    let of_workspace = workspace.get("dependencies");
+    let dependencies = manifest.get_mut("dependencies").and_then(Item::as_table_mut);
+    for (key, item) in dependencies.into_iter().flat_map(Table::iter_mut) {
+        if is_inherited(item)
+            && let Some(known) = of_workspace.and_then(|table| table.get(key.get())).and_then(Item::as_value)
+            && let Some(value) = item.as_value_mut()
         {
-            let Some(known) = of_workspace.and_then(|table| table.get(key.get())) else { continue };
-            if is_inherited(item)
-                && let (Some(known), Some(value)) = (known.as_value(), item.as_value_mut())
-            {
-                let decor = value.decor().clone(); // The comment behind it says what it is for.
-                *value = plain(known);
-                *value.decor_mut() = decor;
-            }
+            let decor = value.decor().clone(); // The comment behind it says what it is for.
+            *value = plain(known);
+            *value.decor_mut() = decor;
         }
     }
+    // The tests beside the code are the template's, too: a project's `cargo test --workspace` has nothing to do here.
+    manifest.remove("dev-dependencies");
+    let mut program = Table::new();
+    program.insert("name", toml_edit::value("xtask"));
+    program.insert("path", toml_edit::value("src/main.rs"));
+    program.insert("test", toml_edit::value(false));
+    let mut programs = ArrayOfTables::new();
+    programs.push(program);
+    manifest.insert("bin", Item::ArrayOfTables(programs));
     if manifest.get("lints").is_some_and(is_inherited) {
         let mut lints = workspace.get("lints").cloned().unwrap_or_default();
         if let Some(table) = lints.as_table_mut() {
@@ -282,6 +288,11 @@ mod tests {
             anyhow = "1" # Errors.
             clap = { version = "4.5", default-features = false }
             sha2 = "0.11"
+
+            [[bin]]
+            name = "xtask"
+            path = "src/main.rs"
+            test = false
 
             [lints.rust]
             unsafe_code = "deny" # Why.

@@ -134,7 +134,9 @@ pub(crate) fn edits(template: &Files, choices: &Choices, record: Record) -> anyh
     }
     put(&format!("xtask/{RECORD}"), record.to_toml());
     let gone: &[&str] = if choices.keep_examples { &[] } else { &["notes", "notes-core", "notes-file"] };
-    put("Cargo.lock", lockfile(text("Cargo.lock")?, gone, &choices.name)?);
+    let xtasks = text("xtask/Cargo.toml")?.parse().context("cannot parse xtask/Cargo.toml")?;
+    let text_of_lockfile = lockfile(text("Cargo.lock")?, gone, &choices.name, &only_for_tests(&xtasks))?;
+    put("Cargo.lock", text_of_lockfile);
     for (id, file) in LICENSE_FILES {
         if choices.license.as_deref().is_some_and(|license| license_ids(license).any(|own| own == id)) {
             put(file, text(file)?.to_owned());
@@ -205,9 +207,19 @@ fn deny(text: &str, license: Option<&str>) -> anyhow::Result<String> {
     Ok(deny.to_string())
 }
 
-/// The lockfile as cargo would write it when the packages `gone` have left and `new` has come, which depends on nothing.
-/// No version changes.
-fn lockfile(text: &str, gone: &[&str], new: &str) -> anyhow::Result<String> {
+/// The dependencies that a package needs for its tests alone.
+fn only_for_tests(manifest: &DocumentMut) -> Vec<String> {
+    let names = |kind: &str| -> Vec<String> {
+        let table = manifest.get(kind).and_then(Item::as_table_like);
+        table.into_iter().flat_map(|table| table.iter().map(|(name, _)| name.to_owned())).collect()
+    };
+    let always = names("dependencies");
+    names("dev-dependencies").into_iter().filter(|name| !always.contains(name)).collect()
+}
+
+/// The lockfile as cargo would write it when the packages `gone` have left and `new` has come, which depends on nothing,
+/// and xtask has no tests. No version changes.
+fn lockfile(text: &str, gone: &[&str], new: &str, for_tests: &[String]) -> anyhow::Result<String> {
     let mut blocks = text.split("[[package]]\n");
     let head = blocks.next().unwrap_or_default();
     let mut packages = Vec::new();
@@ -218,6 +230,13 @@ fn lockfile(text: &str, gone: &[&str], new: &str) -> anyhow::Result<String> {
         let dependencies: Vec<String> =
             dependencies.filter_map(|name| Some(name.as_str()?.to_owned())).collect();
         let is_member = !package.contains_key("source");
+        let (mut dependencies, mut block) = (dependencies, block.trim_end().to_owned());
+        if is_member && field("name") == "xtask" {
+            dependencies.retain(|name| !for_tests.contains(name));
+            for name in for_tests {
+                block = block.replace(&format!(" \"{name}\",\n"), "");
+            }
+        }
         packages.push((
             field("name"),
             field("version"),
@@ -516,7 +535,8 @@ mod tests {
             package("b", "2.0.0", registry, ""),
             package("c", "1.0.0", registry, "dependencies = [\n \"a\",\n]\n"),
             package("notes", "0.1.0", "", "dependencies = [\n \"b 1.0.0 (registry+x)\",\n \"c\",\n]\n"),
-            package("xtask", "0.1.0", "", "dependencies = [\n \"a\",\n]\n"),
+            package("expect-test", "1.0.0", registry, ""),
+            package("xtask", "0.1.0", "", "dependencies = [\n \"a\",\n \"expect-test\",\n]\n"),
         ];
         expect![[r##"
             # Head.
@@ -548,8 +568,10 @@ mod tests {
              "a",
             ]
         "##]]
-        .assert_eq(&lockfile(&text.concat(), &["notes"], "weather").expect("it parses"));
-        assert!(lockfile(&text.concat(), &[], "xtask").is_err());
+        .assert_eq(
+            &lockfile(&text.concat(), &["notes"], "weather", &["expect-test".to_owned()]).expect("it parses"),
+        );
+        assert!(lockfile(&text.concat(), &[], "xtask", &[]).is_err());
     }
 
     #[test]

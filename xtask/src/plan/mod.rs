@@ -8,6 +8,7 @@ pub(crate) mod cold;
 pub(crate) mod dep_graph;
 pub(crate) mod edit;
 pub(crate) mod completion;
+pub(crate) mod editor;
 pub(crate) mod fork;
 pub(crate) mod given;
 pub(crate) mod hook;

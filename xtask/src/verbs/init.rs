@@ -7,6 +7,7 @@ use toml_edit::DocumentMut;
 
 use crate::effects::disk::edits::{Journal, Left};
 use crate::effects::ui::{self, Ui};
+use crate::facts::texts;
 use crate::facts::tree::{Git, Tree};
 use crate::flags::project::Init;
 use crate::plan::edit::Content;
@@ -42,10 +43,19 @@ impl Init {
         }
         let commit = tree.git.as_ref().and_then(|git| git.commit.clone());
         let record = Record { version: version(&tree.files)?, commit, ..Record::default() };
-        let edits = init::edits(&tree.files, &choices, record)?;
+        let mut edits = init::edits(&tree.files, &choices, record)?;
+        for editor in &self.editor {
+            workspace.set_up_editor(ui, *editor, &mut edits)?;
+        }
 
         if self.dry_run {
-            ui::diff(&edits.diff(&["xtask/", "docs/", "crates/notes"]))?;
+            ui::diff(&edits.diff(&[
+                "ARCHITECTURE.md",
+                "CONTRIBUTING.md",
+                "crates/notes",
+                "docs/",
+                "xtask/",
+            ]))?;
             return Ok(ExitCode::SUCCESS);
         }
         journal.apply(&edits, Some(KEPT_AS))?;
@@ -131,8 +141,9 @@ impl Workspace {
 /// What makes `init` wrong here.
 fn refuse(workspace: &Workspace, tree: &Tree, dry_run: bool) -> anyhow::Result<()> {
     let root = workspace.repo.root.display();
-    if let Some(record) = tree.files.get(&format!("xtask/{RECORD}")).and_then(Content::text) {
-        let version = Record::parse(record).map(|record| record.version).unwrap_or_default();
+    if let Some(record) = texts::read(&workspace.repo.root, &format!("xtask/{RECORD}"))? {
+        let version =
+            Record::parse(record.text().unwrap_or_default()).map(|record| record.version).unwrap_or_default();
         bail!(
             "{root} is a project already, made from version {version} of the template\n\
              help: cargo xtask init --undo, as long as nothing has been changed since"

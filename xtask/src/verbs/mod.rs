@@ -11,6 +11,7 @@ mod ci;
 mod clean;
 mod cold;
 mod completions;
+mod editor;
 mod fmt;
 mod fork;
 mod hook;

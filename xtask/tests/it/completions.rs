@@ -109,7 +109,8 @@ const OTHERS: [(&str, &str); 2] = [
 fn other(project: &Project, shell: &str, tab: &str, line: &str) -> Option<String> {
     let is_there = std::env::split_paths(&std::env::var_os("PATH")?).any(|dir| dir.join(shell).is_file());
     if !is_there {
-        eprintln!("{shell} is not installed, so nothing is known of it");
+        #[expect(clippy::print_stderr, reason = "whoever reads the results should know")]
+        let () = eprintln!("{shell} is not installed, so nothing is known of it");
         return None;
     }
     let command = project.command(shell);

@@ -21,6 +21,7 @@ mod fork_races;
 mod fork_sources;
 mod fork_traps;
 mod hook;
+mod init;
 mod lanes;
 mod no_waiting;
 mod passthrough;
