@@ -117,21 +117,19 @@ vim.lsp.config("rust_analyzer", {{
 fn in_toml(old: Option<&str>) -> Plan {
     let own = helix();
     let Some(old) = old.filter(|old| !old.trim().is_empty()) else { return Plan::Write(own) };
-    let server = |text: &str| {
-        let document: DocumentMut = text.parse().ok()?;
-        Some(
-            document
-                .get("language-server")
-                .and_then(|servers| servers.get("rust-analyzer"))
-                .map(ToString::to_string),
-        )
-    };
-    match server(old) {
-        Some(None) => Plan::Write(format!("{}\n\n{own}", old.trim_end())),
-        Some(there) if Some(&there) == server(&own).as_ref() => Plan::Present,
-        Some(_) => Plan::Paste { text: own, why: "it has settings for rust-analyzer".to_owned() },
-        None => Plan::Paste { text: own, why: "it cannot be parsed".to_owned() },
+    if old.contains(own.trim_end()) {
+        return Plan::Present;
     }
+    let why = match old.parse::<DocumentMut>() {
+        Err(_) => "it cannot be parsed",
+        Ok(file)
+            if file.get("language-server").is_some_and(|servers| servers.get("rust-analyzer").is_some()) =>
+        {
+            "it has settings for rust-analyzer"
+        }
+        Ok(_) => return Plan::Write(format!("{}\n\n{own}", old.trim_end())),
+    };
+    Plan::Paste { text: own, why: why.to_owned() }
 }
 
 fn in_json(old: Option<&str>, own: &[(&str, String)]) -> Plan {
@@ -270,14 +268,21 @@ mod tests {
 
     #[test]
     fn a_new_file() {
-        check(Editor::VsCode, None, expect![[r#"
+        check(
+            Editor::VsCode,
+            None,
+            expect![[r#"
             {
                 "rust-analyzer.cargo.extraEnv": { "AGENT_ID": "editor" },
                 "rust-analyzer.cargo.buildScripts.overrideCommand": [COMMAND],
                 "rust-analyzer.check.overrideCommand": [COMMAND]
             }
-        "#]]);
-        check(Editor::Zed, None, expect![[r#"
+        "#]],
+        );
+        check(
+            Editor::Zed,
+            None,
+            expect![[r#"
             {
                 "lsp": {
                     "rust-analyzer": {
@@ -295,21 +300,29 @@ mod tests {
                     }
                 }
             }
-        "#]]);
-        check(Editor::Helix, None, expect![[r##"
+        "#]],
+        );
+        check(
+            Editor::Helix,
+            None,
+            expect![[r##"
             # rust-analyzer builds as `editor`, in a lane of its own.
             [language-server.rust-analyzer.config]
             cargo.extraEnv = { AGENT_ID = "editor" }
             cargo.buildScripts.overrideCommand = [COMMAND]
             check.overrideCommand = [COMMAND]
-        "##]]);
+        "##]],
+        );
     }
 
     #[test]
     fn what_is_there_stays_as_it_is() {
         let old = "// Ours.\n{\n  // \"rust-analyzer.check.overrideCommand\": no\n  \"a\": [1, {\"b\": \"}\\\"//\"}], /* c */\n  \
                    \"d\": 2 // Why.\n  // The end.\n}\n";
-        check(Editor::VsCode, Some(old), expect![[r#"
+        check(
+            Editor::VsCode,
+            Some(old),
+            expect![[r#"
             // Ours.
             {
               // "rust-analyzer.check.overrideCommand": no
@@ -320,21 +333,33 @@ mod tests {
               "rust-analyzer.cargo.buildScripts.overrideCommand": [COMMAND],
               "rust-analyzer.check.overrideCommand": [COMMAND]
             }
-        "#]]);
-        check(Editor::VsCode, Some("{\n\t\"a\": {},\n}"), expect![[r#"
+        "#]],
+        );
+        check(
+            Editor::VsCode,
+            Some("{\n\t\"a\": {},\n}"),
+            expect![[r#"
             {
             	"a": {},
             	"rust-analyzer.cargo.extraEnv": { "AGENT_ID": "editor" },
             	"rust-analyzer.cargo.buildScripts.overrideCommand": [COMMAND],
             	"rust-analyzer.check.overrideCommand": [COMMAND],
-            }"#]]);
-        check(Editor::VsCode, Some("{}"), expect![[r#"
+            }"#]],
+        );
+        check(
+            Editor::VsCode,
+            Some("{}"),
+            expect![[r#"
             {
                 "rust-analyzer.cargo.extraEnv": { "AGENT_ID": "editor" },
                 "rust-analyzer.cargo.buildScripts.overrideCommand": [COMMAND],
                 "rust-analyzer.check.overrideCommand": [COMMAND]
-            }"#]]);
-        check(Editor::Zed, Some("{ \"theme\": \"x\" }\n"), expect![[r#"
+            }"#]],
+        );
+        check(
+            Editor::Zed,
+            Some("{ \"theme\": \"x\" }\n"),
+            expect![[r#"
             { "theme": "x",
                 "lsp": {
                     "rust-analyzer": {
@@ -352,8 +377,12 @@ mod tests {
                     }
                 }
             }
-        "#]]);
-        check(Editor::Helix, Some("[[language]]\nname = \"rust\" # Mine.\n"), expect![[r#"
+        "#]],
+        );
+        check(
+            Editor::Helix,
+            Some("[[language]]\nname = \"rust\" # Mine.\n"),
+            expect![[r#"
             [[language]]
             name = "rust" # Mine.
 
@@ -362,7 +391,8 @@ mod tests {
             cargo.extraEnv = { AGENT_ID = "editor" }
             cargo.buildScripts.overrideCommand = [COMMAND]
             check.overrideCommand = [COMMAND]
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]

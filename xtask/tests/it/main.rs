@@ -13,6 +13,7 @@ mod clean;
 #[cfg(target_os = "linux")]
 mod cold;
 mod completions;
+mod editor;
 mod first_edit;
 mod fork;
 mod fork_clocks;
