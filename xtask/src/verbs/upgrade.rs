@@ -16,6 +16,7 @@ use crate::flags;
 use crate::plan::adopt::given::Files;
 use crate::plan::adopt::{Choices, Part, Plan, Project};
 use crate::plan::edit::Content;
+use crate::plan::given;
 use crate::plan::recipe::quoted;
 use crate::plan::template::{RECORD, Record};
 use crate::plan::upgrade;
@@ -142,8 +143,9 @@ impl Workspace {
         Ok(plan)
     }
 
+    /// For a project that `init` has made.
     fn plan_of_clone(&self, template: &Template, root: &Path, record: &Record) -> anyhow::Result<Plan> {
-        let given = given_to_clone(&template.files, record);
+        let given = given::given(&template.files)?;
         let mut project = Project::default();
         let paths = record.files.keys().chain(given.keys());
         for path in paths.cloned().chain([format!("xtask/{RECORD}")]) {
@@ -155,7 +157,7 @@ impl Workspace {
         if let Some(commit) = &record.commit
             && upgrade::needs_base(record, &given, &project.files)
         {
-            base = given_to_clone(&template.at(&self.sh, commit), record);
+            base = given::given(&template.at(&self.sh, commit)).unwrap_or_default();
         }
         let upgrade = upgrade::plan(record, &given, &base, &project.files);
         let mut edits = upgrade.edits.clone();
@@ -172,19 +174,4 @@ impl Workspace {
         }
         Ok(Plan { edits, upgrade, ..Plan::default() })
     }
-}
-
-/// In a project that began as a clone, the files are the template's own. New ones come into the folders that it has.
-fn given_to_clone(template: &Files, record: &Record) -> Files {
-    let is_kept_folder = |path: &str| {
-        let folder: Vec<&str> = path.split('/').take(2).collect();
-        path.starts_with("xtask/")
-            && record.files.keys().any(|kept| kept.starts_with(&format!("{}/", folder.join("/"))))
-    };
-    let is_given = |path: &str| record.files.contains_key(path) || is_kept_folder(path);
-    template
-        .iter()
-        .filter(|(path, _)| is_given(path))
-        .map(|(path, text)| (path.clone(), text.clone()))
-        .collect()
 }
