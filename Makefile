@@ -1,7 +1,7 @@
 # Each target is one call of xtask. PKG="a b", AGENT_ID=name, MODE=release, VERBOSE=1 and ARGS="…" go through:
 #
 #     make check-fast
-#     make test PKG=notes-core ARGS="--release some_test"
+#     make test PKG=some-crate ARGS="--release some_test"
 #     make build-dev AGENT_ID=agent-1
 
 .DEFAULT_GOAL := help
@@ -13,7 +13,7 @@ XTASK := target/xtask/xtask
 STAMP := target/xtask/.made
 # A member's manifest is among them because a change there may have to change Cargo.lock, of which lane keys are made.
 SOURCES := Cargo.toml Cargo.lock $(wildcard */Cargo.toml */*/Cargo.toml) $(wildcard rust-toolchain* .cargo/*.toml) \
-	$(wildcard xtask/src/*.rs xtask/src/*/*.rs xtask/src/*/*/*.rs xtask/src/*/*/*.sh)
+	$(wildcard xtask/src/*.rs xtask/src/*/*.rs xtask/src/*/*/*.*)
 FLAGS = $(foreach name,$(PKG),--package $(name)) $(ARGS)
 
 # The stamp is as old as the start of the build, so an edit during the build counts as newer.

@@ -6,6 +6,9 @@ pub(crate) mod adopt;
 pub(crate) mod build;
 pub(crate) mod cargo;
 pub(crate) mod lane;
+pub(crate) mod project;
+#[cfg(test)]
+mod reference;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -47,6 +50,11 @@ pub(crate) enum Verb {
     Upgrade(adopt::Upgrade),
     Bench(build::Bench),
     Cargo(build::Cargo),
+    Init(project::Init),
+    Editor(project::Editor),
+    Completions(project::Completions),
+    #[command(hide = true)]
+    Complete(project::Complete),
     #[command(hide = true)]
     AdoptCache(build::AdoptCache),
 }

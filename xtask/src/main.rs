@@ -61,6 +61,10 @@ fn answer(verb: Verb, session: Session) -> anyhow::Result<ExitCode> {
         Verb::Upgrade(flags) => flags.run(session),
         Verb::Bench(flags) => flags.run(session),
         Verb::Cargo(flags) => flags.run(session),
+        Verb::Init(flags) => flags.run(session),
+        Verb::Editor(flags) => flags.run(session),
+        Verb::Completions(flags) => flags.run(),
+        Verb::Complete(flags) => flags.run(session),
         Verb::AdoptCache(flags) => flags.run(session),
     }
 }

@@ -18,4 +18,5 @@ pub(crate) mod sources;
 pub(crate) mod template;
 pub(crate) mod texts;
 pub(crate) mod tools;
+pub(crate) mod tree;
 pub(crate) mod units;

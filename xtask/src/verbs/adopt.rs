@@ -23,6 +23,7 @@ use crate::plan::adopt::given::{Files, RUST_VERSION};
 use crate::plan::adopt::{self, Choices, Member, Part, Plan, Project, Source, lockfile};
 use crate::plan::edit::{Content, Edits};
 use crate::plan::merge::{self, Names};
+use crate::plan::recipe::quoted;
 use crate::plan::template::{Adoption, RECORD, Record};
 use crate::plan::upgrade;
 use crate::verbs::session::Session;
@@ -94,8 +95,9 @@ impl flags::adopt::Adopt {
 
         let name = &choices.adoption.name;
         ui.status("Adopted", format_args!("{}: files written: {}", root.display(), plan.edits.len()));
-        ui.status("Next", format_args!("cd {} && cargo {name} build-dev", root.display()));
-        ui.status("Undo", format_args!("cargo xtask adopt --undo {}", root.display()));
+        let typed = quoted(root.as_os_str());
+        ui.status("Next", format_args!("cd {typed} && cargo {name} build-dev"));
+        ui.status("Undo", format_args!("cargo xtask adopt --undo {typed}"));
         Ok(if plan.upgrade.conflicts.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
@@ -281,7 +283,10 @@ fn root_of(sh: &Shell, path: &Path) -> anyhow::Result<PathBuf> {
         let said = said(&err);
         let mends =
             if said.contains("is not installed") { "rustup toolchain install" } else { "cargo metadata" };
-        anyhow::anyhow!("cargo does not work in {shown}: {said}\nhelp: cd {shown} && {mends}")
+        anyhow::anyhow!(
+            "cargo does not work in {shown}: {said}\nhelp: cd {} && {mends}",
+            quoted(path.as_os_str())
+        )
     })?;
     let found = PathBuf::from(String::from_utf8_lossy(&found).trim());
     let found = found.parent().unwrap_or(&found).canonicalize()?;
@@ -289,7 +294,7 @@ fn root_of(sh: &Shell, path: &Path) -> anyhow::Result<PathBuf> {
         found == path,
         "{shown} is a member of the workspace {}\nhelp: cargo xtask adopt {}",
         found.display(),
-        found.display()
+        quoted(found.as_os_str())
     );
     Ok(path)
 }

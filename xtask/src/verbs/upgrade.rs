@@ -16,6 +16,8 @@ use crate::flags;
 use crate::plan::adopt::given::Files;
 use crate::plan::adopt::{Choices, Part, Plan, Project};
 use crate::plan::edit::Content;
+use crate::plan::given;
+use crate::plan::recipe::quoted;
 use crate::plan::template::{RECORD, Record};
 use crate::plan::upgrade;
 use crate::verbs::adopt::{Trial, open_journal, read_project, record_of, tell, undo};
@@ -43,7 +45,12 @@ impl flags::adopt::Upgrade {
             return Ok(ExitCode::SUCCESS);
         }
         let record = record_of(&root, "xtask")?.with_context(|| {
-            format!("{} has no record of a template (xtask/{RECORD})\nhelp: in a checkout of the template: cargo xtask adopt {}", root.display(), root.display())
+            format!(
+                "{} has no record of a template (xtask/{RECORD})\n\
+                 help: in a checkout of the template: cargo xtask adopt {}",
+                root.display(),
+                quoted(root.as_os_str())
+            )
         })?;
 
         let mut temporary = Temporary::default();
@@ -82,7 +89,7 @@ impl flags::adopt::Upgrade {
             "both sides of a conflict are in these files: {}\n\
              help: choose in each, between the markers; or take all of it back: {} upgrade --undo",
             plan.upgrade.conflicts.join(", "),
-            exe.display()
+            quoted(exe.as_os_str())
         )
     }
 }
@@ -136,8 +143,9 @@ impl Workspace {
         Ok(plan)
     }
 
+    /// For a project that `init` has made.
     fn plan_of_clone(&self, template: &Template, root: &Path, record: &Record) -> anyhow::Result<Plan> {
-        let given = given_to_clone(&template.files, record);
+        let given = given::given(&template.files)?;
         let mut project = Project::default();
         let paths = record.files.keys().chain(given.keys());
         for path in paths.cloned().chain([format!("xtask/{RECORD}")]) {
@@ -149,7 +157,7 @@ impl Workspace {
         if let Some(commit) = &record.commit
             && upgrade::needs_base(record, &given, &project.files)
         {
-            base = given_to_clone(&template.at(&self.sh, commit), record);
+            base = given::given(&template.at(&self.sh, commit)).unwrap_or_default();
         }
         let upgrade = upgrade::plan(record, &given, &base, &project.files);
         let mut edits = upgrade.edits.clone();
@@ -166,19 +174,4 @@ impl Workspace {
         }
         Ok(Plan { edits, upgrade, ..Plan::default() })
     }
-}
-
-/// In a project that began as a clone, the files are the template's own. New ones come into the folders that it has.
-fn given_to_clone(template: &Files, record: &Record) -> Files {
-    let is_kept_folder = |path: &str| {
-        let folder: Vec<&str> = path.split('/').take(2).collect();
-        path.starts_with("xtask/")
-            && record.files.keys().any(|kept| kept.starts_with(&format!("{}/", folder.join("/"))))
-    };
-    let is_given = |path: &str| record.files.contains_key(path) || is_kept_folder(path);
-    template
-        .iter()
-        .filter(|(path, _)| is_given(path))
-        .map(|(path, text)| (path.clone(), text.clone()))
-        .collect()
 }

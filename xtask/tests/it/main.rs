@@ -12,6 +12,8 @@ mod affected;
 mod clean;
 #[cfg(target_os = "linux")]
 mod cold;
+mod completions;
+mod editor;
 mod first_edit;
 mod fork;
 mod fork_clocks;
@@ -20,6 +22,7 @@ mod fork_races;
 mod fork_sources;
 mod fork_traps;
 mod hook;
+mod init;
 mod lanes;
 mod no_waiting;
 mod passthrough;

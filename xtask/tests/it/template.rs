@@ -21,7 +21,7 @@ pub(crate) fn template_files() -> Vec<String> {
     names.split('\0').filter(|name| template_root().join(name).is_file()).map(str::to_owned).collect()
 }
 
-fn fresh_clone() -> Project {
+pub(crate) fn fresh_clone() -> Project {
     let clone = Project::empty();
     for name in template_files() {
         let to = clone.root.join(&name);
@@ -90,6 +90,12 @@ fn a_fresh_clone_works_by_the_readme_alone() {
     );
     make("check AGENT_ID=a PKG=notes-core").ok();
     make("check AGENT_ID=a PKG=notes-core").ok().says("compiled 0");
+
+    // And it becomes a project, whose xtask is the same program.
+    clone.cargo("xtask init weather").ok().says("Created the program weather");
+    clone.cargo("xtask test").ok().says("2 passed");
+    clone.cargo("xtask run --package weather --quiet").ok();
+    make("check").ok();
 
     clone.write(
         "xtask/src/main.rs",

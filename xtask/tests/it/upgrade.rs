@@ -165,34 +165,36 @@ fn what_is_no_project_or_no_template_is_named() {
     upgrade(&adopted, &template, "--yes").fails_with(1).says("is no path in the project");
 }
 
-/// What `init` makes: the template's own files, some with other names in them, and a record without `[adopted]`.
+/// What lies beside the tool in the template is in its folder here, and its manifest inherits nothing.
 #[test]
-fn a_project_that_began_as_a_clone_is_upgraded_as_well() {
+fn a_project_that_init_made_is_upgraded_as_well() {
     let template = template();
-    let commit = template.git(&["rev-parse", "HEAD"]);
+    for path in ["deny.toml", "LICENSE-MIT", "LICENSE-APACHE"] {
+        template.write(path, &std::fs::read_to_string(template_root().join(path)).expect("it is there"));
+    }
+    template.write("README.md", "# Tool\n\n[forks](docs/forks.md)\n").write("docs/forks.md", "# Forks\n");
+    template.write("xtask/src/plan/given.rs", "//! Is what init looks for.\n").commit();
     let project = Project::empty();
-    for path in template.git(&["ls-files"]).lines().filter(|path| !path.starts_with("crates/")) {
-        project.write(path, &template.read(path));
-    }
-    project.write("Cargo.toml", &project.read("Cargo.toml").replace("crates/*", "own"));
-    project.write("Makefile", &project.read("Makefile").replace("notes-core", "own"));
-    project.write("own/Cargo.toml", "[package]\nname = \"own\"\n").write("own/src/lib.rs", "");
-    let hash = |path: &str| {
-        let output = project.command("sha256sum").arg(path).output().expect("sha256sum starts");
-        String::from_utf8(output.stdout).expect("UTF-8")[..64].to_owned()
-    };
-    let mut record = format!("version = \"0.1.0\"\ncommit = \"{}\"\n\n[files]\n", commit.trim());
-    for path in ["Makefile", "xtask/src/main.rs", "xtask/src/old.rs", "xtask/src/same.rs"] {
-        record.push_str(&format!("\"{path}\" = \"{}\"\n", hash(path)));
-    }
-    project.write("xtask/template.toml", &record).commit();
-    next_version(&template);
-    template.write("Makefile", &format!("{}\n# news\n", template.read("Makefile"))).commit();
+    project.git(&["clone", "--quiet", template.root.to_str().expect("UTF-8"), "."]);
+    project.xtask("init weather").ok();
+    project.write("xtask/src/main.rs", &HELLO.replace("one", "ONE"));
+    project.write("Makefile", &format!("# Mine.\n{}", project.read("Makefile"))).commit();
 
+    next_version(&template);
+    template.write("docs/forks.md", "# Forks\n\n[cold](cold.md)\n").write("docs/cold.md", "# Cold\n");
+    template.write("Makefile", &format!("{}\n# news\n", template.read("Makefile"))).commit();
     upgrade(&project, &template, "--yes").ok();
-    assert_eq!(project.read("xtask/src/main.rs"), HELLO.replace("five", "FIVE"));
+
+    assert_eq!(project.read("xtask/src/main.rs"), HELLO.replace("five", "FIVE").replace("one", "ONE"));
     assert!(project.exists("xtask/src/new.rs") && !project.exists("xtask/src/old.rs"));
+    assert_eq!(project.read("xtask/docs/forks.md"), "# Forks\n\n[cold](cold.md)\n");
+    assert!(
+        project.exists("xtask/docs/cold.md") && !project.exists("docs") && !project.exists("crates/notes")
+    );
+    let manifest = project.read("xtask/Cargo.toml");
+    assert!(manifest.contains("version = \"0.2.0\"") && !manifest.contains("workspace = true"), "{manifest}");
     let makefile = project.read("Makefile");
-    assert!(makefile.ends_with("# news\n") && makefile.contains("PKG=own"), "{makefile}");
+    assert!(makefile.starts_with("# Mine.\n") && makefile.ends_with("# news\n"), "{makefile}");
+    assert!(project.read("README.md").starts_with("# weather\n"));
     upgrade(&project, &template, "--check").ok();
 }

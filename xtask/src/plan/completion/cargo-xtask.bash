@@ -1,0 +1,46 @@
+# Completes `cargo xtask`; everything else is left to cargo's own completion.
+
+# The xtask of the workspace that one stands in. Pressing TAB must not start a program that came with somebody's
+# repository, so it has to be one that git does not track: then the answer is 1.
+_multilane_program() {
+    local dir=$PWD program
+    while [[ -n $dir ]]; do
+        program=$dir/target/xtask/xtask
+        if [[ -x $program ]]; then
+            git -C "$dir" ls-files --error-unmatch -- "$program" &>/dev/null
+            (($? == 1)) || return 1
+            printf '%s\n' "$program"
+            return
+        fi
+        dir=${dir%/*}
+    done
+    dir=$(git rev-parse --git-common-dir 2>/dev/null) || return
+    program=$dir/multilane/xtask
+    [[ -x $program ]] && printf '%s\n' "$program"
+}
+
+_multilane_cargo() {
+    local at=1 program line
+    [[ ${COMP_WORDS[1]} == +* ]] && at=2
+    if ((COMP_CWORD > at)) && [[ ${COMP_WORDS[at]} == xtask ]]; then
+        COMPREPLY=()
+        program=$(_multilane_program) || return
+        while IFS= read -r line; do
+            COMPREPLY+=("${line%%$'\t'*}")
+        done < <("$program" complete -- "${COMP_WORDS[@]:at+1:COMP_CWORD-at}" 2>/dev/null)
+        return
+    fi
+
+    # Loading cargo's own takes this one's place, so it is put back.
+    if ! declare -F _cargo >/dev/null && declare -F _get_comp_words_by_ref >/dev/null; then
+        _comp_load cargo &>/dev/null || _completion_loader cargo &>/dev/null
+        declare -F _cargo >/dev/null || source "$(rustc --print sysroot)/etc/bash_completion.d/cargo" 2>/dev/null
+        complete -o bashdefault -o default -F _multilane_cargo cargo
+    fi
+    declare -F _cargo >/dev/null && _cargo "$@"
+    if ((COMP_CWORD == at)) && [[ xtask == "${COMP_WORDS[at]}"* && " ${COMPREPLY[*]} " != *' xtask '* ]]; then
+        _multilane_program >/dev/null && COMPREPLY+=(xtask)
+    fi
+}
+
+complete -o bashdefault -o default -F _multilane_cargo cargo
