@@ -10,6 +10,7 @@ pub(crate) mod hook;
 pub(crate) mod lane;
 pub(crate) mod passthrough;
 pub(crate) mod recipe;
+pub(crate) mod shared_cache;
 pub(crate) mod stats;
 pub(crate) mod surroundings;
 pub(crate) mod test_steps;

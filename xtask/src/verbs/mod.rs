@@ -14,6 +14,7 @@ mod fork;
 mod hook;
 mod lane;
 pub(crate) mod session;
+pub(crate) mod shared_cache;
 mod test;
 mod verify;
 mod worktree;
