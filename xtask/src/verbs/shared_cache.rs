@@ -81,8 +81,8 @@ impl Workspace {
 
     /// Where a build that begins now says what came of the cache; `None` where there is none.
     pub(crate) fn tally(&self) -> Option<Tally> {
-        SharedCache::of_tree(&self.repo.root, &self.session.env)?;
-        Tally::new(&self.session.env.runtime_dir()).ok()
+        let is_used = self.repo.root.join(".cargo/wrapper").join(shared_cache::PROGRAM).exists();
+        is_used.then(|| Tally::new(&self.session.env.runtime_dir(), host::now()))
     }
 
     /// How many units came from the cache, where that can be told. Says what was wrong with it.
@@ -94,10 +94,13 @@ impl Workspace {
             hits(tally.before()?, cache.counts(way, &self.repo.root)?, asked)
         };
         let hits = hits();
-        if let Some(warning) = tally.warning() {
+        let warning = tally.warning();
+        if tally.count().is_some() || warning.is_some() {
+            tally.remove();
+        }
+        if let Some(warning) = warning {
             ui.warn(warning);
         }
-        tally.remove();
         hits
     }
 }

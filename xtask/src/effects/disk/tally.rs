@@ -1,16 +1,17 @@
 //! What a build that xtask has started says of the shared cache, for the summary line.
 //!
 //! ```text
-//! <runtime dir>/tally-<process>          one byte for each unit that was compiled through it
-//! <runtime dir>/tally-<process>.before   what its server had counted when the first of them came
-//! <runtime dir>/tally-<process>.warning  what was wrong with it
+//! <runtime dir>/tally-<process>-<time>          one byte for each unit that was compiled through it
+//! <runtime dir>/tally-<process>-<time>.before   what its server had counted when the first of them came
+//! <runtime dir>/tally-<process>-<time>.warning  what was wrong with it
 //! ```
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{make_private_dir, remove_own_file, write_atomically};
+use super::{remove_own_file, write_atomically};
 use crate::plan::shared_cache::Counts;
 
 /// The variable that names it to what a build starts.
@@ -25,12 +26,10 @@ impl Tally {
         Tally { file }
     }
 
-    /// An empty one, for the build of this process.
-    pub(crate) fn new(runtime_dir: &Path) -> io::Result<Tally> {
-        make_private_dir(runtime_dir)?;
-        let tally = Tally::at(runtime_dir.join(format!("tally-{}", std::process::id())));
-        tally.remove(); // Of a process with this number that was killed.
-        Ok(tally)
+    /// One for the build of this process, which makes no file before it has something to say.
+    pub(crate) fn new(runtime_dir: &Path, now: SystemTime) -> Tally {
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        Tally::at(runtime_dir.join(format!("tally-{}-{now}", std::process::id())))
     }
 
     pub(crate) fn add(&self) {

@@ -24,8 +24,8 @@ pub(crate) const TICK: Duration = Duration::from_millis(250);
 
 /// Runs `words` in `dir` with `changes` in their environment, for as long as `goes_on` says so. `None`: it was ended.
 ///
-/// What it leaves behind (a server that it starts) inherits nothing of ours but the three standard streams: an open file may be
-/// a lock that others wait for.
+/// It inherits nothing of ours but the standard streams: a server that it leaves behind would keep what we have open, and that may
+/// be a lock that others wait for.
 ///
 /// # Errors
 ///
