@@ -52,13 +52,6 @@ pub(crate) fn is_switched_off(env: &Environment) -> bool {
     env.get("XTASK_CACHE").is_some() && !env.is_on("XTASK_CACHE")
 }
 
-/// Another program has another one.
-pub(crate) fn state(program: &Path) -> String {
-    let Ok(meta) = program.metadata() else { return String::new() };
-    let modified = meta.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    format!("{} {}", meta.len(), modified.unwrap_or_default().as_nanos())
-}
-
 /// What `program` says to `--version`, if it says so soon.
 pub(crate) fn version(program: &Path, dir: &Path) -> Option<String> {
     let said = attempt(&[program.into(), "--version".into()], dir, &[], for_at_most(ANSWER_MAX)).ok()??;
@@ -221,7 +214,7 @@ impl<'a> SharedCache<'a> {
             if after.hits > before.hits {
                 return Ok(());
             }
-            std::thread::sleep(TICK);
+            std::thread::sleep(Duration::from_millis(100));
         }
         bail!("what it has compiled a moment ago is not in it")
     }

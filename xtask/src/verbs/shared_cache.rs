@@ -15,6 +15,7 @@ use crate::effects::shell::run_words;
 use crate::effects::ui::{self, Ui};
 use crate::facts::host;
 use crate::facts::shared_cache::{self, SETUP, SharedCache};
+use crate::facts::tools;
 use crate::plan::shared_cache::{Settings, Setup, Standing, Way, hits, unusable};
 use crate::verbs::session::{Session, Workspace, exit_code};
 
@@ -30,7 +31,8 @@ impl Workspace {
         }
         let file = dir.join(SETUP);
         let known = std::fs::read_to_string(&file).ok();
-        let program = env.find_program("sccache").filter(|program| program.to_str().is_some());
+        let program =
+            env.find_program("sccache").filter(|program| program.is_absolute() && program.to_str().is_some());
         let (Some(program), Some(home)) = (program, env.cache_home()) else {
             if known.is_some() {
                 disk::remove_own_file(&dir.join(shared_cache::PROGRAM))?;
@@ -49,7 +51,7 @@ impl Workspace {
             }),
         };
 
-        let state = shared_cache::state(&program);
+        let state = tools::state(&program);
         let same = known.as_deref().and_then(Setup::from_text);
         let same = same.filter(|known| known.program == program && known.state == state);
         let unusable = match same {

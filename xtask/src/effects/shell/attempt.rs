@@ -20,7 +20,7 @@ pub(crate) struct Said {
 }
 
 /// How often whoever waits is asked whether it goes on.
-pub(crate) const TICK: Duration = Duration::from_millis(250);
+pub(crate) const TICK: Duration = Duration::from_secs(1);
 
 /// Runs `words` in `dir` with `changes` in their environment, for as long as `goes_on` says so. `None`: it was ended.
 ///
