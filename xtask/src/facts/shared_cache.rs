@@ -175,16 +175,23 @@ impl<'a> SharedCache<'a> {
             }
         }
         let mut fastest = Duration::MAX;
-        for attempt in 0..TRIES {
+        for number in 0..TRIES {
             let mut compiler = probe(rustc, scratch, "wrong.rs");
             let unique = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-            compiler.push(format!("--cfg=unique_{unique}_{attempt}").into());
+            compiler.push(format!("--cfg=unique_{unique}_{number}").into());
             let begun = Instant::now();
             let said = self.compile(way, &compiler, scratch)?;
-            fastest = fastest.min(begun.elapsed());
+            let took = begun.elapsed();
             let said = said.ok_or_else(|| anyhow!("it does not answer"))?;
             ensure!(is_from_rustc(&said.stderr), "{}", first_line(&said));
-            if way != Way::Whole || fastest <= LOOKUP_MAX {
+            if way != Way::Whole || took <= LOOKUP_MAX {
+                return Ok(());
+            }
+            // The compiler is started twice, and on a busy machine that alone takes its time.
+            let begun = Instant::now();
+            attempt(&compiler, scratch, &[], for_at_most(PATIENCE))?;
+            fastest = fastest.min(took.saturating_sub(2 * begun.elapsed()));
+            if fastest <= LOOKUP_MAX {
                 return Ok(());
             }
         }
