@@ -3,7 +3,8 @@
 //! Reading order: `flags` (what can be asked), one file of `verbs` (how it is answered), then the nouns it uses. Data goes
 //! one way: `facts` are read once, `plan` decides on them without touching the world, `effects` carry out.
 //!
-//! Under the name `cargo` it is the shim that `lane run` puts on `PATH`, and takes cargo's command line instead.
+//! Under the name `cargo` it is the shim that `lane run` puts on `PATH`, and takes cargo's command line instead; under the name
+//! `through-cache` it has a crate compiled through the shared cache.
 //!
 //! Exit codes: 0 done; 1 it failed, or problems were found; 2 the command line is wrong; and wherever cargo ran, cargo's own.
 
@@ -20,6 +21,7 @@ use clap::Parser as _;
 
 use crate::effects::ui::Ui;
 use crate::facts::host::{self, Environment};
+use crate::facts::shared_cache;
 use crate::flags::Verb;
 use crate::verbs::session::Session;
 
@@ -29,6 +31,9 @@ fn main() -> ExitCode {
     let ui = Ui::new(&env);
     let session = Session { env, ui, started };
 
+    if let Some((path, compiler)) = host::arguments_as(shared_cache::PROGRAM) {
+        return verbs::shared_cache::compile(&session, &path, &compiler);
+    }
     let answer = match host::arguments_of_shim() {
         Some(args) => verbs::cargo::shim(session, args),
         None => answer(flags::Xtask::parse().verb, session),

@@ -7,6 +7,7 @@ pub(crate) mod cold;
 pub(crate) mod edits;
 pub(crate) mod fork;
 pub(crate) mod overlay;
+pub(crate) mod tally;
 pub(crate) mod temporary;
 pub(crate) mod wrapper;
 
@@ -345,13 +346,15 @@ pub(crate) fn share_program(common: &Common, exe: &Path) -> io::Result<()> {
         return Ok(());
     }
     std::fs::create_dir_all(&common.dir)?;
-    replace(&shared, |staged| {
-        if std::fs::hard_link(exe, staged).is_err() {
-            std::fs::copy(exe, staged)?;
-            File::options().write(true).open(staged)?.set_modified(exe.metadata()?.modified()?)?;
-        }
-        Ok(())
-    })
+    replace(&shared, |staged| link_or_copy(exe, staged))
+}
+
+fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
+    if std::fs::hard_link(from, to).is_err() {
+        std::fs::copy(from, to)?;
+        File::options().write(true).open(to)?.set_modified(from.metadata()?.modified()?)?;
+    }
+    Ok(())
 }
 
 /// The same, where somebody has asked for it once: whoever starts another xtask brings the shared one up to date.

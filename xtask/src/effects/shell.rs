@@ -3,6 +3,7 @@
 //! cargo describes xtask to xtask in environment variables (`CARGO_PKG_NAME`, …). Some build scripts watch those, so a
 //! cargo that inherited them would rebuild units which plain cargo finds fresh. They are cleared here, once, for all.
 
+mod attempt;
 mod listen;
 mod measure;
 mod namespace;
@@ -16,6 +17,9 @@ use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 use anyhow::{Context as _, bail};
 
+#[cfg(unix)]
+pub(crate) use attempt::become_words;
+pub(crate) use attempt::{Said, TICK, attempt, run_words};
 pub(crate) use signals::Held;
 pub(crate) use unheard::Unheard;
 pub(crate) use units::Units;
@@ -131,9 +135,11 @@ impl Shell {
 
     /// Carries out one step of a recipe, in the user's directory, with everything passed through.
     ///
-    /// Ctrl-c and `kill` reach the child; this returns when the child has ended.
-    pub(crate) fn run(&self, step: &Step) -> anyhow::Result<Outcome> {
+    /// `variable` is for what is started below, and no part of the recipe. Ctrl-c and `kill` reach the child; this returns when
+    /// the child has ended.
+    pub(crate) fn run(&self, step: &Step, variable: Option<(&str, &Path)>) -> anyhow::Result<Outcome> {
         let mut command = self.command(step);
+        command.envs(variable);
         signals::end_with_parent(&mut command);
         if step.counting != Counting::No {
             command.stdout(Stdio::piped());

@@ -62,6 +62,18 @@ impl Ui {
         say(&format!("{}: {message}", self.paint(YELLOW, "warning")));
     }
 
+    /// Warns where another process does, for one that repeats what we write to our own stderr. Not into a file: what it writes
+    /// next would lie over our line.
+    pub(crate) fn warn_beside(self, process: u32, message: impl std::fmt::Display) {
+        let stderr = std::fs::OpenOptions::new().append(true).open(format!("/proc/{process}/fd/2"));
+        if let Ok(mut stderr) = stderr
+            && stderr.metadata().is_ok_and(|meta| !meta.is_file())
+        {
+            let start = if stderr.is_terminal() { "\r\x1b[K" } else { "" };
+            drop(stderr.write_all(format!("{start}warning: {message}\n").as_bytes()));
+        }
+    }
+
     pub(crate) fn error(self, err: &anyhow::Error) {
         const RED: &str = "\x1b[1m\x1b[91m";
         say(&format!("{}: {err:#}", self.paint(RED, "error")));
@@ -120,6 +132,18 @@ pub(crate) fn diff(text: &str) -> anyhow::Result<()> {
         _ => format!("{line}\n"),
     };
     data(text.lines().map(paint).collect::<String>().trim_end_matches('\n'))
+}
+
+/// What another process has written, without the lines of stderr that begin with `dropped`.
+pub(crate) fn pass_on(stdout: &[u8], stderr: &[u8], dropped: &str) -> std::io::Result<()> {
+    std::io::stdout().write_all(stdout)?;
+    let mut own = std::io::stderr().lock();
+    for line in stderr.split_inclusive(|byte| *byte == b'\n') {
+        if !line.starts_with(dropped.as_bytes()) {
+            own.write_all(line)?;
+        }
+    }
+    Ok(())
 }
 
 /// As cargo writes it: `0.31s`, `2m 05s`.

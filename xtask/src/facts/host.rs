@@ -78,6 +78,16 @@ impl Environment {
         }
     }
 
+    /// Where programs keep what can be made again.
+    pub(crate) fn cache_home(&self) -> Option<PathBuf> {
+        let set = |name| self.get(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
+        match std::env::consts::OS {
+            "windows" => set("LOCALAPPDATA"),
+            "macos" => Some(std::env::home_dir()?.join("Library/Caches")),
+            _ => set("XDG_CACHE_HOME").or_else(|| Some(std::env::home_dir()?.join(".cache"))),
+        }
+    }
+
     fn programs(&self, program: &str) -> impl Iterator<Item = PathBuf> {
         let name = format!("{program}{}", std::env::consts::EXE_SUFFIX);
         let dirs = std::env::split_paths(self.get("PATH").unwrap_or_default());
@@ -121,9 +131,22 @@ pub(crate) fn current_dir() -> anyhow::Result<PathBuf> {
 
 /// What is typed behind the program's name, if that name is `cargo`: then this is the shim.
 pub(crate) fn arguments_of_shim() -> Option<Vec<OsString>> {
+    arguments_as("cargo").map(|(_, args)| args)
+}
+
+/// The path that this was started by and what is typed behind it, if it is `name`.
+pub(crate) fn arguments_as(name: &str) -> Option<(PathBuf, Vec<OsString>)> {
     let mut args = std::env::args_os();
-    let name = PathBuf::from(args.next()?);
-    (name.file_stem()? == "cargo").then(|| args.collect())
+    let path = PathBuf::from(args.next()?);
+    (path.file_stem()? == name).then(|| (path, args.collect()))
+}
+
+/// Who has started this process.
+pub(crate) fn parent_id() -> Option<u32> {
+    #[cfg(unix)]
+    return Some(std::os::unix::process::parent_id());
+    #[cfg(not(unix))]
+    None
 }
 
 /// xtask's own program, where it really lies.

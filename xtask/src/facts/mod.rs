@@ -14,6 +14,7 @@ pub(crate) mod parallel;
 pub(crate) mod progress;
 pub(crate) mod repo;
 pub(crate) mod search;
+pub(crate) mod shared_cache;
 pub(crate) mod sources;
 pub(crate) mod template;
 pub(crate) mod texts;

@@ -17,7 +17,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use toml_edit::DocumentMut;
+use toml_edit::{DocumentMut, Item};
 
 /// The workspace that the user stands in.
 pub(crate) struct Repo {
@@ -36,6 +36,8 @@ pub(crate) struct Repo {
 pub(crate) struct Settings {
     /// `main-branch`: what `check-fast` compares with, where `origin/HEAD`, `main` and `master` are not it.
     pub(crate) main_branch: Option<String>,
+    /// `cache`: where crates come from that others have compiled. `plan/shared_cache.rs` knows the keys.
+    pub(crate) cache: Option<Item>,
 }
 
 impl Repo {
@@ -97,5 +99,8 @@ fn read_manifest(dir: &Path) -> anyhow::Result<Option<DocumentMut>> {
 
 fn settings(manifest: &DocumentMut) -> Settings {
     let table = || manifest.get("workspace")?.get("metadata")?.get("xtask");
-    Settings { main_branch: table().and_then(|xtask| Some(xtask.get("main-branch")?.as_str()?.to_owned())) }
+    Settings {
+        main_branch: table().and_then(|xtask| Some(xtask.get("main-branch")?.as_str()?.to_owned())),
+        cache: table().and_then(|xtask| xtask.get("cache").cloned()),
+    }
 }

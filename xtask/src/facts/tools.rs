@@ -126,7 +126,7 @@ fn rustc_inputs(env: &Environment, repo: &Repo, rustc: &Path, toolchain: Option<
 }
 
 /// Path, size and modification time: another state, another answer.
-fn state(file: &Path) -> String {
+pub(crate) fn state(file: &Path) -> String {
     let Ok(meta) = file.metadata() else {
         return format!("{} is not there", file.display());
     };

@@ -17,6 +17,7 @@ pub(crate) mod lane;
 pub(crate) mod merge;
 pub(crate) mod passthrough;
 pub(crate) mod recipe;
+pub(crate) mod shared_cache;
 pub(crate) mod stats;
 pub(crate) mod surroundings;
 pub(crate) mod template;

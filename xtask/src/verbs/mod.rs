@@ -18,6 +18,7 @@ mod hook;
 mod init;
 mod lane;
 pub(crate) mod session;
+pub(crate) mod shared_cache;
 mod test;
 mod upgrade;
 mod verify;

@@ -32,6 +32,12 @@ impl Workspace {
         } else {
             Ok(Installed::AsItWas)
         };
+        if is_only_ours
+            && result.is_ok()
+            && let Err(err) = self.provide_shared_cache(&dir, ui)
+        {
+            ui.warn(format_args!("no shared cache: {err:#}"));
+        }
         match result {
             Ok(Installed::New) => ui.status(
                 "Wrote",

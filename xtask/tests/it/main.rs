@@ -28,6 +28,7 @@ mod no_waiting;
 mod passthrough;
 mod robustness;
 mod run;
+mod shared_cache;
 mod signals;
 mod stand_in;
 mod support;

@@ -133,7 +133,8 @@ impl Project {
                 .env(format!("GIT_{role}_NAME"), "Test")
                 .env(format!("GIT_{role}_EMAIL"), "test@example.org");
         }
-        command.env("CARGO_NET_OFFLINE", "true");
+        // The shared cache, which an sccache of this machine would be, belongs to its user.
+        command.env("CARGO_NET_OFFLINE", "true").env("XTASK_CACHE", "off");
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }

@@ -6,11 +6,11 @@
 # rustc distrusts its incremental cache in another directory than the one that it was made in. So where there is such a
 # cache, rustc is told the directories in words that are the same in every worktree. Whatever is odd: just compile.
 
-incremental= out= types= previous=
+incremental= own= out= types= previous=
 for arg do
     case $arg in
     incremental=*) incremental=${arg#incremental=} ;;
-    --remap-path-prefix* | instrument-coverage* | -Cinstrument-coverage* | split-debuginfo=unpacked) exec "$@" ;;
+    --remap-path-prefix* | instrument-coverage* | -Cinstrument-coverage* | split-debuginfo=unpacked) own=1 ;;
     --test) types="$types test" ;;
     esac
     case $previous in
@@ -19,7 +19,14 @@ for arg do
     esac
     previous=$arg
 done
-[ -n "$incremental" ] && cd -P . || exec "$@"
+if [ -z "$incremental" ]; then
+    # Somebody may have compiled it already (docs/shared-cache.md).
+    case $out$types in
+    ?*' lib' | ?*' rlib') [ -x "${0%/*}/through-cache" ] && exec "${0%/*}/through-cache" "$@" ;;
+    esac
+    exec "$@"
+fi
+[ -z "$own" ] && cd -P . || exec "$@"
 
 short=${out#"$PWD"/}
 # Lanes of one tree differ in this directory, and no relative path is the same for two of them; a descriptor is. It has to be

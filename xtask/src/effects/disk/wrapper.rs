@@ -6,13 +6,16 @@
 //! └── wrapper/             comes and goes as a whole, so that cargo never names a program that is missing
 //!     ├── .gitignore       `*`: it belongs to this machine
 //!     ├── config.toml      build.rustc-wrapper
-//!     └── rustc            the script
+//!     ├── rustc            the script
+//!     └── …                    where there is a shared cache: facts/shared_cache.rs draws it
 //! ```
 
 use std::io;
 use std::path::Path;
 
-use super::{delete_dir, is_executable, write_atomically, write_program};
+use super::{
+    delete_dir, is_executable, is_unchanged_copy, link_or_copy, replace, write_atomically, write_program,
+};
 
 const SCRIPT: &str = include_str!("rustc-wrapper.sh");
 const CONFIG: &str = "# Written by cargo xtask; what is said in ../local.toml goes before it.\n\
@@ -61,6 +64,12 @@ pub(crate) fn install(dir: &Path, works: impl FnOnce(&Path) -> bool) -> io::Resu
         }
     }
     Ok(installed)
+}
+
+/// Puts this program beside the script, under a name by which it knows what it is wanted for.
+pub(crate) fn add_program(to: &Path) -> io::Result<()> {
+    let exe = std::env::current_exe()?;
+    if is_unchanged_copy(&exe, to) { Ok(()) } else { replace(to, |staged| link_or_copy(&exe, staged)) }
 }
 
 /// Takes the folder away.

@@ -1,0 +1,93 @@
+//! What a build that xtask has started says of the shared cache, for the summary line.
+//!
+//! ```text
+//! <runtime dir>/tally-<process>-<time>          one byte for each unit that was compiled through it
+//! <runtime dir>/tally-<process>-<time>.before   what its server had counted when the first of them came
+//! <runtime dir>/tally-<process>-<time>.warning  what was wrong with it
+//! ```
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::{remove_own_file, write_atomically};
+use crate::plan::shared_cache::Counts;
+
+/// The variable that names it to what a build starts.
+pub(crate) const TALLY: &str = "XTASK_CACHE_TALLY";
+
+pub(crate) struct Tally {
+    pub(crate) file: PathBuf,
+}
+
+impl Tally {
+    pub(crate) fn at(file: PathBuf) -> Tally {
+        Tally { file }
+    }
+
+    /// One for the build of this process, which makes no file before it has something to say.
+    pub(crate) fn new(runtime_dir: &Path, now: SystemTime) -> Tally {
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        Tally::at(runtime_dir.join(format!("tally-{}-{now}", std::process::id())))
+    }
+
+    pub(crate) fn add(&self) {
+        let file = OpenOptions::new().append(true).create(true).open(&self.file);
+        drop(file.and_then(|mut file| file.write_all(b"x")));
+    }
+
+    /// `None`: nothing was compiled through the cache, as in nearly every build.
+    pub(crate) fn count(&self) -> Option<u64> {
+        Some(self.file.metadata().ok()?.len())
+    }
+
+    /// `count` is asked once for each build; whoever comes meanwhile waits, since its unit must not be counted in there.
+    pub(crate) fn begin(&self, count: impl FnOnce() -> Counts) {
+        let lock = File::create(self.file.with_extension("lock"));
+        if lock.is_ok_and(|lock| lock.lock().is_ok()) && !self.before_file().exists() {
+            drop(write_atomically(&self.before_file(), count().to_text().as_bytes()));
+        }
+    }
+
+    pub(crate) fn before(&self) -> Option<Counts> {
+        Counts::read(&std::fs::read_to_string(self.before_file()).ok()?)
+    }
+
+    pub(crate) fn warn(&self, warning: &str) {
+        drop(write_once(&self.warning_file(), warning));
+    }
+
+    pub(crate) fn warning(&self) -> Option<String> {
+        std::fs::read_to_string(self.warning_file()).ok()
+    }
+
+    pub(crate) fn remove(&self) {
+        for file in [&self.file, &self.before_file(), &self.warning_file(), &self.file.with_extension("lock")]
+        {
+            drop(remove_own_file(file));
+        }
+    }
+
+    fn before_file(&self) -> PathBuf {
+        self.file.with_extension("before")
+    }
+
+    fn warning_file(&self) -> PathBuf {
+        self.file.with_extension("warning")
+    }
+}
+
+/// # Errors
+///
+/// `AlreadyExists` for all but the first.
+pub(crate) fn write_once(path: &Path, text: &str) -> io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
+}
+
+/// Waits until nobody else holds `path`. It is free again when the file is dropped.
+pub(crate) fn lock(path: &Path) -> io::Result<File> {
+    let file = File::create(path)?;
+    file.lock()?;
+    Ok(file)
+}

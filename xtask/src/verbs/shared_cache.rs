@@ -1,0 +1,240 @@
+//! The shared cache: how a tree is set up for it, and what becomes of a compiler that is started through it.
+//!
+//! sccache has no time limits where it matters, and fails a build when its server does. So each of its calls is watched, and
+//! whatever it cannot do the compiler does itself.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use crate::effects::disk::tally::{self, TALLY, Tally};
+use crate::effects::disk::{self, Scratch};
+use crate::effects::shell::run_words;
+use crate::effects::ui::{self, Ui};
+use crate::facts::host;
+use crate::facts::shared_cache::{self, SETUP, SharedCache};
+use crate::facts::tools;
+use crate::plan::shared_cache::{Settings, Setup, Standing, Way, hits, unusable};
+use crate::verbs::session::{Session, Workspace, exit_code};
+
+/// How lines begin in which sccache speaks of itself.
+const OWN_WORDS: &str = "sccache: ";
+
+impl Workspace {
+    /// Has crates without an incremental cache go through sccache from now on, where there is one. `dir` is the wrapper's folder.
+    pub(crate) fn provide_shared_cache(&self, dir: &Path, ui: Ui) -> anyhow::Result<()> {
+        let env = &self.session.env;
+        if shared_cache::is_switched_off(env) {
+            return Ok(());
+        }
+        let file = dir.join(SETUP);
+        let known = std::fs::read_to_string(&file).ok();
+        let program =
+            env.find_program("sccache").filter(|program| program.is_absolute() && program.to_str().is_some());
+        let (Some(program), Some(home)) = (program, env.cache_home()) else {
+            if known.is_some() {
+                disk::remove_own_file(&dir.join(shared_cache::PROGRAM))?;
+                disk::remove_own_file(&file)?;
+            }
+            return Ok(());
+        };
+        let settings = match &self.repo.settings.cache {
+            None => Settings::default(),
+            Some(item) => Settings::read(item).unwrap_or_else(|err| {
+                let manifest = self.shown(&self.repo.root.join("Cargo.toml"));
+                ui.warn(format_args!(
+                    "{manifest}: workspace.metadata.xtask.cache counts for nothing: {err:#}"
+                ));
+                Settings::default()
+            }),
+        };
+
+        let state = tools::state(&program);
+        let same = known.as_deref().and_then(Setup::from_text);
+        let same = same.filter(|known| known.program == program && known.state == state);
+        let unusable = match same {
+            Some(known) => known.unusable,
+            None => unusable(shared_cache::version(&program, dir).as_deref()),
+        };
+        let setup = settings.setup(&home).of_program(program, state, unusable);
+        let through = dir.join(shared_cache::PROGRAM);
+        match &setup.unusable {
+            None => disk::wrapper::add_program(&through)?,
+            Some(_) => disk::remove_own_file(&through)?,
+        }
+        let text = setup.to_text();
+        if known.as_ref() == Some(&text) {
+            return Ok(());
+        }
+        disk::write_atomically(&file, text.as_bytes())?;
+        let shown = setup.program.display();
+        match (&setup.unusable, known) {
+            (Some(why), _) => ui.warn(format_args!("no shared cache: {shown} is not used, as {why}")),
+            (None, None) => ui.status(
+                "Using",
+                format_args!("{shown}: crates of registries are shared with other lanes and workspaces (docs/shared-cache.md)"),
+            ),
+            (None, Some(_)) => {}
+        }
+        Ok(())
+    }
+
+    /// Where a build that begins now says what came of the cache; `None` where there is none.
+    pub(crate) fn tally(&self) -> Option<Tally> {
+        let is_used = self.repo.root.join(".cargo/wrapper").join(shared_cache::PROGRAM).exists();
+        is_used.then(|| Tally::new(&self.session.env.runtime_dir(), host::now()))
+    }
+
+    /// How many units came from the cache, where that can be told. Says what was wrong with it.
+    pub(crate) fn read_tally(&self, tally: &Tally, ui: Ui) -> Option<u64> {
+        let hits = || {
+            let asked = tally.count()?;
+            let cache = SharedCache::of_tree(&self.repo.root, &self.session.env)?;
+            let way = cache.standing(host::now())?.way;
+            hits(tally.before()?, cache.counts(way, &self.repo.root)?, asked)
+        };
+        let hits = hits();
+        let warning = tally.warning();
+        if tally.count().is_some() || warning.is_some() {
+            tally.remove();
+        }
+        if let Some(warning) = warning {
+            ui.warn(warning);
+        }
+        hits
+    }
+}
+
+/// `path` is how the script has started this, `compiler` what cargo wants: it is done in any case, through the cache or not.
+pub(crate) fn compile(session: &Session, path: &Path, compiler: &[OsString]) -> ExitCode {
+    let dir = path.parent().unwrap_or(path);
+    let through_it = if shared_cache::is_switched_off(&session.env) {
+        None
+    } else {
+        SharedCache::open(dir, &session.env)
+            .and_then(|cache| Compilation { session, cache, compiler }.run().ok()?)
+    };
+    through_it.unwrap_or_else(|| directly(session, compiler))
+}
+
+#[cfg(unix)]
+fn directly(session: &Session, compiler: &[OsString]) -> ExitCode {
+    session.ui.error(&crate::effects::shell::become_words(compiler));
+    ExitCode::FAILURE
+}
+
+#[cfg(not(unix))]
+fn directly(session: &Session, compiler: &[OsString]) -> ExitCode {
+    run_words(compiler).map_or_else(
+        |err| {
+            session.ui.error(&err);
+            ExitCode::FAILURE
+        },
+        exit_code,
+    )
+}
+
+struct Compilation<'a> {
+    session: &'a Session,
+    cache: SharedCache<'a>,
+    compiler: &'a [OsString],
+}
+
+impl Compilation<'_> {
+    /// `None`: the compiler has to be started without the cache.
+    fn run(&self) -> anyhow::Result<Option<ExitCode>> {
+        disk::make_private_dir(&self.session.env.runtime_dir())?;
+        let standing = match self.cache.standing(host::now()) {
+            Some(standing) => standing,
+            None => self.find_out()?,
+        };
+        self.warn(&standing);
+        let way = standing.way;
+        if way == Way::Off {
+            return Ok(None);
+        }
+        let dir = host::current_dir()?;
+        if let Some(tally) = self.tally() {
+            tally.begin(|| self.cache.counts(way, &dir).unwrap_or_default());
+        }
+
+        let Some(said) = self.cache.compile(way, self.compiler, &dir)? else {
+            self.note(way, "its server does not answer".to_owned());
+            return Ok(None);
+        };
+        if said.status.success() {
+            if let Some(tally) = self.tally() {
+                tally.add();
+            }
+            ui::pass_on(&said.stdout, &said.stderr, OWN_WORDS)?;
+            return Ok(Some(ExitCode::SUCCESS));
+        }
+        // The compiler knows best what is wrong with the crate; if nothing is, something is wrong with the cache.
+        let status = run_words(self.compiler)?;
+        if status.success() {
+            self.note(way, shared_cache::first_line(&said));
+        }
+        Ok(Some(if status.success() { ExitCode::SUCCESS } else { exit_code(status) }))
+    }
+
+    /// Tries the cache out, once for all who want to know at this moment.
+    fn find_out(&self) -> anyhow::Result<Standing> {
+        let _lock = tally::lock(&self.cache.file(".lock"))?;
+        if let Some(standing) = self.cache.standing(host::now()) {
+            return Ok(standing);
+        }
+        let scratch = Scratch::make(self.cache.file(&format!(".probe-{}", std::process::id())))?;
+        for (name, text) in shared_cache::SOURCES {
+            disk::write_atomically(&scratch.dir.join(name), text.as_bytes())?;
+        }
+        let rustc = self.compiler.first().context("no compiler")?;
+        let mut why = None;
+        let mut found = Way::Off;
+        for &way in self.cache.ways() {
+            match self.cache.try_out(way, rustc, &scratch.dir, host::now()) {
+                Ok(()) => {
+                    found = way;
+                    break;
+                }
+                Err(err) => why = Some(format!("{err:#}")),
+            }
+        }
+        let standing = Standing::new(found, why, host::now());
+        self.remember(&standing)?;
+        Ok(standing)
+    }
+
+    fn remember(&self, standing: &Standing) -> anyhow::Result<()> {
+        Ok(disk::write_atomically(&self.cache.file(".json"), standing.to_text().as_bytes())?)
+    }
+
+    /// `way` has failed in the middle of a build.
+    fn note(&self, way: Way, why: String) {
+        let now = host::now();
+        // Several units may find out at once; the first one says so, and what comes next is tried by itself.
+        if self.cache.standing(now).is_none_or(|standing| standing.way == way) {
+            let standing = Standing::after(way, why, now);
+            drop(self.remember(&standing));
+            self.warn(&standing);
+        }
+    }
+
+    /// Once for each build. Not to stderr: cargo would keep the words as the compiler's, and repeat them whenever the crate is
+    /// fresh.
+    fn warn(&self, standing: &Standing) {
+        let Some(warning) = standing.warning(host::now()) else { return };
+        if let Some(tally) = self.tally() {
+            return tally.warn(&warning);
+        }
+        let Some(cargo) = host::parent_id() else { return };
+        if tally::write_once(&self.cache.file(&format!(".told-{cargo}")), "").is_ok() {
+            self.session.ui.warn_beside(cargo, warning);
+        }
+    }
+
+    fn tally(&self) -> Option<Tally> {
+        Some(Tally::at(self.session.env.get(TALLY)?.into()))
+    }
+}

@@ -1,0 +1,198 @@
+//! Crates come through sccache where there is one, and a build never fails or hangs for it.
+
+#![cfg(unix)]
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::support::{Project, Ran};
+
+/// A stand-in for sccache: notes what it is asked, and does what `$FAKE` says. It counts as a server would.
+const FAKE: &str = r#"#!/bin/sh
+here=${0%/*}
+case $1 in
+--version) echo "sccache ${FAKE_VERSION-0.16.0}"; exit ;;
+--show-stats)
+    asked=$(wc -l <"$here/asked")
+    echo "{\"stats\":{\"compile_requests\":$asked,\"cache_hits\":{\"counts\":{\"Rust\":$asked}}}}"
+    exit ;;
+--dist-status) echo '{"Disabled":"disabled"}'; exit ;;
+esac
+case "$*" in
+*" multilane_probe "* | *=multilane_probe*) probe=yes ;;
+*) probe= ;;
+esac
+[ "$probe" ] || echo "$CARGO_INCREMENTAL $*" >>"$here/asked"
+case $FAKE in
+fails) echo "sccache: error: no redis://me:hunter2@there" >&2; exit 2 ;;
+fails-later) [ "$probe" ] || exit 1 ;;
+rubbish) echo "%&/("; exit 0 ;;
+rubbish-later) [ "$probe" ] || { echo "%&/(" >&2; exit 7; } ;;
+hangs-later) [ "$probe" ] || exec sleep 1000 ;;
+dies) echo "sccache: warning: The server looks like it shut down" >&2 ;;
+esac
+exec "$@"
+"#;
+
+/// `app` on `base` on `core`, with the fake on `PATH` and nothing of it known to anybody else. What is built with `--release` has
+/// no incremental cache.
+fn project() -> Project {
+    let mut project = Project::workspace(&[("core", &[]), ("base", &["core"]), ("app", &["base"])]);
+    project.write("crates/app/src/main.rs", "fn main() { base::here(); println!(\"it runs\"); }\n");
+    project.write(".cargo/config.toml", "include = [{ path = \"wrapper/config.toml\", optional = true }]\n");
+    project.cargo("generate-lockfile").ok();
+    project.commit();
+    project.write("fake/sccache", FAKE).write("fake/asked", "");
+    project.write("runtime/empty", "");
+    let fake = project.root.join("fake");
+    std::fs::set_permissions(fake.join("sccache"), std::fs::Permissions::from_mode(0o755)).expect("ours");
+    let path = std::env::var_os("PATH").expect("a PATH");
+    let path = std::env::join_paths([fake].into_iter().chain(std::env::split_paths(&path))).expect("a PATH");
+    project.set("PATH", path.to_str().expect("UTF-8"));
+    project.set("XDG_RUNTIME_DIR", project.root.join("runtime").to_str().expect("UTF-8"));
+    project.set("XDG_CACHE_HOME", project.root.join("caches").to_str().expect("UTF-8"));
+    project.set("XTASK_CACHE", "on");
+    project
+}
+
+/// The crates that sccache was asked for, and each call as it came.
+fn asked(project: &Project) -> (Vec<String>, String) {
+    let calls = project.read("fake/asked");
+    let name = |call: &str| {
+        let mut words = call.split(' ').skip_while(|word| *word != "--crate-name");
+        words.nth(1).map(str::to_owned)
+    };
+    let mut names: Vec<String> = calls.lines().filter_map(name).collect();
+    names.sort();
+    (names, calls)
+}
+
+#[track_caller]
+fn runs(project: &Project, ran: &Ran) {
+    let program = project.command(project.root.join("target/release/app")).output().expect("it is built");
+    assert_eq!(String::from_utf8_lossy(&program.stdout), "it runs\n", "{}", ran.report());
+}
+
+const WARNING: &str = "warning: the shared cache is left out";
+
+#[test]
+fn libraries_without_an_incremental_cache_come_through_it_as_they_are() {
+    let project = project();
+    project.xtask("build").ok().says("Using").does_not_say("from the cache");
+    assert_eq!(asked(&project).0, [""; 0], "what is compiled incrementally");
+    project.xtask("build --release").ok().does_not_say("Using").says("compiled 1, from the cache 3, fresh 0");
+    let (names, calls) = asked(&project);
+    assert_eq!(names, ["app", "base", "core"]);
+    assert!(!calls.contains("--remap-path-prefix") && !calls.contains("/proc/"), "{calls}");
+
+    // Nothing to do, and nothing asked; plain cargo, the same.
+    project.xtask("build --release").ok().does_not_say("from the cache");
+    project.cargo("build --release").ok();
+    assert_eq!(asked(&project).1, calls);
+    project.write("crates/base/src/lib.rs", "pub fn here() { core::here(); }\n");
+    let ran = project.cargo("build --release").ok();
+    assert_eq!(ran.built(), ["app", "base"]);
+    let (names, calls) = asked(&project);
+    assert_eq!(names, ["app", "app", "base", "base", "core"], "{calls}");
+    runs(&project, &ran);
+
+    // sccache refuses to work where this is 1, and cargo starts a compiler of a registry's crate with it all the same.
+    let mut command = project.command(project.root.join(".cargo/wrapper/rustc"));
+    let words = "rustc --crate-name other --crate-type lib crates/core/src/lib.rs --out-dir target/other";
+    command.args(words.split(' ')).env("CARGO_INCREMENTAL", "1");
+    assert!(command.status().expect("it starts").success());
+    assert!(asked(&project).1.ends_with(&format!("\n {words}\n")), "{}", asked(&project).1);
+
+    // Without one, everything is as it was.
+    std::fs::remove_file(project.root.join("fake/sccache")).expect("it is there");
+    project.xtask("build --release").ok().does_not_say("warning");
+    assert!(!project.exists(".cargo/wrapper/through-cache") && project.exists(".cargo/wrapper/rustc"));
+}
+
+#[test]
+fn whatever_it_does_the_build_goes_on() {
+    for (how, said) in [
+        ("fails", "10 min: it fails: sccache: error: no redis://…@there"),
+        ("fails-later", "10 min: it fails: exit status: 1"),
+        ("rubbish", "10 min: it fails: %&/("),
+        ("rubbish-later", "10 min: it fails: %&/("),
+    ] {
+        let mut project = project();
+        project.set("FAKE", how);
+        let ran = project.xtask("build --release").ok();
+        ran.says(&format!("{WARNING} for {said}"));
+        assert_eq!(ran.stderr().matches("warning").count(), 1, "{}", ran.report());
+        runs(&project, &ran);
+
+        // Nobody asks it again soon; who builds is told, once for each build.
+        let calls = asked(&project).1;
+        project.write("crates/core/src/lib.rs", "pub fn here() { }\n");
+        let ran = project.xtask("build --release").ok();
+        ran.says(WARNING);
+        assert_eq!(ran.stderr().matches("warning").count(), 1, "{}", ran.report());
+        assert_eq!(asked(&project).1, calls);
+        // Where nothing is compiled, nothing is said.
+        project.xtask("build --release").ok().does_not_say("warning");
+    }
+}
+
+#[test]
+fn a_server_that_hangs_is_left_out_for_plain_cargo_too() {
+    let mut project = project();
+    project.xtask("build").ok();
+    project.set("FAKE", "hangs-later");
+    let ran = project.cargo("build --release").ok();
+    runs(&project, &ran);
+    if cfg!(target_os = "linux") {
+        ran.says(&format!("{WARNING} for 10 min: its server does not answer"));
+        assert_eq!(ran.stderr().matches("warning").count(), 1, "{}", ran.report());
+        assert_eq!(asked(&project).0, ["core"], "one unit has waited, for all");
+    }
+    project.cargo("build --release").ok().does_not_say("warning");
+}
+
+#[test]
+fn an_error_in_a_crate_is_the_compilers_to_tell() {
+    let mut project = project();
+    project.write("crates/base/src/lib.rs", "pub fn here() { nowhere::at_all() }\n");
+    project.set("FAKE", "dies");
+    let ran = project.xtask("build --release").fails_with(101);
+    assert_eq!(ran.stderr().matches("nowhere::at_all()").count(), 1, "{}", ran.report());
+    ran.does_not_say("warning").does_not_say("it shut down");
+}
+
+#[test]
+fn an_old_one_is_not_used_and_that_is_said_once() {
+    let mut project = project();
+    project.set("FAKE_VERSION", "0.4.0-pre6");
+    project.xtask("build --release").ok().says("warning: no shared cache: ").says("it is older than 0.16.0");
+    project.xtask("check --release").ok().does_not_say("warning");
+    assert_eq!(asked(&project).0, [""; 0]);
+}
+
+#[test]
+fn what_a_project_says_reaches_it_and_no_secret_leaves_the_manifest() {
+    let project = project();
+    let manifest = project.read("Cargo.toml");
+    let with = |cache: &str| {
+        project.write("Cargo.toml", &format!("{manifest}[workspace.metadata.xtask]\ncache = {cache}\n"));
+    };
+    with("{ namespace = \"acme\", size = \"3G\" }");
+    project.xtask("build").ok().does_not_say("warning");
+    let setup = project.read(".cargo/wrapper/shared-cache.json");
+    assert!(setup.contains("multilane/sccache-of/acme") && setup.contains("\"3G\""), "{setup}");
+
+    with("{ namespace = \"acme\", redis = \"redis://me:hunter2@there\" }");
+    let ran = project.xtask("build").ok();
+    ran.says("Cargo.toml: workspace.metadata.xtask.cache")
+        .says("SCCACHE_REDIS_PASSWORD")
+        .does_not_say("hunter2");
+    assert!(!project.read(".cargo/wrapper/shared-cache.json").contains("hunter2"));
+
+    // A remote that cannot be reached costs the remote part alone.
+    with("{ namespace = \"acme\", redis = \"redis://127.0.0.1:1\" }");
+    let ran = project.xtask("build --release").ok();
+    ran.says(
+        "warning: the remote part of the shared cache is left out for 10 min: 127.0.0.1:1 cannot be reached",
+    );
+    ran.says("from the cache 3");
+}
