@@ -33,8 +33,8 @@ pub(crate) const SOURCES: [(&str, &str); 2] =
 /// For how long a server may do nothing that can be seen before a build goes on without it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// For how long it may compile elsewhere, where that is set up.
-const PATIENCE_IF_DISTRIBUTED: Duration = Duration::from_secs(60);
+/// For how long it may compile elsewhere, where that is set up. Before the first time it packs up the whole toolchain.
+const PATIENCE_IF_DISTRIBUTED: Duration = Duration::from_secs(300);
 
 /// For how long a question may take that needs no compiler.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
