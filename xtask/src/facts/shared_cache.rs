@@ -33,8 +33,8 @@ pub(crate) const SOURCES: [(&str, &str); 2] =
 /// For how long a server may do nothing that can be seen before a build goes on without it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// For how long it may compile elsewhere, where that is set up.
-const PATIENCE_IF_DISTRIBUTED: Duration = Duration::from_secs(60);
+/// For how long it may compile elsewhere, where that is set up. Before the first time it packs up the whole toolchain.
+const PATIENCE_IF_DISTRIBUTED: Duration = Duration::from_secs(300);
 
 /// For how long a question may take that needs no compiler.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
@@ -118,21 +118,28 @@ impl<'a> SharedCache<'a> {
         let words: Vec<OsString> = std::iter::once(self.setup.program.clone().into_os_string())
             .chain(compiler.iter().cloned())
             .collect();
+        let changes = self.changes(way);
+        let socket = changes.iter().find(|(name, _)| name == "SCCACHE_SERVER_UDS");
+        let socket = socket.and_then(|(_, path)| path.clone()).map(PathBuf::from);
+        let compiles = || compiles(socket.as_ref()?, &compiler[0]); // One at a place of the user's is not looked at.
         let mut quiet = Duration::ZERO;
         let mut is_distributed = None;
-        attempt(&words, dir, &self.changes(way), || {
+        attempt(&words, dir, &changes, || {
             quiet += TICK;
+            let compiles = compiles();
+            if compiles == Some(true) {
+                quiet = Duration::ZERO;
+            }
             if quiet < PATIENCE {
-                if compiles(&self.setup.program, &compiler[0]).unwrap_or(false) {
-                    quiet = Duration::ZERO;
-                }
                 return true;
             }
-            // Where nobody can see what runs, a server that answers is taken at its word.
+            if compiles.is_none() {
+                // Nobody can see what runs: a server that answers is taken at its word.
+                quiet = Duration::ZERO;
+                return self.ask(way, "--show-stats", dir).is_some();
+            }
             let is_elsewhere = *is_distributed.get_or_insert_with(|| {
-                let status = self.ask(way, "--dist-status", dir);
-                let can_see = compiles(&self.setup.program, &compiler[0]).is_some();
-                status.is_some_and(|status| !can_see || status.contains("SchedulerStatus"))
+                self.ask(way, "--dist-status", dir).is_some_and(|status| status.contains("SchedulerStatus"))
             });
             is_elsewhere && quiet < PATIENCE_IF_DISTRIBUTED
         })
@@ -291,49 +298,57 @@ fn reach(host: &str, limit: Duration) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether a compiler works for a server of this program. `None` where the system does not show its processes.
-fn compiles(server: &Path, compiler: &OsString) -> Option<bool> {
-    let name = |path: &Path| -> Option<String> {
-        Some(path.file_name()?.to_string_lossy().chars().take(15).collect()) // As much as the kernel keeps.
+/// Whether a compiler works for the server that listens at `socket`. `None` where the system does not show its processes.
+fn compiles(socket: &Path, compiler: &OsString) -> Option<bool> {
+    let sockets = std::fs::read_to_string("/proc/net/unix").ok()?;
+    let at_it = |line: &str| {
+        let mut fields = line.splitn(8, ' ').skip(6); // `… inode path`
+        let (inode, path) = (fields.next()?, fields.next()?);
+        (Path::new(path) == socket).then(|| format!("socket:[{inode}]"))
     };
-    let (server, compiler) = (name(server)?, name(Path::new(compiler))?);
-    let mut servers = Vec::new();
-    let mut compilers = Vec::new();
-    for entry in std::fs::read_dir("/proc").ok()?.flatten() {
-        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+    let at_it: Vec<String> = sockets.lines().filter_map(at_it).collect();
+    let has_it = |process: &str| {
+        let files = std::fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
+        let mut links = files.filter_map(|file| std::fs::read_link(file.path()).ok());
+        links.any(|link| at_it.iter().any(|socket| link.as_os_str() == socket.as_str()))
+    };
+    // As much of its name as the kernel keeps.
+    let compiler: String = Path::new(compiler).file_name()?.to_string_lossy().chars().take(15).collect();
+    let mut processes = std::fs::read_dir("/proc").ok()?.flatten();
+    Some(processes.any(|process| {
+        let Ok(stat) = std::fs::read_to_string(process.path().join("stat")) else { return false };
         // `pid (name) state parent …`; the name may hold anything.
-        let Some((pid, rest)) = stat.split_once(" (") else { continue };
-        let Some((name, rest)) = rest.rsplit_once(") ") else { continue };
+        let Some((_, name)) = stat.split_once(" (") else { return false };
+        let Some((name, rest)) = name.rsplit_once(") ") else { return false };
         let mut fields = rest.split(' ');
-        let (state, parent) = (fields.next()?, fields.next()?);
-        if name == server {
-            servers.push(pid.to_owned());
-        } else if name == compiler && state != "Z" {
-            compilers.push(parent.to_owned());
-        }
-    }
-    (!servers.is_empty() || Path::new("/proc/self/stat").exists())
-        .then(|| compilers.iter().any(|parent| servers.contains(parent)))
+        let (state, parent) = (fields.next(), fields.next());
+        name == compiler && state != Some("Z") && parent.is_some_and(has_it)
+    }))
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_compiler_counts_only_below_a_server() {
-        let server = std::env::current_exe().expect("a path");
-        let mut child = attempt_in_background();
-        assert_eq!(compiles(&server, &"sleep".into()), Some(true));
-        assert_eq!(compiles(Path::new("no-such-server"), &"sleep".into()), Some(false));
+    fn a_compiler_counts_only_below_its_server() {
+        let name = |which: &str| std::env::temp_dir().join(format!("xtask-{which}-{}", std::process::id()));
+        let (own, other) = (name("own server"), name("other server"));
+        let _listener = std::os::unix::net::UnixListener::bind(&own).expect("a socket");
+        std::fs::remove_file(&own).expect("it is there"); // It listens all the same.
+        let mut child = in_background();
+        assert_eq!(compiles(&own, &"sleep".into()), Some(true));
+        assert_eq!(compiles(&other, &"sleep".into()), Some(false));
+        assert_eq!(compiles(&own, &"rustc".into()), Some(false));
         child.kill().expect("it runs");
         // Ended, and not yet waited for.
-        while compiles(&server, &"sleep".into()) == Some(true) {}
+        while compiles(&own, &"sleep".into()) == Some(true) {}
         child.wait().expect("it has ended");
     }
 
     #[expect(clippy::disallowed_methods, reason = "a test is its own user")]
-    fn attempt_in_background() -> std::process::Child {
+    fn in_background() -> std::process::Child {
         std::process::Command::new("sleep").arg("1000").spawn().expect("it starts")
     }
 
