@@ -4,6 +4,7 @@
 
 pub(crate) mod build;
 pub(crate) mod cargo;
+pub(crate) mod doctor;
 pub(crate) mod lane;
 
 use clap::{Args, Parser, Subcommand};
@@ -42,6 +43,7 @@ pub(crate) enum Verb {
     Ci(build::Ci),
     #[command(subcommand)]
     Lane(lane::Lane),
+    Doctor(doctor::Doctor),
     Bench(build::Bench),
     Cargo(build::Cargo),
     #[command(hide = true)]

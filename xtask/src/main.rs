@@ -57,6 +57,7 @@ fn answer(verb: Verb, session: Session) -> anyhow::Result<ExitCode> {
         Verb::Clean(flags) => flags.run(session),
         Verb::Ci(flags) => flags.run(session),
         Verb::Lane(verb) => verb.run(session),
+        Verb::Doctor(flags) => flags.run(session),
         Verb::Bench(flags) => flags.run(session),
         Verb::Cargo(flags) => flags.run(session),
         Verb::AdoptCache(flags) => flags.run(session),

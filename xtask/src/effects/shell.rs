@@ -3,6 +3,7 @@
 //! cargo describes xtask to xtask in environment variables (`CARGO_PKG_NAME`, …). Some build scripts watch those, so a
 //! cargo that inherited them would rebuild units which plain cargo finds fresh. They are cleared here, once, for all.
 
+mod ask;
 mod listen;
 mod measure;
 mod namespace;
@@ -16,6 +17,7 @@ use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 use anyhow::{Context as _, bail};
 
+pub(crate) use ask::{Answer, Asker, Silence};
 pub(crate) use signals::Held;
 pub(crate) use unheard::Unheard;
 pub(crate) use units::Units;

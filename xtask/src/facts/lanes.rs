@@ -43,13 +43,23 @@ pub(crate) fn of_repository(sh: &Shell, repo: &Repo, target_dir: &Path) -> Vec<F
 
 /// The same without their sizes, which take a walk.
 pub(crate) fn places(sh: &Shell, repo: &Repo, target_dir: &Path) -> Vec<Found> {
+    places_of(&worktrees(sh, repo), repo, target_dir)
+}
+
+fn places_of(worktrees: &[Worktree], repo: &Repo, target_dir: &Path) -> Vec<Found> {
     let mut places = Vec::new();
-    for worktree in worktrees(sh, repo) {
+    for worktree in worktrees {
         let own_dir =
             if worktree.root == repo.root { target_dir.to_owned() } else { worktree.root.join("target") };
-        places.extend(places_in(&worktree, own_dir));
+        places.extend(places_in(worktree, own_dir));
     }
     places
+}
+
+/// The same as `of_repository`, of worktrees that git has listed for somebody else; and how many these are.
+pub(crate) fn of_list(repo: &Repo, target_dir: &Path, top: &Path, list: &str) -> (Vec<Found>, usize) {
+    let worktrees = listed(repo, top, list);
+    (measured(places_of(&worktrees, repo, target_dir)), worktrees.len())
 }
 
 /// The lanes of agents in this worktree.
@@ -104,16 +114,18 @@ fn measured(mut places: Vec<Found>) -> Vec<Found> {
 
 /// The worktrees of the repository, this one first. Without git, this one alone.
 fn worktrees(sh: &Shell, repo: &Repo) -> Vec<Worktree> {
-    let own = || Worktree { top: repo.root.clone(), root: repo.root.clone() };
     let top = sh.read("git", ["rev-parse", "--show-toplevel"], &repo.root);
     let list = worktree_list(sh, &repo.root);
     let (Ok(top), Ok(list)) = (top, list) else {
-        return vec![own()];
+        return listed(repo, &repo.root, "");
     };
+    listed(repo, Path::new(String::from_utf8_lossy(&top).trim()), &list)
+}
 
-    let top = PathBuf::from(String::from_utf8_lossy(&top).trim());
+/// `top` is the checkout that the workspace is in; the list is git's.
+fn listed(repo: &Repo, top: &Path, list: &str) -> Vec<Worktree> {
     // The workspace may be in a folder of the repository; then it is in the same one everywhere.
-    let inside = repo.root.strip_prefix(&top).unwrap_or(Path::new("")).to_owned();
+    let inside = repo.root.strip_prefix(top).unwrap_or(Path::new("")).to_owned();
     let tops = list.split('\0').filter_map(|line| line.strip_prefix("worktree ")).map(PathBuf::from);
     let mut found: Vec<Worktree> = tops
         .map(|top| Worktree { root: workspace_in(&top, &inside), top })
@@ -121,7 +133,7 @@ fn worktrees(sh: &Shell, repo: &Repo) -> Vec<Worktree> {
         .collect();
     found.sort_by_key(|worktree| worktree.root != repo.root);
     if found.first().is_none_or(|first| first.root != repo.root) {
-        found.insert(0, Worktree { root: repo.root.clone(), top });
+        found.insert(0, Worktree { root: repo.root.clone(), top: top.to_owned() });
     }
     found
 }

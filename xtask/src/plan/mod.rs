@@ -5,6 +5,7 @@ pub(crate) mod at_root;
 pub(crate) mod cache;
 pub(crate) mod cold;
 pub(crate) mod dep_graph;
+pub(crate) mod doctor;
 pub(crate) mod fork;
 pub(crate) mod hook;
 pub(crate) mod lane;

@@ -9,6 +9,7 @@ pub(crate) mod cargo;
 mod ci;
 mod clean;
 mod cold;
+mod doctor;
 mod fmt;
 mod fork;
 mod hook;
