@@ -9,6 +9,7 @@ use toml_edit::{Item, Value};
 
 use crate::facts::cargo_config::includes;
 use crate::facts::host::Environment;
+use crate::facts::packages::normalized;
 use crate::facts::repo::Repo;
 
 /// A file that cargo reads when it is started here.
@@ -129,5 +130,5 @@ fn joined(key: &str, name: &str) -> String {
 /// Where `path`, as a configuration file has it, leads: cargo takes it from the directory above the file's own.
 pub(crate) fn resolved(file: &Path, path: &str) -> PathBuf {
     let base = file.parent().and_then(Path::parent).unwrap_or(file);
-    base.join(path)
+    normalized(&base.join(path))
 }

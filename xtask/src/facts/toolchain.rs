@@ -17,6 +17,10 @@ pub(crate) struct Toolchain {
     pub(crate) file: Option<(PathBuf, Option<String>)>,
     /// Whether `rustc` is rustup's, which alone reads such a file.
     pub(crate) is_rustups: bool,
+    /// Whether rustup fetches a toolchain that is not installed when it is first needed. It does not for us.
+    pub(crate) is_fetched: bool,
+    /// `rust-version` of the workspace.
+    pub(crate) needed: Option<String>,
 }
 
 /// Who has chosen.
@@ -41,7 +45,7 @@ pub(crate) fn read(asker: &Asker<'_>, env: &Environment, repo: &Repo, config: &C
     let rustc = match asker.ask(&program, ["-vV"], &repo.start, LIMIT) {
         Ok(answer) if answer.success && answer.stdout.starts_with("rustc ") => Ok(answer.stdout),
         Ok(answer) if answer.success => Err("answers, but not as rustc does".to_owned()),
-        Ok(answer) => Err(first_line(&answer.stderr).to_owned()),
+        Ok(answer) => Err(first_line(&answer.stderr).trim_start_matches("error: ").to_owned()),
         Err(silence) => Err(silence.to_string()),
     };
     let file = toolchain_file(&repo.start);
@@ -50,7 +54,25 @@ pub(crate) fn read(asker: &Asker<'_>, env: &Environment, repo: &Repo, config: &C
         Some(rustc) => Choice::Rustc(rustc),
         None => choice(env, file.is_some(), is_rustups),
     };
-    Toolchain { rustc, choice, file, is_rustups }
+    let is_fetched = env.get("RUSTUP_AUTO_INSTALL").is_none_or(|value| value != "0") && fetches(env);
+    Toolchain { rustc, choice, file, is_rustups, is_fetched, needed: needed(&repo.root) }
+}
+
+/// `auto_install` in rustup's settings; since 1.28.1 it is on where nothing is said.
+fn fetches(env: &Environment) -> bool {
+    let home = env.get("RUSTUP_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(std::env::home_dir()?.join(".rustup"))).unwrap_or_default();
+    let settings = std::fs::read_to_string(home.join("settings.toml")).unwrap_or_default();
+    !settings.lines().any(|line| line.replace([' ', '"'], "") == "auto_install=disable")
+}
+
+/// What the root manifest says of itself, or of all members.
+fn needed(root: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(root.join("Cargo.toml")).ok()?;
+    let manifest: toml_edit::DocumentMut = text.parse().ok()?;
+    let version = |table: Option<&toml_edit::Item>| Some(table?.get("rust-version")?.as_str()?.to_owned());
+    let of_members = manifest.get("workspace").and_then(|workspace| workspace.get("package"));
+    version(manifest.get("package")).or_else(|| version(of_members))
 }
 
 /// rustup 1.29 and later say where a toolchain comes from, to whatever they start; without them in front of us the variable can
@@ -59,10 +81,10 @@ fn choice(env: &Environment, has_file: bool, is_rustups: bool) -> Choice {
     let text = |name: &str| env.get(name).map(|value| value.to_string_lossy().into_owned());
     let by_cargo = env.get("CARGO_MANIFEST_DIR").is_some();
     match (text("RUSTUP_TOOLCHAIN"), text("RUSTUP_TOOLCHAIN_SOURCE").as_deref()) {
+        _ if !is_rustups => Choice::Path, // Nobody reads the variable.
         (Some(name), Some("cli")) => Choice::Typed(name),
         (Some(name), Some("env")) => Choice::Variable(name),
         (Some(name), None) if !by_cargo => Choice::Variable(name),
-        _ if !is_rustups => Choice::Path,
         _ if has_file => Choice::File,
         _ => Choice::Rustup,
     }

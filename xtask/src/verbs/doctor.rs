@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use crate::effects::disk::temporary::Temporary;
 use crate::effects::disk::{self, fork};
-use crate::effects::shell::{Asker, Shell};
+use crate::effects::shell::{Asker, Held, Shell};
 use crate::effects::ui;
 use crate::facts::cargo_config::CargoConfig;
-use crate::facts::common::Common;
+use crate::facts::common::{Common, is_shared_program};
 use crate::facts::config_files::{self, ConfigFile};
 use crate::facts::lanes::{self, Found};
 use crate::facts::link::{self, Link};
@@ -19,13 +19,16 @@ use crate::facts::repo::Repo;
 use crate::facts::{editors, file_system, git, host, machine, reruns, toolchain, wrappers};
 use crate::flags;
 use crate::plan::doctor::{Facts, LaneFacts, Level, report, settings};
+use crate::plan::recipe::quoted;
 use crate::verbs::hook;
 use crate::verbs::session::{Session, Workspace};
 
 impl flags::doctor::Doctor {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         let workspace = untouched(session)?;
-        let facts = workspace.examine();
+        let held = Held::start();
+        let facts = workspace.examine(&workspace.sh.asker(&held));
+        held.release();
 
         let report = report(&facts);
         if self.json {
@@ -62,10 +65,9 @@ fn untouched(session: Session) -> anyhow::Result<Workspace> {
 
 impl Workspace {
     /// Everything at the same time: each waits for another program, or for the disk.
-    fn examine(&self) -> Facts {
+    fn examine(&self, asker: &Asker<'_>) -> Facts {
         let (env, repo, config) = (&self.session.env, &self.repo, &self.config);
         let (root, own_lane) = (&repo.root, self.worktree_lane().dir);
-        let asker = &self.sh.asker();
         let (toolchain, link, wrapper, tools, (git, lanes, worktrees)) = std::thread::scope(|scope| {
             let toolchain = scope.spawn(|| toolchain::read(asker, env, repo, config));
             let link = scope.spawn(|| prove_link(asker, config, repo));
@@ -105,7 +107,7 @@ impl Workspace {
             worktrees,
             has_lanes_dir: repo.lanes_dir().is_dir(),
             file_system: file_system::of(root),
-            reflinks: reflinks(&own_lane),
+            reflinks: reflinks(&own_lane).or_else(|| reflinks_of_git(root)),
             reruns: reruns::read(root, &own_lanes),
             lanes: lanes.iter().map(|lane| lane_facts(lane, root)).collect(),
             editors: editors::read(&opened),
@@ -123,10 +125,14 @@ impl Workspace {
 
     /// What has to be typed for this program.
     fn called(&self) -> String {
-        if self.config.aliases.contains("xtask") {
+        let Some(exe) = host::exe() else { return "cargo xtask".to_owned() };
+        // Another workspace may have an xtask of its own.
+        let is_of_this = exe.starts_with(&self.repo.root)
+            || Common::of(&self.repo.root).is_some_and(|common| is_shared_program(&exe, &common));
+        if is_of_this && self.config.aliases.contains("xtask") {
             return "cargo xtask".to_owned();
         }
-        host::exe().map_or_else(|| "xtask".to_owned(), |exe| exe.display().to_string())
+        quoted(exe.as_os_str())
     }
 }
 
@@ -154,6 +160,13 @@ fn reflinks(lane: &Path) -> Option<bool> {
     let can = fork::can_reflink(&dir);
     made.delete();
     Some(can)
+}
+
+/// Where nothing has been built yet: git's directory is no place where anybody watches files, and most often on the same disk.
+fn reflinks_of_git(root: &Path) -> Option<bool> {
+    let git_dir = Common::of(root)?.git_dir().to_owned();
+    let is_same = file_system::of(root)?.device == file_system::of(&git_dir)?.device;
+    if is_same { reflinks(&git_dir) } else { None }
 }
 
 fn lane_facts(lane: &Found, root: &Path) -> LaneFacts {

@@ -11,6 +11,7 @@ mod affected;
 mod clean;
 #[cfg(target_os = "linux")]
 mod cold;
+mod doctor;
 mod first_edit;
 mod fork;
 mod fork_clocks;

@@ -8,12 +8,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use super::{OF_ONE_REPOSITORY, Shell, signals};
+use super::{Held, OF_ONE_REPOSITORY, Shell, signals};
 
 /// Asks from any thread; a [`Shell`] belongs to one.
 pub(crate) struct Asker<'a> {
     cargo: &'a OsStr,
     changes: &'a [(OsString, Option<OsString>)],
+    held: &'a Held,
 }
 
 /// What a program has written by the time it ended.
@@ -31,6 +32,8 @@ pub(crate) enum Silence {
     CannotStart(String),
     /// It was ended, with all that it had started.
     TimedOut(Duration),
+    /// The same, since a signal has come for xtask.
+    Interrupted,
 }
 
 impl fmt::Display for Silence {
@@ -38,14 +41,16 @@ impl fmt::Display for Silence {
         match self {
             Silence::NotThere => write!(f, "is not there"),
             Silence::CannotStart(why) => write!(f, "cannot be started: {why}"),
+            Silence::Interrupted => write!(f, "was interrupted"),
             Silence::TimedOut(limit) => write!(f, "did not answer within {} s", limit.as_secs()),
         }
     }
 }
 
 impl Shell {
-    pub(crate) fn asker(&self) -> Asker<'_> {
-        Asker { cargo: &self.cargo, changes: &self.changes }
+    /// While somebody asks, signals are held, so that nothing stays behind; one that comes ends every question.
+    pub(crate) fn asker<'a>(&'a self, held: &'a Held) -> Asker<'a> {
+        Asker { cargo: &self.cargo, changes: &self.changes, held }
     }
 }
 
@@ -83,7 +88,7 @@ impl Asker<'_> {
 
         let stdout = child.stdout.take().map(Heard::of);
         let stderr = child.stderr.take().map(Heard::of);
-        let success = wait(&mut child, limit)?;
+        let success = self.wait(&mut child, limit)?;
         let text = |heard: Option<Heard>| heard.map(Heard::text).unwrap_or_default();
         Ok(Answer { success, stdout: text(stdout), stderr: text(stderr) })
     }
@@ -91,22 +96,25 @@ impl Asker<'_> {
     pub(crate) fn ask_cargo(&self, args: &[&OsStr], dir: &Path, limit: Duration) -> Result<Answer, Silence> {
         self.ask(self.cargo, args, dir, limit)
     }
-}
 
-/// Whether it ended with success.
-fn wait(child: &mut Child, limit: Duration) -> Result<bool, Silence> {
-    const PAUSE: Duration = Duration::from_millis(1);
-    let started = Instant::now();
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return Ok(status.success()),
-            Ok(None) if started.elapsed() < limit => std::thread::sleep(PAUSE),
-            Ok(None) => {
-                end_group(child);
-                drop(child.wait());
-                return Err(Silence::TimedOut(limit));
-            }
-            Err(err) => return Err(Silence::CannotStart(err.to_string())),
+    /// Whether it ended with success.
+    fn wait(&self, child: &mut Child, limit: Duration) -> Result<bool, Silence> {
+        const PAUSE: Duration = Duration::from_millis(1);
+        let started = Instant::now();
+        loop {
+            let silence = match child.try_wait() {
+                Ok(Some(status)) => return Ok(status.success()),
+                Err(err) => return Err(Silence::CannotStart(err.to_string())),
+                Ok(None) if self.held.has_come() => Silence::Interrupted,
+                Ok(None) if started.elapsed() >= limit => Silence::TimedOut(limit),
+                Ok(None) => {
+                    std::thread::sleep(PAUSE);
+                    continue;
+                }
+            };
+            end_group(child);
+            drop(child.wait());
+            return Err(silence);
         }
     }
 }
@@ -177,7 +185,7 @@ mod tests {
 
     fn ask(script: &str, limit: Duration) -> Result<Answer, Silence> {
         let sh = Shell::as_is("cargo".into()).expect("a directory");
-        sh.asker().ask("sh", ["-c", script], &PathBuf::from("/"), limit)
+        sh.asker(&Held::start()).ask("sh", ["-c", script], &PathBuf::from("/"), limit)
     }
 
     const LONG: Duration = Duration::from_secs(60);
@@ -188,7 +196,7 @@ mod tests {
         assert_eq!(ask("echo out; echo err >&2; exit 3", LONG), Ok(answer));
         let sh = Shell::as_is("cargo".into()).expect("a directory");
         let nothing: [&str; 0] = [];
-        let missing = sh.asker().ask("no-such-program-here", nothing, Path::new("/"), LONG);
+        let missing = sh.asker(&Held::start()).ask("no-such-program-here", nothing, Path::new("/"), LONG);
         assert_eq!(missing, Err(Silence::NotThere));
     }
 

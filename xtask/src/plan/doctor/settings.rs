@@ -55,7 +55,8 @@ fn key_of(variable: &str) -> String {
         "RUSTC_WRAPPER" => "build.rustc-wrapper".to_owned(),
         "RUSTC_WORKSPACE_WRAPPER" => "build.rustc-workspace-wrapper".to_owned(),
         _ => {
-            let lower = variable.strip_prefix("CARGO_").unwrap_or(variable).to_lowercase();
+            let Some(name) = variable.strip_prefix("CARGO_") else { return variable.to_owned() };
+            let lower = name.to_lowercase();
             match lower.split_once('_') {
                 Some(("build", key)) => format!("build.{}", key.replace('_', "-")),
                 Some(("target", key)) => {
@@ -76,6 +77,7 @@ fn effect(key: &str, value: &str) -> Effect {
         "build.incremental" if is_off => Effect::NotIncremental,
         "build.incremental" => Effect::Incremental,
         "build.rustc" => Effect::OtherCompiler,
+        "build.rustc-wrapper" if value.ends_with("wrapper/rustc") => Effect::None, // Ours, of this tree or one around it.
         "build.rustc-wrapper" => Effect::Wrapper,
         "build.jobs" => value.parse().map_or(Effect::None, Effect::Jobs),
         "RUSTC_BOOTSTRAP" => Effect::Rerun,

@@ -184,6 +184,9 @@ pub(super) fn machine(facts: &Facts) -> Judged {
 
 /// `812.4 MiB`, `3.1 GiB`.
 pub(super) fn bytes(bytes: u64) -> String {
+    if bytes == 0 {
+        return "0 MiB".to_owned();
+    }
     let mebibytes = bytes as f64 / f64::from(1 << 20);
     if mebibytes < 1024.0 { format!("{mebibytes:.1} MiB") } else { format!("{:.1} GiB", mebibytes / 1024.0) }
 }

@@ -8,7 +8,7 @@ use crate::facts::toolchain::{Choice, Toolchain};
 use crate::facts::wrappers::{NotOurs, Wrapper};
 
 pub(super) fn toolchain(facts: &Facts) -> Judged {
-    let Toolchain { rustc, choice, file, is_rustups } = &facts.toolchain;
+    let Toolchain { rustc, choice, file, is_rustups, is_fetched, needed } = &facts.toolchain;
     let file_name = file.as_ref().map(|(file, _)| shown(facts, file));
     let rustc = match rustc {
         Ok(rustc) => rustc,
@@ -18,7 +18,12 @@ pub(super) fn toolchain(facts: &Facts) -> Judged {
                 (true, Some((_, Some(channel)))) => format!("rustup toolchain install {channel}"),
                 (true, _) => "rustup toolchain install stable".to_owned(),
             };
-            return (String::new(), vec![error(format!("rustc {why}"), "nothing can be built", fix)]);
+            let problem = if *is_fetched && why.contains("is not installed") {
+                note(why, "the first build waits until rustup has fetched it", fix)
+            } else {
+                error(format!("rustc: {why}"), "nothing can be built", fix)
+            };
+            return (String::new(), vec![problem]);
         }
     };
 
@@ -54,8 +59,29 @@ pub(super) fn toolchain(facts: &Facts) -> Judged {
             "install rustup (https://rustup.rs), or put its programs first on PATH",
         ));
     }
+    if let (Some(needed), Some(is)) = (needed, numbers(version))
+        && version_of(needed).is_some_and(|needed| needed > is)
+    {
+        problems.push(error(
+            format!("this workspace needs rustc {needed}, and {version} is used"),
+            "cargo refuses to build it",
+            match (file, is_rustups) {
+                (Some((file, _)), true) => {
+                    format!("rustup toolchain install {needed}, then name it in {}", shown(facts, file))
+                }
+                (None, true) => format!("rustup toolchain install {needed} && rustup override set {needed}"),
+                (_, false) => "install rustup (https://rustup.rs), which has newer ones".to_owned(),
+            },
+        ));
+    }
     problems.extend(age(version, facts.now_days, file_name.as_deref(), *is_rustups));
     (format!("rustc {version} ({by})"), problems)
+}
+
+/// `1.85` and `1.85.1`.
+fn version_of(needed: &str) -> Option<(u32, u32, u32)> {
+    let dots = needed.matches('.').count();
+    numbers(&format!("{needed}{}", ".0".repeat(2_usize.saturating_sub(dots))))
 }
 
 /// A version of Rust comes every six weeks; the first one came on 2015-05-15, day 16570 of Unix.
@@ -84,6 +110,9 @@ pub(super) fn linker(facts: &Facts) -> Judged {
     const MAY_BE_SLOW: &str =
         "linking takes longer at every build: GNU ld 10 s where rust-lld took 2 s, for a program of 316 MB";
     let asked = asked_linker(facts);
+    if facts.toolchain.rustc.is_err() {
+        return (String::new(), Vec::new()); // Nothing can be linked without a compiler.
+    }
     match &facts.link {
         Link::Failed { why } => {
             let fix = if why.contains("linker `") && why.contains("not found") {
@@ -180,7 +209,7 @@ fn name_of(program: &Path) -> String {
 }
 
 pub(super) fn wrapper(facts: &Facts) -> Judged {
-    const COST: &str = "the first edit in a forked lane compiles whole crates (docs/first-edit.md)";
+    const COST: &str = "the first edit in a forked lane compiles whole crates";
     match &facts.wrapper {
         Wrapper::Ours(Ok(())) => {
             ("compilers go through .cargo/wrapper, and it can be started".to_owned(), Vec::new())
