@@ -6,6 +6,7 @@ pub(crate) mod build;
 pub(crate) mod cargo;
 pub(crate) mod doctor;
 pub(crate) mod lane;
+pub(crate) mod tools;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -44,6 +45,7 @@ pub(crate) enum Verb {
     #[command(subcommand)]
     Lane(lane::Lane),
     Doctor(doctor::Doctor),
+    InstallTools(tools::InstallTools),
     Bench(build::Bench),
     Cargo(build::Cargo),
     #[command(hide = true)]

@@ -58,6 +58,7 @@ fn answer(verb: Verb, session: Session) -> anyhow::Result<ExitCode> {
         Verb::Ci(flags) => flags.run(session),
         Verb::Lane(verb) => verb.run(session),
         Verb::Doctor(flags) => flags.run(session),
+        Verb::InstallTools(flags) => flags.run(session),
         Verb::Bench(flags) => flags.run(session),
         Verb::Cargo(flags) => flags.run(session),
         Verb::AdoptCache(flags) => flags.run(session),

@@ -5,6 +5,8 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
+use anyhow::Context as _;
+
 use crate::facts::host::Environment;
 
 /// Where xtask speaks, and in which manner.
@@ -63,6 +65,22 @@ impl Ui {
     pub(crate) fn error(self, err: &anyhow::Error) {
         const RED: &str = "\x1b[1m\x1b[91m";
         say(&format!("{}: {err:#}", self.paint(RED, "error")));
+    }
+
+    /// Asks before something is changed. Only `y` and `yes` are a yes.
+    ///
+    /// # Errors
+    ///
+    /// When nobody is there to answer.
+    pub(crate) fn confirm(self, question: &str) -> anyhow::Result<bool> {
+        const CYAN: &str = "\x1b[1m\x1b[36m";
+        if !std::io::stdin().is_terminal() {
+            anyhow::bail!("nobody can be asked: {question}\nhelp: --yes");
+        }
+        drop(write!(std::io::stderr(), "{} [y/N] ", self.paint(CYAN, question)));
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).context("cannot read the answer")?;
+        Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
     }
 
     fn paint(self, color: &str, text: &str) -> String {

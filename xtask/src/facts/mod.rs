@@ -11,6 +11,7 @@ pub(crate) mod elf;
 pub(crate) mod file_system;
 pub(crate) mod git;
 pub(crate) mod host;
+pub(crate) mod installers;
 pub(crate) mod lanes;
 pub(crate) mod link;
 pub(crate) mod machine;

@@ -16,4 +16,5 @@ pub(crate) mod recipe;
 pub(crate) mod stats;
 pub(crate) mod surroundings;
 pub(crate) mod test_steps;
+pub(crate) mod tools;
 pub(crate) mod verify;

@@ -16,6 +16,7 @@ mod hook;
 mod lane;
 pub(crate) mod session;
 mod test;
+mod tools;
 mod verify;
 mod worktree;
 mod wrapper;

@@ -20,6 +20,8 @@ mod fork_races;
 mod fork_sources;
 mod fork_traps;
 mod hook;
+#[cfg(unix)]
+mod install_tools;
 mod lanes;
 mod no_waiting;
 mod passthrough;
