@@ -63,7 +63,7 @@ pub(crate) fn prove(asker: &Asker<'_>, config: &CargoConfig, start: &Path, dir: 
 }
 
 /// `<target>/debug/probe`, or below a triple.
-fn program(target: &Path) -> Option<PathBuf> {
+pub(crate) fn program(target: &Path) -> Option<PathBuf> {
     let name = Path::new("debug").join(format!("probe{}", std::env::consts::EXE_SUFFIX));
     let entries = std::fs::read_dir(target).into_iter().flatten().flatten();
     let mut dirs = std::iter::once(target.to_owned()).chain(entries.map(|entry| entry.path()));
@@ -71,7 +71,7 @@ fn program(target: &Path) -> Option<PathBuf> {
 }
 
 /// `.comment` is a list of texts that end with a zero; compilers leave theirs in it as well. GNU ld leaves none.
-fn named(comment: &[u8]) -> Option<String> {
+pub(crate) fn named(comment: &[u8]) -> Option<String> {
     let texts = comment.split(|byte| *byte == 0).map(String::from_utf8_lossy);
     let own = |text: &str| {
         let name = text.strip_prefix("Linker: ").or_else(|| text.starts_with("mold ").then_some(text))?;
@@ -82,7 +82,7 @@ fn named(comment: &[u8]) -> Option<String> {
 }
 
 /// The first line that says what is wrong.
-fn reason(stderr: &str) -> String {
+pub(crate) fn reason(stderr: &str) -> String {
     let mut lines = stderr.lines().map(str::trim);
     let line = lines.clone().find(|line| line.starts_with("error")).or_else(|| lines.next());
     // `error: linking with `cc` failed: exit status: 1`: the linker's own words are in a note below.

@@ -14,6 +14,7 @@ pub(crate) mod host;
 pub(crate) mod installers;
 pub(crate) mod lanes;
 pub(crate) mod link;
+pub(crate) mod linkers;
 pub(crate) mod machine;
 pub(crate) mod outputs;
 pub(crate) mod packages;

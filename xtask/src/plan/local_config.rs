@@ -108,6 +108,19 @@ pub(crate) fn remove(text: &str, mark: &str) -> anyhow::Result<String> {
     Ok(kept)
 }
 
+/// What differs, with `+` and `-` in front, for the user to see before it is written.
+pub(crate) fn difference(old: &str, new: &str) -> String {
+    let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
+    let same = |a: &[&str], b: &[&str]| a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let start = same(&old, &new);
+    let backwards = |lines: &[&str]| lines[start..].iter().rev().map(ToString::to_string).collect::<Vec<_>>();
+    let (from_end, to_end) = (backwards(&old), backwards(&new));
+    let end = from_end.iter().zip(&to_end).take_while(|(a, b)| a == b).count();
+    let gone = old[start..old.len() - end].iter().map(|line| format!("-{line}"));
+    let come = new[start..new.len() - end].iter().map(|line| format!("+{line}"));
+    gone.chain(come).collect::<Vec<_>>().join("\n")
+}
+
 /// The keys on lines that end in `mark`, for a report.
 pub(crate) fn marked(text: &str, mark: &str) -> Vec<String> {
     let is_ours = |line: &&str| line.trim_end().ends_with(mark) && !line.trim_start().starts_with('[');

@@ -9,7 +9,7 @@ pub(crate) mod doctor;
 pub(crate) mod fork;
 pub(crate) mod hook;
 pub(crate) mod lane;
-#[cfg_attr(not(test), expect(dead_code, reason = "its callers follow"))]
+pub(crate) mod linkers;
 pub(crate) mod local_config;
 pub(crate) mod passthrough;
 pub(crate) mod recipe;

@@ -24,6 +24,8 @@ pub(crate) struct Tool {
     /// Anything older is as good as missing. Package managers have the version that they have.
     pub(crate) oldest: Version,
     pub(crate) wanted: Wanted,
+    /// Whether cargo has to be told of it.
+    pub(crate) links: bool,
     /// The quickest first.
     pub(crate) routes: &'static [Route],
 }
@@ -129,7 +131,7 @@ impl Version {
     pub(crate) fn first_in(text: &str) -> Option<Version> {
         text.split_whitespace().find_map(|word| {
             let word = word.rsplit(':').next().unwrap_or(word);
-            let word = word.trim_start_matches(|c: char| c == 'v' || c == '(' || c == '"');
+            let word = word.trim_start_matches(['v', '(', '"']);
             let end = word.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(word.len());
             let mut numbers = word[..end].split('.').map(|number| number.parse().ok());
             Some(Version(numbers.next()??, numbers.next()??, numbers.next().flatten().unwrap_or(0)))

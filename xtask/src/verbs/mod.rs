@@ -14,6 +14,7 @@ mod fmt;
 mod fork;
 mod hook;
 mod lane;
+mod linker;
 pub(crate) mod session;
 mod test;
 mod tools;

@@ -21,6 +21,11 @@ impl flags::tools::InstallTools {
         let ui = session.ui.quiet(self.quiet);
         let workspace = session.workspace(None)?;
 
+        if self.reset {
+            workspace.reset_local_config(ui)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+
         ui.progress("Looking", "for tools");
         let Workspace { session: Session { env, .. }, sh, repo, config } = &workspace;
         let rustc = compiler::rustc_version(sh, env, repo, config, None)?;
@@ -34,12 +39,17 @@ impl flags::tools::InstallTools {
             return Ok(ExitCode::from(u8::from(self.check && is_lacking)));
         }
         let sudo = self.consent(ui, &plans)?;
-        let mut installer = Installer { workspace: &workspace, ui, is_verbose: self.verbose, sudo };
-        match installer.install_all(&plans)? {
-            Installed::All => Ok(ExitCode::SUCCESS),
-            Installed::NotAll => Ok(ExitCode::FAILURE),
-            Installed::Interrupted => Ok(ExitCode::from(130)),
+        let installer = Installer { workspace: &workspace, ui, is_verbose: self.verbose, sudo };
+        let installed = installer.install_all(&plans)?;
+        if installed == Installed::Interrupted {
+            return Ok(ExitCode::from(130));
         }
+        let is_about_linkers = plans.iter().any(|plan| plan.tool.links);
+        if is_about_linkers {
+            let machine = installers::read(&sh.asker(), env, repo, &rustc);
+            workspace.provide_linker(ui, &machine, &rustc, !self.yes)?;
+        }
+        Ok(if installed == Installed::All { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     fn report(&self, plans: &[Plan]) -> anyhow::Result<()> {
@@ -114,7 +124,7 @@ enum Installed {
 }
 
 impl Installer<'_> {
-    fn install_all(&mut self, plans: &[Plan]) -> anyhow::Result<Installed> {
+    fn install_all(&self, plans: &[Plan]) -> anyhow::Result<Installed> {
         let mut logs = Temporary::default();
         let dir = std::env::temp_dir().join(format!("xtask-install-{}", std::process::id()));
         logs.make(&dir).with_context(|| format!("cannot make {}", dir.display()))?;

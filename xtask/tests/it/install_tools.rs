@@ -187,3 +187,114 @@ fn ctrl_c_ends_the_installer_and_begins_no_other() {
         !Command::new("kill").args(["-0", pid.trim()]).output().expect("kill").status.success()
     });
 }
+
+/// The host, and the toolchain's own LLD; tests that link need both, and GNU ld.
+#[cfg(target_os = "linux")]
+fn rust_lld(machine: &Machine) -> Option<(String, String)> {
+    let output = |args: &[&str]| {
+        let output = machine.project.command("rustc").args(args).output().expect("rustc starts");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let host = output(&["-vV"]).lines().find_map(|line| line.strip_prefix("host: ").map(str::to_owned))?;
+    let lld = format!("{}/lib/rustlib/{host}/bin/rust-lld", output(&["--print", "sysroot"]).trim());
+    let found = host == "x86_64-unknown-linux-gnu"
+        && std::path::Path::new(&lld).is_file()
+        && machine.project.exists("real/ld")
+        && machine.project.exists("real/cc");
+    if !found {
+        eprintln!("skipped: it takes rust-lld, GNU ld and cc on x86_64-unknown-linux-gnu");
+    }
+    found.then_some((host, lld))
+}
+
+/// A machine on which GNU ld links by default, which has one linker that is quicker, and two that are no use.
+#[cfg(target_os = "linux")]
+fn machine_with_gnu_ld() -> Option<(Machine, String)> {
+    let machine = Machine::new();
+    let (host, lld) = rust_lld(&machine)?;
+    let config = format!(
+        "include = [{{ path = \"local.toml\", optional = true }}]\n[target.{host}]\n\
+         rustflags = [\"-Clinker-features=-lld\", \"--cfg=mine\"]\n"
+    );
+    machine.project.write(".cargo/config.toml", &config);
+    // Links, but is another; and one that does not link.
+    machine.program("mold", "echo 'mold 2.40.4'").program("ld.mold", "exec ld \"$@\"");
+    machine.program("wild", "[ \"$1\" = --version ] && echo 'Wild 0.10.0'");
+    machine.program("ld.lld", &format!("exec '{lld}' -flavor gnu \"$@\""));
+    Some((machine, host))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_linker_is_configured_only_after_it_has_linked_a_program_that_runs() {
+    let Some((machine, host)) = machine_with_gnu_ld() else { return };
+    let project = &machine.project;
+    let mine = "# mine\n[net]\nretry = 3 # times";
+    project.write(".cargo/local.toml", mine);
+
+    let ran = machine.call("--only mold").ok();
+    ran.says("Not used mold").says("another one has linked in its place").says("Not used wild");
+    ran.says("Linked a program for").says("nobody is here to be asked");
+    assert_eq!(project.read(".cargo/local.toml"), mine);
+
+    machine.call("--only mold --yes").ok().says("from now on");
+    let written = project.read(".cargo/local.toml");
+    assert!(written.starts_with(mine), "{written}");
+    assert!(written.contains(&format!("[target.{host}] # by cargo xtask install-tools")), "{written}");
+    // What the user has configured counts as well, for plain cargo.
+    let ran = project.cargo("check --verbose").env("CARGO_HOME", project.root.join("cargo home")).ok();
+    ran.says("--cfg=mine").says("-fuse-ld=lld");
+    machine.call("--only mold --yes").ok().says("and stays").does_not_say("Change");
+    assert_eq!(project.read(".cargo/local.toml"), written);
+
+    // The linker goes: nothing could be built any more.
+    machine.program("ld.lld", "exit 1");
+    machine.call("--only mold --yes").ok().says("nothing can be linked as .cargo/local.toml has it");
+    assert_eq!(project.read(".cargo/local.toml"), mine);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn flags_of_the_users_keep_counting() {
+    let Some((machine, host)) = machine_with_gnu_ld() else { return };
+    let project = &machine.project;
+    let config = "include = [{ path = \"local.toml\", optional = true }]\n[build]\n\
+                  rustflags = [\"-Clinker-features=-lld\"]\n";
+    project.write(".cargo/config.toml", config);
+    let ran = machine.call("--only mold --yes").ok();
+    ran.says("build.rustflags in .cargo/config.toml would no longer count");
+    let ran = machine.call("--only mold --yes").env("RUSTFLAGS", "-Clinker-features=-lld").ok();
+    ran.says("RUSTFLAGS is set in the environment");
+    assert!(!project.exists(".cargo/local.toml"));
+
+    // Where the user's own file has an opinion, that is the one.
+    project.write(".cargo/config.toml", &config.replace("[build]", &format!("[target.{host}]")));
+    let theirs = format!("[target.{host}]\nrustflags = [\"--cfg=mine\"]\n");
+    project.write(".cargo/local.toml", &theirs);
+    machine.call("--only mold --yes").ok().says("is yours in .cargo/local.toml and stays as it is");
+    assert_eq!(project.read(".cargo/local.toml"), theirs);
+
+    // Nobody reads the file.
+    let config = config.replace("[build]", &format!("[target.{host}]"));
+    project.write(".cargo/config.toml", config.split_once('\n').expect("two lines").1);
+    machine.call("--only mold --yes").ok().says(".cargo/config.toml does not include local.toml");
+}
+
+#[test]
+fn reset_takes_out_what_is_ours_and_nothing_else() {
+    let machine = Machine::new();
+    let project = &machine.project;
+    machine.call("--reset").ok().says("nothing of install-tools'");
+    assert!(!project.exists(".cargo"));
+    let ours = "[target.x] # by cargo xtask install-tools\nrustflags = [] # by cargo xtask install-tools\n";
+    project.write(".cargo/local.toml", ours);
+    machine.call("--reset").ok().says("Reset");
+    assert!(!project.exists(".cargo/local.toml"));
+    let mine = "# mine\n[net]\nretry = 3 # times\n";
+    project.write(".cargo/local.toml", &format!("{mine}\n{ours}"));
+    machine.call("--reset").ok();
+    assert_eq!(project.read(".cargo/local.toml"), mine);
+    project.write(".cargo/local.toml", "[broken");
+    machine.call("--reset").fails_with(1).says("cannot change .cargo/local.toml");
+    assert_eq!(project.read(".cargo/local.toml"), "[broken");
+}

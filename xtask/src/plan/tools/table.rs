@@ -14,6 +14,7 @@ pub(crate) const TOOLS: &[Tool] = &[
         says: "mold",
         oldest: Version(1, 10, 0), // The oldest that was tried.
         wanted: Wanted::ForLinking,
+        links: true,
         routes: &[
             Package(Apt, "mold"),
             Package(Dnf, "mold"),
@@ -30,6 +31,7 @@ pub(crate) const TOOLS: &[Tool] = &[
         says: "LLD",
         oldest: Version(14, 0, 0),
         wanted: Wanted::WithoutRustLld,
+        links: true,
         routes: &[
             Package(Apt, "lld"),
             Package(Dnf, "lld"),
@@ -45,6 +47,7 @@ pub(crate) const TOOLS: &[Tool] = &[
         says: "",
         oldest: Version(0, 0, 0),
         wanted: Wanted::WithNightly,
+        links: false,
         routes: &[Component(CRANELIFT)],
     },
     Tool {
@@ -54,6 +57,7 @@ pub(crate) const TOOLS: &[Tool] = &[
         says: "sccache",
         oldest: Version(0, 10, 0),
         wanted: Wanted::Everywhere,
+        links: false,
         routes: &[
             Package(Pacman, "sccache"),
             Package(Brew, "sccache"),
@@ -74,6 +78,7 @@ pub(crate) const TOOLS: &[Tool] = &[
         says: "cargo-nextest",
         oldest: Version(0, 9, 123), // Since then it tells which units were fresh.
         wanted: Wanted::Everywhere,
+        links: false,
         routes: &[
             Package(Pacman, "cargo-nextest"),
             Package(Brew, "cargo-nextest"),
@@ -88,6 +93,7 @@ pub(crate) const TOOLS: &[Tool] = &[
         says: "cargo-llvm-lines",
         oldest: Version(0, 4, 0),
         wanted: Wanted::Everywhere,
+        links: false,
         routes: &[
             Package(Brew, "cargo-llvm-lines"),
             Crate { name: "cargo-llvm-lines", version: "0.4.48", rust: Version(1, 86, 0) },
@@ -100,6 +106,7 @@ pub(crate) const TOOLS: &[Tool] = &[
         says: "Wild",
         oldest: Version(0, 10, 0),
         wanted: Wanted::WhenNamed,
+        links: true,
         routes: &[Crate { name: "wild-linker", version: "0.10.0", rust: Version(1, 94, 0) }],
     },
 ];
