@@ -385,6 +385,18 @@ pub(crate) fn install_shim(common: &Common) -> io::Result<()> {
     }
 }
 
+/// Gives a program another name, at a place that is ours, under which others look for it.
+pub(crate) fn name_program(name: &Path, program: &Path) -> io::Result<()> {
+    if std::fs::read_link(name).is_ok_and(|link| link == program) {
+        return Ok(());
+    }
+    name.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+    #[cfg(unix)]
+    return replace(name, |staged| std::os::unix::fs::symlink(program, staged));
+    #[cfg(not(unix))]
+    replace(name, |staged| std::fs::copy(program, staged).map(drop))
+}
+
 /// By length and time, which a hard link has in common and a copy was given.
 fn is_unchanged_copy(of: &Path, copy: &Path) -> bool {
     let (Ok(of), Ok(copy)) = (of.metadata(), copy.metadata()) else { return false };

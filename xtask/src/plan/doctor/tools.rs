@@ -1,0 +1,295 @@
+//! The programs that a build is made with: toolchain, linker, cache, wrapper, and those that help.
+
+use std::path::Path;
+
+use super::{Facts, Judged, Problem, error, note, numbers, shown, warning};
+use crate::facts::link::Link;
+use crate::facts::toolchain::{Choice, Toolchain};
+use crate::facts::wrappers::{NotOurs, Wrapper};
+
+pub(super) fn toolchain(facts: &Facts) -> Judged {
+    let Toolchain { rustc, choice, file, is_rustups, is_fetched, needed } = &facts.toolchain;
+    let file_name = file.as_ref().map(|(file, _)| shown(facts, file));
+    let rustc = match rustc {
+        Ok(rustc) => rustc,
+        Err(why) => {
+            let fix = match (is_rustups, file) {
+                (false, _) => "install a toolchain: https://rustup.rs".to_owned(),
+                (true, Some((_, Some(channel)))) => format!("rustup toolchain install {channel}"),
+                (true, _) => "rustup toolchain install stable".to_owned(),
+            };
+            let problem = if *is_fetched && why.contains("is not installed") {
+                note(why, "the first build waits until rustup has fetched it", fix)
+            } else {
+                error(format!("rustc: {why}"), "nothing can be built", fix)
+            };
+            return (String::new(), vec![problem]);
+        }
+    };
+
+    let version = rustc.split_whitespace().nth(1).unwrap_or_default();
+    let mut problems = Vec::new();
+    let by = match choice {
+        Choice::Rustc(path) => {
+            problems.push(warning(
+                format!("`{}` is configured as the compiler", path.display()),
+                "whoever builds without that setting has another compiler, and other units",
+                "unset RUSTC, or take `build.rustc` out of cargo's configuration",
+            ));
+            "configured".to_owned()
+        }
+        Choice::Typed(name) => format!("typed: +{name}"),
+        Choice::Variable(name) => {
+            let over = file_name.as_ref().map(|file| format!(", over {file}")).unwrap_or_default();
+            problems.push(warning(
+                format!("RUSTUP_TOOLCHAIN={name} chooses the compiler{over}"),
+                "an editor or a terminal without it has another compiler, and compiles everything for itself",
+                "unset RUSTUP_TOOLCHAIN",
+            ));
+            "RUSTUP_TOOLCHAIN".to_owned()
+        }
+        Choice::File => file_name.clone().unwrap_or_default(),
+        Choice::Rustup => "rustup's choice".to_owned(),
+        Choice::Path => "the first on PATH, no rustup".to_owned(),
+    };
+    if let (Choice::Path, Some(file)) = (choice, &file_name) {
+        problems.push(warning(
+            format!("{file} is not followed: `rustc` on PATH is not rustup's"),
+            "others, whose rustup follows it, have another compiler and other lanes",
+            "install rustup (https://rustup.rs), or put its programs first on PATH",
+        ));
+    }
+    if let (Some(needed), Some(is)) = (needed, numbers(version))
+        && version_of(needed).is_some_and(|needed| needed > is)
+    {
+        problems.push(error(
+            format!("this workspace needs rustc {needed}, and {version} is used"),
+            "cargo refuses to build it",
+            match (file, is_rustups) {
+                (Some((file, _)), true) => {
+                    format!("rustup toolchain install {needed}, then name it in {}", shown(facts, file))
+                }
+                (None, true) => format!("rustup toolchain install {needed} && rustup override set {needed}"),
+                (_, false) => "install rustup (https://rustup.rs), which has newer ones".to_owned(),
+            },
+        ));
+    }
+    problems.extend(age(version, facts.now_days, file_name.as_deref(), *is_rustups));
+    (format!("rustc {version} ({by})"), problems)
+}
+
+/// `1.85` and `1.85.1`.
+fn version_of(needed: &str) -> Option<(u32, u32, u32)> {
+    let dots = needed.matches('.').count();
+    numbers(&format!("{needed}{}", ".0".repeat(2_usize.saturating_sub(dots))))
+}
+
+/// A version of Rust comes every six weeks; the first one came on 2015-05-15, day 16570 of Unix.
+fn age(version: &str, now_days: u64, file: Option<&str>, is_rustups: bool) -> Option<Problem> {
+    const FIRST_DAY: u64 = 16_570;
+    const DAYS_EACH: u64 = 42;
+    const OLD_DAYS: u64 = 365;
+    let (1, minor, _) = numbers(version)? else { return None };
+    let days = now_days.checked_sub(FIRST_DAY + DAYS_EACH * u64::from(minor))?;
+    if days < OLD_DAYS {
+        return None;
+    }
+    let fix = match (file, is_rustups) {
+        (Some(file), true) => format!("rustup update stable, then name it in {file}"),
+        (None, true) => "rustup update".to_owned(),
+        (_, false) => "install rustup (https://rustup.rs)".to_owned(),
+    };
+    Some(note(
+        format!("rustc {version} came out {} months ago", days / 30),
+        "what compilers and cargo have learned since: they are faster, and what is newer may not build",
+        fix,
+    ))
+}
+
+pub(super) fn linker(facts: &Facts) -> Judged {
+    const MAY_BE_SLOW: &str =
+        "linking takes longer at every build: GNU ld 10 s where rust-lld took 2 s, for a program of 316 MB";
+    let asked = asked_linker(facts);
+    if facts.toolchain.rustc.is_err() {
+        return (String::new(), Vec::new()); // Nothing can be linked without a compiler.
+    }
+    match &facts.link {
+        Link::Failed { why } => {
+            let fix = if why.contains("linker `") && why.contains("not found") {
+                "install a C compiler, which links: sudo apt install gcc, or your system's".to_owned()
+            } else if why.contains("can't find crate for `std`")
+                || why.contains("target may not be installed")
+            {
+                "rustup target add <the triple in build.target>".to_owned()
+            } else {
+                "cargo build says more; look into the files that `configuration` names".to_owned()
+            };
+            (
+                String::new(),
+                vec![error(
+                    format!("a program of one line cannot be built here: {why}"),
+                    "nothing can be built",
+                    fix,
+                )],
+            )
+        }
+        Link::NotTried { why } => (
+            String::new(),
+            vec![note(
+                format!("no program could be linked to see who links: {why}"),
+                "nothing is known of the linker",
+                "",
+            )],
+        ),
+        Link::OtherFormat => {
+            ("a program was linked; this system's format does not say by whom".to_owned(), Vec::new())
+        }
+        Link::Linked { by } => {
+            let name = by.as_deref().unwrap_or("GNU ld, or another that leaves no name");
+            let fine = format!("{name}, seen in a program that it has linked");
+            let is_asked = |asked: &&str| by.as_ref().is_none_or(|by| !by.to_lowercase().contains(*asked));
+            let mut problems = Vec::new();
+            if let Some(asked) = asked.filter(is_asked) {
+                problems.push(warning(
+                    format!("`{asked}` is asked for in the configuration, but {name} has linked"),
+                    "the flags are not free: they make other units, and bring nothing",
+                    format!("see whether {asked} is installed, or take the flags out again"),
+                ));
+            } else if by.is_none() && facts.os == "linux" {
+                let is_host = host(facts).is_some_and(|host| host == "x86_64-unknown-linux-gnu");
+                let minor =
+                    facts.toolchain.rustc.as_deref().ok().and_then(numbers).map_or(0, |(_, minor, _)| minor);
+                let fix = if is_host && minor < 90 {
+                    "a toolchain from 1.90 on links with rust-lld by itself: rustup update"
+                } else {
+                    "sudo apt install mold (or your system's), then RUSTFLAGS of .cargo/local.toml: -Clink-arg=-fuse-ld=mold"
+                };
+                problems.push(warning(format!("{name} links"), MAY_BE_SLOW, fix));
+            }
+            (fine, problems)
+        }
+    }
+}
+
+/// The linker that some flag names, where we would know its name when we see it.
+fn asked_linker(facts: &Facts) -> Option<&'static str> {
+    const NAMES: [&str; 3] = ["mold", "wild", "lld"];
+    let variables =
+        facts.variables.iter().filter(|(name, _)| name.ends_with("RUSTFLAGS")).map(|(_, value)| value);
+    let settings = facts.config.iter().filter_map(|file| file.settings.as_ref().ok()).flatten();
+    let flags = settings.filter(|setting| setting.key.ends_with("rustflags")).map(|setting| &setting.value);
+    let mut all = variables.chain(flags);
+    all.find_map(|flags| NAMES.into_iter().find(|name| flags.contains(&format!("-fuse-ld={name}"))))
+}
+
+fn host(facts: &Facts) -> Option<&str> {
+    facts.toolchain.rustc.as_deref().ok()?.lines().find_map(|line| line.strip_prefix("host: "))
+}
+
+pub(super) fn cache(facts: &Facts) -> Judged {
+    let Wrapper::Other { program, answer } = &facts.wrapper else {
+        return ("no compiler cache is configured; what a lane has is forked".to_owned(), Vec::new());
+    };
+    let name = name_of(program);
+    match answer {
+        Ok(version) => (format!("{name} is configured, and says: {version}"), Vec::new()),
+        Err(why) => (
+            String::new(),
+            vec![error(
+                format!("`{}`, through which cargo starts every compiler, {why}", program.display()),
+                "nothing can be built",
+                "install it, or take `rustc-wrapper` out of the configuration; RUSTC_WRAPPER= cargo build does without for once",
+            )],
+        ),
+    }
+}
+
+fn name_of(program: &Path) -> String {
+    program.file_stem().unwrap_or(program.as_os_str()).to_string_lossy().into_owned()
+}
+
+pub(super) fn wrapper(facts: &Facts) -> Judged {
+    const COST: &str = "the first edit in a forked lane compiles whole crates";
+    match &facts.wrapper {
+        Wrapper::Ours(Ok(())) => {
+            ("compilers go through .cargo/wrapper, and it can be started".to_owned(), Vec::new())
+        }
+        Wrapper::Ours(Err(why)) => (
+            String::new(),
+            vec![error(
+                format!(".cargo/wrapper/rustc, through which cargo starts every compiler, {why}"),
+                "nothing can be built",
+                "rm -r .cargo/wrapper: the next build through xtask makes it anew, if it can be started here",
+            )],
+        ),
+        Wrapper::Other { program, .. } => (
+            String::new(),
+            vec![note(
+                format!("ours gives way to {}", name_of(program)),
+                COST,
+                format!(
+                    "take `rustc-wrapper` out of the configuration, if the lanes do what {} did",
+                    name_of(program)
+                ),
+            )],
+        ),
+        Wrapper::None => match facts.not_ours {
+            NotOurs::System => ("there is none for this system yet".to_owned(), Vec::new()),
+            NotOurs::NotBuilt => ("it comes with the first build through xtask".to_owned(), Vec::new()),
+            NotOurs::NoCheckout => {
+                ("none: without git there are no worktrees to fork from".to_owned(), Vec::new())
+            }
+            NotOurs::NotIncluded => (
+                String::new(),
+                vec![note(
+                    "no .cargo/config.toml includes `wrapper/config.toml`",
+                    COST,
+                    "include = [{ path = \"wrapper/config.toml\", optional = true }] at the top of .cargo/config.toml",
+                )],
+            ),
+        },
+    }
+}
+
+pub(super) fn tools(facts: &Facts) -> Judged {
+    const NEXTEST_TELLS_UNITS: (u32, u32, u32) = (0, 9, 123);
+    let mut problems = Vec::new();
+    let mut fine = Vec::new();
+    for (name, answer) in &facts.tools {
+        match answer {
+            Ok(version) => {
+                let is_old = *name == "cargo-nextest"
+                    && numbers(version).is_some_and(|version| version < NEXTEST_TELLS_UNITS);
+                if is_old {
+                    problems.push(note(
+                        format!("{name} is {version}"),
+                        "the summary of `test` cannot tell what was compiled; that takes 0.9.123",
+                        "cargo install --locked cargo-nextest",
+                    ));
+                }
+                fine.push(format!("{name} {version}"));
+            }
+            Err(why) => problems.push(warning(
+                format!("{name} {why}"),
+                "what is built on it fails, or waits for it",
+                format!("install it again, or take it off PATH: {}", install(name)),
+            )),
+        }
+    }
+    if !facts.tools.iter().any(|(name, _)| *name == "cargo-nextest") {
+        problems.push(note(
+            "cargo-nextest is not there",
+            "tests run one executable after the other, under cargo test",
+            "cargo install --locked cargo-nextest",
+        ));
+    }
+    let fine = if fine.is_empty() { "none of those that help".to_owned() } else { fine.join(", ") };
+    (fine, problems)
+}
+
+fn install(name: &str) -> String {
+    match name {
+        "make" => "sudo apt install make".to_owned(),
+        name => format!("cargo install --locked {name}"),
+    }
+}
