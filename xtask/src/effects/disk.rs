@@ -267,6 +267,16 @@ pub(crate) fn replace_with_exchanged(path: &Path, exchanges: &[(usize, Vec<u8>)]
     })
 }
 
+/// Writes a file of ours, if it does not hold that already. Returns whether it was written.
+pub(crate) fn provide(path: &Path, text: &str) -> io::Result<bool> {
+    if std::fs::read(path).is_ok_and(|found| found == text.as_bytes()) {
+        return Ok(false);
+    }
+    path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+    write_atomically(path, text.as_bytes())?;
+    Ok(true)
+}
+
 /// The same for a script: whoever starts it in this moment gets the old one or the new one.
 pub(crate) fn write_program(path: &Path, bytes: &[u8]) -> io::Result<()> {
     path.parent().map_or(Ok(()), std::fs::create_dir_all)?;

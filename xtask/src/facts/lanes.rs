@@ -186,6 +186,7 @@ fn parse_stamp(stamp: &[u8]) -> Option<KeyInputs> {
         target: field("target")?,
         lockfile: field("lockfile")?,
         features: field("features")?,
+        backend: field("backend").unwrap_or_default(), // A stamp from before there was a choice.
     })
 }
 

@@ -7,6 +7,7 @@ use crate::effects::shell::Asker;
 use crate::facts::cargo_config::CargoConfig;
 use crate::facts::host::Environment;
 use crate::facts::repo::Repo;
+use crate::plan::cranelift;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Toolchain {
@@ -19,6 +20,8 @@ pub(crate) struct Toolchain {
     pub(crate) is_rustups: bool,
     /// Whether rustup fetches a toolchain that is not installed when it is first needed. It does not for us.
     pub(crate) is_fetched: bool,
+    /// The directory of the toolchain, of a nightly alone.
+    pub(crate) sysroot: Option<PathBuf>,
     /// `rust-version` of the workspace.
     pub(crate) needed: Option<String>,
 }
@@ -48,6 +51,10 @@ pub(crate) fn read(asker: &Asker<'_>, env: &Environment, repo: &Repo, config: &C
         Ok(answer) => Err(first_line(&answer.stderr).trim_start_matches("error: ").to_owned()),
         Err(silence) => Err(silence.to_string()),
     };
+    let is_nightly = rustc.as_deref().is_ok_and(cranelift::is_nightly);
+    let sysroot =
+        is_nightly.then(|| asker.ask(&program, ["--print", "sysroot"], &repo.start, LIMIT).ok()).flatten();
+    let sysroot = sysroot.map(|answer| PathBuf::from(answer.stdout.trim()));
     let file = toolchain_file(&repo.start);
     let is_rustups = env.find_program("rustc").is_some_and(|rustc| is_rustups(&rustc));
     let choice = match config.rustc.clone() {
@@ -55,7 +62,7 @@ pub(crate) fn read(asker: &Asker<'_>, env: &Environment, repo: &Repo, config: &C
         None => choice(env, file.is_some(), is_rustups),
     };
     let is_fetched = env.get("RUSTUP_AUTO_INSTALL").is_none_or(|value| value != "0") && fetches(env);
-    Toolchain { rustc, choice, file, is_rustups, is_fetched, needed: needed(&repo.root) }
+    Toolchain { rustc, choice, file, is_rustups, is_fetched, sysroot, needed: needed(&repo.root) }
 }
 
 /// `auto_install` in rustup's settings; since 1.28.1 it is on where nothing is said.

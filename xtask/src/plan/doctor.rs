@@ -20,6 +20,7 @@ use crate::facts::machine::Machine;
 use crate::facts::reruns::Reruns;
 use crate::facts::toolchain::Toolchain;
 use crate::facts::wrappers::{NotOurs, Wrapper};
+use crate::plan::cranelift;
 
 /// Something that was looked at.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,6 +100,7 @@ pub(crate) struct Facts {
     /// How the verbs are called here: `cargo xtask`, or the program's own path where the workspace has no such alias.
     pub(crate) xtask: String,
     pub(crate) toolchain: Toolchain,
+    pub(crate) cranelift: Cranelift,
     pub(crate) link: Link,
     pub(crate) wrapper: Wrapper,
     pub(crate) not_ours: NotOurs,
@@ -121,6 +123,12 @@ pub(crate) struct Facts {
     /// The tools that are there, and what they say is their version.
     pub(crate) tools: Vec<(&'static str, Result<String, String>)>,
     pub(crate) machine: Machine,
+}
+
+pub(crate) struct Cranelift {
+    /// What the workspace says of it.
+    pub(crate) settings: Option<Result<cranelift::Settings, String>>,
+    pub(crate) has_component: bool,
 }
 
 pub(crate) struct LaneFacts {

@@ -16,9 +16,10 @@ use crate::facts::config_files::{self, ConfigFile};
 use crate::facts::lanes::{self, Found};
 use crate::facts::link::{self, Link};
 use crate::facts::repo::Repo;
-use crate::facts::{editors, file_system, git, host, machine, reruns, toolchain, wrappers};
+use crate::facts::toolchain::Toolchain;
+use crate::facts::{editors, file_system, git, host, machine, reruns, toolchain, tools, wrappers};
 use crate::flags;
-use crate::plan::doctor::{Facts, LaneFacts, Level, report, settings};
+use crate::plan::doctor::{Cranelift, Facts, LaneFacts, Level, report, settings};
 use crate::plan::recipe::quoted;
 use crate::verbs::hook;
 use crate::verbs::session::{Session, Workspace};
@@ -68,11 +69,11 @@ impl Workspace {
     fn examine(&self, asker: &Asker<'_>) -> Facts {
         let (env, repo, config) = (&self.session.env, &self.repo, &self.config);
         let (root, own_lane) = (&repo.root, self.worktree_lane().dir);
-        let (toolchain, link, wrapper, tools, (git, lanes, worktrees)) = std::thread::scope(|scope| {
+        let (toolchain, link, wrapper, versions, (git, lanes, worktrees)) = std::thread::scope(|scope| {
             let toolchain = scope.spawn(|| toolchain::read(asker, env, repo, config));
             let link = scope.spawn(|| prove_link(asker, config, repo));
             let wrapper = scope.spawn(|| wrappers::read(asker, config, root));
-            let tools = scope.spawn(|| tools(asker, env, root));
+            let versions = scope.spawn(|| versions(asker, env, root));
             let git = git::read(asker, root);
             let top = git.top.clone().and_then(Result::ok).unwrap_or_else(|| root.clone());
             let list = git.list.clone().and_then(Result::ok).unwrap_or_default();
@@ -82,7 +83,7 @@ impl Workspace {
                 toolchain.join().expect("it does not panic"),
                 link.join().expect("it does not panic"),
                 wrapper.join().expect("it does not panic"),
-                tools.join().expect("it does not panic"),
+                versions.join().expect("it does not panic"),
                 (git, lanes, worktrees.len()),
             )
         });
@@ -115,11 +116,15 @@ impl Workspace {
             not_ours: wrappers::why_not_ours(config, root),
             config: config_files,
             machine: machine::read(),
+            cranelift: Cranelift {
+                settings: repo.settings.cranelift.clone(),
+                has_component: has_cranelift(&toolchain),
+            },
             root: root.clone(),
             toolchain,
             link,
             wrapper,
-            tools,
+            tools: versions,
             git,
         }
     }
@@ -170,6 +175,11 @@ fn reflinks_of_git(root: &Path) -> Option<bool> {
     if is_same { reflinks(&git_dir) } else { None }
 }
 
+fn has_cranelift(toolchain: &Toolchain) -> bool {
+    let (Ok(rustc), Some(sysroot)) = (&toolchain.rustc, &toolchain.sysroot) else { return false };
+    tools::has_cranelift(sysroot, tools::host_triple(rustc))
+}
+
 fn lane_facts(lane: &Found, root: &Path) -> LaneFacts {
     LaneFacts {
         dir: lane.dir.clone(),
@@ -197,7 +207,7 @@ fn dev_incremental(root: &Path, config: &[ConfigFile]) -> Option<bool> {
 }
 
 /// What of the tools is on `PATH`, and what it says is its version.
-fn tools(
+fn versions(
     asker: &Asker<'_>,
     env: &host::Environment,
     root: &Path,

@@ -11,6 +11,7 @@ mod ci;
 mod clean;
 mod cold;
 mod completions;
+mod cranelift;
 mod doctor;
 mod editor;
 mod fmt;

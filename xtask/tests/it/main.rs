@@ -13,6 +13,8 @@ mod clean;
 #[cfg(target_os = "linux")]
 mod cold;
 mod completions;
+#[cfg(unix)]
+mod cranelift;
 mod doctor;
 mod editor;
 mod first_edit;

@@ -8,6 +8,7 @@ use super::{Facts, Judged, Problem, error, note, numbers, shown, warning};
 use crate::facts::config_files::{ConfigFile, Place, Setting, resolved};
 use crate::facts::editors::Editor;
 use crate::facts::wrappers::Wrapper;
+use crate::plan::cranelift::is_nightly;
 
 /// The variables that are looked at.
 pub(crate) fn matters(variable: &str) -> bool {
@@ -234,6 +235,15 @@ fn configured(
         let default = is_own && leads_to == facts.root.join("target");
         return (!default && !is_own).then(|| directory(facts, Path::new(value), true, &set, fix));
     }
+    if is_refused_by_stable(key) && !facts.toolchain.rustc.as_deref().is_ok_and(is_nightly) {
+        return Some(error(
+            set,
+            "cargo refuses every command, for it is no nightly",
+            format!(
+                "{fix}; [workspace.metadata.xtask.cranelift] in Cargo.toml does the same without that (docs/cranelift.md)"
+            ),
+        ));
+    }
     match (effect, file.place) {
         (Effect::NotIncremental, _) => Some(warning(set, WHOLE_CRATES, fix)),
         (Effect::Jobs(jobs), _) => jobs_problem(facts, jobs, set, fix),
@@ -247,6 +257,12 @@ fn configured(
         }
         _ => None, // All builders of this machine have it alike.
     }
+}
+
+/// An unstable key in a profile that cargo always reads.
+fn is_refused_by_stable(key: &str) -> bool {
+    let is_own = |profile: &str| ["dev", "test", "release", "bench"].contains(&profile);
+    key.ends_with(".codegen-backend") && key.split('.').nth(1).is_some_and(is_own)
 }
 
 fn home_config(facts: &Facts) -> String {

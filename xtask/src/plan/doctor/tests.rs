@@ -28,7 +28,9 @@ fn facts() -> Facts {
             is_rustups: true,
             is_fetched: true,
             needed: Some("1.90".to_owned()),
+            sysroot: None,
         },
+        cranelift: Cranelift { settings: None, has_component: false },
         link: Link::Linked { by: Some("LLD 22.1.2".to_owned()) },
         wrapper: Wrapper::Ours(Ok(())),
         not_ours: NotOurs::NotBuilt,
@@ -181,6 +183,49 @@ fn a_compiler_can_be_too_old() {
         facts.now_days = 20_560 + 365;
     });
     nothing(area, |facts| facts.now_days = 0); // A clock that is wrong.
+}
+
+#[test]
+fn cranelift_that_is_asked_for_or_that_could_be() {
+    let state = |release: &str, settings, has_component| {
+        let rustc = format!("rustc {release} (0 2026-04-14)\nrelease: {release}\n");
+        move |facts: &mut Facts| {
+            facts.toolchain.rustc = Ok(rustc);
+            facts.cranelift = Cranelift { settings, has_component };
+        }
+    };
+    let asked = || Some(Ok(cranelift::Settings::default()));
+    let area = Area::Toolchain;
+    nothing(area, state("1.97.0-nightly", asked(), true));
+    nothing(area, state("1.97.0", None, true));
+    nothing(area, state("1.97.0-nightly", None, false));
+    starts(
+        area,
+        "note     toolchain      Cranelift is installed, and not",
+        state("1.97.0-nightly", None, true),
+    );
+    starts(
+        area,
+        "note     toolchain      Cranelift is asked for, and its component",
+        state("1.97.0-nightly", asked(), false),
+    );
+    starts(
+        area,
+        "note     toolchain      Cranelift is asked for, and this toolchain",
+        state("1.97.0", asked(), false),
+    );
+    starts(area, "error ", state("1.97.0", Some(Err("no table".to_owned())), false));
+
+    let config =
+        |file_key: &str| config("/w/app/.cargo/config.toml", Place::Workspace, file_key, "cranelift");
+    for key in ["profile.dev.codegen-backend", "profile.release.package.x.codegen-backend"] {
+        starts(Area::Configuration, "error ", |facts| facts.config.push(config(key)));
+        nothing(Area::Configuration, |facts| {
+            state("1.97.0-nightly", None, false)(facts);
+            facts.config.push(config(key));
+        });
+    }
+    nothing(Area::Configuration, |facts| facts.config.push(config("profile.cranelift.codegen-backend")));
 }
 
 #[test]

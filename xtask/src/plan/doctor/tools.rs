@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use super::{Facts, Judged, Problem, error, note, numbers, shown, warning};
+use super::{Cranelift, Facts, Judged, Problem, error, note, numbers, shown, warning};
 use crate::facts::link::Link;
 use crate::facts::toolchain::{Choice, Toolchain};
 use crate::facts::wrappers::{NotOurs, Wrapper};
+use crate::plan::cranelift::is_nightly;
 
 pub(super) fn toolchain(facts: &Facts) -> Judged {
-    let Toolchain { rustc, choice, file, is_rustups, is_fetched, needed } = &facts.toolchain;
+    let Toolchain { rustc, choice, file, is_rustups, is_fetched, needed, .. } = &facts.toolchain;
     let file_name = file.as_ref().map(|(file, _)| shown(facts, file));
     let rustc = match rustc {
         Ok(rustc) => rustc,
@@ -74,8 +75,41 @@ pub(super) fn toolchain(facts: &Facts) -> Judged {
             },
         ));
     }
+    problems.extend(cranelift(facts, rustc));
     problems.extend(age(version, facts.now_days, file_name.as_deref(), *is_rustups));
     (format!("rustc {version} ({by})"), problems)
+}
+
+/// Asked for and not to be had, or to be had and not asked for.
+fn cranelift(facts: &Facts, rustc: &str) -> Option<Problem> {
+    const LLVM: &str = "LLVM makes the code of the edit loop, which takes longer";
+    let Cranelift { settings, has_component } = &facts.cranelift;
+    match (settings, is_nightly(rustc), has_component) {
+        (Some(Err(why)), _, _) => Some(error(
+            why,
+            "`build-dev` and `run` refuse to work",
+            "mend it in Cargo.toml: llvm = [\"ring\"]",
+        )),
+        (Some(Ok(_)), false, _) => Some(note(
+            "Cranelift is asked for, and this toolchain is no nightly",
+            LLVM,
+            format!(
+                "name a nightly in rust-toolchain.toml, or: cargo +nightly {}",
+                facts.xtask.trim_start_matches("cargo ")
+            ),
+        )),
+        (Some(Ok(_)), true, false) => Some(note(
+            "Cranelift is asked for, and its component is not installed",
+            LLVM,
+            "rustup component add rustc-codegen-cranelift-preview",
+        )),
+        (None, true, true) => Some(note(
+            "Cranelift is installed, and not asked for",
+            LLVM,
+            "[workspace.metadata.xtask.cranelift] in Cargo.toml, after reading docs/cranelift.md",
+        )),
+        _ => None,
+    }
 }
 
 /// `1.85` and `1.85.1`.
