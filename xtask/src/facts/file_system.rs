@@ -1,6 +1,6 @@
 //! What a directory lies on: which file system, and how much of it is free.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Of a directory that is there.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,11 +31,11 @@ pub(crate) fn of(dir: &Path) -> Option<FileSystem> {
 /// one is seen.
 #[cfg(unix)]
 fn kind(mounts: &str, dir: &Path) -> Option<String> {
-    let mut nearest: Option<(PathBuf, &str)> = None;
+    let mut nearest: Option<(std::path::PathBuf, &str)> = None;
     for line in mounts.lines() {
         let Some((mount, rest)) = line.split_once(" - ") else { continue };
         let (Some(point), Some(kind)) = (mount.split(' ').nth(4), rest.split(' ').next()) else { continue };
-        let point = PathBuf::from(unescaped(point));
+        let point = std::path::PathBuf::from(unescaped(point));
         let is_nearer = nearest.as_ref().is_none_or(|(nearest, _)| point.starts_with(nearest));
         if dir.starts_with(&point) && is_nearer {
             nearest = Some((point, kind));
