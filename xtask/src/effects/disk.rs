@@ -267,6 +267,15 @@ pub(crate) fn replace_with_exchanged(path: &Path, exchanges: &[(usize, Vec<u8>)]
     })
 }
 
+/// The same for a script: whoever starts it in this moment gets the old one or the new one.
+pub(crate) fn write_program(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+    replace(path, |staged| {
+        std::fs::write(staged, bytes)?;
+        make_executable(staged)
+    })
+}
+
 /// Writes a file of ours, if it does not hold that already. Returns whether it was written.
 pub(crate) fn provide(path: &Path, text: &str) -> io::Result<bool> {
     if std::fs::read(path).is_ok_and(|found| found == text.as_bytes()) {
@@ -275,15 +284,6 @@ pub(crate) fn provide(path: &Path, text: &str) -> io::Result<bool> {
     path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
     write_atomically(path, text.as_bytes())?;
     Ok(true)
-}
-
-/// The same for a script: whoever starts it in this moment gets the old one or the new one.
-pub(crate) fn write_program(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-    replace(path, |staged| {
-        std::fs::write(staged, bytes)?;
-        make_executable(staged)
-    })
 }
 
 fn replace(path: &Path, stage: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {

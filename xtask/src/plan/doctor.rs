@@ -21,6 +21,7 @@ use crate::facts::reruns::Reruns;
 use crate::facts::toolchain::Toolchain;
 use crate::facts::wrappers::{NotOurs, Wrapper};
 use crate::plan::cranelift;
+use crate::plan::tools::Reply;
 
 /// Something that was looked at.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,7 +122,7 @@ pub(crate) struct Facts {
     pub(crate) reflinks: Option<bool>,
     pub(crate) reruns: Reruns,
     /// The tools that are there, and what they say is their version.
-    pub(crate) tools: Vec<(&'static str, Result<String, String>)>,
+    pub(crate) tools: Vec<(&'static str, Reply)>,
     pub(crate) machine: Machine,
 }
 

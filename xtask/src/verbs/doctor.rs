@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use serde_json::{Value, json};
 
@@ -17,10 +17,14 @@ use crate::facts::lanes::{self, Found};
 use crate::facts::link::{self, Link};
 use crate::facts::repo::Repo;
 use crate::facts::toolchain::Toolchain;
-use crate::facts::{editors, file_system, git, host, machine, reruns, toolchain, tools, wrappers};
+use crate::facts::{
+    editors, file_system, git, host, installers, machine, reruns, toolchain, tools, wrappers,
+};
 use crate::flags;
 use crate::plan::doctor::{Cranelift, Facts, LaneFacts, Level, report, settings};
 use crate::plan::recipe::quoted;
+use crate::plan::tools::table::TOOLS;
+use crate::plan::tools::{Reply, Tool};
 use crate::verbs::hook;
 use crate::verbs::session::{Session, Workspace};
 
@@ -69,11 +73,11 @@ impl Workspace {
     fn examine(&self, asker: &Asker<'_>) -> Facts {
         let (env, repo, config) = (&self.session.env, &self.repo, &self.config);
         let (root, own_lane) = (&repo.root, self.worktree_lane().dir);
-        let (toolchain, link, wrapper, versions, (git, lanes, worktrees)) = std::thread::scope(|scope| {
+        let (toolchain, link, wrapper, replies, (git, lanes, worktrees)) = std::thread::scope(|scope| {
             let toolchain = scope.spawn(|| toolchain::read(asker, env, repo, config));
             let link = scope.spawn(|| prove_link(asker, config, repo));
             let wrapper = scope.spawn(|| wrappers::read(asker, config, root));
-            let versions = scope.spawn(|| versions(asker, env, root));
+            let replies = scope.spawn(|| replies(asker, env, root));
             let git = git::read(asker, root);
             let top = git.top.clone().and_then(Result::ok).unwrap_or_else(|| root.clone());
             let list = git.list.clone().and_then(Result::ok).unwrap_or_default();
@@ -83,7 +87,7 @@ impl Workspace {
                 toolchain.join().expect("it does not panic"),
                 link.join().expect("it does not panic"),
                 wrapper.join().expect("it does not panic"),
-                versions.join().expect("it does not panic"),
+                replies.join().expect("it does not panic"),
                 (git, lanes, worktrees.len()),
             )
         });
@@ -124,7 +128,7 @@ impl Workspace {
             toolchain,
             link,
             wrapper,
-            tools: versions,
+            tools: replies,
             git,
         }
     }
@@ -206,30 +210,13 @@ fn dev_incremental(root: &Path, config: &[ConfigFile]) -> Option<bool> {
     said.next().map(|setting| setting.value == "true")
 }
 
-/// What of the tools is on `PATH`, and what it says is its version.
-fn versions(
-    asker: &Asker<'_>,
-    env: &host::Environment,
-    root: &Path,
-) -> Vec<(&'static str, Result<String, String>)> {
-    const LIMIT: Duration = Duration::from_secs(5);
-    const TOOLS: [(&str, &[&str]); 2] =
-        [("cargo-nextest", &["nextest", "--version"]), ("sccache", &["--version"])];
-    let version = |text: &str| {
-        let word = text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
-        word.map(str::to_owned).ok_or_else(|| "answers, but not with a version".to_owned())
-    };
-    let ask = |(name, args): &(&'static str, &[&str])| {
-        let program = env.find_program(name)?;
-        let answer = match asker.ask(program, *args, root, LIMIT) {
-            Ok(answer) if answer.success => version(&answer.stdout),
-            Ok(answer) => Err(format!("fails: {}", toolchain::first_line(&answer.stderr))),
-            Err(silence) => Err(silence.to_string()),
-        };
-        Some((*name, answer))
-    };
+/// What those of the tools that are on `PATH` say of themselves.
+fn replies(asker: &Asker<'_>, env: &host::Environment, dir: &Path) -> Vec<(&'static str, Reply)> {
     std::thread::scope(|scope| {
-        let asked: Vec<_> = TOOLS.iter().map(|tool| scope.spawn(|| ask(tool))).collect();
-        asked.into_iter().filter_map(|asked| asked.join().expect("it does not panic")).collect()
+        let ask = |tool: &'static Tool| (tool.name, scope.spawn(|| installers::reply(asker, env, tool, dir)));
+        let asked: Vec<_> = TOOLS.iter().map(ask).collect();
+        let told =
+            asked.into_iter().map(|(name, asked)| Some((name, asked.join().expect("it does not panic")?)));
+        told.flatten().collect()
     })
 }

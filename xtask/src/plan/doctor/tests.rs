@@ -6,6 +6,7 @@ use super::*;
 use crate::facts::config_files::{Place, Setting};
 use crate::facts::reruns::{Watch, What};
 use crate::facts::toolchain::Choice;
+use crate::plan::tools::Version;
 
 /// A workspace in which nothing is wrong.
 fn facts() -> Facts {
@@ -52,7 +53,11 @@ fn facts() -> Facts {
         file_system: disk(),
         reflinks: Some(false),
         reruns: Reruns { runs: 3, ..Reruns::default() },
-        tools: vec![("cargo-nextest", Ok("0.9.143".to_owned()))],
+        tools: vec![
+            ("sccache", Reply::Version(Version(0, 16, 0))),
+            ("cargo-nextest", Reply::Version(Version(0, 9, 143))),
+            ("cargo-llvm-lines", Reply::Version(Version(0, 4, 48))),
+        ],
         machine: Machine { cores: 8, memory: Some(16 << 30), is_wsl: false },
     }
 }
@@ -107,7 +112,7 @@ fn where_nothing_is_wrong_each_area_has_one_line() {
         ok       git            git 2.47.3, worktrees: 2
         ok       lanes          lanes: 2, 4.0 GiB in all; ext4, forks link files, and copy what is rewritten in place (no reflinks)
         ok       build scripts  looked at: 3; none runs without need
-        ok       tools          cargo-nextest 0.9.143
+        ok       tools          sccache 0.16.0, cargo-nextest 0.9.143, cargo-llvm-lines 0.4.48
         ok       machine        processors: 8, memory: 16.0 GiB, free disk: 80.0 GiB"#]]
     .assert_eq(&report(&facts()).to_string());
 }
@@ -570,19 +575,28 @@ fn build_scripts_that_run_again_and_again() {
 
 #[test]
 fn tools() {
-    let tool = |name, answer: Result<&str, &str>| {
-        let answer = answer.map(str::to_owned).map_err(str::to_owned);
-        move |facts: &mut Facts| facts.tools.push((name, answer))
+    let reply = |name: &'static str, reply| {
+        move |facts: &mut Facts| {
+            facts.tools.retain(|(other, _)| *other != name);
+            facts.tools.extend(reply);
+        }
     };
     let area = Area::Tools;
-    nothing(area, tool("sccache", Ok("0.16.0")));
+    check(
+        area,
+        reply("cargo-nextest", Some(("cargo-nextest", Reply::Version(Version(0, 9, 100))))),
+        expect![[r#"
+            note     tools          cargo-nextest is 0.9.100, and 0.9.123 is the oldest that will do
+                                     costs: it runs the tests of all crates at once: that may not work
+                                     fix:   cargo xtask install-tools --only cargo-nextest"#]],
+    );
+    let strange =
+        Reply::Strange { program: "/bin/sccache".into(), why: "did not answer within 5 s".to_owned() };
     starts(
         area,
-        "warning  tools          sccache did not answer",
-        tool("sccache", Err("did not answer within 5 s")),
+        "warning  tools          /bin/sccache did not answer",
+        reply("sccache", Some(("sccache", strange))),
     );
-    starts(area, "note     tools          cargo-nextest is not there", |facts| facts.tools.clear());
-    starts(area, "note     tools          cargo-nextest is 0.9.100", |facts| {
-        facts.tools = vec![("cargo-nextest", Ok("0.9.100".to_owned()))];
-    });
+    starts(area, "note     tools          not there: cargo-nextest", reply("cargo-nextest", None));
+    nothing(area, reply("mold", Some(("mold", Reply::Version(Version(2, 40, 0))))));
 }

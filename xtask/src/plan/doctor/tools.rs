@@ -7,6 +7,8 @@ use crate::facts::link::Link;
 use crate::facts::toolchain::{Choice, Toolchain};
 use crate::facts::wrappers::{NotOurs, Wrapper};
 use crate::plan::cranelift::is_nightly;
+use crate::plan::tools::table::TOOLS;
+use crate::plan::tools::{Reply, Wanted};
 
 pub(super) fn toolchain(facts: &Facts) -> Judged {
     let Toolchain { rustc, choice, file, is_rustups, is_fetched, needed, .. } = &facts.toolchain;
@@ -194,9 +196,9 @@ pub(super) fn linker(facts: &Facts) -> Judged {
                 let minor =
                     facts.toolchain.rustc.as_deref().ok().and_then(numbers).map_or(0, |(_, minor, _)| minor);
                 let fix = if is_host && minor < 90 {
-                    "a toolchain from 1.90 on links with rust-lld by itself: rustup update"
+                    "a toolchain from 1.90 on links with rust-lld by itself: rustup update".to_owned()
                 } else {
-                    "sudo apt install mold (or your system's), then RUSTFLAGS of .cargo/local.toml: -Clink-arg=-fuse-ld=mold"
+                    format!("{} install-tools, which finds a quicker one and has cargo use it", facts.xtask)
                 };
                 problems.push(warning(format!("{name} links"), MAY_BE_SLOW, fix));
             }
@@ -286,44 +288,35 @@ pub(super) fn wrapper(facts: &Facts) -> Judged {
 }
 
 pub(super) fn tools(facts: &Facts) -> Judged {
-    const NEXTEST_TELLS_UNITS: (u32, u32, u32) = (0, 9, 123);
     let mut problems = Vec::new();
-    let mut fine = Vec::new();
-    for (name, answer) in &facts.tools {
-        match answer {
-            Ok(version) => {
-                let is_old = *name == "cargo-nextest"
-                    && numbers(version).is_some_and(|version| version < NEXTEST_TELLS_UNITS);
-                if is_old {
-                    problems.push(note(
-                        format!("{name} is {version}"),
-                        "the summary of `test` cannot tell what was compiled; that takes 0.9.123",
-                        "cargo install --locked cargo-nextest",
-                    ));
-                }
-                fine.push(format!("{name} {version}"));
-            }
-            Err(why) => problems.push(warning(
-                format!("{name} {why}"),
-                "what is built on it fails, or waits for it",
-                format!("install it again, or take it off PATH: {}", install(name)),
+    let (mut fine, mut missing) = (Vec::new(), Vec::new());
+    for tool in TOOLS.iter().filter(|tool| tool.asked.is_some()) {
+        let install = format!("{} install-tools --only {}", facts.xtask, tool.name);
+        match facts.tools.iter().find(|(name, _)| *name == tool.name) {
+            Some((name, Reply::Version(version))) if *version < tool.oldest => problems.push(note(
+                format!("{name} is {version}, and {} is the oldest that will do", tool.oldest),
+                format!("it {}: that may not work", tool.purpose),
+                install,
             )),
+            Some((name, Reply::Version(version))) => fine.push(format!("{name} {version}")),
+            Some((_, Reply::Strange { program, why })) => problems.push(warning(
+                format!("{} {why}", program.display()),
+                "what is built on it fails, or waits for it",
+                format!("take it off PATH, then: {install}"),
+            )),
+            None if tool.wanted == Wanted::Everywhere => missing.push(tool),
+            None => {}
         }
     }
-    if !facts.tools.iter().any(|(name, _)| *name == "cargo-nextest") {
+    if !missing.is_empty() {
+        let names: Vec<&str> = missing.iter().map(|tool| tool.name).collect();
+        let purposes: Vec<String> =
+            missing.iter().map(|tool| format!("{} {}", tool.name, tool.purpose)).collect();
         problems.push(note(
-            "cargo-nextest is not there",
-            "tests run one executable after the other, under cargo test",
-            "cargo install --locked cargo-nextest",
+            format!("not there: {}", names.join(", ")),
+            purposes.join("; "),
+            format!("{} install-tools", facts.xtask),
         ));
     }
-    let fine = if fine.is_empty() { "none of those that help".to_owned() } else { fine.join(", ") };
-    (fine, problems)
-}
-
-fn install(name: &str) -> String {
-    match name {
-        "make" => "sudo apt install make".to_owned(),
-        name => format!("cargo install --locked {name}"),
-    }
+    (if fine.is_empty() { "none of those that help".to_owned() } else { fine.join(", ") }, problems)
 }
