@@ -7,7 +7,6 @@ use crate::effects::shell::Asker;
 use crate::facts::cargo_config::CargoConfig;
 use crate::facts::host::Environment;
 use crate::facts::repo::Repo;
-use crate::plan::cranelift;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Toolchain {
@@ -20,7 +19,7 @@ pub(crate) struct Toolchain {
     pub(crate) is_rustups: bool,
     /// Whether rustup fetches a toolchain that is not installed when it is first needed. It does not for us.
     pub(crate) is_fetched: bool,
-    /// The directory of the toolchain, of a nightly alone.
+    /// The directory of the toolchain.
     pub(crate) sysroot: Option<PathBuf>,
     /// `rust-version` of the workspace.
     pub(crate) needed: Option<String>,
@@ -51,9 +50,9 @@ pub(crate) fn read(asker: &Asker<'_>, env: &Environment, repo: &Repo, config: &C
         Ok(answer) => Err(first_line(&answer.stderr).trim_start_matches("error: ").to_owned()),
         Err(silence) => Err(silence.to_string()),
     };
-    let is_nightly = rustc.as_deref().is_ok_and(cranelift::is_nightly);
+    let is_there = rustc.is_ok();
     let sysroot =
-        is_nightly.then(|| asker.ask(&program, ["--print", "sysroot"], &repo.start, LIMIT).ok()).flatten();
+        is_there.then(|| asker.ask(&program, ["--print", "sysroot"], &repo.start, LIMIT).ok()).flatten();
     let sysroot = sysroot.map(|answer| PathBuf::from(answer.stdout.trim()));
     let file = toolchain_file(&repo.start);
     let is_rustups = env.find_program("rustc").is_some_and(|rustc| is_rustups(&rustc));

@@ -21,6 +21,7 @@ use crate::facts::reruns::Reruns;
 use crate::facts::toolchain::Toolchain;
 use crate::facts::wrappers::{NotOurs, Wrapper};
 use crate::plan::cranelift;
+use crate::plan::shared_cache::Way;
 use crate::plan::tools::Reply;
 
 /// Something that was looked at.
@@ -104,6 +105,8 @@ pub(crate) struct Facts {
     pub(crate) cranelift: Cranelift,
     pub(crate) link: Link,
     pub(crate) wrapper: Wrapper,
+    /// Where the wrapper hands compilers on to sccache.
+    pub(crate) shared_cache: Option<SharedCacheFacts>,
     pub(crate) not_ours: NotOurs,
     /// Those that change what is built.
     pub(crate) variables: Vec<(String, String)>,
@@ -124,6 +127,15 @@ pub(crate) struct Facts {
     /// The tools that are there, and what they say is their version.
     pub(crate) tools: Vec<(&'static str, Reply)>,
     pub(crate) machine: Machine,
+}
+
+/// What came of compiling one crate twice.
+pub(crate) struct SharedCacheFacts {
+    pub(crate) program: PathBuf,
+    /// Why it is not used at all.
+    pub(crate) unusable: Option<String>,
+    /// By each way that there is, the whole first: whether the second time was a hit, or what is wrong.
+    pub(crate) proofs: Vec<(Way, Result<(), String>)>,
 }
 
 pub(crate) struct Cranelift {

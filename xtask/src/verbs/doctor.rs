@@ -16,12 +16,13 @@ use crate::facts::config_files::{self, ConfigFile};
 use crate::facts::lanes::{self, Found};
 use crate::facts::link::{self, Link};
 use crate::facts::repo::Repo;
+use crate::facts::shared_cache::{self, SharedCache};
 use crate::facts::toolchain::Toolchain;
 use crate::facts::{
     editors, file_system, git, host, installers, machine, reruns, toolchain, tools, wrappers,
 };
 use crate::flags;
-use crate::plan::doctor::{Cranelift, Facts, LaneFacts, Level, report, settings};
+use crate::plan::doctor::{Cranelift, Facts, LaneFacts, Level, SharedCacheFacts, report, settings};
 use crate::plan::recipe::quoted;
 use crate::plan::tools::table::TOOLS;
 use crate::plan::tools::{Reply, Tool};
@@ -120,6 +121,7 @@ impl Workspace {
             not_ours: wrappers::why_not_ours(config, root),
             config: config_files,
             machine: machine::read(),
+            shared_cache: self.prove_shared_cache(&toolchain),
             cranelift: Cranelift {
                 settings: repo.settings.cranelift.clone(),
                 has_component: has_cranelift(&toolchain),
@@ -131,6 +133,44 @@ impl Workspace {
             tools: replies,
             git,
         }
+    }
+
+    /// What comes from the shared cache when a crate is compiled a second time.
+    fn prove_shared_cache(&self, toolchain: &Toolchain) -> Option<SharedCacheFacts> {
+        if shared_cache::is_switched_off(&self.session.env) {
+            return None;
+        }
+        let cache = SharedCache::of_tree(&self.repo.root, &self.session.env)?;
+        let rustc =
+            toolchain.sysroot.as_ref()?.join("bin/rustc").with_extension(std::env::consts::EXE_EXTENSION);
+        let mut facts = SharedCacheFacts {
+            program: cache.setup.program.clone(),
+            unusable: cache.setup.unusable.clone(),
+            proofs: Vec::new(),
+        };
+        if facts.unusable.is_some() {
+            return Some(facts);
+        }
+        let dir = std::env::temp_dir().join(format!("xtask-doctor-cache-{}", std::process::id()));
+        let mut made = Temporary::default();
+        let written = made.make(&dir).and_then(|()| {
+            let write =
+                |(name, text): &(&str, &str)| disk::write_atomically(&dir.join(name), text.as_bytes());
+            shared_cache::SOURCES.iter().try_for_each(write)
+        });
+        for way in cache.ways() {
+            let proof = match &written {
+                Ok(()) => cache.prove(*way, &rustc.clone().into(), &dir).map_err(|err| format!("{err:#}")),
+                Err(err) => Err(format!("{} cannot be written: {err}", dir.display())),
+            };
+            let is_proven = proof.is_ok();
+            facts.proofs.push((*way, proof));
+            if is_proven {
+                break;
+            }
+        }
+        made.delete();
+        Some(facts)
     }
 
     /// What has to be typed for this program.

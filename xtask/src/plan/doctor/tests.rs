@@ -34,6 +34,7 @@ fn facts() -> Facts {
         cranelift: Cranelift { settings: None, has_component: false },
         link: Link::Linked { by: Some("LLD 22.1.2".to_owned()) },
         wrapper: Wrapper::Ours(Ok(())),
+        shared_cache: None,
         not_ours: NotOurs::NotBuilt,
         variables: Vec::new(),
         config: vec![config("/w/app/.cargo/config.toml", Place::Workspace, "alias.xtask", "run")],
@@ -104,7 +105,7 @@ fn where_nothing_is_wrong_each_area_has_one_line() {
     expect![[r#"
         ok       toolchain      rustc 1.95.0 (rust-toolchain.toml)
         ok       linker         LLD 22.1.2, seen in a program that it has linked
-        ok       cache          no compiler cache is configured; what a lane has is forked
+        ok       cache          no compiler cache is set up; what a lane has is forked
         ok       wrapper        compilers go through .cargo/wrapper, and it can be started
         ok       variables      none that changes what is built
         ok       configuration  files: 1 of the workspace, 0 from outside of it, none of which costs anything
@@ -288,6 +289,27 @@ fn wrappers_and_caches() {
         facts.variables = vec![("CARGO_INCREMENTAL".to_owned(), "1".to_owned())];
     };
     starts(Area::Variables, "error    variables      CARGO_INCREMENTAL=1", sccache);
+}
+
+#[test]
+fn a_shared_cache_is_seen_by_a_hit() {
+    let cache = |unusable: Option<&str>, proofs: &[(Way, Result<(), &str>)]| {
+        let proofs = proofs.iter().map(|(way, proof)| (*way, proof.map_err(str::to_owned))).collect();
+        let unusable = unusable.map(str::to_owned);
+        move |facts: &mut Facts| {
+            facts.shared_cache = Some(SharedCacheFacts { program: "/bin/sccache".into(), unusable, proofs });
+        }
+    };
+    let area = Area::Cache;
+    nothing(area, cache(None, &[(Way::Whole, Ok(()))]));
+    starts(
+        area,
+        "warning  cache          /bin/sccache is not used, as it is old",
+        cache(Some("it is old"), &[]),
+    );
+    let local_alone = [(Way::Whole, Err("it does not answer")), (Way::Local, Ok(()))];
+    starts(area, "warning  cache          sccache, with what lies beyond", cache(None, &local_alone));
+    starts(area, "warning  cache          sccache: gone", cache(None, &[(Way::Whole, Err("gone"))]));
 }
 
 #[test]

