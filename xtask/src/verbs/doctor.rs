@@ -74,24 +74,29 @@ impl Workspace {
     fn examine(&self, asker: &Asker<'_>) -> Facts {
         let (env, repo, config) = (&self.session.env, &self.repo, &self.config);
         let (root, own_lane) = (&repo.root, self.worktree_lane().dir);
-        let (toolchain, link, wrapper, replies, (git, lanes, worktrees)) = std::thread::scope(|scope| {
-            let toolchain = scope.spawn(|| toolchain::read(asker, env, repo, config));
-            let link = scope.spawn(|| prove_link(asker, config, repo));
-            let wrapper = scope.spawn(|| wrappers::read(asker, config, root));
-            let replies = scope.spawn(|| replies(asker, env, root));
-            let git = git::read(asker, root);
-            let top = git.top.clone().and_then(Result::ok).unwrap_or_else(|| root.clone());
-            let list = git.list.clone().and_then(Result::ok).unwrap_or_default();
-            let worktrees = lanes::listed(repo, &top, &list);
-            let lanes = lanes::of_worktrees(&worktrees, repo, &own_lane);
-            (
-                toolchain.join().expect("it does not panic"),
-                link.join().expect("it does not panic"),
-                wrapper.join().expect("it does not panic"),
-                replies.join().expect("it does not panic"),
-                (git, lanes, worktrees.len()),
-            )
-        });
+        let ((toolchain, shared_cache), link, wrapper, replies, (git, lanes, worktrees)) =
+            std::thread::scope(|scope| {
+                let toolchain = scope.spawn(|| {
+                    let toolchain = toolchain::read(asker, env, repo, config);
+                    let shared_cache = prove_shared_cache(env, root, &toolchain);
+                    (toolchain, shared_cache)
+                });
+                let link = scope.spawn(|| prove_link(asker, config, repo));
+                let wrapper = scope.spawn(|| wrappers::read(asker, config, root));
+                let replies = scope.spawn(|| replies(asker, env, root));
+                let git = git::read(asker, root);
+                let top = git.top.clone().and_then(Result::ok).unwrap_or_else(|| root.clone());
+                let list = git.list.clone().and_then(Result::ok).unwrap_or_default();
+                let worktrees = lanes::listed(repo, &top, &list);
+                let lanes = lanes::of_worktrees(&worktrees, repo, &own_lane);
+                (
+                    toolchain.join().expect("it does not panic"),
+                    link.join().expect("it does not panic"),
+                    wrapper.join().expect("it does not panic"),
+                    replies.join().expect("it does not panic"),
+                    (git, lanes, worktrees.len()),
+                )
+            });
 
         let config_files = config_files::read(repo, env);
         let checkout = git.top.clone().and_then(Result::ok).filter(|top| top != root);
@@ -121,7 +126,7 @@ impl Workspace {
             not_ours: wrappers::why_not_ours(config, root),
             config: config_files,
             machine: machine::read(),
-            shared_cache: self.prove_shared_cache(&toolchain),
+            shared_cache,
             cranelift: Cranelift {
                 settings: repo.settings.cranelift.clone(),
                 has_component: has_cranelift(&toolchain),
@@ -133,44 +138,6 @@ impl Workspace {
             tools: replies,
             git,
         }
-    }
-
-    /// What comes from the shared cache when a crate is compiled a second time.
-    fn prove_shared_cache(&self, toolchain: &Toolchain) -> Option<SharedCacheFacts> {
-        if shared_cache::is_switched_off(&self.session.env) {
-            return None;
-        }
-        let cache = SharedCache::of_tree(&self.repo.root, &self.session.env)?;
-        let rustc =
-            toolchain.sysroot.as_ref()?.join("bin/rustc").with_extension(std::env::consts::EXE_EXTENSION);
-        let mut facts = SharedCacheFacts {
-            program: cache.setup.program.clone(),
-            unusable: cache.setup.unusable.clone(),
-            proofs: Vec::new(),
-        };
-        if facts.unusable.is_some() {
-            return Some(facts);
-        }
-        let dir = std::env::temp_dir().join(format!("xtask-doctor-cache-{}", std::process::id()));
-        let mut made = Temporary::default();
-        let written = made.make(&dir).and_then(|()| {
-            let write =
-                |(name, text): &(&str, &str)| disk::write_atomically(&dir.join(name), text.as_bytes());
-            shared_cache::SOURCES.iter().try_for_each(write)
-        });
-        for way in cache.ways() {
-            let proof = match &written {
-                Ok(()) => cache.prove(*way, &rustc.clone().into(), &dir).map_err(|err| format!("{err:#}")),
-                Err(err) => Err(format!("{} cannot be written: {err}", dir.display())),
-            };
-            let is_proven = proof.is_ok();
-            facts.proofs.push((*way, proof));
-            if is_proven {
-                break;
-            }
-        }
-        made.delete();
-        Some(facts)
     }
 
     /// What has to be typed for this program.
@@ -200,6 +167,46 @@ fn prove_link(asker: &Asker<'_>, config: &CargoConfig, repo: &Repo) -> Link {
     };
     made.delete();
     link
+}
+
+/// What comes from the shared cache when a crate is compiled a second time.
+fn prove_shared_cache(
+    env: &host::Environment,
+    root: &Path,
+    toolchain: &Toolchain,
+) -> Option<SharedCacheFacts> {
+    if shared_cache::is_switched_off(env) {
+        return None;
+    }
+    let cache = SharedCache::of_tree(root, env)?;
+    let rustc = toolchain.sysroot.as_ref()?.join("bin/rustc").with_extension(std::env::consts::EXE_EXTENSION);
+    let mut facts = SharedCacheFacts {
+        program: cache.setup.program.clone(),
+        unusable: cache.setup.unusable.clone(),
+        proofs: Vec::new(),
+    };
+    if facts.unusable.is_some() {
+        return Some(facts);
+    }
+    let dir = std::env::temp_dir().join(format!("xtask-doctor-cache-{}", std::process::id()));
+    let mut made = Temporary::default();
+    let written = made.make(&dir).and_then(|()| {
+        let write = |(name, text): &(&str, &str)| disk::write_atomically(&dir.join(name), text.as_bytes());
+        shared_cache::SOURCES.iter().try_for_each(write)
+    });
+    for way in cache.ways() {
+        let proof = match &written {
+            Ok(()) => cache.prove(*way, &rustc.clone().into(), &dir).map_err(|err| format!("{err:#}")),
+            Err(err) => Err(format!("{} cannot be written: {err}", dir.display())),
+        };
+        let is_proven = proof.is_ok();
+        facts.proofs.push((*way, proof));
+        if is_proven {
+            break;
+        }
+    }
+    made.delete();
+    Some(facts)
 }
 
 /// Tried where the lane is: a file system tells it for itself.

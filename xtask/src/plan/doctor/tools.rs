@@ -257,10 +257,7 @@ fn shared_cache(facts: &Facts) -> Judged {
     let mut problems = Vec::new();
     for (way, proof) in proofs {
         match proof {
-            Ok(()) => {
-                let local = if *way == Way::Local { " on this machine alone" } else { "" };
-                return (format!("{name}{local}, seen by a hit"), problems);
-            }
+            Ok(()) => return (format!("{name}, seen by a hit"), problems),
             Err(why) if *way == Way::Whole && proofs.len() > 1 => {
                 problems.push(warning(
                     format!("{name}, with what lies beyond this machine: {why}"),
