@@ -41,6 +41,12 @@ check-fast: $(STAMP) ## Check the packages that changed
 test: $(STAMP) ## Run the tests
 	@$(XTASK) test $(FLAGS)
 
+doctor: $(STAMP) ## Look for what makes builds slow or wrong here
+	@$(XTASK) doctor $(ARGS)
+
+install-tools: $(STAMP) ## Install what makes builds quicker; ARGS=--dry-run: say how
+	@$(XTASK) install-tools $(ARGS)
+
 clean: $(STAMP) ## Delete this builder's lane; ARGS=--all: every lane that nobody is using
 	@$(XTASK) clean $(FLAGS)
 
@@ -48,4 +54,4 @@ help: ## Print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo 'All verbs: cargo xtask --help'
 
-.PHONY: build-dev build-test build-release check check-fast test clean help
+.PHONY: build-dev build-test build-release check check-fast test doctor install-tools clean help

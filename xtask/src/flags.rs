@@ -5,10 +5,12 @@
 pub(crate) mod adopt;
 pub(crate) mod build;
 pub(crate) mod cargo;
+pub(crate) mod doctor;
 pub(crate) mod lane;
 pub(crate) mod project;
 #[cfg(test)]
 mod reference;
+pub(crate) mod tools;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -48,6 +50,8 @@ pub(crate) enum Verb {
     Lane(lane::Lane),
     Adopt(adopt::Adopt),
     Upgrade(adopt::Upgrade),
+    Doctor(doctor::Doctor),
+    InstallTools(tools::InstallTools),
     Bench(build::Bench),
     Cargo(build::Cargo),
     Init(project::Init),

@@ -64,6 +64,8 @@ fn answer(verb: Verb, session: Session) -> anyhow::Result<ExitCode> {
         Verb::Lane(verb) => verb.run(session),
         Verb::Adopt(flags) => flags.run(session),
         Verb::Upgrade(flags) => flags.run(session),
+        Verb::Doctor(flags) => flags.run(session),
+        Verb::InstallTools(flags) => flags.run(session),
         Verb::Bench(flags) => flags.run(session),
         Verb::Cargo(flags) => flags.run(session),
         Verb::Init(flags) => flags.run(session),

@@ -276,6 +276,16 @@ pub(crate) fn write_program(path: &Path, bytes: &[u8]) -> io::Result<()> {
     })
 }
 
+/// Writes a file of ours, if it does not hold that already. Returns whether it was written.
+pub(crate) fn provide(path: &Path, text: &str) -> io::Result<bool> {
+    if std::fs::read(path).is_ok_and(|found| found == text.as_bytes()) {
+        return Ok(false);
+    }
+    path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+    write_atomically(path, text.as_bytes())?;
+    Ok(true)
+}
+
 fn replace(path: &Path, stage: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}", std::process::id()));
@@ -383,6 +393,18 @@ pub(crate) fn install_shim(common: &Common) -> io::Result<()> {
         }
         replace(&shim, |staged| std::fs::copy(common.program(), staged).map(drop))
     }
+}
+
+/// Gives a program another name, at a place that is ours, under which others look for it.
+pub(crate) fn name_program(name: &Path, program: &Path) -> io::Result<()> {
+    if std::fs::read_link(name).is_ok_and(|link| link == program) {
+        return Ok(());
+    }
+    name.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+    #[cfg(unix)]
+    return replace(name, |staged| std::os::unix::fs::symlink(program, staged));
+    #[cfg(not(unix))]
+    replace(name, |staged| std::fs::copy(program, staged).map(drop))
 }
 
 /// By length and time, which a hard link has in common and a copy was given.

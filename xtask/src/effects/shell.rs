@@ -3,6 +3,7 @@
 //! cargo describes xtask to xtask in environment variables (`CARGO_PKG_NAME`, …). Some build scripts watch those, so a
 //! cargo that inherited them would rebuild units which plain cargo finds fresh. They are cleared here, once, for all.
 
+mod ask;
 mod attempt;
 mod listen;
 mod measure;
@@ -17,6 +18,7 @@ use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 use anyhow::{Context as _, bail};
 
+pub(crate) use ask::{Answer, Asker, Silence};
 #[cfg(unix)]
 pub(crate) use attempt::become_words;
 pub(crate) use attempt::{Said, TICK, attempt, run_words};

@@ -126,7 +126,7 @@ fn read(file: &Path) -> Option<DocumentMut> {
 }
 
 /// `include = "a.toml"`, `include = ["a.toml", { path = "b.toml", optional = true }]`.
-fn includes(document: &DocumentMut) -> Vec<String> {
+pub(super) fn includes(document: &DocumentMut) -> Vec<String> {
     let path_of = |value: &toml_edit::Value| {
         let path = value.as_str().or_else(|| value.as_inline_table()?.get("path")?.as_str())?;
         Some(path.to_owned())

@@ -57,6 +57,11 @@ pub(crate) fn places(worktrees: &[Worktree], repo: &Repo, target_dir: &Path) -> 
     places
 }
 
+/// The same as `of_repository`, of worktrees that git has listed for somebody else.
+pub(crate) fn of_worktrees(worktrees: &[Worktree], repo: &Repo, target_dir: &Path) -> Vec<Found> {
+    measured(places(worktrees, repo, target_dir))
+}
+
 /// The lanes of agents in this worktree.
 pub(crate) fn of_agents(repo: &Repo) -> Vec<Found> {
     let worktree = Worktree::without_git(repo);
@@ -112,7 +117,11 @@ pub(crate) fn worktrees(sh: &Shell, repo: &Repo) -> Vec<Worktree> {
     let (Some(top), Ok(list)) = (common::checkout(&repo.root), worktree_list(sh, &repo.root)) else {
         return vec![Worktree::without_git(repo)];
     };
+    listed(repo, top, &list)
+}
 
+/// `top` is the checkout that the workspace is in; the list is git's.
+pub(crate) fn listed(repo: &Repo, top: &Path, list: &str) -> Vec<Worktree> {
     // The workspace may be in a folder of the repository; then it is in the same one everywhere.
     let inside = repo.root.strip_prefix(top).unwrap_or(Path::new(""));
     let worktree = |record: &str| {
@@ -177,6 +186,7 @@ fn parse_stamp(stamp: &[u8]) -> Option<KeyInputs> {
         target: field("target")?,
         lockfile: field("lockfile")?,
         features: field("features")?,
+        backend: field("backend").unwrap_or_default(), // A stamp from before there was a choice.
     })
 }
 

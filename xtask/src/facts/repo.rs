@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use toml_edit::{DocumentMut, Item};
 
+use crate::plan::cranelift;
+
 /// The workspace that the user stands in.
 pub(crate) struct Repo {
     /// The directory of the workspace's root manifest, absolute.
@@ -38,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) main_branch: Option<String>,
     /// `cache`: where crates come from that others have compiled. `plan/shared_cache.rs` knows the keys.
     pub(crate) cache: Option<Item>,
+    /// `cranelift`, or what is wrong with it.
+    pub(crate) cranelift: Option<Result<cranelift::Settings, String>>,
 }
 
 impl Repo {
@@ -102,5 +106,6 @@ fn settings(manifest: &DocumentMut) -> Settings {
     Settings {
         main_branch: table().and_then(|xtask| Some(xtask.get("main-branch")?.as_str()?.to_owned())),
         cache: table().and_then(|xtask| xtask.get("cache").cloned()),
+        cranelift: table().and_then(|xtask| xtask.get("cranelift")).map(cranelift::Settings::read),
     }
 }

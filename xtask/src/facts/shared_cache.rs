@@ -211,7 +211,6 @@ impl<'a> SharedCache<'a> {
     /// # Errors
     ///
     /// With what is wrong.
-    #[expect(dead_code, reason = "`doctor` will ask")]
     pub(crate) fn prove(&self, way: Way, rustc: &OsString, scratch: &Path) -> anyhow::Result<()> {
         let compiler = probe(rustc, scratch, "right.rs");
         let once = || -> anyhow::Result<()> {

@@ -17,6 +17,14 @@ use crate::facts::common::MEMO;
 use crate::facts::host::{self, Environment};
 use crate::facts::repo::Repo;
 
+/// The compiler that cargo will use.
+pub(crate) struct Rustc {
+    /// `rustc -vV`, whole.
+    pub(crate) version: String,
+    /// The directory of its toolchain.
+    pub(crate) sysroot: PathBuf,
+}
+
 /// `rustc -vV` of the compiler that cargo will use, whole. `toolchain` is what stood behind a `+`.
 pub(crate) fn rustc_version(
     sh: &Shell,
@@ -25,11 +33,22 @@ pub(crate) fn rustc_version(
     config: &CargoConfig,
     toolchain: Option<&str>,
 ) -> anyhow::Result<String> {
+    Ok(rustc(sh, env, repo, config, toolchain)?.version)
+}
+
+pub(crate) fn rustc(
+    sh: &Shell,
+    env: &Environment,
+    repo: &Repo,
+    config: &CargoConfig,
+    toolchain: Option<&str>,
+) -> anyhow::Result<Rustc> {
     let rustc = config.rustc.clone().unwrap_or_else(|| PathBuf::from("rustc"));
     let memo = Memo::beside_program();
     let inputs = rustc_inputs(env, repo, &rustc, toolchain);
-    if let Some(known) = memo.known("rustc", &inputs) {
-        return Ok(known.to_owned());
+    if let Some((known, binary)) = memo.known_of("rustc", &inputs) {
+        let sysroot = Path::new(binary).ancestors().nth(2).unwrap_or(Path::new("")).to_owned();
+        return Ok(Rustc { version: known.to_owned(), sysroot });
     }
 
     let mut args: Vec<OsString> = toolchain.map(|name| format!("+{name}").into()).into_iter().collect();
@@ -41,9 +60,19 @@ pub(crate) fn rustc_version(
     args.pop();
     args.extend(["--print".into(), "sysroot".into()]);
     let sysroot = sh.read(&rustc, &args, &repo.start).unwrap_or_default();
-    let binary = Path::new(String::from_utf8_lossy(&sysroot).trim()).join("bin/rustc");
-    memo.remember("rustc", &inputs, &version, &binary.with_extension(std::env::consts::EXE_EXTENSION));
-    Ok(version)
+    let sysroot = PathBuf::from(String::from_utf8_lossy(&sysroot).trim());
+    let binary = sysroot.join("bin/rustc").with_extension(std::env::consts::EXE_EXTENSION);
+    memo.remember("rustc", &inputs, &version, &binary);
+    Ok(Rustc { version, sysroot })
+}
+
+/// Whether the component with the other backend is installed: `librustc_codegen_cranelift-<version>.so`, and its like.
+pub(crate) fn has_cranelift(sysroot: &Path, host: &str) -> bool {
+    let dir = sysroot.join("lib/rustlib").join(host).join("codegen-backends");
+    let names = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    names
+        .into_iter()
+        .any(|name| name.to_string_lossy().trim_start_matches("lib").starts_with("rustc_codegen_cranelift"))
 }
 
 /// The host triple in `rustc -vV`.
@@ -154,10 +183,15 @@ impl Memo {
     }
 
     fn known(&self, question: &str, inputs: &str) -> Option<&str> {
+        Some(self.known_of(question, inputs)?.0)
+    }
+
+    /// The answer, and of which file it is.
+    fn known_of(&self, question: &str, inputs: &str) -> Option<(&str, &str)> {
         let entry = self.entries.get(&format!("{question} {inputs}"))?;
         let binary = entry["binary"].as_str()?;
         let is_current = entry["state"] == state(Path::new(binary)).as_str();
-        if is_current { entry["answer"].as_str() } else { None }
+        if is_current { Some((entry["answer"].as_str()?, binary)) } else { None }
     }
 
     /// `binary` is the file whose replacement changes the answer. Where the memo cannot be written, the next call asks again.

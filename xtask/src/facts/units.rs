@@ -21,7 +21,7 @@
 
 mod dep_info;
 mod layout;
-mod linker;
+pub(crate) mod linker;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
@@ -212,6 +212,17 @@ pub(crate) fn read_xtask(own: &Place) -> Vec<Unit> {
     found.retain(|found| found.fingerprint.starts_with(layout::XTASK));
     let mut units = in_parallel(&found, |found| read_unit(&own.lane, found));
     settle_runs(&mut units, own, &own.root);
+    units
+}
+
+/// The build scripts and their runs alone.
+pub(crate) fn read_runs(place: &Place) -> Vec<Unit> {
+    let mut found = layout::find(&place.lane, false);
+    found.retain(|found| {
+        file_names(&place.lane.join(&found.fingerprint)).iter().any(|name| name.contains("build-script-"))
+    });
+    let mut units = in_parallel(&found, |found| read_unit(&place.lane, found));
+    settle_runs(&mut units, place, &place.root);
     units
 }
 

@@ -83,6 +83,8 @@ pub(crate) struct KeyInputs {
     pub(crate) lockfile: String,
     /// The feature selection, in one spelling.
     pub(crate) features: String,
+    /// What makes the code, where it is not LLVM.
+    pub(crate) backend: String,
 }
 
 impl KeyInputs {
@@ -97,12 +99,13 @@ impl KeyInputs {
         hex(&hasher.finalize()[..6])
     }
 
-    pub(crate) fn fields(&self) -> [(&'static str, &str); 4] {
+    pub(crate) fn fields(&self) -> [(&'static str, &str); 5] {
         [
             ("toolchain", &self.toolchain),
             ("target", &self.target),
             ("lockfile", &self.lockfile),
             ("features", &self.features),
+            ("backend", &self.backend),
         ]
     }
 
@@ -254,13 +257,14 @@ mod tests {
             toolchain: "rustc 1".into(),
             target: "t".into(),
             lockfile: "l".into(),
-            features: String::new(),
+            ..KeyInputs::default()
         };
         let variants = [
             KeyInputs { toolchain: "rustc 2".into(), ..base.clone() },
             KeyInputs { target: "u".into(), ..base.clone() },
             KeyInputs { lockfile: "m".into(), ..base.clone() },
             KeyInputs { features: "f".into(), ..base.clone() },
+            KeyInputs { backend: "cranelift".into(), ..base.clone() },
             // The same letters, another field.
             KeyInputs { target: "tl".into(), lockfile: String::new(), ..base.clone() },
         ];
@@ -268,9 +272,9 @@ mod tests {
         keys.push(base.key());
         keys.sort();
         keys.dedup();
-        assert_eq!(keys.len(), 6);
+        assert_eq!(keys.len(), 7);
         assert!(keys.iter().all(|key| key.len() == 12));
-        assert_eq!(base.differing(&variants[4]), ["target", "lockfile"]);
+        assert_eq!(base.differing(&variants[5]), ["target", "lockfile"]);
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub(crate) struct Selection {
     pub(crate) all_features: bool,
     pub(crate) no_default_features: bool,
     pub(crate) targets: Vec<String>,
+    pub(crate) profile: Option<String>,
 }
 
 /// Commands of cargo that take `--target-dir`. `install` does too, but it builds foreign packages.
@@ -85,6 +86,7 @@ impl CommandLine {
             all_features: has("--all-features"),
             no_default_features: has("--no-default-features"),
             targets: self.values(&["--target"]),
+            profile: self.values(&["--profile"]).pop(),
         }
     }
 

@@ -32,7 +32,9 @@ impl flags::build::Build {
 
 impl flags::build::BuildDev {
     pub(crate) fn run(mut self, session: Session) -> anyhow::Result<ExitCode> {
-        counted(session.workspace_for(&mut self.cargo)?, &["build"], self.cargo)
+        let workspace = session.workspace_for(&mut self.cargo)?;
+        workspace.choose_backend(&mut self.cargo)?;
+        counted(workspace, &["build"], self.cargo)
     }
 }
 
@@ -87,6 +89,7 @@ impl flags::build::Run {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         let mut cargo = CargoFlags::from(self);
         let workspace = session.workspace_for(&mut cargo)?;
+        workspace.choose_backend(&mut cargo)?;
         let lane = workspace.lane_for(&cargo)?;
 
         // The output is the program's: nothing is counted in it, and no line of ours follows it.

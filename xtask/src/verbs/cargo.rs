@@ -88,6 +88,7 @@ impl Workspace {
             all_features: selection.all_features,
             no_default_features: selection.no_default_features,
             targets: &selection.targets,
+            profile: selection.profile.as_deref(),
             named: line.value("--target-dir").map(Path::new),
             toolchain: line.toolchain.as_deref(),
             // The command may be one that has nothing to do with building, or that makes the lockfile itself.

@@ -246,6 +246,7 @@ impl Workspace {
                 all_features: selection.all_features,
                 no_default_features: selection.no_default_features,
                 targets: &selection.targets,
+                profile: selection.profile.as_deref(),
                 named: None,
                 toolchain: recipe.toolchain(),
                 lockfile: Lockfile::MustStay,

@@ -81,21 +81,7 @@ impl Workspace {
     }
 
     fn hooks(&self, common: &Common) -> anyhow::Result<Hooks> {
-        let configured = self.hooks_path(&["--type=path"])?;
-        let default_dir = common.git_dir().join("hooks");
-        let present = match std::fs::read(default_dir.join(HOOK)) {
-            Ok(script) if hook::is_ours(&script) => Present::Ours,
-            _ if default_dir.join(HOOK).symlink_metadata().is_ok() => Present::Theirs,
-            _ => Present::Nothing,
-        };
-        Ok(Hooks {
-            configured: configured.map(PathBuf::from),
-            own_dir: common.hooks(),
-            behind: hooks_path_before(common).map(|(effective, _)| effective.into()),
-            has_before: default_dir.join(BEFORE).symlink_metadata().is_ok(),
-            default_dir,
-            present,
-        })
+        Ok(hooks_of(common, self.hooks_path(&["--type=path"])?.map(PathBuf::from)))
     }
 
     /// `core.hooksPath`, or `None` where it is unset.
@@ -205,6 +191,24 @@ impl Workspace {
         disk::remove_if_empty(&hooks.own_dir);
         self.session.ui.status("Removed", "the post-checkout hook");
         Ok(())
+    }
+}
+
+/// The hooks there are, where `core.hooksPath` is `configured`.
+pub(super) fn hooks_of(common: &Common, configured: Option<PathBuf>) -> Hooks {
+    let default_dir = common.git_dir().join("hooks");
+    let present = match std::fs::read(default_dir.join(HOOK)) {
+        Ok(script) if hook::is_ours(&script) => Present::Ours,
+        _ if default_dir.join(HOOK).symlink_metadata().is_ok() => Present::Theirs,
+        _ => Present::Nothing,
+    };
+    Hooks {
+        configured,
+        own_dir: common.hooks(),
+        behind: hooks_path_before(common).map(|(effective, _)| effective.into()),
+        has_before: default_dir.join(BEFORE).symlink_metadata().is_ok(),
+        default_dir,
+        present,
     }
 }
 

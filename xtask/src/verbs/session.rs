@@ -17,6 +17,7 @@ use crate::facts::repo::Repo;
 use crate::facts::tools;
 use crate::flags::OwnFlags;
 use crate::flags::cargo::CargoFlags;
+use crate::plan::cranelift;
 use crate::plan::lane::{self, Agent, DETOUR_VARIABLES, Detours, KeyInputs, Lane, Owner};
 use crate::plan::recipe::{Counting, Recipe};
 use crate::plan::stats::milliseconds;
@@ -45,6 +46,8 @@ pub(crate) struct LaneChoice<'a> {
     pub(crate) all_features: bool,
     pub(crate) no_default_features: bool,
     pub(crate) targets: &'a [String],
+    /// `--profile`
+    pub(crate) profile: Option<&'a str>,
     /// `--target-dir`
     pub(crate) named: Option<&'a Path>,
     /// `nightly` of `+nightly`
@@ -123,6 +126,7 @@ impl Workspace {
             all_features: flags.features.all_features,
             no_default_features: flags.features.no_default_features,
             targets: &flags.compilation.target,
+            profile: flags.compilation.profile.as_deref(),
             named: flags.compilation.target_dir.as_deref(),
             toolchain: None,
             lockfile: if flags.manifest.locked || flags.manifest.frozen || flags.own.dry_run {
@@ -158,6 +162,7 @@ impl Workspace {
                 choice.all_features,
                 choice.no_default_features,
             ),
+            backend: choice.profile.filter(|name| *name == cranelift::PROFILE).unwrap_or_default().to_owned(),
         })
     }
 

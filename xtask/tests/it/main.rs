@@ -13,6 +13,9 @@ mod clean;
 #[cfg(target_os = "linux")]
 mod cold;
 mod completions;
+#[cfg(unix)]
+mod cranelift;
+mod doctor;
 mod editor;
 mod first_edit;
 mod fork;
@@ -23,6 +26,8 @@ mod fork_sources;
 mod fork_traps;
 mod hook;
 mod init;
+#[cfg(unix)]
+mod install_tools;
 mod lanes;
 mod no_waiting;
 mod passthrough;

@@ -24,6 +24,7 @@ esac
 [ "$probe" ] || echo "$CARGO_INCREMENTAL $*" >>"$here/asked"
 case $FAKE in
 fails) echo "sccache: error: no redis://me:hunter2@there" >&2; exit 2 ;;
+remembers) [ "$probe" ] && echo "$*" >>"$here/asked" ;;
 fails-later) [ "$probe" ] || exit 1 ;;
 rubbish) echo "%&/("; exit 0 ;;
 rubbish-later) [ "$probe" ] || { echo "%&/(" >&2; exit 7; } ;;
@@ -195,4 +196,21 @@ fn what_a_project_says_reaches_it_and_no_secret_leaves_the_manifest() {
         "warning: the remote part of the shared cache is left out for 10 min: 127.0.0.1:1 cannot be reached",
     );
     ran.says("from the cache 3");
+}
+
+#[test]
+fn doctor_sees_it_by_a_hit_and_tells_no_secret() {
+    let project = project();
+    project.xtask("build-dev").ok();
+    let doctor = |fake: &str| {
+        let ran = project.xtask("doctor").env("FAKE", fake).ok();
+        assert!(!ran.report().contains("hunter2"), "{}", ran.report());
+        ran.stdout()
+    };
+    let seen = doctor("remembers");
+    assert!(seen.contains("sccache, seen by a hit"), "{seen}");
+    let forgetful = doctor("");
+    assert!(forgetful.contains("what it has compiled a moment ago is not in it"), "{forgetful}");
+    let failing = doctor("fails");
+    assert!(failing.contains("warning  cache          sccache: it fails"), "{failing}");
 }

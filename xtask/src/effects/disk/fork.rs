@@ -324,7 +324,7 @@ fn lock_for_adding(lane: &Path) -> io::Result<Vec<File>> {
 
 /// Whether a file can be copied here without copying its bytes.
 #[cfg(target_os = "linux")]
-fn can_reflink(dir: &Path) -> bool {
+pub(crate) fn can_reflink(dir: &Path) -> bool {
     use std::os::fd::AsRawFd as _;
     let (from, to) = (dir.join(".probe"), dir.join(".probe-copy"));
     let try_it = || -> io::Result<bool> {
@@ -339,12 +339,12 @@ fn can_reflink(dir: &Path) -> bool {
 }
 
 #[cfg(target_os = "macos")]
-fn can_reflink(_dir: &Path) -> bool {
+pub(crate) fn can_reflink(_dir: &Path) -> bool {
     true // APFS; `std::fs::copy` clones.
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
-fn can_reflink(_dir: &Path) -> bool {
+pub(crate) fn can_reflink(_dir: &Path) -> bool {
     false
 }
 

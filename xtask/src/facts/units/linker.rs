@@ -12,7 +12,8 @@ pub(super) fn is_lld(path: &Path) -> bool {
     comment(path).is_some_and(|comment| comment.windows(11).any(|part| part == b"Linker: LLD"))
 }
 
-fn comment(path: &Path) -> Option<Vec<u8>> {
+/// The section in which compilers and linkers leave their names. `None` where the file is no ELF, or has none.
+pub(crate) fn comment(path: &Path) -> Option<Vec<u8>> {
     const LEN_MAX: u64 = 1 << 24; // No part that we ask for is as long, unless the file is no program.
     let mut file = File::open(path).ok()?;
     let mut read = |start: u64, len: u64| -> Option<Vec<u8>> {

@@ -1,0 +1,113 @@
+//! What a directory lies on: which file system, and how much of it is free.
+
+use std::path::Path;
+
+/// Of a directory that is there.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct FileSystem {
+    /// Two directories with the same number can share files.
+    pub(crate) device: u64,
+    /// `ext4`, `nfs4`; `None` where the system does not tell.
+    pub(crate) kind: Option<String>,
+    /// Bytes that are free for this user.
+    pub(crate) free: Option<u64>,
+}
+
+/// `None` where the directory cannot be read.
+#[cfg(unix)]
+pub(crate) fn of(dir: &Path) -> Option<FileSystem> {
+    use std::os::unix::fs::MetadataExt as _;
+    let dir = dir.canonicalize().ok()?;
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    Some(FileSystem { device: dir.metadata().ok()?.dev(), kind: kind(&mounts, &dir), free: free(&dir) })
+}
+
+#[cfg(not(unix))]
+pub(crate) fn of(dir: &Path) -> Option<FileSystem> {
+    dir.metadata().ok().map(|_| FileSystem::default())
+}
+
+/// proc_pid_mountinfo(5): `36 35 98:0 /root /mount/point rw,noatime master:1 - ext3 /dev/root rw`. Of two on one place the later
+/// one is seen.
+#[cfg(unix)]
+fn kind(mounts: &str, dir: &Path) -> Option<String> {
+    let mut nearest: Option<(std::path::PathBuf, &str)> = None;
+    for line in mounts.lines() {
+        let Some((mount, rest)) = line.split_once(" - ") else { continue };
+        let (Some(point), Some(kind)) = (mount.split(' ').nth(4), rest.split(' ').next()) else { continue };
+        let point = std::path::PathBuf::from(unescaped(point));
+        let is_nearer = nearest.as_ref().is_none_or(|(nearest, _)| point.starts_with(nearest));
+        if dir.starts_with(&point) && is_nearer {
+            nearest = Some((point, kind));
+        }
+    }
+    nearest.map(|(_, kind)| kind.to_owned())
+}
+
+/// `\040` is a space.
+#[cfg(unix)]
+fn unescaped(point: &str) -> std::ffi::OsString {
+    use std::os::unix::ffi::OsStringExt as _;
+    let mut bytes = Vec::new();
+    let mut rest = point.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let octal =
+            after.get(..3).filter(|_| *first == b'\\').and_then(|digits| std::str::from_utf8(digits).ok());
+        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[3..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    std::ffi::OsString::from_vec(bytes)
+}
+
+#[cfg(unix)]
+fn free(dir: &Path) -> Option<u64> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let dir = std::ffi::CString::new(dir.as_os_str().as_bytes()).ok()?;
+    let mut stat = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
+    #[expect(unsafe_code, reason = "std does not tell how much is free")]
+    // SAFETY: the path ends with a zero, and `stat` is as large as the call expects; zeroes are a value of it.
+    let stat = unsafe {
+        if libc::statvfs(dir.as_ptr(), stat.as_mut_ptr()) != 0 {
+            return None;
+        }
+        stat.assume_init()
+    };
+    #[allow(clippy::unnecessary_cast, clippy::allow_attributes, reason = "the types differ between systems")]
+    Some(stat.f_bavail as u64 * stat.f_frsize as u64)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_mount_tells_the_kind() {
+        let mounts = "21 1 8:1 / / rw - ext4 /dev/sda1 rw\n\
+            30 21 0:44 / /work rw,relatime shared:1 - nfs4 server:/x rw\n\
+            31 30 0:45 / /work/with\\040space rw - xfs /dev/sdb rw\n\
+            32 21 0:46 / /work rw - btrfs /dev/sdc rw\n\
+            rubbish\n";
+        let kind = |dir: &str| kind(mounts, Path::new(dir));
+        assert_eq!(kind("/tmp"), Some("ext4".to_owned()));
+        assert_eq!(kind("/work/repo"), Some("btrfs".to_owned()), "the later one lies on top");
+        assert_eq!(kind("/workshop"), Some("ext4".to_owned()));
+        assert_eq!(super::kind("", Path::new("/")), None);
+        let spaced = mounts.lines().nth(2).expect("three");
+        assert_eq!(super::kind(spaced, Path::new("/work/with space/x")), Some("xfs".to_owned()));
+    }
+
+    #[test]
+    fn this_directory_lies_on_something() {
+        let here = of(Path::new(".")).expect("it is there");
+        assert!(here.free.is_some());
+        assert_eq!(of(Path::new("no/such/directory")), None);
+    }
+}

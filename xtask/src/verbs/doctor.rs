@@ -1,0 +1,269 @@
+//! `doctor`: what makes builds slow or wrong here. It changes nothing, and waits for nobody for long.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::UNIX_EPOCH;
+
+use serde_json::{Value, json};
+
+use crate::effects::disk::temporary::Temporary;
+use crate::effects::disk::{self, fork};
+use crate::effects::shell::{Asker, Held, Shell};
+use crate::effects::ui;
+use crate::facts::cargo_config::CargoConfig;
+use crate::facts::common::{Common, is_shared_program};
+use crate::facts::config_files::{self, ConfigFile};
+use crate::facts::lanes::{self, Found};
+use crate::facts::link::{self, Link};
+use crate::facts::repo::Repo;
+use crate::facts::shared_cache::{self, SharedCache};
+use crate::facts::toolchain::Toolchain;
+use crate::facts::{
+    editors, file_system, git, host, installers, machine, reruns, toolchain, tools, wrappers,
+};
+use crate::flags;
+use crate::plan::doctor::{Cranelift, Facts, LaneFacts, Level, SharedCacheFacts, report, settings};
+use crate::plan::recipe::quoted;
+use crate::plan::tools::table::TOOLS;
+use crate::plan::tools::{Reply, Tool};
+use crate::verbs::hook;
+use crate::verbs::session::{Session, Workspace};
+
+impl flags::doctor::Doctor {
+    pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
+        let workspace = untouched(session)?;
+        let held = Held::start();
+        let facts = workspace.examine(&workspace.sh.asker(&held));
+        held.release();
+
+        let report = report(&facts);
+        if self.json {
+            let findings = report.findings.iter().map(|finding| {
+                json!({
+                    "area": finding.area.name(),
+                    "level": finding.level.name(),
+                    "what": finding.what,
+                    "cost": finding.cost,
+                    "fix": finding.fix,
+                })
+            });
+            ui::data(Value::Array(findings.collect()))?;
+        } else {
+            ui::data(&report)?;
+        }
+        let [errors, warnings, notes] =
+            [Level::Error, Level::Warning, Level::Note].map(|level| report.count(level));
+        workspace
+            .session
+            .ui
+            .status("Examined", format_args!("errors: {errors}, warnings: {warnings}, notes: {notes}"));
+        Ok(if errors > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+}
+
+/// Other verbs bring the shared program up to date when they begin.
+fn untouched(session: Session) -> anyhow::Result<Workspace> {
+    let start = host::current_dir()?;
+    let repo = Repo::locate(start.clone(), &start)?;
+    let config = CargoConfig::read(&start, &session.env);
+    Ok(Workspace { sh: Shell::new(&session.env)?, repo, config, session })
+}
+
+impl Workspace {
+    /// Everything at the same time: each waits for another program, or for the disk.
+    fn examine(&self, asker: &Asker<'_>) -> Facts {
+        let (env, repo, config) = (&self.session.env, &self.repo, &self.config);
+        let (root, own_lane) = (&repo.root, self.worktree_lane().dir);
+        let ((toolchain, shared_cache), link, wrapper, replies, (git, lanes, worktrees)) =
+            std::thread::scope(|scope| {
+                let toolchain = scope.spawn(|| {
+                    let toolchain = toolchain::read(asker, env, repo, config);
+                    let shared_cache = prove_shared_cache(env, root, &toolchain);
+                    (toolchain, shared_cache)
+                });
+                let link = scope.spawn(|| prove_link(asker, config, repo));
+                let wrapper = scope.spawn(|| wrappers::read(asker, config, root));
+                let replies = scope.spawn(|| replies(asker, env, root));
+                let git = git::read(asker, root);
+                let top = git.top.clone().and_then(Result::ok).unwrap_or_else(|| root.clone());
+                let list = git.list.clone().and_then(Result::ok).unwrap_or_default();
+                let worktrees = lanes::listed(repo, &top, &list);
+                let lanes = lanes::of_worktrees(&worktrees, repo, &own_lane);
+                (
+                    toolchain.join().expect("it does not panic"),
+                    link.join().expect("it does not panic"),
+                    wrapper.join().expect("it does not panic"),
+                    replies.join().expect("it does not panic"),
+                    (git, lanes, worktrees.len()),
+                )
+            });
+
+        let config_files = config_files::read(repo, env);
+        let checkout = git.top.clone().and_then(Result::ok).filter(|top| top != root);
+        let opened: Vec<&Path> = std::iter::once(root.as_path()).chain(checkout.as_deref()).collect();
+        let own_lanes: Vec<&Path> =
+            lanes.iter().filter(|lane| lane.root == *root).map(|lane| lane.dir.as_path()).collect();
+        Facts {
+            os: std::env::consts::OS,
+            now_days: host::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 86_400,
+            xtask: self.called(),
+            variables: env
+                .iter()
+                .filter(|(name, value)| !value.is_empty() && name.to_str().is_some_and(settings::matters))
+                .map(|(name, value)| {
+                    (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
+                })
+                .collect(),
+            dev_incremental: dev_incremental(root, &config_files),
+            has_hook: has_hook(root, git.hooks_path.as_deref()),
+            worktrees,
+            has_lanes_dir: repo.lanes_dir().is_dir(),
+            file_system: file_system::of(root),
+            reflinks: reflinks(&own_lane).or_else(|| reflinks_of_git(root)),
+            reruns: reruns::read(root, &own_lanes),
+            lanes: lanes.iter().map(|lane| lane_facts(lane, root)).collect(),
+            editors: editors::read(&opened),
+            not_ours: wrappers::why_not_ours(config, root),
+            config: config_files,
+            machine: machine::read(),
+            shared_cache,
+            cranelift: Cranelift {
+                settings: repo.settings.cranelift.clone(),
+                has_component: has_cranelift(&toolchain),
+            },
+            root: root.clone(),
+            toolchain,
+            link,
+            wrapper,
+            tools: replies,
+            git,
+        }
+    }
+
+    /// What has to be typed for this program.
+    fn called(&self) -> String {
+        let Some(exe) = host::exe() else { return "cargo xtask".to_owned() };
+        // Another workspace may have an xtask of its own.
+        let is_of_this = exe.starts_with(&self.repo.root)
+            || Common::of(&self.repo.root).is_some_and(|common| is_shared_program(&exe, &common));
+        if is_of_this && self.config.aliases.contains("xtask") {
+            return "cargo xtask".to_owned();
+        }
+        quoted(exe.as_os_str())
+    }
+}
+
+fn prove_link(asker: &Asker<'_>, config: &CargoConfig, repo: &Repo) -> Link {
+    let dir = std::env::temp_dir().join(format!("xtask-doctor-{}", std::process::id()));
+    let mut made = Temporary::default();
+    let written = made.make(&dir).and_then(|()| {
+        link::FILES
+            .iter()
+            .try_for_each(|(name, text)| disk::write_atomically(&dir.join(name), text.as_bytes()))
+    });
+    let link = match written {
+        Ok(()) => link::prove(asker, config, &repo.start, &dir),
+        Err(err) => Link::NotTried { why: format!("{} cannot be written: {err}", dir.display()) },
+    };
+    made.delete();
+    link
+}
+
+/// What comes from the shared cache when a crate is compiled a second time.
+fn prove_shared_cache(
+    env: &host::Environment,
+    root: &Path,
+    toolchain: &Toolchain,
+) -> Option<SharedCacheFacts> {
+    if shared_cache::is_switched_off(env) {
+        return None;
+    }
+    let cache = SharedCache::of_tree(root, env)?;
+    let rustc = toolchain.sysroot.as_ref()?.join("bin/rustc").with_extension(std::env::consts::EXE_EXTENSION);
+    let mut facts = SharedCacheFacts {
+        program: cache.setup.program.clone(),
+        unusable: cache.setup.unusable.clone(),
+        proofs: Vec::new(),
+    };
+    if facts.unusable.is_some() {
+        return Some(facts);
+    }
+    let dir = std::env::temp_dir().join(format!("xtask-doctor-cache-{}", std::process::id()));
+    let mut made = Temporary::default();
+    let written = made.make(&dir).and_then(|()| {
+        let write = |(name, text): &(&str, &str)| disk::write_atomically(&dir.join(name), text.as_bytes());
+        shared_cache::SOURCES.iter().try_for_each(write)
+    });
+    for way in cache.ways() {
+        let proof = match &written {
+            Ok(()) => cache.prove(*way, &rustc.clone().into(), &dir).map_err(|err| format!("{err:#}")),
+            Err(err) => Err(format!("{} cannot be written: {err}", dir.display())),
+        };
+        let is_proven = proof.is_ok();
+        facts.proofs.push((*way, proof));
+        if is_proven {
+            break;
+        }
+    }
+    made.delete();
+    Some(facts)
+}
+
+/// Tried where the lane is: a file system tells it for itself.
+fn reflinks(lane: &Path) -> Option<bool> {
+    let dir = lane.join(format!(".doctor-{}", std::process::id()));
+    let mut made = Temporary::default();
+    made.make(&dir).ok()?;
+    let can = fork::can_reflink(&dir);
+    made.delete();
+    Some(can)
+}
+
+/// Where nothing has been built yet: git's directory is no place where anybody watches files, and most often on the same disk.
+fn reflinks_of_git(root: &Path) -> Option<bool> {
+    let git_dir = Common::of(root)?.git_dir().to_owned();
+    let is_same = file_system::of(root)?.device == file_system::of(&git_dir)?.device;
+    if is_same { reflinks(&git_dir) } else { None }
+}
+
+fn has_cranelift(toolchain: &Toolchain) -> bool {
+    let (Ok(rustc), Some(sysroot)) = (&toolchain.rustc, &toolchain.sysroot) else { return false };
+    tools::has_cranelift(sysroot, tools::host_triple(rustc))
+}
+
+fn lane_facts(lane: &Found, root: &Path) -> LaneFacts {
+    LaneFacts {
+        dir: lane.dir.clone(),
+        is_this_worktrees: lane.root == *root,
+        size: lane.size,
+        file_system: file_system::of(&lane.dir),
+    }
+}
+
+fn has_hook(root: &Path, hooks_path: Option<&str>) -> bool {
+    let Some(common) = Common::of(root) else { return false };
+    let hooks = hook::hooks_of(&common, hooks_path.map(PathBuf::from));
+    hooks.installed().is_some() && common.program().is_file()
+}
+
+/// `profile.dev.incremental`, in the manifest or in cargo's configuration.
+fn dev_incremental(root: &Path, config: &[ConfigFile]) -> Option<bool> {
+    let text = std::fs::read_to_string(root.join("Cargo.toml")).ok()?;
+    let manifest: toml_edit::DocumentMut = text.parse().ok()?;
+    let manifest = config_files::toml_settings(manifest.as_item());
+    let settings = config.iter().filter_map(|file| file.settings.as_ref().ok()).flatten().chain(&manifest);
+    let mut said = settings
+        .filter(|setting| ["profile.dev.incremental", "build.incremental"].contains(&setting.key.as_str()));
+    said.next().map(|setting| setting.value == "true")
+}
+
+/// What those of the tools that are on `PATH` say of themselves.
+fn replies(asker: &Asker<'_>, env: &host::Environment, dir: &Path) -> Vec<(&'static str, Reply)> {
+    std::thread::scope(|scope| {
+        let ask = |tool: &'static Tool| (tool.name, scope.spawn(|| installers::reply(asker, env, tool, dir)));
+        let asked: Vec<_> = TOOLS.iter().map(ask).collect();
+        let told =
+            asked.into_iter().map(|(name, asked)| Some((name, asked.join().expect("it does not panic")?)));
+        told.flatten().collect()
+    })
+}

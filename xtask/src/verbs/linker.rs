@@ -1,0 +1,278 @@
+//! The part of `install-tools` that has cargo use a linker: tried first, shown before it is written, proven afterwards.
+
+use std::cell::{Cell, RefCell};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+use crate::effects::disk::{self, temporary::Temporary};
+use crate::effects::shell::Held;
+use crate::effects::ui::{self, Ui};
+use crate::facts::config_files;
+use crate::facts::link::Link;
+use crate::facts::linkers::{self, FILES};
+use crate::facts::tools::host_triple;
+use crate::plan::linkers::{self as plan, Candidate, Facts, Setting, Tried};
+use crate::plan::local_config::{self, OF_INSTALL_TOOLS, Set};
+use crate::plan::tools::Machine;
+use crate::verbs::session::Workspace;
+
+/// One target, and a place to try linkers for it.
+struct Trial<'a> {
+    workspace: &'a Workspace,
+    ui: Ui,
+    triple: &'a str,
+    /// As cargo has to be told it; `None` where it builds for the host.
+    target: Option<&'a str>,
+    dir: &'a Path,
+    attempts: Cell<u32>,
+    /// Holds the signal that is to end xtask, once all is cleaned up.
+    interrupted: &'a RefCell<Option<Held>>,
+}
+
+impl Workspace {
+    /// `asks`: before `.cargo/local.toml` is written.
+    pub(crate) fn provide_linker(
+        &self,
+        ui: Ui,
+        machine: &Machine,
+        rustc: &str,
+        asks: bool,
+    ) -> anyhow::Result<()> {
+        if !machine.is_linux {
+            ui.status("Linker", "left as it is: on this system none was ever tried");
+            return Ok(());
+        }
+        let interrupted = RefCell::new(None);
+        let mut made = Temporary::default();
+        let dir = std::env::temp_dir().join(format!("xtask-linker-{}", std::process::id()));
+        let written = made.make(&dir).and_then(|()| made.make(&dir.join("macro"))).and_then(|()| {
+            FILES.iter().try_for_each(|(name, text)| disk::write_atomically(&dir.join(name), text.as_bytes()))
+        });
+        let result = written.with_context(|| format!("cannot write {}", dir.display())).and_then(|()| {
+            let host = host_triple(rustc);
+            let targets = &self.config.targets;
+            let triples: Vec<&str> =
+                if targets.is_empty() { vec![host] } else { targets.iter().map(String::as_str).collect() };
+            triples.into_iter().try_for_each(|triple| {
+                let target = targets.iter().any(|target| target == triple).then_some(triple);
+                let (workspace, dir, attempts, interrupted) = (self, &dir, Cell::default(), &interrupted);
+                Trial { workspace, ui, triple, target, dir, attempts, interrupted }.carry_out(machine, asks)
+            })
+        });
+        made.delete();
+        if let Some(held) = interrupted.take() {
+            held.release();
+        }
+        result
+    }
+
+    pub(crate) fn local_config_path(&self) -> PathBuf {
+        self.repo.root.join(".cargo/local.toml")
+    }
+
+    /// Empty where there is none.
+    pub(crate) fn local_config(&self) -> anyhow::Result<String> {
+        let path = self.local_config_path();
+        match std::fs::read_to_string(&path) {
+            Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+            result => result.with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+
+    /// A file in which nothing is left was ours.
+    pub(crate) fn write_local_config(&self, text: &str) -> anyhow::Result<()> {
+        let path = self.local_config_path();
+        let written = if text.is_empty() {
+            disk::remove_own_file(&path)
+        } else {
+            disk::write_atomically(&path, text.as_bytes())
+        };
+        written.with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Takes out what `install-tools` has written.
+    pub(crate) fn reset_local_config(&self, ui: Ui) -> anyhow::Result<()> {
+        let old = self.local_config()?;
+        let new = local_config::remove(&old, OF_INSTALL_TOOLS).context("cannot change .cargo/local.toml")?;
+        if new == old {
+            ui.status("Unchanged", "in .cargo/local.toml is nothing of install-tools'");
+            return Ok(());
+        }
+        self.write_local_config(&new)?;
+        ui::data(local_config::difference(&old, &new))?;
+        ui.status(
+            "Reset",
+            ".cargo/local.toml; if the linker has changed, the next build compiles everything once",
+        );
+        Ok(())
+    }
+}
+
+impl Trial<'_> {
+    fn carry_out(&self, machine: &Machine, asks: bool) -> anyhow::Result<()> {
+        let (ui, triple) = (self.ui, self.triple);
+        let mut now = self.prove(None)?;
+        let old = self.workspace.local_config()?;
+        let is_ours =
+            local_config::marked(&old, OF_INSTALL_TOOLS).iter().any(|line| line.starts_with("rustflags"));
+        if let (Link::Failed { why }, true) = (&now, is_ours) {
+            ui.warn(format_args!("nothing can be linked as .cargo/local.toml has it: {why}"));
+            self.workspace.reset_local_config(ui)?;
+            now = self.prove(None)?;
+        }
+        match &now {
+            Link::Failed { why } | Link::NotTried { why } => {
+                ui.warn(format_args!(
+                    "nothing can be linked for {triple}, so no other linker is tried: {why}"
+                ));
+                return Ok(());
+            }
+            Link::Linked { by: Some(by) } if plan::is_quick(&now) => {
+                ui.status(
+                    "Linker",
+                    format_args!(
+                        "{by} links for {triple}, as a program proves, and stays; --tune measures others"
+                    ),
+                );
+                return Ok(());
+            }
+            Link::OtherFormat | Link::Linked { .. } => {}
+        }
+        if let Some(why) = self.obstacle() {
+            ui.warn(format_args!("no linker is configured for {triple}: {why}"));
+            return Ok(());
+        }
+        let candidates = plan::candidates(&self.facts(machine));
+        for candidate in candidates {
+            let tried = self.try_one(candidate)?;
+            if tried.proof().is_ok() {
+                return self.use_it(&tried.candidate, asks);
+            }
+        }
+        ui.status("Linker", format_args!("the system's own for {triple}; no other one works here"));
+        Ok(())
+    }
+
+    fn prove(&self, flags: Option<&[String]>) -> anyhow::Result<Link> {
+        let Workspace { sh, repo, config, .. } = self.workspace;
+        self.attempts.set(self.attempts.get() + 1);
+        let name = format!("{}-{}", self.triple, self.attempts.get());
+        self.ui.progress("Linking", format_args!("a program for {}", self.triple));
+        let flags = flags.map(|flags| (self.triple, flags));
+        let held = Held::start();
+        let asker = sh.asker(&held);
+        let link = linkers::prove(&asker, config, &repo.start, self.dir, &name, self.target, flags);
+        self.ui.end_progress();
+        if held.has_come() {
+            self.interrupted.replace(Some(held));
+            bail!("interrupted");
+        }
+        held.release();
+        Ok(link)
+    }
+
+    fn facts(&self, machine: &Machine) -> Facts {
+        let Workspace { session, sh, repo, .. } = self.workspace;
+        let key = format!("target.{}.linker", self.triple);
+        let files = config_files::read(repo, &session.env);
+        let mut settings = files.iter().filter_map(|file| file.settings.as_ref().ok()).flatten();
+        let named = settings.find(|setting| setting.key == key).map(|setting| setting.value.as_str());
+        let held = Held::start();
+        let facts = linkers::read(&sh.asker(&held), &session.env, machine, named, &repo.start);
+        held.release();
+        facts
+    }
+
+    /// Tries it, and says what came of that.
+    fn try_one(&self, candidate: Candidate) -> anyhow::Result<Tried> {
+        if let Some((name, program)) = &candidate.link {
+            disk::name_program(name, program).with_context(|| format!("cannot write {}", name.display()))?;
+        }
+        let tried = Tried { link: self.prove(Some(&candidate.flags))?, candidate };
+        match tried.proof() {
+            Ok(by) => {
+                self.ui.status("Linked", format_args!("a program for {} with {by}; it runs", self.triple));
+            }
+            Err(why) => {
+                self.ui
+                    .status("Not used", format_args!("{} for {}: {why}", tried.candidate.name, self.triple));
+            }
+        }
+        Ok(tried)
+    }
+
+    fn obstacle(&self) -> Option<String> {
+        let Workspace { session, repo, config, .. } = self.workspace;
+        if !config.includes.contains(&self.workspace.local_config_path()) {
+            return Some(
+                ".cargo/config.toml does not include local.toml\n\
+                 help: add  include = [{ path = \"local.toml\", optional = true }]  to it"
+                    .to_owned(),
+            );
+        }
+        let settings: Vec<Setting> = config_files::read(repo, &session.env)
+            .into_iter()
+            .flat_map(|file| {
+                let place = self.workspace.shown(&file.path);
+                let settings = file.settings.unwrap_or_default();
+                settings.into_iter().map(move |setting| Setting { place: place.clone(), key: setting.key })
+            })
+            .collect();
+        let names = ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS"];
+        let set: Vec<&str> = names.into_iter().filter(|name| session.env.get(name).is_some()).collect();
+        plan::obstacle(self.triple, &set, &settings)
+    }
+
+    /// Writes it down and looks whether it counts; if it does not, what was there comes back.
+    fn use_it(&self, candidate: &Candidate, asks: bool) -> anyhow::Result<()> {
+        let (ui, workspace) = (self.ui, self.workspace);
+        let old = workspace.local_config()?;
+        let key = ["target", self.triple, "rustflags"];
+        let value = toml_edit::Value::from_iter(&candidate.flags);
+        let new = match local_config::set(&old, &key, &value, OF_INSTALL_TOOLS)
+            .context("cannot change .cargo/local.toml")?
+        {
+            Set::AsItWas => return Ok(()),
+            Set::Theirs { value } => {
+                ui.warn(format_args!(
+                    "{} is yours in .cargo/local.toml and stays as it is: {value}\n\
+                     help: for {}, add {}",
+                    key.join("."),
+                    candidate.name,
+                    candidate.flags.join(" ")
+                ));
+                return Ok(());
+            }
+            Set::Written(new) => new,
+        };
+        ui.status("Change", "of .cargo/local.toml; with it the next build compiles everything once");
+        ui::data(local_config::difference(&old, &new))?;
+        if asks {
+            match ui.confirm(&format!("Have cargo link with {}?", candidate.name)) {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(_) => {
+                    ui.warn("nobody is here to be asked, so it was not written\nhelp: cargo xtask install-tools --yes");
+                    return Ok(());
+                }
+            }
+        }
+        workspace.write_local_config(&new)?;
+        let link = self.prove(None);
+        if link.is_err() {
+            workspace.write_local_config(&old)?;
+        }
+        let tried = Tried { candidate: candidate.clone(), link: link? };
+        match tried.proof() {
+            Ok(by) => ui.status("Linker", format_args!("{by} from now on for {}", self.triple)),
+            Err(why) => {
+                workspace.write_local_config(&old)?;
+                ui.warn(format_args!(
+                    ".cargo/local.toml is what it was before, as this did not count: {why}"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
