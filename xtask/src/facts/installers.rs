@@ -16,8 +16,9 @@ pub(crate) fn read(asker: &Asker<'_>, env: &Environment, repo: &Repo, rustc: &st
     let dir = repo.start.as_path();
     let has = |program: &str| env.find_program(program).is_some();
     let managers: Vec<Manager> = Manager::ALL.into_iter().filter(|manager| has(manager.program())).collect();
+    // Of these, one that is slow is still right.
     let says = |words: &[&str]| {
-        let answer = asker.ask(words[0], &words[1..], dir, LIMIT).ok()?;
+        let answer = asker.ask(words[0], &words[1..], dir, 6 * LIMIT).ok()?;
         answer.success.then_some(answer.stdout)
     };
 
@@ -66,7 +67,8 @@ pub(crate) fn read(asker: &Asker<'_>, env: &Environment, repo: &Repo, rustc: &st
             cargo_bin: env.cargo_home().unwrap_or_default().join("bin"),
             data_dir: data_dir(env),
             compilers: own.map(|version| (None, version)).into_iter().chain(joined_stable).collect(),
-            has_rust_lld: tools.join("rust-lld").is_file() || tools.join("gcc-ld/ld.lld").is_file(),
+            // Whoever does not say where its parts are is not said to lack one.
+            has_rust_lld: sysroot.trim().is_empty() || tools.join("rust-lld").is_file(),
             nightly: nightly.join().ok().flatten(),
             answers: answers.collect(),
             managers,
