@@ -46,6 +46,8 @@ doctor: $(STAMP) ## Look for what makes builds slow or wrong here
 
 install-tools: $(STAMP) ## Install what makes builds quicker; ARGS=--dry-run: say how
 	@$(XTASK) install-tools $(ARGS)
+analyze: $(STAMP) ## Find what the build spends its time on, and what to change first
+	@$(XTASK) analyze $(FLAGS)
 
 clean: $(STAMP) ## Delete this builder's lane; ARGS=--all: every lane that nobody is using
 	@$(XTASK) clean $(FLAGS)
@@ -55,3 +57,4 @@ help: ## Print this
 	@echo 'All verbs: cargo xtask --help'
 
 .PHONY: build-dev build-test build-release check check-fast test doctor install-tools clean help
+.PHONY: build-dev build-test build-release check check-fast test analyze clean help

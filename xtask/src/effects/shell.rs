@@ -131,7 +131,7 @@ impl Shell {
     }
 
     /// The standard output of a short-lived cargo.
-    pub(crate) fn read_cargo(&self, args: &[&str], dir: &Path) -> anyhow::Result<Vec<u8>> {
+    pub(crate) fn read_cargo(&self, args: &[impl AsRef<OsStr>], dir: &Path) -> anyhow::Result<Vec<u8>> {
         self.read(&self.cargo, args, dir)
     }
 

@@ -1,0 +1,132 @@
+//! Everything that follows from the facts, once, for all forms of the answer.
+
+use std::collections::HashSet;
+
+use crate::advice::{self, Advice, Situation, TOLERANCE};
+use crate::churn::{self, Cost};
+use crate::facts::Facts;
+use crate::graph::Graph;
+use crate::metadata::Metadata;
+use crate::simulate::{Model, Run};
+
+pub(crate) struct Analysis {
+    pub(crate) graph: Graph,
+    pub(crate) jobs: usize,
+    /// As cargo has measured it.
+    pub(crate) total: f64,
+    /// As the simulation has it.
+    pub(crate) run: Run,
+    /// On as many processors as one could wish for.
+    pub(crate) critical_total: f64,
+    pub(crate) critical: Vec<usize>,
+    /// For each unit, how much sooner the build would end if it took no time.
+    pub(crate) what_if: Vec<f64>,
+    /// For each unit, how long it was the only one.
+    pub(crate) alone: Vec<f64>,
+    /// Of all processors' time, how much was a unit's.
+    pub(crate) busy: f64,
+    /// Empty where the simulation is off.
+    pub(crate) advice: Vec<Advice>,
+    pub(crate) costs: Vec<Cost>,
+}
+
+impl Analysis {
+    /// # Errors
+    ///
+    /// When something that was built cannot be found in the lane.
+    pub(crate) fn of(facts: &Facts) -> anyhow::Result<Analysis> {
+        let unknown = Metadata::default();
+        let metadata = facts.metadata.as_ref().unwrap_or(&unknown);
+        let graph = Graph::join(&facts.timings, &facts.known, metadata).map_err(|title| {
+            anyhow::anyhow!(
+                "cannot find in the lane what cargo says of {title}\n\
+                 help: something else has built there; cargo xtask analyze builds anew"
+            )
+        })?;
+        let jobs = facts.timings.jobs;
+        let total = facts.timings.total();
+        let model = Model::new(&graph, jobs);
+        let run = model.as_it_was();
+        let (critical_total, critical) = model.critical_path();
+        let work: f64 = graph.units.iter().map(|unit| unit.timed.duration).sum();
+        let mut analysis = Analysis {
+            what_if: Vec::new(),
+            alone: alone(&graph),
+            busy: if total > 0.0 { work / (jobs as f64 * total) } else { 0.0 },
+            advice: Vec::new(),
+            costs: Vec::new(),
+            jobs,
+            total,
+            critical_total,
+            critical,
+            run,
+            graph,
+        };
+        if analysis.is_trusted() {
+            analysis.what_if = what_if(&model, analysis.run.total);
+            let situation =
+                Situation { graph: &analysis.graph, model: &model, metadata, total: analysis.run.total };
+            analysis.advice = advice::all(&situation);
+        }
+        if let Some(log) = facts.git_log.as_ref().filter(|_| facts.wants("graph")) {
+            let weeks = facts.json["weeks"].as_f64().unwrap_or(1.0);
+            analysis.costs = churn::costs(&analysis.graph, &model, metadata, log, weeks);
+        }
+        Ok(analysis)
+    }
+
+    /// How far the simulation is off, as a part of what was measured.
+    pub(crate) fn error(&self) -> f64 {
+        if self.total > 0.0 { self.run.total / self.total - 1.0 } else { 0.0 }
+    }
+
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.error().abs() <= TOLERANCE
+    }
+
+    /// When the first of the workspace's own crates began, and what it had waited for.
+    pub(crate) fn first_member(&self) -> Option<usize> {
+        let members = self.graph.units.iter().enumerate().filter(|(_, unit)| unit.is_member);
+        members.min_by(|a, b| a.1.timed.start.total_cmp(&b.1.timed.start)).map(|(at, _)| at)
+    }
+}
+
+/// One simulation for each unit, on all processors.
+fn what_if(model: &Model, total: f64) -> Vec<f64> {
+    let count = model.takes.len();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let chunk = count.div_ceil(threads).max(1);
+    let places: Vec<usize> = (0..count).collect();
+    std::thread::scope(|scope| {
+        let work = |places: Vec<usize>| {
+            move || places.into_iter().map(|at| total - model.total_without([at])).collect::<Vec<_>>()
+        };
+        let workers: Vec<_> = places.chunks(chunk).map(|places| scope.spawn(work(places.to_vec()))).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("a simulation does not panic")).collect()
+    })
+}
+
+/// How long each unit was the only one, in the build that was measured.
+fn alone(graph: &Graph) -> Vec<f64> {
+    let mut events: Vec<(f64, bool, usize)> = Vec::new();
+    for (at, unit) in graph.units.iter().enumerate() {
+        events.push((unit.timed.start, true, at));
+        events.push((unit.timed.end(), false, at));
+    }
+    events.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let mut alone = vec![0.0; graph.units.len()];
+    let mut active: HashSet<usize> = HashSet::new();
+    let mut since = 0.0;
+    for (time, begins, at) in events {
+        if let (1, Some(only)) = (active.len(), active.iter().next()) {
+            alone[*only] += time - since;
+        }
+        since = time;
+        if begins {
+            active.insert(at)
+        } else {
+            active.remove(&at)
+        };
+    }
+    alone
+}

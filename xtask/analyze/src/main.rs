@@ -1,0 +1,51 @@
+//! Thinks about what `cargo xtask analyze` has gathered: `xtask-analyze <facts.json>`.
+//!
+//! It starts no process and needs no network. `facts` reads what is there, `analysis` follows from that, and the answer has
+//! three forms: `text`, `json`, and the report.
+
+mod advice;
+mod analysis;
+mod churn;
+mod facts;
+mod graph;
+mod json;
+mod metadata;
+mod simulate;
+mod text;
+mod timings;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use crate::analysis::Analysis;
+use crate::facts::Facts;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => {
+            drop(writeln!(std::io::stderr(), "error: {err:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
+    let path = std::env::args_os().nth(1).context("usage: xtask-analyze <facts.json>")?;
+    let facts = Facts::read(&PathBuf::from(path))?;
+    let analysis = Analysis::of(&facts)?;
+    let answer = if facts.is("json") {
+        json::answer(&facts, &analysis).to_string()
+    } else {
+        text::answer(&facts, &analysis)?
+    };
+    match writeln!(std::io::stdout(), "{answer}") {
+        Err(err) if err.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(err).context("cannot write to stdout")
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,107 @@
+//! `analyze`: what it says of small workspaces whose answer is known.
+
+use serde_json::Value;
+
+use crate::support::{Call, Project};
+
+/// `core` ← `middle` ← `app`, a program, and `aside`, on which nothing depends. `core` was changed twice, `aside` once.
+fn workspace() -> Project {
+    let project =
+        Project::workspace(&[("core", &[]), ("middle", &["core"]), ("app", &["middle"]), ("aside", &[])]);
+    project.write("crates/app/src/main.rs", "fn main() {}\n").commit();
+    project.write("crates/core/src/lib.rs", "pub fn there() {}\n").commit();
+    project.write("crates/core/tests/it.rs", "// No library is made of this.\n").commit();
+    project.write("crates/aside/src/lib.rs", "pub fn there() {}\n").commit();
+    project
+}
+
+#[track_caller]
+fn json(call: Call) -> Value {
+    let stdout = call.ok().stdout();
+    serde_json::from_str(&stdout).unwrap_or_else(|err| panic!("{err}\n{stdout}"))
+}
+
+fn names(answer: &Value, list: &str, name: &str) -> Vec<String> {
+    let items = answer[list].as_array().expect("a list").iter();
+    items.map(|item| item[name].as_str().expect("a name").to_owned()).collect()
+}
+
+#[test]
+fn the_answer_is_of_the_real_graph_and_of_the_real_history() {
+    let project = workspace();
+    let ran = project.xtask("analyze").ok();
+    assert!(ran.stdout().contains("5 units in "), "{}", ran.report());
+
+    let answer = json(project.xtask("analyze timings graph --json --last"));
+    let units = names(&answer, "units", "name");
+    let at = |name: &str| units.iter().position(|unit| unit == name).expect(name);
+    let dependencies = |name: &str| answer["units"][at(name)]["dependencies"].clone();
+    assert_eq!(dependencies("middle"), serde_json::json!([at("core")]));
+    assert_eq!(dependencies("aside"), serde_json::json!([]));
+
+    let cost = |name: &str| {
+        let costs = answer["crates"].as_array().expect("a list");
+        costs.iter().find(|cost| cost["package"] == *name).expect(name).clone()
+    };
+    // The first commit has made all of them; tests are not what a library is made of.
+    assert_eq!(cost("core")["commits"], 2);
+    assert_eq!(cost("core")["dependents"], serde_json::json!(["app", "middle"]));
+    assert_eq!(cost("middle")["commits"], 1);
+    assert_eq!(cost("aside")["commits"], 2);
+    assert_eq!(cost("aside")["dependents"], serde_json::json!([]));
+}
+
+#[test]
+fn others_keep_their_lanes_and_its_own_is_emptied() {
+    let project = workspace();
+    project.xtask("build").ok();
+    project.xtask("analyze --quiet").ok();
+    let lane = project.only_lane();
+    assert!(lane.starts_with(".lanes/xtask-analyze/"), "{lane}");
+    project.xtask("build").ok().says("compiled 0,");
+    // Never warm: a unit without a time would be missing.
+    let answer = json(project.xtask("analyze --json"));
+    assert_eq!(answer["build"]["units"], 5);
+    assert_eq!(answer["build"]["fresh_units"], 0);
+    project.write("crates/middle/src/lib.rs", "pub fn other() {}\n");
+    let answer = json(project.xtask("analyze --json --incremental"));
+    assert_eq!(answer["build"]["fresh_units"], 2);
+    let mut built = names(&answer, "units", "package");
+    built.sort();
+    assert_eq!(built, ["app", "app", "middle"]);
+    project.xtask("analyze --incremental").fails_with(1).says("nothing was compiled");
+}
+
+#[test]
+fn where_there_is_nothing_to_say_it_says_so() {
+    let project = Project::empty();
+    project.write("Cargo.toml", "[workspace]\nmembers = []\n");
+    project.xtask("analyze").fails_with(1).says("nothing was compiled").says("help: ");
+
+    // A single crate, no git.
+    let project = Project::empty();
+    project.package(".", "alone", &[]);
+    project.xtask("analyze --last").fails_with(1).says("there was no build").says("help: ");
+    let ran = project.xtask("analyze").ok();
+    assert!(ran.stdout().contains("There is no git history here"), "{}", ran.report());
+
+    project.write("src/lib.rs", "this is no Rust\n");
+    let ran = project.xtask("analyze").fails_with(101);
+    ran.says("the build failed, so there is nothing to analyze");
+    assert_eq!(ran.stdout(), "");
+    project.xtask("analyze --last").fails_with(1).says("there was no build");
+}
+
+#[test]
+fn nightly_and_the_new_layout_are_the_same_to_it() {
+    let mut project = workspace();
+    if !project.use_new_layout() {
+        return;
+    }
+    let answer = json(project.xtask("analyze --json"));
+    assert_eq!(answer["build"]["units"], 5);
+    let units = answer["units"].as_array().expect("a list");
+    let app = units.iter().find(|unit| unit["name"] == "app (program app)").expect("the program");
+    assert!(app["link_seconds"].is_number(), "{app}");
+    assert_eq!(app["dependencies"].as_array().map(Vec::len), Some(2), "{app}");
+}
