@@ -10,6 +10,7 @@ mod facts;
 mod graph;
 mod json;
 mod metadata;
+mod report;
 mod simulate;
 mod text;
 mod timings;
@@ -42,6 +43,9 @@ fn run() -> anyhow::Result<()> {
     } else {
         text::answer(&facts, &analysis)?
     };
+    let page = PathBuf::from(facts.text("report"));
+    std::fs::write(&page, report::page(&facts, &analysis)?)
+        .with_context(|| format!("cannot write {}", page.display()))?;
     match writeln!(std::io::stdout(), "{answer}") {
         Err(err) if err.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(err).context("cannot write to stdout")
