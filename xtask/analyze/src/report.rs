@@ -95,7 +95,7 @@ fn header(out: &mut String, facts: &Facts, analysis: &Analysis, root: &str) -> f
         if facts.is("incremental") { ", only what had changed" } else { ", from nothing" },
     )?;
     let mut tile = |name: &str, value: String, note: String| {
-        write!(out, "<div><dt>{name}</dt><dd>{value}</dd><dd class=\"note\">{note}</dd></div>\n")
+        writeln!(out, "<div><dt>{name}</dt><dd>{value}</dd><dd class=\"note\">{note}</dd></div>")
     };
     let units = analysis.graph.units.len();
     let jobs = analysis.jobs;

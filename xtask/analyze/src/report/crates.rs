@@ -19,9 +19,9 @@ pub(super) fn section(out: &mut String, facts: &Facts, analysis: &Analysis) -> f
         if unit.timed.start > 2.0 {
             let before = chain(analysis, first).join(" → ");
             let before = if before.is_empty() { String::new() } else { format!(", after {before}") };
-            write!(
+            writeln!(
                 out,
-                "<p>The first of your crates, <code>{}</code>, began after {}{}.</p>\n",
+                "<p>The first of your crates, <code>{}</code>, began after {}{}.</p>",
                 Escaped(&unit.timed.package),
                 seconds(unit.timed.start),
                 Escaped(&before),
@@ -38,10 +38,10 @@ pub(super) fn section(out: &mut String, facts: &Facts, analysis: &Analysis) -> f
         out.push_str("<p>None of your crates was built.</p>\n</section>\n");
         return Ok(());
     }
-    write!(
+    writeln!(
         out,
         "<p>How often each crate was changed in the last {} weeks, times how long all that depends on it takes to compile. As if \
-         compiled from nothing, so at most: the incremental cache makes it less.</p>\n",
+         compiled from nothing, so at most: the incremental cache makes it less.</p>",
         facts.json["weeks"]
     )?;
     if analysis.costs.len() > 1 {
@@ -69,10 +69,10 @@ fn table(out: &mut String, analysis: &Analysis) -> fmt::Result {
             .take(2)
             .map(|(file, count)| format!("{} <small>{count}×</small>", Escaped(file)))
             .collect();
-        write!(
+        writeln!(
             out,
             "<tr id=\"c-{name}\"><th scope=\"row\">{name}</th><td>{seconds_a_week:.0}</td><td>{commits}</td><td>{seconds:.1}</td>\
-             <td title=\"{}\">{}</td><td class=\"text\">{}</td></tr>\n",
+             <td title=\"{}\">{}</td><td class=\"text\">{}</td></tr>",
             Escaped(&dependents.join(", ")),
             dependents.len(),
             files.join(", "),
@@ -178,9 +178,9 @@ fn drawing(out: &mut String, analysis: &Analysis) -> fmt::Result {
         let (Some((x1, y1)), Some((x2, y2))) = (place.get(from), place.get(to)) else { continue };
         let (x1, y1, y2) = (x1 + WIDTH, y1 + HEIGHT / 2.0, y2 + HEIGHT / 2.0);
         let bend = ((x2 - x1) / 2.0).max(20.0);
-        write!(
+        writeln!(
             out,
-            "<path data-from=\"{}\" data-to=\"{}\" d=\"M{x1:.0} {y1:.0}C{:.0} {y1:.0} {:.0} {y2:.0} {x2:.0} {y2:.0}\"/>\n",
+            "<path data-from=\"{}\" data-to=\"{}\" d=\"M{x1:.0} {y1:.0}C{:.0} {y1:.0} {:.0} {y2:.0} {x2:.0} {y2:.0}\"/>",
             Escaped(from),
             Escaped(to),
             x1 + bend,
@@ -206,9 +206,9 @@ fn drawing(out: &mut String, analysis: &Analysis) -> fmt::Result {
     }
     out.push_str("</svg>\n</div>\n");
     if analysis.costs.len() > DRAWN_MAX {
-        write!(
+        writeln!(
             out,
-            "<p>The {DRAWN_MAX} dearest are drawn; the table has all {}.</p>\n",
+            "<p>The {DRAWN_MAX} dearest are drawn; the table has all {}.</p>",
             analysis.costs.len()
         )?;
     }
