@@ -5,8 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use crate::deps::Unused;
 use crate::graph::{Graph, Unit};
-use crate::metadata::{Metadata, Package};
+use crate::metadata::{Asks, Metadata, Package};
 use crate::simulate::{Model, Takes};
 use crate::timings::{Kind, Mode};
 
@@ -60,13 +61,15 @@ pub(crate) struct Situation<'a> {
     pub(crate) graph: &'a Graph,
     pub(crate) model: &'a Model,
     pub(crate) metadata: &'a Metadata,
+    pub(crate) unused: &'a [Unused],
     /// What the simulation makes of the build as it is.
     pub(crate) total: f64,
 }
 
 /// All that is worth it, the most first.
 pub(crate) fn all(situation: &Situation<'_>) -> Vec<Advice> {
-    let mut advice = dependencies(situation);
+    let mut advice = unused(situation);
+    advice.extend(dependencies(situation));
     advice.extend(optional_below(situation));
     advice.extend(features(situation));
     advice.extend(built_twice(situation));
@@ -92,7 +95,9 @@ fn without_repetition(situation: &Situation<'_>, advice: Vec<Advice>) -> Vec<Adv
         match kept.iter_mut().find(|other| is_same(other)) {
             None => kept.push(advice),
             // A feature is less to give up than the whole dependency.
-            Some(other) if advice.kind == "feature" && other.kind == "dependency" => *other = advice,
+            Some(other) if advice.kind == "feature" && ["dependency", "optional"].contains(&other.kind) => {
+                *other = advice;
+            }
             Some(_) => {}
         }
     }
@@ -138,6 +143,47 @@ fn quoted(names: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<String> {
     names.into_iter().map(|name| format!("`{}`", name.as_ref())).collect()
 }
 
+/// All that no code uses, together: it can go without a thought.
+fn unused(situation: &Situation<'_>) -> Vec<Advice> {
+    let mut graph = Graph { units: situation.graph.units.clone() };
+    let mut names = Vec::new();
+    for Unused { manifest, name } in situation.unused {
+        let Some(member) = situation.metadata.packages.iter().find(|package| package.manifest == *manifest)
+        else {
+            continue;
+        };
+        let package = member.asks.iter().find(|asks| asks.key() == name).map_or(name, |asks| &asks.name);
+        for at in situation.units_of(member) {
+            let is_kept = |at: &usize| situation.graph.units[*at].timed.package != *package;
+            graph.units[at].dependencies.retain(is_kept);
+        }
+        names.push(format!("`{name}` in {manifest}"));
+    }
+    let Some(gone) = orphans(situation.graph, &graph) else { return Vec::new() };
+    vec![Advice {
+        kind: "unused",
+        saves: situation.saves(&gone),
+        work: situation.work(&gone),
+        title: format!("remove the {} dependencies that no code uses", names.len()),
+        because: format!(
+            "cargo-shear finds no use of {}; without them {} would not be compiled",
+            list(&names),
+            list(&situation.names(&gone, ""))
+        ),
+        edit: "run `cargo shear --fix`, and look at the difference: what only a macro or another platform uses is missed".to_owned(),
+        sure: Sure::High,
+        units: sorted(gone),
+    }]
+}
+
+/// What nobody wants any more once edges have been taken out of `before`.
+fn orphans(before: &Graph, after: &Graph) -> Option<HashSet<usize>> {
+    // What was asked for stays asked for; what has lost its last dependent was not.
+    let lost: HashSet<usize> = roots(after).difference(&roots(before)).copied().collect();
+    let gone = after.without(&lost);
+    (!gone.is_empty()).then_some(gone)
+}
+
 /// A dependency that a member names, with all that comes along for it alone.
 fn dependencies(situation: &Situation<'_>) -> Vec<Advice> {
     let Situation { graph, metadata, .. } = situation;
@@ -170,10 +216,14 @@ fn dependencies(situation: &Situation<'_>) -> Vec<Advice> {
         let manifests: Vec<String> = members.iter().map(|member| member.manifest.clone()).collect();
         let mut asks =
             members.iter().flat_map(|member| &member.asks).filter(|asks| asks.name == package.name);
-        let how = if asks.all(|asks| asks.kind == "dev") {
-            "from the dev-dependencies" // Which cannot be optional.
+        let optional =
+            members.iter().flat_map(|member| &member.asks).filter(|asks| asks.name == package.name);
+        let how = if optional.clone().count() > 0 && optional.clone().all(|asks| asks.is_optional) {
+            ", or leave the feature off that brings it: it is optional already"
+        } else if asks.all(|asks| asks.kind == "dev") {
+            " from the dev-dependencies" // Which cannot be optional.
         } else {
-            "or make it `optional = true` behind a feature that everyday builds leave off"
+            ", or make it `optional = true` behind a feature that everyday builds leave off"
         };
         found.push(Advice {
             kind: "dependency",
@@ -181,12 +231,7 @@ fn dependencies(situation: &Situation<'_>) -> Vec<Advice> {
             work: situation.work(&gone),
             title: format!("do without `{}` {}", package.name, package.version),
             because,
-            edit: format!(
-                "in {}: remove `{}`{} {how}",
-                list(&manifests),
-                package.name,
-                if how.starts_with("or") { "," } else { "" }
-            ),
+            edit: format!("in {}: remove `{}`{how}", list(&manifests), package.name),
             sure: Sure::High,
             units: sorted(gone),
         });
@@ -251,28 +296,28 @@ fn features(situation: &Situation<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
     for (at, package) in metadata.packages.iter().enumerate().filter(|(_, package)| !package.is_member) {
         let asking = metadata.who_asks(at);
-        // Others may want the same feature; who all of them are, and with which features, is theirs to say.
-        if asking.is_empty() || asking.iter().any(|asking| !asking.is_member) {
-            continue;
-        }
-        let asks: Vec<(&Package, &crate::metadata::Asks)> = asking
+        let asks: Vec<(&Package, &Asks)> = asking
             .iter()
-            .flat_map(|member| member.asks.iter().map(move |asks| (*member, asks)))
+            .flat_map(|asking| asking.asks.iter().map(move |asks| (*asking, asks)))
             .filter(|(_, asks)| asks.name == package.name && asks.kind != "dev")
             .collect();
-        let mut wanted: BTreeSet<&str> =
-            asks.iter().flat_map(|(_, asks)| asks.features.iter().map(String::as_str)).collect();
-        let by_default = asks.iter().any(|(_, asks)| asks.default_features);
-        let defaults = package.feature_table.iter().find(|(name, _)| name == "default");
-        let defaults: Vec<&str> = defaults
-            .filter(|_| by_default)
-            .into_iter()
-            .flat_map(|(_, list)| list.iter().map(String::as_str))
-            .collect();
-        wanted.extend(&defaults);
+        let (members, others): (Vec<_>, Vec<_>) = asks.iter().partition(|(asking, _)| asking.is_member);
+        if members.is_empty() {
+            continue;
+        }
+        // What others want stays on, whatever the members say.
+        let mut fixed = named(package, &others);
+        let passed_on: Vec<String> =
+            others.iter().flat_map(|(asking, asks)| passes_on(asking, asks)).collect();
+        fixed.extend(passed_on.iter().map(String::as_str));
+        let asks = members;
+        let wanted = named(package, &asks);
+        let defaults = defaults(package);
+        let wanted: BTreeSet<&str> = wanted.union(&fixed).copied().collect();
+        let candidates: Vec<&str> = wanted.difference(&fixed).copied().collect();
 
         let brought_by_all = brings(package, &wanted);
-        for feature in &wanted {
+        for feature in &candidates {
             let others: BTreeSet<&str> = wanted.iter().copied().filter(|other| other != feature).collect();
             let brought = brings(package, &others);
             let lost: Vec<&String> = brought_by_all.difference(&brought).collect();
@@ -312,6 +357,32 @@ fn features(situation: &Situation<'_>) -> Vec<Advice> {
         }
     }
     found
+}
+
+/// The features that these ask for by name, or by default.
+fn named<'a>(package: &'a Package, asks: &[(&'a Package, &'a Asks)]) -> BTreeSet<&'a str> {
+    let by_name = asks.iter().flat_map(|(_, asks)| asks.features.iter().map(String::as_str));
+    let mut named: BTreeSet<&str> = by_name.collect();
+    if asks.iter().any(|(_, asks)| asks.default_features) {
+        named.extend(defaults(package));
+    }
+    named
+}
+
+fn defaults(package: &Package) -> Vec<&str> {
+    let defaults = package.feature_table.iter().find(|(name, _)| name == "default");
+    defaults.into_iter().flat_map(|(_, list)| list.iter().map(String::as_str)).collect()
+}
+
+/// The features of a dependency that a package's own features, as far as they are on, switch on.
+fn passes_on(package: &Package, asks: &Asks) -> Vec<String> {
+    let table = package.feature_table.iter().filter(|(name, _)| package.features.contains(name));
+    let items = table.flat_map(|(_, list)| list);
+    let passed = items.filter_map(|item| {
+        let (dependency, feature) = item.split_once('/')?;
+        (dependency.trim_end_matches('?') == asks.key()).then(|| feature.to_owned())
+    });
+    passed.collect()
 }
 
 /// The optional dependencies, by the names in the manifest, that these features switch on.
@@ -359,11 +430,7 @@ fn without_edges(situation: &Situation<'_>, package: &Package, lost: &[&String])
     if !is_changed {
         return None;
     }
-    // What was asked for stays asked for: what has lost its last dependent has not.
-    let asked: HashSet<usize> = roots(situation.graph);
-    let orphans: HashSet<usize> = roots(&graph).difference(&asked).copied().collect();
-    let gone = graph.without(&orphans);
-    (!gone.is_empty()).then_some(gone)
+    orphans(situation.graph, &graph)
 }
 
 fn roots(graph: &Graph) -> HashSet<usize> {

@@ -1,13 +1,17 @@
 //! Everything that follows from the facts, once, for all forms of the answer.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::advice::{self, Advice, Situation, TOLERANCE};
 use crate::churn::{self, Cost};
+use crate::deps::Dependencies;
+use crate::disk::{self, Disk};
 use crate::facts::Facts;
 use crate::graph::Graph;
 use crate::metadata::Metadata;
 use crate::simulate::{Model, Run};
+use crate::timings::Timed;
+use crate::trend::{self, Build, Slower};
 
 pub(crate) struct Analysis {
     pub(crate) graph: Graph,
@@ -28,6 +32,11 @@ pub(crate) struct Analysis {
     /// Empty where the simulation is off.
     pub(crate) advice: Vec<Advice>,
     pub(crate) costs: Vec<Cost>,
+    pub(crate) dependencies: Dependencies,
+    pub(crate) disk: Disk,
+    /// The builds of this kind, this one last.
+    pub(crate) builds: Vec<Build>,
+    pub(crate) slower: Vec<Slower>,
 }
 
 impl Analysis {
@@ -55,6 +64,10 @@ impl Analysis {
             busy: if total > 0.0 { work / (jobs as f64 * total) } else { 0.0 },
             advice: Vec::new(),
             costs: Vec::new(),
+            dependencies: Dependencies::default(),
+            disk: Disk::default(),
+            builds: Vec::new(),
+            slower: Vec::new(),
             jobs,
             total,
             critical_total,
@@ -62,16 +75,34 @@ impl Analysis {
             run,
             graph,
         };
+        analysis.dependencies = Dependencies::of(&analysis.graph, metadata, facts.unused.as_ref());
         if analysis.is_trusted() {
             analysis.what_if = what_if(&model, analysis.run.total);
-            let situation =
-                Situation { graph: &analysis.graph, model: &model, metadata, total: analysis.run.total };
+            let unused = analysis.dependencies.unused.as_deref().unwrap_or_default();
+            let situation = Situation {
+                graph: &analysis.graph,
+                model: &model,
+                metadata,
+                unused,
+                total: analysis.run.total,
+            };
             analysis.advice = advice::all(&situation);
         }
         if let Some(log) = facts.git_log.as_ref().filter(|_| facts.wants("graph")) {
             let weeks = facts.json["weeks"].as_f64().unwrap_or(1.0);
             analysis.costs = churn::costs(&analysis.graph, &model, metadata, log, weeks);
         }
+        if facts.wants("disk") {
+            analysis.disk = disk::read(&facts.json["lanes"]);
+        }
+        let build = build(facts, &analysis);
+        analysis.builds = facts.history.iter().filter(|other| other.key == build.key).cloned().collect();
+        // A look at the last build again is no other build.
+        if analysis.builds.last().is_none_or(|last| last.seconds != build.seconds) && !facts.is("incremental")
+        {
+            analysis.builds.push(build);
+        }
+        analysis.slower = trend::slower(&analysis.builds);
         Ok(analysis)
     }
 
@@ -89,6 +120,26 @@ impl Analysis {
         let members = self.graph.units.iter().enumerate().filter(|(_, unit)| unit.is_member);
         members.min_by(|a, b| a.1.timed.start.total_cmp(&b.1.timed.start)).map(|(at, _)| at)
     }
+}
+
+/// What is to be remembered of this build.
+fn build(facts: &Facts, analysis: &Analysis) -> Build {
+    let mut crates: BTreeMap<String, f64> = BTreeMap::new();
+    for unit in &analysis.graph.units {
+        let Timed { package, version, duration, .. } = &unit.timed;
+        let name = if unit.is_member { package.clone() } else { format!("{package} {version}") };
+        *crates.entry(name).or_default() += duration;
+    }
+    let build = Build {
+        key: format!("{} · {} · {}", facts.text("selection"), facts.timings.rustc, analysis.jobs),
+        time: facts.json["now"].as_u64().unwrap_or(0),
+        commit: facts.text("commit").to_owned(),
+        has_changes: facts.is("changed"),
+        seconds: analysis.total,
+        units: analysis.graph.units.len(),
+        crates,
+    };
+    build.bounded()
 }
 
 /// One simulation for each unit, on all processors.

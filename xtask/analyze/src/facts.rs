@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::graph::Known;
 use crate::metadata::Metadata;
 use crate::timings::{Timings, strings};
+use crate::trend::{self, Build};
 
 /// Everything that is known.
 pub(crate) struct Facts {
@@ -19,6 +20,11 @@ pub(crate) struct Facts {
     pub(crate) metadata: Option<Metadata>,
     /// `None` where there is no git.
     pub(crate) git_log: Option<String>,
+    /// What a tool has found; `None` where it is not there.
+    pub(crate) unused: Option<Value>,
+    pub(crate) sccache: Option<Value>,
+    /// Earlier builds of this kind.
+    pub(crate) history: Vec<Build>,
 }
 
 impl Facts {
@@ -35,6 +41,9 @@ impl Facts {
         let metadata = named("metadata").and_then(|path| read_json(&path).ok());
         Ok(Facts {
             metadata: metadata.as_ref().and_then(Metadata::read),
+            unused: named("unused").and_then(|path| read_json(&path).ok()),
+            sccache: named("sccache").and_then(|path| read_json(&path).ok()),
+            history: named("history").map(|path| remembered(&path)).unwrap_or_default(),
             git_log: named("git_log").and_then(|path| std::fs::read_to_string(path).ok()),
             timings,
             known,
@@ -54,6 +63,11 @@ impl Facts {
     pub(crate) fn wants(&self, part: &str) -> bool {
         strings(&self.json["parts"]).iter().any(|wanted| wanted == part)
     }
+}
+
+/// All builds that are remembered, of every kind.
+fn remembered(path: &Path) -> Vec<Build> {
+    std::fs::read_to_string(path).map(|text| trend::read(&text)).unwrap_or_default()
 }
 
 fn read_json(path: &Path) -> anyhow::Result<Value> {

@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::analysis::Analysis;
+use crate::deps::Dependencies;
+use crate::disk::Disk;
 use crate::facts::Facts;
+use crate::trend::Build;
 
 pub(crate) fn answer(facts: &Facts, analysis: &Analysis) -> Value {
     let mut answer = json!({
@@ -31,7 +34,76 @@ pub(crate) fn answer(facts: &Facts, analysis: &Analysis) -> Value {
     if facts.wants("graph") {
         answer["crates"] = crates(analysis);
     }
+    if facts.wants("deps") {
+        answer["dependencies"] = dependencies(analysis);
+    }
+    if facts.wants("cache") {
+        answer["sccache"] = facts.sccache.clone().unwrap_or_default();
+    }
+    if facts.wants("disk") {
+        answer["disk"] = disk(analysis);
+    }
+    if facts.wants("trend") {
+        answer["builds"] = analysis.builds.iter().map(Build::to_json).collect();
+        answer["slower"] = slower(analysis);
+    }
     answer
+}
+
+fn dependencies(analysis: &Analysis) -> Value {
+    let Dependencies { unused, versions, twice, macros } = &analysis.dependencies;
+    let unused = unused.as_ref().map(|unused| -> Value {
+        unused.iter().map(|unused| json!({ "name": unused.name, "manifest": unused.manifest })).collect()
+    });
+    let versions = versions.iter().map(|package| {
+        let versions = package.versions.iter();
+        let versions: Value =
+            versions.map(|(version, who)| json!({ "version": version, "asked_for_by": who })).collect();
+        json!({ "name": package.name, "versions": versions })
+    });
+    let twice = twice.iter().map(|twice| {
+        let ways = twice.ways.iter();
+        let ways: Value =
+            ways.map(|(seconds, only)| json!({ "seconds": seconds, "only_features": only })).collect();
+        json!({ "name": twice.name, "version": twice.version, "ways": ways })
+    });
+    let macros = macros
+        .iter()
+        .map(|one| json!({ "name": one.name, "seconds": one.seconds, "asked_for_by": one.asked_for_by }));
+    json!({
+        "unused": unused,
+        "several_versions": versions.collect::<Vec<_>>(),
+        "compiled_more_than_once": twice.collect::<Vec<_>>(),
+        "proc_macros": macros.collect::<Vec<_>>(),
+    })
+}
+
+fn disk(analysis: &Analysis) -> Value {
+    let Disk { lanes, kinds, crates, total, apart } = &analysis.disk;
+    let lanes = lanes.iter().map(|lane| {
+        json!({ "name": lane.name, "bytes": lane.bytes, "bytes_not_shared_before": lane.own, "profiles": lane.profiles })
+    });
+    let crates = crates.iter().map(|(name, bytes)| json!({ "name": name, "bytes": bytes }));
+    json!({
+        "bytes": total,
+        "bytes_if_nothing_were_shared": apart,
+        "lanes": lanes.collect::<Vec<_>>(),
+        "kinds": kinds,
+        "crates": crates.collect::<Vec<_>>(),
+    })
+}
+
+fn slower(analysis: &Analysis) -> Value {
+    let slower = analysis.slower.iter().map(|slower| {
+        json!({
+            "package": slower.package,
+            "seconds": slower.seconds,
+            "seconds_as_before": slower.before,
+            "since_commit": slower.since,
+            "not_yet_at_commit": slower.until,
+        })
+    });
+    slower.collect()
 }
 
 fn advice(analysis: &Analysis) -> Value {

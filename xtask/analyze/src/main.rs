@@ -5,7 +5,10 @@
 
 mod advice;
 mod analysis;
+mod cache;
 mod churn;
+mod deps;
+mod disk;
 mod facts;
 mod graph;
 mod json;
@@ -14,6 +17,7 @@ mod report;
 mod simulate;
 mod text;
 mod timings;
+mod trend;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -23,6 +27,7 @@ use anyhow::Context as _;
 
 use crate::analysis::Analysis;
 use crate::facts::Facts;
+use crate::trend::Build;
 
 fn main() -> ExitCode {
     match run() {
@@ -43,6 +48,11 @@ fn run() -> anyhow::Result<()> {
     } else {
         text::answer(&facts, &analysis)?
     };
+    if let Some(build) =
+        analysis.builds.last().filter(|_| facts.is("record") && !facts.text("commit").is_empty())
+    {
+        remember(&facts, build);
+    }
     let page = PathBuf::from(facts.text("report"));
     std::fs::write(&page, report::page(&facts, &analysis)?)
         .with_context(|| format!("cannot write {}", page.display()))?;
@@ -51,5 +61,18 @@ fn run() -> anyhow::Result<()> {
             Err(err).context("cannot write to stdout")
         }
         _ => Ok(()),
+    }
+}
+
+/// The answer is right without it, too: what cannot be written is missing next time.
+fn remember(facts: &Facts, build: &Build) {
+    let path = PathBuf::from(facts.text("history"));
+    let text = trend::write(&trend::with(facts.history.clone(), build.clone()));
+    let staged = path.with_extension(format!("{}.json", std::process::id()));
+    let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    let written =
+        made.and_then(|()| std::fs::write(&staged, text)).and_then(|()| std::fs::rename(&staged, &path));
+    if written.is_err() {
+        drop(std::fs::remove_file(&staged));
     }
 }

@@ -4,8 +4,12 @@ use std::fmt::{self, Write as _};
 
 use crate::advice::{Advice, TOLERANCE, list};
 use crate::analysis::Analysis;
+use crate::cache::Sccache;
 use crate::churn::Cost;
+use crate::deps::{Dependencies, Macro, Twice, Versions};
+use crate::disk::{Disk, bytes};
 use crate::facts::Facts;
+use crate::trend::Slower;
 
 /// How many of a list are shown; the report and `--json` have all.
 const SHOWN_MAX: usize = 5;
@@ -42,7 +46,118 @@ pub(crate) fn answer(facts: &Facts, analysis: &Analysis) -> Result<String, fmt::
     if facts.wants("graph") {
         graph(&mut out, facts, analysis)?;
     }
+    if facts.wants("deps") {
+        deps(&mut out, analysis)?;
+    }
+    if facts.wants("cache") {
+        cache(&mut out, facts)?;
+    }
+    if facts.wants("disk") {
+        disk(&mut out, analysis)?;
+    }
+    if facts.wants("trend") {
+        trend(&mut out, analysis)?;
+    }
     Ok(out.trim_end().to_owned())
+}
+
+fn deps(out: &mut String, analysis: &Analysis) -> fmt::Result {
+    let Dependencies { unused, versions, twice, macros } = &analysis.dependencies;
+    writeln!(out, "\nDependencies")?;
+    match unused.as_deref() {
+        None => paragraph(
+            out,
+            "Which are unused, cargo-shear knows, and is not installed: cargo install cargo-shear",
+        )?,
+        Some([]) => paragraph(out, "cargo-shear finds none that is unused.")?,
+        Some(unused) => {
+            let names: Vec<String> =
+                unused.iter().map(|unused| format!("`{}` in {}", unused.name, unused.manifest)).collect();
+            paragraph(out, &format!("Unused, says cargo-shear: {}.", list(&names)))?;
+        }
+    }
+    if !versions.is_empty() {
+        let name = |Versions { name, versions }: &Versions| {
+            let versions: Vec<&str> = versions.iter().map(|(version, _)| version.as_str()).collect();
+            format!("`{name}` {}", versions.join(" and "))
+        };
+        let names: Vec<String> = versions.iter().map(name).collect();
+        paragraph(out, &format!("In several versions: {}.", list(&names)))?;
+    }
+    if !twice.is_empty() {
+        let name = |Twice { name, version, ways }: &Twice| {
+            let ways: Vec<String> = ways.iter().map(|(seconds, _)| format!("{seconds:.1} s")).collect();
+            format!("`{name}` {version} ({})", ways.join(" and "))
+        };
+        let names: Vec<String> = twice.iter().map(name).collect();
+        paragraph(out, &format!("Compiled more than once: {}.", list(&names)))?;
+    }
+    if !macros.is_empty() {
+        let name = |Macro { name, seconds, asked_for_by }: &Macro| {
+            format!("`{name}` ({seconds:.1} s, for {})", list(asked_for_by))
+        };
+        let names: Vec<String> = macros.iter().map(name).collect();
+        paragraph(out, &format!("Proc-macros, each with all that it is made of: {}.", list(&names)))?;
+    }
+    Ok(())
+}
+
+fn cache(out: &mut String, facts: &Facts) -> fmt::Result {
+    writeln!(out, "\nCache")?;
+    let Some(sccache) = facts.sccache.as_ref().and_then(Sccache::read) else {
+        return paragraph(out, "There is no sccache here that could say what it has answered.");
+    };
+    paragraph(out, &sccache.to_string())
+}
+
+fn disk(out: &mut String, analysis: &Analysis) -> fmt::Result {
+    let Disk { lanes, kinds, crates, total, apart } = &analysis.disk;
+    if lanes.is_empty() {
+        return Ok(());
+    }
+    let apart =
+        if apart > total { format!(", {} if nothing were shared", bytes(*apart)) } else { String::new() };
+    writeln!(out, "\nDisk: {} in lanes: {}{apart}", bytes(*total), lanes.len())?;
+    for lane in lanes.iter().take(SHOWN_MAX) {
+        let mut profiles: Vec<(&String, &u64)> = lane.profiles.iter().collect();
+        profiles.sort_by_key(|(_, bytes)| std::cmp::Reverse(**bytes));
+        let profiles: Vec<String> =
+            profiles.iter().take(3).map(|(name, size)| format!("{name} {}", bytes(**size))).collect();
+        writeln!(out, "{:>12}  {} ({})", bytes(lane.bytes), lane.name, profiles.join(", "))?;
+    }
+    let mut kinds: Vec<(&&str, &u64)> = kinds.iter().collect();
+    kinds.sort_by_key(|(_, bytes)| std::cmp::Reverse(**bytes));
+    let kinds: Vec<String> =
+        kinds.iter().take(4).map(|(name, size)| format!("{name} {}", bytes(**size))).collect();
+    paragraph(out, &format!("By kind: {}.", kinds.join(", ")))?;
+    let crates: Vec<String> =
+        crates.iter().take(4).map(|(name, size)| format!("`{name}` {}", bytes(*size))).collect();
+    paragraph(out, &format!("By crate: {}.", crates.join(", ")))
+}
+
+fn trend(out: &mut String, analysis: &Analysis) -> fmt::Result {
+    let builds = &analysis.builds;
+    if builds.len() < 2 {
+        return writeln!(out, "\nTrend: this is the first build of this kind that is remembered.");
+    }
+    let last: Vec<String> =
+        builds.iter().rev().take(SHOWN_MAX).rev().map(|build| format!("{:.1} s", build.seconds)).collect();
+    writeln!(out, "\nTrend: builds like this one: {}; the last ones took {}", builds.len(), last.join(", "))?;
+    for Slower { package, seconds, before, since, until } in analysis.slower.iter().take(SHOWN_MAX) {
+        let short = |commit: &str| commit.get(..10).unwrap_or(commit).to_owned();
+        paragraph(
+            out,
+            &format!(
+                "`{package}` takes {seconds:.1} s; beside all the others, {before:.1} s would be as before. Slow since {}, not yet at {}.",
+                short(since),
+                short(until)
+            ),
+        )?;
+    }
+    if analysis.slower.is_empty() {
+        paragraph(out, "No crate has become slower than the others have.")?;
+    }
+    Ok(())
 }
 
 fn timings(out: &mut String, analysis: &Analysis) -> fmt::Result {

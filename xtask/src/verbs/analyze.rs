@@ -152,6 +152,7 @@ impl Analyze {
             "start": workspace.repo.start.to_string_lossy(),
             "lane": lane.dir.to_string_lossy(),
             "build": build.to_string(),
+            "selection": self.to_args().iter().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" "),
             "toolchain": toolchain.lines().next(),
             "incremental": self.incremental,
             "wrapper": workspace.config.rustc_wrappers.first().map(|path| path.to_string_lossy()),
@@ -168,6 +169,13 @@ impl Analyze {
             "history": Common::of(&workspace.repo.root).map(|common| common.history().to_string_lossy().into_owned()),
             "report": gathering.dir.join("report.html").to_string_lossy(),
             "units": units::read_present(&lane.dir).iter().map(unit).collect::<Vec<_>>(),
+            "record": !self.last && !self.incremental,
+            "unused": (has(Part::Deps) && env.find_program("cargo-shear").is_some()).then(|| {
+                // It ends with 1 where it has found something.
+                let args = ["shear", "--offline", "--format=json"];
+                let found = workspace.sh.output("cargo-shear".as_ref(), args, &workspace.repo.root);
+                gathering.keep("unused.json", found.map(|found| found.stdout))
+            }),
             "lanes": has(Part::Disk).then(|| gathering.lanes()),
             "sccache": (has(Part::Cache) && env.find_program("sccache").is_some()).then(|| {
                 let args = ["--show-stats", "--stats-format=json"];
