@@ -299,7 +299,7 @@ fn features(situation: &Situation<'_>) -> Vec<Advice> {
         let asks: Vec<(&Package, &Asks)> = asking
             .iter()
             .flat_map(|asking| asking.asks.iter().map(move |asks| (*asking, asks)))
-            .filter(|(_, asks)| asks.name == package.name && asks.kind != "dev")
+            .filter(|(_, asks)| asks.name == package.name)
             .collect();
         let (members, others): (Vec<_>, Vec<_>) = asks.iter().partition(|(asking, _)| asking.is_member);
         if members.is_empty() {

@@ -3,6 +3,7 @@
 //! Everything can be read without its script, which only sorts, filters, zooms and points. What is drawn is in a table, too.
 
 mod crates;
+mod rest;
 mod timeline;
 
 use std::fmt::{self, Display, Write};
@@ -69,6 +70,18 @@ pub(crate) fn page(facts: &Facts, analysis: &Analysis) -> Result<String, fmt::Er
     }
     if facts.wants("graph") {
         crates::section(&mut out, facts, analysis)?;
+    }
+    if facts.wants("deps") {
+        rest::dependencies(&mut out, analysis)?;
+    }
+    if facts.wants("trend") {
+        rest::trend(&mut out, analysis)?;
+    }
+    if facts.wants("disk") {
+        rest::disk(&mut out, analysis)?;
+    }
+    if facts.wants("cache") {
+        rest::cache(&mut out, facts)?;
     }
     if facts.wants("timings") {
         units(&mut out, analysis)?;
