@@ -1,6 +1,7 @@
 //! Everything that follows from the facts, once, for all forms of the answer.
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 
 use crate::advice::{self, Advice, Situation, TOLERANCE};
 use crate::churn::{self, Cost};
@@ -9,6 +10,7 @@ use crate::disk::{self, Disk};
 use crate::facts::Facts;
 use crate::graph::Graph;
 use crate::metadata::Metadata;
+use crate::mono::{self, Forced, Mono};
 use crate::simulate::{Model, Run};
 use crate::timings::Timed;
 use crate::trend::{self, Build, Slower};
@@ -33,6 +35,8 @@ pub(crate) struct Analysis {
     pub(crate) advice: Vec<Advice>,
     pub(crate) costs: Vec<Cost>,
     pub(crate) dependencies: Dependencies,
+    pub(crate) mono: Vec<Mono>,
+    pub(crate) forced: Vec<Forced>,
     pub(crate) disk: Disk,
     /// The builds of this kind, this one last.
     pub(crate) builds: Vec<Build>,
@@ -65,6 +69,8 @@ impl Analysis {
             advice: Vec::new(),
             costs: Vec::new(),
             dependencies: Dependencies::default(),
+            mono: mono::read(&facts.json["mono"]),
+            forced: if facts.wants("mono") { forced(facts, metadata) } else { Vec::new() },
             disk: Disk::default(),
             builds: Vec::new(),
             slower: Vec::new(),
@@ -115,11 +121,41 @@ impl Analysis {
         self.error().abs() <= TOLERANCE
     }
 
+    /// Whether what has this name is written in one of the workspace's own crates.
+    pub(crate) fn is_own_crate(&self, function: &str) -> bool {
+        let name = mono::crate_of(function);
+        self.graph.units.iter().any(|unit| unit.is_member && unit.timed.package.replace('-', "_") == name)
+    }
+
     /// When the first of the workspace's own crates began, and what it had waited for.
     pub(crate) fn first_member(&self) -> Option<usize> {
         let members = self.graph.units.iter().enumerate().filter(|(_, unit)| unit.is_member);
         members.min_by(|a, b| a.1.timed.start.total_cmp(&b.1.timed.start)).map(|(at, _)| at)
     }
+}
+
+/// In the sources of all members.
+fn forced(facts: &Facts, metadata: &Metadata) -> Vec<Forced> {
+    let root = Path::new(facts.text("root"));
+    let mut found = Vec::new();
+    for member in metadata.packages.iter().filter(|package| package.is_member) {
+        let manifest = root.join(&member.manifest);
+        let mut stack = vec![manifest.with_file_name("src")];
+        while let Some(dir) = stack.pop() {
+            for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+                let path = entry.path();
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    stack.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "rs")
+                    && let Ok(text) = std::fs::read_to_string(&path)
+                {
+                    let shown = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
+                    found.extend(mono::forced(&shown, &text));
+                }
+            }
+        }
+    }
+    found
 }
 
 /// What is to be remembered of this build.

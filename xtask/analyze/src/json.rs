@@ -34,6 +34,10 @@ pub(crate) fn answer(facts: &Facts, analysis: &Analysis) -> Value {
     if facts.wants("graph") {
         answer["crates"] = crates(analysis);
     }
+    if facts.wants("mono") {
+        answer["mono"] = mono(analysis);
+        answer["inline_always_on_public_generics"] = forced(analysis);
+    }
     if facts.wants("deps") {
         answer["dependencies"] = dependencies(analysis);
     }
@@ -48,6 +52,30 @@ pub(crate) fn answer(facts: &Facts, analysis: &Analysis) -> Value {
         answer["slower"] = slower(analysis);
     }
     answer
+}
+
+fn mono(analysis: &Analysis) -> Value {
+    let mono = analysis.mono.iter().map(|mono| {
+        let functions = mono.functions.iter().take(200);
+        let functions: Value = functions
+            .map(|function| json!({ "name": function.name, "lines": function.lines, "copies": function.copies }))
+            .collect();
+        let crates: Value = mono.crates.iter().map(|(name, lines)| json!({ "name": name, "lines": lines })).collect();
+        json!({
+            "package": mono.package,
+            "target": mono.target,
+            "lines": mono.lines,
+            "copies": mono.copies,
+            "functions": functions,
+            "crates": crates,
+        })
+    });
+    mono.collect()
+}
+
+fn forced(analysis: &Analysis) -> Value {
+    let forced = analysis.forced.iter();
+    forced.map(|one| json!({ "function": one.function, "file": one.file, "line": one.line })).collect()
 }
 
 fn dependencies(analysis: &Analysis) -> Value {

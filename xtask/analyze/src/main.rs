@@ -13,6 +13,7 @@ mod facts;
 mod graph;
 mod json;
 mod metadata;
+mod mono;
 mod report;
 mod simulate;
 mod text;

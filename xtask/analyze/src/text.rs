@@ -9,6 +9,7 @@ use crate::churn::Cost;
 use crate::deps::{Dependencies, Macro, Twice, Versions};
 use crate::disk::{Disk, bytes};
 use crate::facts::Facts;
+use crate::mono::{Function, Mono};
 use crate::trend::Slower;
 
 /// How many of a list are shown; the report and `--json` have all.
@@ -46,6 +47,9 @@ pub(crate) fn answer(facts: &Facts, analysis: &Analysis) -> Result<String, fmt::
     if facts.wants("graph") {
         graph(&mut out, facts, analysis)?;
     }
+    if facts.wants("mono") {
+        mono(&mut out, analysis)?;
+    }
     if facts.wants("deps") {
         deps(&mut out, analysis)?;
     }
@@ -59,6 +63,56 @@ pub(crate) fn answer(facts: &Facts, analysis: &Analysis) -> Result<String, fmt::
         trend(&mut out, analysis)?;
     }
     Ok(out.trim_end().to_owned())
+}
+
+fn mono(out: &mut String, analysis: &Analysis) -> fmt::Result {
+    if analysis.mono.is_empty() {
+        return writeln!(out, "\nThere is no program or library here whose code could be counted.");
+    }
+    for Mono { package, target, lines, copies, functions, crates } in &analysis.mono {
+        let part = |of: u64| of as f64 / (*lines).max(1) as f64 * 100.0;
+        writeln!(out, "\nWhat LLVM is given for {package} ({target}): {lines} lines in {copies} functions")?;
+        let crates: Vec<String> =
+            crates.iter().take(4).map(|(name, lines)| format!("`{name}` {:.0} %", part(*lines))).collect();
+        paragraph(out, &format!("Written in {}.", crates.join(", ")))?;
+        writeln!(out, "     LINES  COPIES  FUNCTION")?;
+        for Function { name, lines, copies } in functions.iter().take(SHOWN_MAX * 2) {
+            writeln!(out, "{lines:>10}  {copies:>6}  {}", cut(name))?;
+        }
+        let is_own = |function: &&Function| {
+            function.copies >= 3 && part(function.repeated()) >= 1.0 && analysis.is_own_crate(&function.name)
+        };
+        for function in functions.iter().filter(is_own).take(SHOWN_MAX) {
+            paragraph(
+                out,
+                &format!(
+                    "`{}` is yours and is compiled {} times: with its body in an inner function that is not generic, or behind \
+                     `dyn`, up to {:.0} % of these lines would go.",
+                    cut(&function.name),
+                    function.copies,
+                    part(function.repeated())
+                ),
+            )?;
+        }
+    }
+    if !analysis.forced.is_empty() {
+        let names: Vec<String> = analysis
+            .forced
+            .iter()
+            .map(|forced| format!("`{}` ({}:{})", forced.function, forced.file, forced.line))
+            .collect();
+        paragraph(out, &format!("`#[inline(always)]` on what is public and generic: {}.", list(&names)))?;
+    }
+    Ok(())
+}
+
+/// A name with a great many words in it.
+fn cut(name: &str) -> String {
+    const LENGTH_MAX: usize = 76;
+    if name.chars().count() <= LENGTH_MAX {
+        return name.to_owned();
+    }
+    name.chars().take(LENGTH_MAX - 1).chain(['…']).collect()
 }
 
 fn deps(out: &mut String, analysis: &Analysis) -> fmt::Result {

@@ -73,7 +73,7 @@ pub(crate) enum Part {
     Timings,
     /// Which crates cost most for being changed: how often, times what it makes others compile
     Graph,
-    /// Which functions are compiled again and again (needs cargo-llvm-lines)
+    /// Which functions are compiled again and again, by what LLVM is given
     Mono,
     /// Duplicated versions, crates that are built twice, unused dependencies
     Deps,
@@ -117,6 +117,18 @@ impl Analyze {
         let mut args = Arguments::default();
         self.packages.add_to(&mut args);
         self.targets.add_to(&mut args);
+        self.features.add_to(&mut args);
+        args.flag("--release", self.release);
+        args.each("--profile", &self.profile);
+        args.each("--target", &self.target);
+        args.each("--jobs", &self.jobs);
+        args.0.extend(self.manifest_args(true));
+        args.0
+    }
+
+    /// The same for one target, which is named apart.
+    pub(crate) fn to_mono_args(&self) -> Vec<OsString> {
+        let mut args = Arguments::default();
         self.features.add_to(&mut args);
         args.flag("--release", self.release);
         args.each("--profile", &self.profile);

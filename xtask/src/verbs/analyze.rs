@@ -60,7 +60,8 @@ impl Analyze {
             return Ok(failure);
         }
 
-        let facts = self.gather(&gathering, &build, &toolchain);
+        let mono = if self.parts().contains(&Part::Mono) { self.emit(&gathering)? } else { Value::Null };
+        let facts = self.gather(&gathering, &build, &toolchain, mono);
         disk::write_atomically(&gathering.facts(), facts.to_string().as_bytes())
             .with_context(|| format!("cannot write {}", gathering.facts().display()))?;
         let Outcome { status, .. } = workspace.sh.run(&think)?;
@@ -128,7 +129,46 @@ impl Analyze {
         Ok(None)
     }
 
-    fn gather(&self, gathering: &Gathering<'_>, build: &Step, toolchain: &str) -> Value {
+    /// Has LLVM's input written for the programs and libraries that were asked for, each compiled once more: with another number
+    /// of codegen units it is another unit to cargo, and the ones that were measured stay.
+    fn emit(&self, gathering: &Gathering<'_>) -> anyhow::Result<Value> {
+        const TARGETS_MAX: usize = 4;
+        let &Gathering { workspace, lane, ui, .. } = gathering;
+        let args =
+            [vec!["metadata".into(), "--no-deps".into(), "--format-version=1".into()], self.metadata_args()];
+        let said = workspace.sh.read_cargo(&args.concat(), &workspace.repo.root)?;
+        let metadata: Value = serde_json::from_slice(&said).context("`cargo metadata` printed no JSON")?;
+        let profile = self.profile.as_deref().unwrap_or(if self.release { "release" } else { "dev" });
+        let mut emitted = Vec::new();
+        for (package, kind, name) in targets(&metadata, &self.packages.package) {
+            if emitted.len() == TARGETS_MAX {
+                ui.warn(format_args!("only the first {TARGETS_MAX} programs and libraries are looked at; --package names others"));
+                break;
+            }
+            let path = gathering.dir.join(format!("mono-{}.ll", emitted.len()));
+            let mut args = self.to_mono_args();
+            args.extend(["--package".into(), package.clone().into(), format!("--{kind}").into()]);
+            args.extend((kind == "bin").then(|| name.clone().into()));
+            args.extend([
+                "--config".into(),
+                format!("profile.{profile}.package.{package}.codegen-units=1").into(),
+            ]);
+            let mut emit = OsString::from("--emit=llvm-ir=");
+            emit.push(&path);
+            let rest = vec![emit, "-Cno-prepopulate-passes".into(), "-Cpasses=name-anon-globals".into()];
+            ui.status("Compiling", format_args!("{package} ({kind} {name}) for what LLVM is given"));
+            let step = Step::cargo(&["rustc"], lane, args).counted().rest(rest);
+            if !workspace.sh.run(&step)?.status.success() {
+                bail!("`{step}` failed");
+            }
+            emitted.push(
+                json!({ "package": package, "kind": kind, "name": name, "path": path.to_string_lossy() }),
+            );
+        }
+        Ok(emitted.into())
+    }
+
+    fn gather(&self, gathering: &Gathering<'_>, build: &Step, toolchain: &str, mono: Value) -> Value {
         let &Gathering { workspace, lane, .. } = gathering;
         let parts = self.parts();
         let has = |part: Part| parts.contains(&part);
@@ -169,6 +209,7 @@ impl Analyze {
             "history": Common::of(&workspace.repo.root).map(|common| common.history().to_string_lossy().into_owned()),
             "report": gathering.dir.join("report.html").to_string_lossy(),
             "units": units::read_present(&lane.dir).iter().map(unit).collect::<Vec<_>>(),
+            "mono": mono,
             "record": !self.last && !self.incremental,
             "unused": (has(Part::Deps) && env.find_program("cargo-shear").is_some()).then(|| {
                 // It ends with 1 where it has found something.
@@ -183,6 +224,29 @@ impl Analyze {
             }),
         })
     }
+}
+
+/// Package, kind and name of the programs and libraries of the default members, or of the packages that were named.
+fn targets(metadata: &Value, named: &[String]) -> Vec<(String, &'static str, String)> {
+    let items = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let defaults = items(&metadata["workspace_default_members"]);
+    let mut found = Vec::new();
+    for package in items(&metadata["packages"]) {
+        let name = package["name"].as_str().unwrap_or_default().to_owned();
+        let is_wanted =
+            if named.is_empty() { defaults.contains(&package["id"]) } else { named.contains(&name) };
+        for target in items(&package["targets"]).iter().filter(|_| is_wanted) {
+            let target_name = target["name"].as_str().unwrap_or_default().to_owned();
+            let kinds = items(&target["kind"]);
+            let kind = if kinds.iter().any(|kind| kind == "bin") { "bin" } else { "lib" };
+            if kinds.iter().any(|kind| ["bin", "lib", "rlib"].iter().any(|known| kind == known)) {
+                found.push((name.clone(), kind, target_name));
+            }
+        }
+    }
+    // In programs is what is instantiated by all that they are made of.
+    found.sort_by_key(|(_, kind, _)| *kind != "bin");
+    found
 }
 
 /// What is handed over of a unit. Its times are those of its files.
