@@ -104,8 +104,7 @@ impl Analysis {
         let build = build(facts, &analysis);
         analysis.builds = facts.history.iter().filter(|other| other.key == build.key).cloned().collect();
         // A look at the last build again is no other build.
-        if analysis.builds.last().is_none_or(|last| last.seconds != build.seconds) && !facts.is("incremental")
-        {
+        if analysis.builds.last().is_none_or(|last| last.time != build.time) && !facts.is("incremental") {
             analysis.builds.push(build);
         }
         analysis.slower = trend::slower(&analysis.builds);
@@ -168,7 +167,7 @@ fn build(facts: &Facts, analysis: &Analysis) -> Build {
     }
     let build = Build {
         key: format!("{} · {} · {}", facts.text("selection"), facts.timings.rustc, analysis.jobs),
-        time: facts.json["now"].as_u64().unwrap_or(0),
+        time: facts.timings.began as u64,
         commit: facts.text("commit").to_owned(),
         has_changes: facts.is("changed"),
         seconds: analysis.total,

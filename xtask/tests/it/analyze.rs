@@ -106,3 +106,89 @@ fn nightly_and_the_new_layout_are_the_same_to_it() {
     assert!(app["link_seconds"].is_number(), "{app}");
     assert_eq!(app["dependencies"].as_array().map(Vec::len), Some(2), "{app}");
 }
+
+/// What a reader would do: sort, filter, zoom, go through the timeline by keyboard, and open a unit from it.
+const READER: &str = r"
+<script>
+window.addEventListener('load', () => {
+  const key = (key) => document.getElementById('time').dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));
+  const filter = document.getElementById('filter');
+  const rows = () => [...document.querySelectorAll('table.units tbody tr')];
+  const said = {};
+  document.querySelector('table.units th button').click();
+  said.first = rows()[0].cells[0].textContent.trim();
+  document.querySelectorAll('table.units th button')[2].click();
+  const takes = rows().map((row) => Number(row.cells[2].textContent));
+  said.sorted = takes.every((value, at) => at === 0 || takes[at - 1] >= value);
+  filter.value = 'app';
+  filter.dispatchEvent(new Event('input'));
+  said.filtered = rows().filter((row) => !row.hidden).length;
+  said.shown = document.getElementById('shown').textContent;
+  document.getElementById('zoom').value = 8;
+  document.getElementById('zoom').dispatchEvent(new Event('input'));
+  key('Home');
+  key('ArrowRight');
+  said.tip = document.getElementById('tip').textContent;
+  key('Enter');
+  said.hash = location.hash;
+  said.wide = document.documentElement.scrollWidth > innerWidth;
+  document.title = 'said ' + JSON.stringify(said);
+});
+</script>
+";
+
+#[test]
+fn the_page_works_in_a_browser() {
+    let project = workspace();
+    project.package(
+        "crates/long",
+        "a-crate-whose-name-is-longer-than-any-column-of-any-table-or-drawing",
+        &[],
+    );
+    project.xtask("analyze --quiet").ok();
+    let report = project.root.join(project.only_lane()).join("analysis/report.html");
+    let page = std::fs::read_to_string(&report).expect("the report");
+    assert!(!page.contains("http://") && !page.contains("https://"), "it would need a network");
+    for part in ["advice", "timeline", "crates", "deps", "trend", "disk", "cache", "units"] {
+        assert!(page.contains(&format!("id=\"{part}\"")), "no {part}");
+    }
+
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let starts =
+        |name: &&&str| project.command(name).arg("--version").output().is_ok_and(|ran| ran.status.success());
+    let Some(browser) = names.iter().find(starts) else {
+        println!("SKIPPED in a browser: none of {names:?} is on PATH");
+        return;
+    };
+    let driven = project.root.join("driven.html");
+    std::fs::write(&driven, page.replace("</body>", &format!("{READER}</body>"))).expect("it can be written");
+    let profile = project.root.join("browser");
+    let mut command = project.command(browser);
+    command.args([
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+    ]);
+    command.args(["--disable-component-update", "--disable-sync", "--disable-quic", "--window-size=500,900"]);
+    command
+        .args(["--enable-logging=stderr", "--dump-dom"])
+        .arg(format!("--user-data-dir={}", profile.display()));
+    let ran = Call { command }.arg(format!("file://{}", driven.display())).ok();
+    let errors: Vec<String> =
+        ran.stderr().lines().filter(|line| line.contains("CONSOLE")).map(str::to_owned).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+
+    let dom = ran.stdout();
+    let (_, said) =
+        dom.split_once("<title>said ").unwrap_or_else(|| panic!("the reader did not come to the end\n{dom}"));
+    let said: Value = serde_json::from_str(said.split("</title>").next().expect("an end")).expect("JSON");
+    assert!(said["first"].as_str().is_some_and(|first| first.starts_with("a-crate-")), "{said}");
+    assert_eq!(said["sorted"], true, "{said}");
+    assert_eq!(said["filtered"], 2, "{said}");
+    assert_eq!(said["shown"], "2 of 6", "{said}");
+    assert!(said["tip"].as_str().is_some_and(|tip| tip.contains(" s from ")), "{said}");
+    assert!(said["hash"].as_str().is_some_and(|hash| hash.starts_with("#u")), "{said}");
+    assert_eq!(said["wide"], false, "a phone would scroll sideways: {said}");
+}

@@ -140,7 +140,7 @@ fn drawing(out: &mut String, analysis: &Analysis) -> fmt::Result {
         columns.entry(column_of[cost.package.as_str()]).or_default().push(&cost.package);
     }
 
-    const WIDTH: f64 = 190.0;
+    const WIDTH: f64 = 212.0;
     const HEIGHT: f64 = 46.0;
     const GAP_X: f64 = 60.0;
     const GAP_Y: f64 = 14.0;
@@ -217,7 +217,7 @@ fn drawing(out: &mut String, analysis: &Analysis) -> fmt::Result {
 
 /// What fits into a box; the whole name is in the table, and is read aloud.
 fn shortened(name: &str) -> String {
-    const LENGTH_MAX: usize = 23;
+    const LENGTH_MAX: usize = 24;
     if name.chars().count() <= LENGTH_MAX {
         return name.to_owned();
     }

@@ -22,11 +22,12 @@ pub(super) fn section(out: &mut String, analysis: &Analysis) -> fmt::Result {
          <span class=\"hint\">Arrow keys go from unit to unit; Enter finds it in the table.</span></p>\n\
          <div class=\"scroll\" id=\"time\" tabindex=\"0\" role=\"application\" aria-roledescription=\"timeline\" \
          aria-label=\"{} units in {:.1} seconds, {} at a time. The table of all units has the same numbers.\">\n\
-         <div class=\"inner\">\n{}\n<div class=\"rows\" style=\"--rows:{count}\">\n",
+         <div class=\"inner\">\n{}\n<div class=\"rows\" style=\"--rows:{count};--h:{}px\">\n",
         analysis.graph.units.len(),
         analysis.total,
         analysis.jobs,
         ticks(total)?,
+        if count <= 4 { 34 } else { 24 },
     )?;
     for (at, unit) in analysis.graph.units.iter().enumerate() {
         let timed = &unit.timed;
@@ -71,8 +72,8 @@ pub(super) fn section(out: &mut String, analysis: &Analysis) -> fmt::Result {
 fn rows(analysis: &Analysis) -> Vec<usize> {
     let mut free_at: Vec<f64> = Vec::new();
     let row = |unit: &crate::graph::Unit| {
-        // cargo rounds to hundredths.
-        let is_free = |end: &f64| *end <= unit.timed.start + 0.011;
+        // cargo rounds to hundredths, and notices an end a little late.
+        let is_free = |end: &f64| *end <= unit.timed.start + 0.05;
         let row = free_at.iter().position(is_free).unwrap_or(free_at.len());
         free_at.resize(free_at.len().max(row + 1), 0.0);
         free_at[row] = unit.timed.end();
