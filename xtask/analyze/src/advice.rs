@@ -587,10 +587,11 @@ fn test_programs(situation: &Situation<'_>) -> Vec<Advice> {
     for (package, mut units) in by_package.into_iter().filter(|(_, units)| units.len() > 1) {
         let takes = |at: &usize| situation.model.takes[*at].whole;
         units.sort_by(|a, b| takes(a).total_cmp(&takes(b)));
-        // The smallest is hardly more than a harness and a link, which the others then share.
-        let shared = takes(&units[0]);
+        // A small one is hardly more than a harness and a link, which all of them then share. Not the very smallest: some are
+        // empty on this system.
+        let shared = takes(&units[units.len() / 4]);
         let sum: f64 = units.iter().map(takes).sum();
-        let merged = sum - shared * (units.len() - 1) as f64;
+        let merged = (sum - shared * (units.len() - 1) as f64).max(shared);
         let mut changed = situation.model.takes.clone();
         for at in &units {
             changed[*at] = Takes::NOTHING;
@@ -608,7 +609,7 @@ fn test_programs(situation: &Situation<'_>) -> Vec<Advice> {
             work: sum - merged,
             title: format!("make one test program of the {} that `{package}` has", units.len()),
             because: format!(
-                "each links the same libraries again: {sum:.1} s for all of them, {shared:.1} s for the smallest"
+                "each links the same libraries again: {sum:.1} s for all of them, and {shared:.1} s even for a small one"
             ),
             edit: format!("move {folder}tests/*.rs to {folder}tests/it/, with a main.rs that has a `mod` for each"),
             sure: Sure::Fair,
@@ -665,4 +666,117 @@ fn idle_beside(situation: &Situation<'_>, at: usize) -> f64 {
         busy += (other_end.min(end) - other_start.max(start)).max(0.0);
     }
     ((end - start) * situation.model.jobs as f64 - busy).max(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::timings::Timed;
+
+    /// `app` asks for `web` with its default features, of which `tls` brings `crypto`; both take long. `small` does not.
+    fn metadata() -> Metadata {
+        let package = |name: &str, dependencies: Value, features: Value| {
+            json!({
+                "id": name, "name": name, "version": "1.0.0", "manifest_path": format!("/w/{name}/Cargo.toml"),
+                "dependencies": dependencies, "features": features, "targets": [{ "kind": ["lib"], "name": name }],
+            })
+        };
+        let asks = |name: &str, is_optional: bool| json!({ "name": name, "req": "1", "features": [], "uses_default_features": true, "optional": is_optional, "kind": null });
+        let metadata = json!({
+            "workspace_root": "/w",
+            "workspace_members": ["app"],
+            "packages": [
+                package("crypto", json!([]), json!({})),
+                package("web", json!([asks("crypto", true)]), json!({ "default": ["tls", "plain"], "tls": ["dep:crypto"], "plain": [] })),
+                package("small", json!([]), json!({})),
+                package("app", json!([asks("web", false), asks("small", false)]), json!({})),
+            ],
+            "resolve": { "nodes": [
+                { "id": "web", "dependencies": ["crypto"], "features": ["default", "tls", "plain"] },
+                { "id": "app", "dependencies": ["web", "small"], "features": [] },
+            ]},
+        });
+        Metadata::read(&metadata).expect("it is as cargo writes it")
+    }
+
+    fn graph() -> Graph {
+        let unit = |name: &str, duration: f64, dependencies: &[usize]| Unit {
+            timed: Timed { package: name.into(), version: "1.0.0".into(), duration, ..Timed::default() },
+            is_member: name == "app",
+            links: name == "app",
+            dependencies: dependencies.to_vec(),
+            ..Unit::default()
+        };
+        let units = vec![
+            unit("crypto", 6.0, &[]),
+            unit("web", 3.0, &[0]),
+            unit("small", 0.0, &[]),
+            unit("app", 1.0, &[1, 2]),
+        ];
+        Graph { units }
+    }
+
+    fn advise(graph: &Graph, metadata: &Metadata, unused: &[Unused]) -> Vec<Advice> {
+        let model = Model::new(graph, 2);
+        let total = model.as_it_was().total;
+        all(&Situation { graph, model: &model, metadata, unused, total })
+    }
+
+    #[test]
+    fn a_change_saves_what_the_build_is_shorter_without_it() {
+        let advice = advise(&graph(), &metadata(), &[]);
+        let found: Vec<(&str, f64)> =
+            advice.iter().map(|advice| (advice.title.as_str(), advice.saves)).collect();
+        assert_eq!(
+            found,
+            [
+                ("do without `web` 1.0.0", 9.0),
+                // Not as what `crypto` could be done without: it is one feature of something that `app` asks for.
+                ("do without the feature `tls` of `web`", 6.0),
+            ]
+        );
+        assert!(
+            advice[1].edit.contains("`web` with `default-features = false` and the features `plain`"),
+            "{}",
+            advice[1].edit
+        );
+        assert!(advice[0].edit.contains("in app/Cargo.toml"), "{}", advice[0].edit);
+    }
+
+    #[test]
+    fn what_no_code_uses_takes_along_what_only_it_needs() {
+        let unused = [Unused { manifest: "app/Cargo.toml".into(), name: "web".into() }];
+        let advice = advise(&graph(), &metadata(), &unused);
+        let first = advice.iter().find(|advice| advice.kind == "unused").expect("one is unused");
+        assert_eq!((first.saves, first.units.as_slice()), (9.0, [0, 1].as_slice()));
+    }
+
+    #[test]
+    fn a_feature_that_somebody_else_wants_stays() {
+        let mut metadata = metadata();
+        // `small` becomes another package that asks for the same, with the same features.
+        let web = metadata.packages.iter().position(|package| package.name == "web").expect("it is there");
+        let asks = metadata.packages[3].asks[0].clone();
+        metadata.packages[2].dependencies.push(web);
+        metadata.packages[2].asks.push(asks);
+        let mut graph = graph();
+        graph.units[2].dependencies.push(1);
+        let advice = advise(&graph, &metadata, &[]);
+        assert!(!advice.iter().any(|advice| advice.kind == "feature"), "{advice:#?}");
+    }
+
+    #[test]
+    fn a_build_of_nothing_has_no_advice() {
+        assert_eq!(advise(&Graph::default(), &Metadata::default(), &[]), []);
+    }
+
+    #[test]
+    fn a_long_list_is_cut() {
+        let names = |count: usize| (0..count).map(|number| number.to_string()).collect::<Vec<_>>();
+        assert_eq!(list(&names(1)), "0");
+        assert_eq!(list(&names(4)), "0, 1, 2 and 3");
+        assert_eq!(list(&names(9)), "0, 1, 2 and 6 more");
+    }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Analysis {
     pub(crate) alone: Vec<f64>,
     /// Of all processors' time, how much was a unit's.
     pub(crate) busy: f64,
+    /// How many times as long the units took as they had a processor for; `None` where that is not known, or nothing to speak of.
+    pub(crate) stretched: Option<f64>,
     /// Empty where the simulation is off.
     pub(crate) advice: Vec<Advice>,
     pub(crate) costs: Vec<Cost>,
@@ -66,6 +68,7 @@ impl Analysis {
             what_if: Vec::new(),
             alone: alone(&graph),
             busy: if total > 0.0 { work / (jobs as f64 * total) } else { 0.0 },
+            stretched: stretched(work, facts.json["processor_seconds"].as_f64()),
             advice: Vec::new(),
             costs: Vec::new(),
             dependencies: Dependencies::default(),
@@ -114,6 +117,12 @@ impl Analysis {
     /// How far the simulation is off, as a part of what was measured.
     pub(crate) fn error(&self) -> f64 {
         if self.total > 0.0 { self.run.total / self.total - 1.0 } else { 0.0 }
+    }
+
+    /// Without a sign where it is nothing.
+    pub(crate) fn shown_error(&self) -> String {
+        let percent = self.error() * 100.0;
+        if percent.abs() < 0.05 { "0.0 %".to_owned() } else { format!("{percent:+.1} %") }
     }
 
     pub(crate) fn is_trusted(&self) -> bool {
@@ -175,6 +184,13 @@ fn build(facts: &Facts, analysis: &Analysis) -> Build {
         crates,
     };
     build.bounded()
+}
+
+/// While a unit runs, it has a processor, unless somebody else has it; code generation may even have several.
+fn stretched(work: f64, processor_seconds: Option<f64>) -> Option<f64> {
+    const NOTABLE: f64 = 1.3;
+    let stretched = work / processor_seconds.filter(|seconds| *seconds > 1.0)?;
+    (stretched > NOTABLE).then_some(stretched)
 }
 
 /// One simulation for each unit, on all processors.

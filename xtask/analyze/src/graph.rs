@@ -178,3 +178,102 @@ fn is_target(timed: &Timed, target: &str) -> bool {
         Kind::Bench(name) => is_named("bench-", name),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn timed(package: &str, start: f64, duration: f64) -> Timed {
+        Timed { package: package.into(), version: "1.0.0".into(), start, duration, ..Timed::default() }
+    }
+
+    fn known(package: &str, target: &str, id: u64, dependencies: &[u64], began: f64, ended: f64) -> Known {
+        Known {
+            package: package.into(),
+            target: target.into(),
+            features: Some(Vec::new()),
+            id,
+            dependencies: dependencies.to_vec(),
+            began: Some(began),
+            ended,
+        }
+    }
+
+    fn timings(units: Vec<Timed>) -> Timings {
+        Timings { units, jobs: 2, ..Timings::default() }
+    }
+
+    #[test]
+    fn a_package_that_is_compiled_in_two_ways_is_told_by_the_clock() {
+        let units = vec![timed("a", 1.0, 2.0), timed("a", 4.0, 2.0), timed("app", 6.0, 1.0)];
+        // The later one is the one that `app` has in it.
+        let known = [
+            known("app", "lib-app", 30, &[20], 6.0, 7.0),
+            known("a", "lib-a", 20, &[], 4.01, 6.02),
+            known("a", "lib-a", 10, &[], 1.0, 3.0),
+        ];
+        let graph = Graph::join(&timings(units), &known, &Metadata::default()).expect("all are known");
+        assert_eq!(graph.units[2].dependencies, [1]);
+    }
+
+    #[test]
+    fn features_tell_before_the_clock_does() {
+        let with = Timed { features: vec!["std".into()], ..timed("a", 1.0, 2.0) };
+        let units = vec![with, timed("a", 1.5, 2.0), timed("app", 4.0, 1.0)];
+        let std = Known { features: Some(vec!["std".into()]), ..known("a", "lib-a", 10, &[], 1.5, 3.5) };
+        let known =
+            [std, known("a", "lib-a", 20, &[], 1.0, 3.0), known("app", "lib-app", 30, &[10], 4.0, 5.0)];
+        let graph = Graph::join(&timings(units), &known, &Metadata::default()).expect("all are known");
+        assert_eq!(graph.units[2].dependencies, [0]);
+    }
+
+    #[test]
+    fn where_a_unit_is_missing_there_is_no_graph() {
+        let units = vec![timed("a", 1.0, 2.0), timed("b", 1.0, 2.0)];
+        let known = [known("a", "lib-a", 10, &[], 1.0, 3.0)];
+        let missing = Graph::join(&timings(units), &known, &Metadata::default()).expect_err("one is missing");
+        assert_eq!(missing, "b");
+    }
+
+    #[test]
+    fn what_only_the_gone_lead_to_goes_along() {
+        // 3 → 2 → 1 → 0, and 3 → 0: without 2, 1 goes, and 0 stays.
+        let unit = |dependencies: &[usize]| Unit { dependencies: dependencies.to_vec(), ..Unit::default() };
+        let graph = Graph { units: vec![unit(&[]), unit(&[0]), unit(&[1]), unit(&[0, 2])] };
+        assert_eq!(graph.without(&HashSet::from([2])), HashSet::from([1, 2]));
+        assert_eq!(graph.rebuilt(&HashSet::from([1])), HashSet::from([1, 2, 3]));
+    }
+
+    #[test]
+    fn what_links_is_known_by_its_kind() {
+        let metadata = json!({
+            "workspace_root": "/w",
+            "workspace_members": [],
+            "packages": [
+                { "id": "a", "name": "a", "version": "1.0.0", "manifest_path": "/r/a/Cargo.toml", "dependencies": [],
+                  "features": {}, "targets": [{ "kind": ["proc-macro"], "name": "a" }] },
+                { "id": "b", "name": "b", "version": "1.0.0", "manifest_path": "/r/b/Cargo.toml", "dependencies": [],
+                  "features": {}, "targets": [{ "kind": ["lib"], "name": "b" }, { "kind": ["bin"], "name": "b" }] },
+            ],
+        });
+        let metadata = Metadata::read(&metadata).expect("it is as cargo writes it");
+        let units = vec![
+            timed("a", 0.0, 1.0),
+            timed("b", 1.0, 1.0),
+            Timed { kind: Kind::Bin("b".into()), ..timed("b", 2.0, 1.0) },
+            Timed { mode: Mode::Test, ..timed("b", 3.0, 1.0) },
+        ];
+        let known = [
+            known("a", "lib-a", 1, &[], 0.0, 1.0),
+            known("b", "lib-b", 2, &[1], 1.0, 2.0),
+            known("b", "bin-b", 3, &[2], 2.0, 3.0),
+            known("b", "test-lib-b", 4, &[1], 3.0, 4.0),
+        ];
+        let graph = Graph::join(&timings(units), &known, &metadata).expect("all are known");
+        let links: Vec<bool> = graph.units.iter().map(|unit| unit.links).collect();
+        assert_eq!(links, [true, false, true, true]);
+        assert!(graph.units[0].is_proc_macro);
+    }
+}

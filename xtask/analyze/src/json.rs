@@ -25,6 +25,8 @@ pub(crate) fn answer(facts: &Facts, analysis: &Analysis) -> Value {
             "critical_path_seconds": analysis.critical_total,
             "critical_path": analysis.critical,
             "busy": analysis.busy,
+            "processor_seconds": facts.json["processor_seconds"],
+            "units_took_times_their_work": analysis.stretched,
         },
     });
     if facts.wants("timings") {

@@ -74,6 +74,9 @@ pub(crate) fn page(facts: &Facts, analysis: &Analysis) -> Result<String, fmt::Er
     if facts.wants("deps") {
         rest::dependencies(&mut out, analysis)?;
     }
+    if facts.wants("mono") {
+        rest::mono(&mut out, analysis)?;
+    }
     if facts.wants("trend") {
         rest::trend(&mut out, analysis)?;
     }
@@ -121,10 +124,18 @@ fn header(out: &mut String, facts: &Facts, analysis: &Analysis, root: &str) -> f
     )?;
     tile(
         "Simulation",
-        format!("{:+.1} %", analysis.error() * 100.0),
+        analysis.shown_error(),
         if analysis.is_trusted() { "off the real build" } else { "off: nothing is predicted" }.to_owned(),
     )?;
-    out.push_str("</dl>\n</header>\n");
+    out.push_str("</dl>\n");
+    if let Some(stretched) = analysis.stretched {
+        writeln!(
+            out,
+            "<p class=\"slower\">Others used the processors, too: the units took {stretched:.1} times as long as they were at work. On \
+             an idle machine all times, and what is saved, are shorter by about as much.</p>"
+        )?;
+    }
+    out.push_str("</header>\n");
     Ok(())
 }
 

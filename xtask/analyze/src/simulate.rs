@@ -229,3 +229,68 @@ fn dependents_counts(graph: &Graph) -> Vec<usize> {
         |set: Option<Vec<u64>>| set.unwrap_or_default().iter().map(|word| word.count_ones() as usize).sum();
     sets.into_iter().map(ones).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Unit;
+    use crate::timings::Timed;
+
+    /// A library: metadata after half of its time.
+    fn library(takes: f64, dependencies: &[usize]) -> Unit {
+        let timed = Timed { duration: takes, frontend: Some(takes / 2.0), ..Timed::default() };
+        Unit { timed, dependencies: dependencies.to_vec(), ..Unit::default() }
+    }
+
+    fn program(takes: f64, dependencies: &[usize]) -> Unit {
+        let unit = library(takes, dependencies);
+        Unit { links: true, timed: Timed { frontend: None, ..unit.timed }, ..unit }
+    }
+
+    fn model(units: Vec<Unit>, jobs: usize) -> Model {
+        Model::new(&Graph { units }, jobs)
+    }
+
+    #[test]
+    fn libraries_begin_with_metadata_and_programs_with_everything() {
+        // 0 ← 1 ← 2, a program that names 1 alone.
+        let model = model(vec![library(4.0, &[]), library(2.0, &[0]), program(1.0, &[1])], 4);
+        let run = model.as_it_was();
+        assert_eq!(run.starts, [0.0, 2.0, 4.0]);
+        assert_eq!(run.total, 5.0);
+        assert_eq!(run.released_by[1], Some(0));
+    }
+
+    #[test]
+    fn a_proc_macro_is_waited_for_to_the_end() {
+        let proc_macro = Unit { links: true, ..library(4.0, &[]) };
+        let run = model(vec![proc_macro, library(2.0, &[0])], 4).as_it_was();
+        assert_eq!(run.starts, [0.0, 4.0]);
+    }
+
+    #[test]
+    fn what_most_depend_on_comes_first() {
+        // One at a time; 1 has two dependents, 0 none.
+        let units = vec![library(1.0, &[]), library(1.0, &[]), library(1.0, &[1]), library(1.0, &[2])];
+        // The last two have equally many: none.
+        assert_eq!(model(units, 1).as_it_was().starts, [2.0, 0.0, 1.0, 3.0]);
+    }
+
+    #[test]
+    fn only_so_many_run_at_a_time_and_idle_processors_save_nothing() {
+        let four = || vec![program(3.0, &[]), program(3.0, &[]), program(3.0, &[]), program(1.0, &[])];
+        assert_eq!(model(four(), 2).as_it_was().total, 6.0);
+        assert_eq!(model(four(), 4).as_it_was().total, 3.0);
+        // On four processors the short one was never waited for.
+        assert_eq!(model(four(), 4).total_without([3]), 3.0);
+        assert_eq!(model(four(), 2).total_without([0]), 4.0);
+        assert_eq!(model(four(), 2).total_without(0..4), 0.0);
+    }
+
+    #[test]
+    fn the_longest_chain_is_that_of_any_number_of_processors() {
+        let units = vec![library(4.0, &[]), library(6.0, &[0]), program(1.0, &[1]), program(2.0, &[])];
+        assert_eq!(model(units, 1).critical_path(), (9.0, vec![0, 1, 2]));
+        assert_eq!(model(Vec::new(), 2).critical_path(), (0.0, vec![]));
+    }
+}

@@ -33,11 +33,18 @@ pub(crate) fn answer(facts: &Facts, analysis: &Analysis) -> Result<String, fmt::
     )?;
     writeln!(
         out,
-        "On any number of processors: {:.1} s. The simulation of the build: {:.1} s ({:+.1} %).",
+        "On any number of processors: {:.1} s. The simulation of the build: {:.1} s ({}).",
         analysis.critical_total,
         analysis.run.total,
-        analysis.error() * 100.0
+        analysis.shown_error()
     )?;
+    if let Some(stretched) = analysis.stretched {
+        writeln!(
+            out,
+            "Others used the processors, too: the units took {stretched:.1} times as long as they were at work. On an idle machine\n\
+             all times, and what is saved, are shorter by about as much."
+        )?;
+    }
     if facts.text("wrapper").contains("sccache") {
         writeln!(out, "Compilers ran through sccache: these are the times with what it had.")?;
     }

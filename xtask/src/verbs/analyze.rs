@@ -6,6 +6,7 @@
 //! └── analysis/
 //!     ├── facts.json            where everything is; the one thing that is handed over
 //!     ├── timings.html          cargo's own report on the build
+//!     ├── processor.json        how long its processes have had a processor
 //!     ├── metadata.json         `cargo metadata`
 //!     ├── git.log               which files each commit of the last weeks has changed
 //!     ├── <tool>.txt            what a tool has said
@@ -21,7 +22,7 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use crate::effects::disk::{self, Removal};
-use crate::effects::shell::Outcome;
+use crate::effects::shell::{self, Outcome};
 use crate::effects::ui::{self, Ui};
 use crate::facts::common::Common;
 use crate::facts::{host, lanes, tools, units};
@@ -108,7 +109,9 @@ impl Analyze {
             .with_context(|| format!("cannot use {shown}"))?;
         let how = if self.incremental { "what has changed" } else { "all from nothing, which takes a while" };
         ui.status("Building", format_args!("in {shown}: {how}"));
+        let before = shell::processor_seconds();
         let Outcome { status, units, .. } = workspace.sh.run(build)?;
+        let processor = shell::processor_seconds().zip(before).map(|(after, before)| after - before);
         if !status.success() {
             workspace.session.ui.error(&anyhow::anyhow!(
                 "the build failed, so there is nothing to analyze\nhelp: `{build}` has to succeed first"
@@ -126,6 +129,7 @@ impl Analyze {
         let html =
             std::fs::read(&timings).with_context(|| format!("cargo has written no {}", timings.display()))?;
         disk::write_atomically(&gathering.timings(), &html)?;
+        disk::write_atomically(&gathering.processor(), json!(processor).to_string().as_bytes())?;
         Ok(None)
     }
 
@@ -201,6 +205,9 @@ impl Analyze {
             "quiet": self.quiet,
             "now": host::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
             "weeks": WEEKS,
+            "processor_seconds": std::fs::read(gathering.processor())
+                .ok()
+                .and_then(|text| serde_json::from_slice::<Value>(&text).ok()),
             "timings": gathering.timings().to_string_lossy(),
             "metadata": metadata,
             "git_log": gathering.keep("git.log", log),
@@ -274,6 +281,11 @@ impl Gathering<'_> {
 
     fn timings(&self) -> PathBuf {
         self.dir.join("timings.html")
+    }
+
+    /// How long the build's processes have had a processor, in seconds.
+    fn processor(&self) -> PathBuf {
+        self.dir.join("processor.json")
     }
 
     /// Puts what a process has said where it is read; `None` where it has failed: then that is not known.

@@ -7,6 +7,7 @@ use crate::cache::Sccache;
 use crate::deps::{Macro, Twice, Unused, Versions};
 use crate::disk::bytes;
 use crate::facts::Facts;
+use crate::mono::{Function, Mono};
 use crate::report::{Escaped, seconds};
 use crate::trend::Slower;
 
@@ -73,6 +74,53 @@ pub(super) fn dependencies(out: &mut String, analysis: &Analysis) -> fmt::Result
         )?;
     }
     out.push_str("</ul></div>\n</div>\n</section>\n");
+    Ok(())
+}
+
+pub(super) fn mono(out: &mut String, analysis: &Analysis) -> fmt::Result {
+    const SHOWN_MAX: usize = 25;
+    out.push_str("<section aria-labelledby=\"mono\">\n<h2 id=\"mono\">What LLVM is given</h2>\n");
+    if analysis.mono.is_empty() {
+        out.push_str("<p>There is no program or library here whose code could be counted.</p>\n");
+    }
+    for Mono { package, target, lines, copies, functions, crates } in &analysis.mono {
+        let part = |of: u64| of as f64 / (*lines).max(1) as f64 * 100.0;
+        let crates: Vec<String> =
+            crates.iter().take(6).map(|(name, lines)| format!("{name} {:.0} %", part(*lines))).collect();
+        writeln!(
+            out,
+            "<h3>{} <small>{}</small></h3>\n<p>{lines} lines in {copies} functions. By the crate that they are written in: {}.</p>\n\
+             <div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-labelledby=\"mono\"><table class=\"sortable\"><thead><tr>\
+             <th scope=\"col\"><button type=\"button\">Function</button></th><th scope=\"col\" class=\"n\"><button type=\"button\">Lines\
+             </button></th><th scope=\"col\" class=\"n\"><button type=\"button\">Copies</button></th></tr></thead><tbody>",
+            Escaped(package),
+            Escaped(target),
+            Escaped(&crates.join(", "))
+        )?;
+        for Function { name, lines, copies } in functions.iter().take(SHOWN_MAX) {
+            let own = if analysis.is_own_crate(name) { "own" } else { "other" };
+            writeln!(
+                out,
+                "<tr><th scope=\"row\"><i class=\"{own}\"></i>{}</th><td>{lines}</td><td>{copies}</td></tr>",
+                Escaped(name)
+            )?;
+        }
+        out.push_str("</tbody></table></div>\n");
+    }
+    if !analysis.forced.is_empty() {
+        out.push_str("<h3><code>#[inline(always)]</code> on what is public and generic</h3>\n<ul>");
+        for forced in &analysis.forced {
+            write!(
+                out,
+                "<li><code>{}</code> {}:{}</li>",
+                Escaped(&forced.function),
+                Escaped(&forced.file),
+                forced.line
+            )?;
+        }
+        out.push_str("</ul>\n");
+    }
+    out.push_str("</section>\n");
     Ok(())
 }
 
