@@ -297,7 +297,11 @@ impl Gathering<'_> {
 
     fn lanes(&self) -> Vec<Value> {
         let workspace = self.workspace;
-        let places = lanes::places(&workspace.sh, &workspace.repo, &workspace.worktree_lane().dir);
+        let places = lanes::places(
+            &lanes::worktrees(&workspace.sh, &workspace.repo),
+            &workspace.repo,
+            &workspace.worktree_lane().dir,
+        );
         let lane = |found: lanes::Found| {
             json!({
                 "worktree": found.worktree.to_string_lossy(),
@@ -308,16 +312,17 @@ impl Gathering<'_> {
         places.into_iter().map(lane).collect()
     }
 
-    /// Starts the package that thinks, of the workspace that xtask itself is of: its own program lies in its target directory.
+    /// Starts the package that thinks, which lies in xtask's own folder: in this workspace, or in the one that xtask's program is
+    /// from, which lies in its target directory. In a project the folder has the name that xtask has there.
     fn thinking(&self) -> anyhow::Result<Step> {
         let exe = host::exe().context("cannot find xtask's own program")?;
-        let manifest = Path::new("xtask/analyze/Cargo.toml");
-        let own = self.workspace.repo.root.join(manifest);
-        let near_exe = || exe.ancestors().map(|dir| dir.join(manifest)).find(|path| path.is_file());
-        let manifest = Some(own).filter(|path| path.is_file()).or_else(near_exe);
-        let manifest = manifest.context("there is no xtask/analyze beside xtask")?;
+        let manifest = Path::new(env!("CARGO_PKG_NAME")).join("analyze/Cargo.toml");
+        let own = self.workspace.repo.root.join(&manifest);
+        let near_exe = || exe.ancestors().map(|dir| dir.join(&manifest)).find(|path| path.is_file());
+        let found = Some(own).filter(|path| path.is_file()).or_else(near_exe);
+        let manifest = found.with_context(|| format!("there is no {} to be found", manifest.display()))?;
         let root = manifest.ancestors().nth(3).context("it has a workspace")?;
-        let target_dir = root.join("target");
+        let target_dir = root.join("target/xtask/analyze"); // Where `clean` leaves it.
         let mut args: Vec<OsString> =
             ["run", "--quiet", "--profile=xtask", "--manifest-path"].map(OsString::from).into();
         args.extend([manifest.into(), "--target-dir".into(), target_dir.into()]);

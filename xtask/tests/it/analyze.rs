@@ -1,11 +1,40 @@
 //! `analyze`: what it says of small workspaces whose answer is known.
 
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
 use serde_json::Value;
 
 use crate::support::{Call, Project};
+use crate::template::template_root;
+
+/// The package that thinks is no member of the workspace, so building the tests has not fetched what it is made of.
+fn fetch() -> &'static PathBuf {
+    static MANIFEST: OnceLock<PathBuf> = OnceLock::new();
+    MANIFEST.get_or_init(|| {
+        let manifest = template_root().join("xtask/analyze/Cargo.toml");
+        let mut cargo = std::process::Command::new("cargo");
+        drop(cargo.args(["fetch", "--quiet", "--locked", "--manifest-path"]).arg(&manifest).status());
+        manifest
+    })
+}
+
+#[test]
+fn the_tests_of_what_thinks_pass_and_its_lints_are_silent() {
+    let project = Project::empty();
+    let target_dir = template_root().join("target/xtask/analyze");
+    project.cargo("fmt --check").arg("--manifest-path").arg(fetch()).ok();
+    for words in ["test --quiet --locked", "clippy --quiet --locked --all-targets"] {
+        let call =
+            project.cargo(words).arg("--manifest-path").arg(fetch()).arg("--target-dir").arg(&target_dir);
+        let ran = call.ok();
+        assert!(!ran.stderr().contains("warning"), "{}", ran.report());
+    }
+}
 
 /// `core` ← `middle` ← `app`, a program, and `aside`, on which nothing depends. `core` was changed twice, `aside` once.
 fn workspace() -> Project {
+    fetch();
     let project =
         Project::workspace(&[("core", &[]), ("middle", &["core"]), ("app", &["middle"]), ("aside", &[])]);
     project.write("crates/app/src/main.rs", "fn main() {}\n").commit();
@@ -79,6 +108,7 @@ fn where_there_is_nothing_to_say_it_says_so() {
     project.xtask("analyze").fails_with(101).says("there is nothing to analyze").says("help: ");
 
     // A single crate, no git.
+    fetch();
     let project = Project::empty();
     project.write("Cargo.toml", "[workspace]\n\n[package]\nname = \"alone\"\nedition = \"2024\"\n");
     project.write("src/lib.rs", "pub fn here() {}\n");
