@@ -65,7 +65,7 @@ impl Analyze {
         let facts = self.gather(&gathering, &build, &toolchain, mono);
         disk::write_atomically(&gathering.facts(), facts.to_string().as_bytes())
             .with_context(|| format!("cannot write {}", gathering.facts().display()))?;
-        let Outcome { status, .. } = workspace.sh.run(&think)?;
+        let Outcome { status, .. } = workspace.sh.run(&think, None)?;
         Ok(exit_code(status))
     }
 
@@ -86,7 +86,8 @@ impl Analyze {
     fn building(&self, lane: &Lane, toolchain: &str) -> Step {
         let mut args = self.to_args();
         args.push("--timings".into());
-        let step = Step::cargo(&["build"], lane, args).counted();
+        // What another has compiled already would take no time here.
+        let step = Step::cargo(&["build"], lane, args).counted().with_env("XTASK_CACHE", "off".into());
         // Linking has a section of its own only there, and only if asked for.
         let is_nightly = toolchain.contains("-nightly");
         if is_nightly { step.with_env("CARGO_UNSTABLE_SECTION_TIMINGS", "true".into()) } else { step }
@@ -110,7 +111,7 @@ impl Analyze {
         let how = if self.incremental { "what has changed" } else { "all from nothing, which takes a while" };
         ui.status("Building", format_args!("in {shown}: {how}"));
         let before = shell::processor_seconds();
-        let Outcome { status, units, .. } = workspace.sh.run(build)?;
+        let Outcome { status, units, .. } = workspace.sh.run(build, None)?;
         let processor = shell::processor_seconds().zip(before).map(|(after, before)| after - before);
         if !status.success() {
             workspace.session.ui.error(&anyhow::anyhow!(
@@ -162,7 +163,7 @@ impl Analyze {
             let rest = vec![emit, "-Cno-prepopulate-passes".into(), "-Cpasses=name-anon-globals".into()];
             ui.status("Compiling", format_args!("{package} ({kind} {name}) for what LLVM is given"));
             let step = Step::cargo(&["rustc"], lane, args).counted().rest(rest);
-            if !workspace.sh.run(&step)?.status.success() {
+            if !workspace.sh.run(&step, None)?.status.success() {
                 bail!("`{step}` failed");
             }
             emitted.push(
