@@ -3,6 +3,7 @@
 //! An option that cargo has too has cargo's name and meaning, and is handed on.
 
 pub(crate) mod adopt;
+pub(crate) mod analyze;
 pub(crate) mod build;
 pub(crate) mod cargo;
 pub(crate) mod doctor;
@@ -52,6 +53,7 @@ pub(crate) enum Verb {
     Upgrade(adopt::Upgrade),
     Doctor(doctor::Doctor),
     InstallTools(tools::InstallTools),
+    Analyze(analyze::Analyze),
     Bench(build::Bench),
     Cargo(build::Cargo),
     Init(project::Init),

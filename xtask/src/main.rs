@@ -66,6 +66,7 @@ fn answer(verb: Verb, session: Session) -> anyhow::Result<ExitCode> {
         Verb::Upgrade(flags) => flags.run(session),
         Verb::Doctor(flags) => flags.run(session),
         Verb::InstallTools(flags) => flags.run(session),
+        Verb::Analyze(flags) => flags.run(session),
         Verb::Bench(flags) => flags.run(session),
         Verb::Cargo(flags) => flags.run(session),
         Verb::Init(flags) => flags.run(session),

@@ -14,7 +14,7 @@ mod units;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
-use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::process::{Command, ExitCode, ExitStatus, Output, Stdio};
 
 use anyhow::{Context as _, bail};
 
@@ -22,6 +22,7 @@ pub(crate) use ask::{Answer, Asker, Silence};
 #[cfg(unix)]
 pub(crate) use attempt::become_words;
 pub(crate) use attempt::{Said, TICK, attempt, run_words};
+pub(crate) use measure::processor_seconds;
 pub(crate) use signals::Held;
 pub(crate) use unheard::Unheard;
 pub(crate) use units::Units;
@@ -108,6 +109,21 @@ impl Shell {
         dir: &Path,
     ) -> anyhow::Result<Vec<u8>> {
         let program = program.as_ref();
+        let output = self.output(program, args, dir)?;
+        if !output.status.success() {
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            bail!("{} failed: {}", program.display(), stderr.trim());
+        }
+        Ok(output.stdout)
+    }
+
+    /// What a short-lived process has written, for those whose exit code says what they have found.
+    pub(crate) fn output(
+        &self,
+        program: &OsStr,
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        dir: &Path,
+    ) -> anyhow::Result<Output> {
         let _dir = self.inner.push_dir(dir);
         let mut command = self.inner.cmd(program).args(args).quiet().ignore_status();
         for (name, value) in &self.changes {
@@ -122,16 +138,11 @@ impl Shell {
             }
         }
 
-        let output = command.output()?;
-        if !output.status.success() {
-            let stderr = String::from_utf8_lossy(&output.stderr);
-            bail!("{} failed: {}", program.display(), stderr.trim());
-        }
-        Ok(output.stdout)
+        Ok(command.output()?)
     }
 
     /// The standard output of a short-lived cargo.
-    pub(crate) fn read_cargo(&self, args: &[&str], dir: &Path) -> anyhow::Result<Vec<u8>> {
+    pub(crate) fn read_cargo(&self, args: &[impl AsRef<OsStr>], dir: &Path) -> anyhow::Result<Vec<u8>> {
         self.read(&self.cargo, args, dir)
     }
 

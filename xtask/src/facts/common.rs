@@ -7,6 +7,7 @@
 //! ├── memo.json      what that program remembers of tools
 //! ├── workspace      where in a checkout the workspace is; empty for its top
 //! ├── cold/          who leads in a cold start; effects/disk/cold.rs draws it
+//! ├── analyze.json   what the builds of `analyze` took
 //! ├── bin/cargo      the shim: `xtask` by another name, the first `cargo` on the PATH of `lane run`
 //! ├── hooks/         git's hooks while `lane hook` stands in front of a `core.hooksPath`…
 //! └── hooks-path     …and the value that it had: altogether, and in the repository's own configuration
@@ -67,6 +68,11 @@ impl Common {
     /// Where builders tell each other what they build.
     pub(crate) fn cold(&self) -> PathBuf {
         self.dir.join("cold")
+    }
+
+    /// What `analyze` remembers of its builds.
+    pub(crate) fn history(&self) -> PathBuf {
+        self.dir.join("analyze.json")
     }
 
     /// The directory that comes first on `PATH`.

@@ -4,6 +4,7 @@ mod adopt;
 mod adopt_cache;
 mod affected;
 mod agent;
+mod analyze;
 mod bench;
 mod build;
 pub(crate) mod cargo;

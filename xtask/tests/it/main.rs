@@ -9,6 +9,7 @@
 
 mod adopt;
 mod affected;
+mod analyze;
 mod clean;
 #[cfg(target_os = "linux")]
 mod cold;

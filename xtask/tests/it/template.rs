@@ -72,8 +72,17 @@ fn a_fresh_clone_works_by_the_readme_alone() {
         crate::support::Call { command }
     };
     let help = make("").ok().stdout();
-    for target in ["build-dev", "build-test", "build-release", "check", "check-fast", "test", "clean", "help"]
-    {
+    for target in [
+        "build-dev",
+        "build-test",
+        "build-release",
+        "check",
+        "check-fast",
+        "test",
+        "analyze",
+        "clean",
+        "help",
+    ] {
         assert!(help.contains(&format!("make {target} ")), "{target} is not in\n{help}");
     }
     make("check").ok().says("Lane target: compiled");

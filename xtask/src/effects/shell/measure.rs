@@ -15,6 +15,24 @@ pub(crate) struct Measured {
     pub(crate) stderr: String,
 }
 
+/// How long the processes that we have started, and theirs, have had a processor, as far as they have ended.
+#[cfg(unix)]
+pub(crate) fn processor_seconds() -> Option<f64> {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    #[expect(unsafe_code, reason = "std does not tell")]
+    // SAFETY: the pointer is valid for a `rusage`, of which all bit patterns are valid.
+    let usage = unsafe {
+        (libc::getrusage(libc::RUSAGE_CHILDREN, usage.as_mut_ptr()) == 0).then(|| usage.assume_init())?
+    };
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    Some(seconds(usage.ru_utime) + seconds(usage.ru_stime))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn processor_seconds() -> Option<f64> {
+    None
+}
+
 impl Shell {
     /// Runs `steps` at the same time, their output caught.
     ///

@@ -1,0 +1,197 @@
+//! What the lanes hold: by profile, by what it is, and by crate. A file with several names is counted once.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+/// Of all lanes of the repository.
+#[derive(Debug, Default)]
+pub(crate) struct Disk {
+    pub(crate) lanes: Vec<LaneSize>,
+    /// What it is, and how many bytes of all lanes.
+    pub(crate) kinds: BTreeMap<&'static str, u64>,
+    /// By crate, the most first.
+    pub(crate) crates: Vec<(String, u64)>,
+    pub(crate) total: u64,
+    /// What the same files would take if each lane had its own.
+    pub(crate) apart: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct LaneSize {
+    pub(crate) name: String,
+    pub(crate) profiles: BTreeMap<String, u64>,
+    /// All that it has, and what of it no lane before it in the list has as well.
+    pub(crate) bytes: u64,
+    pub(crate) own: u64,
+}
+
+/// One name of a file.
+struct File {
+    /// Relative to the lane.
+    path: PathBuf,
+    /// What tells it from all other files, where the system has such a thing.
+    identity: Option<(u64, u64)>,
+    bytes: u64,
+}
+
+pub(crate) fn read(lanes: &Value) -> Disk {
+    let lanes = lanes.as_array().map(Vec::as_slice).unwrap_or_default();
+    let walked: Vec<Vec<File>> = std::thread::scope(|scope| {
+        let walk = |lane: &Value| {
+            let dir = PathBuf::from(lane["path"].as_str().unwrap_or_default());
+            scope.spawn(move || files(&dir))
+        };
+        let workers: Vec<_> = lanes.iter().map(walk).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap_or_default()).collect()
+    });
+    let mut disk = Disk::default();
+    let mut seen = HashSet::new();
+    let mut crates: BTreeMap<String, u64> = BTreeMap::new();
+    for (lane, files) in lanes.iter().zip(walked) {
+        let mut size = LaneSize { name: name(lane), ..LaneSize::default() };
+        let mut within = HashSet::new();
+        for File { path, identity, bytes } in files {
+            if identity.is_some_and(|identity| !within.insert(identity)) {
+                continue; // `debug/app` is `debug/deps/app-…`.
+            }
+            size.bytes += bytes;
+            *size.profiles.entry(profile(&path)).or_default() += bytes;
+            if identity.is_some_and(|identity| !seen.insert(identity)) {
+                continue;
+            }
+            size.own += bytes;
+            *disk.kinds.entry(kind(&path)).or_default() += bytes;
+            if let Some(name) = crate_name(&path) {
+                *crates.entry(name).or_default() += bytes;
+            }
+        }
+        disk.total += size.own;
+        disk.apart += size.bytes;
+        if size.bytes > 0 {
+            disk.lanes.push(size);
+        }
+    }
+    disk.lanes.sort_by_key(|lane| std::cmp::Reverse(lane.bytes));
+    disk.crates = crates.into_iter().collect();
+    disk.crates.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+    disk
+}
+
+fn name(lane: &Value) -> String {
+    let worktree = Path::new(lane["worktree"].as_str().unwrap_or_default());
+    let worktree = worktree.file_name().unwrap_or_default().to_string_lossy();
+    match lane["agent"].as_str() {
+        Some(agent) => format!("{worktree}, {agent}"),
+        None => worktree.into_owned(),
+    }
+}
+
+/// Links are not followed: what they lead to is somebody else's.
+fn files(lane: &Path) -> Vec<File> {
+    let mut found = Vec::new();
+    let mut stack = vec![lane.to_owned()];
+    while let Some(dir) = stack.pop() {
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            let Ok(meta) = entry.metadata() else { continue };
+            if meta.is_dir() {
+                stack.push(entry.path());
+            } else if meta.is_file() {
+                let path = entry.path();
+                let path = path.strip_prefix(lane).unwrap_or(&path).to_owned();
+                let (identity, bytes) = on_disk(&meta);
+                found.push(File { path, identity, bytes });
+            }
+        }
+    }
+    found
+}
+
+#[cfg(unix)]
+fn on_disk(meta: &std::fs::Metadata) -> (Option<(u64, u64)>, u64) {
+    use std::os::unix::fs::MetadataExt as _;
+    (Some((meta.dev(), meta.ino())), meta.blocks() * 512)
+}
+
+#[cfg(not(unix))]
+fn on_disk(meta: &std::fs::Metadata) -> (Option<(u64, u64)>, u64) {
+    (None, meta.len())
+}
+
+/// `debug`, `x86_64-unknown-linux-gnu/debug`.
+fn profile(path: &Path) -> String {
+    let mut parts = path.iter().map(|part| part.to_string_lossy().into_owned());
+    let first = parts.next().unwrap_or_default();
+    // A triple has dashes in it, and profiles below it.
+    let is_triple = first.matches('-').count() >= 2;
+    match parts.next() {
+        Some(second) if is_triple => format!("{first}/{second}"),
+        Some(_) => first,
+        None => "other".to_owned(),
+    }
+}
+
+fn kind(path: &Path) -> &'static str {
+    let has = |name: &str| path.iter().any(|part| part == name);
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    if has("incremental") {
+        return "incremental caches";
+    }
+    if has(".fingerprint") || has("fingerprint") {
+        return "fingerprints";
+    }
+    match extension {
+        "rlib" => "libraries",
+        "rmeta" => "metadata",
+        "so" | "dylib" | "dll" => "dynamic libraries and proc-macros",
+        "d" | "html" | "json" | "timestamp" | "txt" => "records",
+        "" => "programs and tests",
+        _ if has("out") && has("build") && !has("deps") => "made by build scripts",
+        _ => "other",
+    }
+}
+
+/// `serde_core` of `libserde_core-0123456789abcdef.rlib`.
+fn crate_name(path: &Path) -> Option<String> {
+    let is_hash = |text: &str| text.len() >= 8 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if let Some(part) = path.iter().skip_while(|part| *part != "incremental").nth(1) {
+        let (name, hash) = part.to_str()?.rsplit_once('-')?;
+        return is_hash(hash).then(|| name.to_owned());
+    }
+    let stem = path.file_name()?.to_str()?.split('.').next()?;
+    let (name, hash) = stem.rsplit_once('-')?;
+    let name = if path.extension().is_some() { name.strip_prefix("lib").unwrap_or(name) } else { name };
+    (hash.len() == 16 && is_hash(hash)).then(|| name.replace('-', "_"))
+}
+
+/// `812.4 MiB`, `3.1 GiB`.
+pub(crate) fn bytes(bytes: u64) -> String {
+    let mib = bytes as f64 / 1024.0 / 1024.0;
+    if mib < 1024.0 { format!("{mib:.1} MiB") } else { format!("{:.1} GiB", mib / 1024.0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_says_whose_it_is() {
+        for (path, expected_kind, expected_crate) in [
+            ("debug/deps/libserde_core-0123456789abcdef.rlib", "libraries", Some("serde_core")),
+            ("debug/deps/libserde_core-0123456789abcdef.rmeta", "metadata", Some("serde_core")),
+            ("debug/deps/app-0123456789abcdef", "programs and tests", Some("app")),
+            ("debug/incremental/app-2p1c0ysq5xk3j/s-x/1.o", "incremental caches", Some("app")),
+            ("debug/.fingerprint/a-0123456789abcdef/lib-a", "fingerprints", None),
+            ("debug/build/ring-0123456789abcdef/out/libring.a", "made by build scripts", None),
+        ] {
+            assert_eq!(kind(Path::new(path)), expected_kind, "{path}");
+            assert_eq!(crate_name(Path::new(path)).as_deref(), expected_crate, "{path}");
+        }
+        assert_eq!(profile(Path::new("debug/deps/x")), "debug");
+        assert_eq!(
+            profile(Path::new("x86_64-unknown-linux-gnu/release/x")),
+            "x86_64-unknown-linux-gnu/release"
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! What `cargo metadata` says: the packages, and which of them asks for which.
+
+use std::collections::{HashMap, VecDeque};
+
+use serde_json::Value;
+
+use crate::timings::strings;
+
+#[derive(Debug, Default)]
+pub(crate) struct Metadata {
+    pub(crate) packages: Vec<Package>,
+    by_name: HashMap<(String, String), usize>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Package {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) is_member: bool,
+    /// Relative to the workspace root where it lies in there.
+    pub(crate) manifest: String,
+    /// Of its library; `lib` where it says nothing.
+    pub(crate) crate_types: Vec<String>,
+    /// The integration tests that it has.
+    pub(crate) tests: Vec<String>,
+    /// What it asks for, by place in `packages`.
+    pub(crate) dependencies: Vec<usize>,
+    /// What its manifest says, name and requirement.
+    pub(crate) asks: Vec<Asks>,
+    /// Features that are on in this workspace.
+    pub(crate) features: Vec<String>,
+    /// All that there are, and what each switches on.
+    pub(crate) feature_table: Vec<(String, Vec<String>)>,
+}
+
+/// One line of a `[dependencies]` table.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Asks {
+    /// The package.
+    pub(crate) name: String,
+    /// What the manifest calls it, where that is something else.
+    pub(crate) rename: Option<String>,
+    pub(crate) requirement: String,
+    pub(crate) features: Vec<String>,
+    pub(crate) default_features: bool,
+    pub(crate) is_optional: bool,
+    /// `dev`, `build`, or empty.
+    pub(crate) kind: String,
+}
+
+impl Asks {
+    /// What the manifest calls it.
+    pub(crate) fn key(&self) -> &str {
+        self.rename.as_deref().unwrap_or(&self.name)
+    }
+}
+
+impl Metadata {
+    /// `None` where it is not as we know it.
+    pub(crate) fn read(json: &Value) -> Option<Metadata> {
+        let root = json["workspace_root"].as_str()?;
+        let members = strings(&json["workspace_members"]);
+        let mut packages = Vec::new();
+        let mut by_id = HashMap::new();
+        for package in json["packages"].as_array()? {
+            let id = package["id"].as_str()?;
+            by_id.insert(id, packages.len());
+            let manifest = package["manifest_path"].as_str()?;
+            let inside = manifest.strip_prefix(root).map(|inside| inside.trim_start_matches(['/', '\\']));
+            let targets = package["targets"].as_array()?;
+            let kinds = |target: &Value| strings(&target["kind"]);
+            let is_lib =
+                |kinds: &Vec<String>| kinds.iter().any(|kind| kind == "proc-macro" || kind.ends_with("lib"));
+            let tests = targets.iter().filter(|target| kinds(target).iter().any(|kind| kind == "test"));
+            packages.push(Package {
+                name: package["name"].as_str()?.to_owned(),
+                version: package["version"].as_str()?.to_owned(),
+                is_member: members.iter().any(|member| member == id),
+                manifest: inside.unwrap_or(manifest).to_owned(),
+                crate_types: targets.iter().map(kinds).find(is_lib).unwrap_or_default(),
+                tests: tests.filter_map(|target| Some(target["name"].as_str()?.to_owned())).collect(),
+                dependencies: Vec::new(),
+                asks: package["dependencies"].as_array()?.iter().map(asks).collect(),
+                features: Vec::new(),
+                feature_table: package["features"]
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .map(|(name, list)| (name.clone(), strings(list)))
+                    .collect(),
+            });
+        }
+        for node in json["resolve"]["nodes"].as_array().into_iter().flatten() {
+            let Some(at) = node["id"].as_str().and_then(|id| by_id.get(id)) else { continue };
+            let dependencies = strings(&node["dependencies"]);
+            packages[*at].dependencies =
+                dependencies.iter().filter_map(|id| by_id.get(id.as_str()).copied()).collect();
+            packages[*at].features = strings(&node["features"]);
+        }
+        let by_name = packages.iter().enumerate();
+        let by_name = by_name.map(|(at, package)| ((package.name.clone(), package.version.clone()), at));
+        Some(Metadata { by_name: by_name.collect(), packages })
+    }
+
+    pub(crate) fn at(&self, name: &str, version: &str) -> Option<usize> {
+        self.by_name.get(&(name.to_owned(), version.to_owned())).copied()
+    }
+
+    pub(crate) fn package(&self, name: &str, version: &str) -> Option<&Package> {
+        Some(&self.packages[self.at(name, version)?])
+    }
+
+    /// A shortest way from a member to a package, by names.
+    pub(crate) fn path_to(&self, to: usize) -> Option<Vec<String>> {
+        let mut from: Vec<Option<usize>> = vec![None; self.packages.len()];
+        let mut queue: VecDeque<usize> =
+            (0..self.packages.len()).filter(|at| self.packages[*at].is_member).collect();
+        while let Some(at) = queue.pop_front() {
+            for next in &self.packages[at].dependencies {
+                if from[*next].is_none() && !self.packages[*next].is_member {
+                    from[*next] = Some(at);
+                    queue.push_back(*next);
+                }
+            }
+        }
+        from[to]?;
+        let mut path = vec![self.packages[to].name.clone()];
+        let mut at = to;
+        while let Some(before) = from[at] {
+            path.push(self.packages[before].name.clone());
+            at = before;
+        }
+        path.reverse();
+        Some(path)
+    }
+
+    /// Who asks for a package, members first.
+    pub(crate) fn who_asks(&self, at: usize) -> Vec<&Package> {
+        let mut asking: Vec<&Package> =
+            self.packages.iter().filter(|package| package.dependencies.contains(&at)).collect();
+        asking.sort_by_key(|package| (!package.is_member, &package.name));
+        asking
+    }
+}
+
+fn asks(dependency: &Value) -> Asks {
+    let text = |name: &str| dependency[name].as_str().unwrap_or_default().to_owned();
+    Asks {
+        name: text("name"),
+        rename: dependency["rename"].as_str().map(str::to_owned),
+        requirement: text("req"),
+        features: strings(&dependency["features"]),
+        default_features: dependency["uses_default_features"] != false,
+        is_optional: dependency["optional"] == true,
+        kind: text("kind"),
+    }
+}

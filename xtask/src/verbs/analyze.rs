@@ -1,0 +1,332 @@
+//! `analyze`: the hands of it. It builds in a lane of its own and gathers what is to be known into one folder; the package
+//! `xtask/analyze`, which nobody else has to compile, thinks about it and answers.
+//!
+//! ```text
+//! .lanes/xtask-analyze/<key>/   the lane: emptied before each build, never forked into
+//! └── analysis/
+//!     ├── facts.json            where everything is; the one thing that is handed over
+//!     ├── timings.html          cargo's own report on the build
+//!     ├── processor.json        how long its processes have had a processor
+//!     ├── metadata.json         `cargo metadata`
+//!     ├── git.log               which files each commit of the last weeks has changed
+//!     ├── <tool>.txt            what a tool has said
+//!     └── report.html           what came of it
+//! ```
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::UNIX_EPOCH;
+
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+
+use crate::effects::disk::{self, Removal};
+use crate::effects::shell::{self, Outcome};
+use crate::effects::ui::{self, Ui};
+use crate::facts::common::Common;
+use crate::facts::{host, lanes, tools, units};
+use crate::flags::analyze::{Analyze, Part};
+use crate::plan::lane::{Agent, Lane};
+use crate::plan::recipe::Step;
+use crate::verbs::session::{LaneChoice, Lockfile, Session, Workspace, exit_code};
+
+/// The agent whose lane it is. Nobody else has it, as nobody calls themselves that.
+const AGENT: &str = "xtask-analyze";
+
+/// How far back the history is read: what was edited a year ago says little about next week.
+const WEEKS: u32 = 12;
+
+impl Analyze {
+    pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
+        let ui = session.ui.quiet(self.quiet);
+        let workspace = session.workspace(self.manifest_path.as_deref())?;
+        let (lane, toolchain) = self.lane(&workspace)?;
+        let gathering = Gathering { dir: lane.dir.join("analysis"), workspace: &workspace, lane: &lane, ui };
+        let build = self.building(&lane, &toolchain);
+        let think = gathering.thinking()?;
+        if self.dry_run {
+            ui::data(&build)?;
+            ui::data(&think)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+
+        if self.last {
+            if !gathering.timings().is_file() {
+                bail!(
+                    "there was no build by `analyze` with these options\nhelp: the same without --last makes one"
+                );
+            }
+        } else if let Some(failure) = self.build(&gathering, &build)? {
+            return Ok(failure);
+        }
+
+        let mono = if self.parts().contains(&Part::Mono) { self.emit(&gathering)? } else { Value::Null };
+        let facts = self.gather(&gathering, &build, &toolchain, mono);
+        disk::write_atomically(&gathering.facts(), facts.to_string().as_bytes())
+            .with_context(|| format!("cannot write {}", gathering.facts().display()))?;
+        let Outcome { status, .. } = workspace.sh.run(&think, None)?;
+        Ok(exit_code(status))
+    }
+
+    fn lane(&self, workspace: &Workspace) -> anyhow::Result<(Lane, String)> {
+        let agent = Agent::from_environment(Some(AGENT.as_ref()))?.context("a name")?;
+        let inputs = workspace.key_inputs(&LaneChoice {
+            features: &self.features.features,
+            all_features: self.features.all_features,
+            no_default_features: self.features.no_default_features,
+            targets: &self.target,
+            lockfile: if self.locked || self.dry_run { Lockfile::MustStay } else { Lockfile::MayBeMade },
+            ..LaneChoice::default()
+        })?;
+        let toolchain = inputs.toolchain.clone();
+        Ok((workspace.agent_lane(&agent, inputs), toolchain))
+    }
+
+    fn building(&self, lane: &Lane, toolchain: &str) -> Step {
+        let mut args = self.to_args();
+        args.push("--timings".into());
+        // What another has compiled already would take no time here.
+        let step = Step::cargo(&["build"], lane, args).counted().with_env("XTASK_CACHE", "off".into());
+        // Linking has a section of its own only there, and only if asked for.
+        let is_nightly = toolchain.contains("-nightly");
+        if is_nightly { step.with_env("CARGO_UNSTABLE_SECTION_TIMINGS", "true".into()) } else { step }
+    }
+
+    /// The code to end with, where the build has failed: half a build has no critical path.
+    fn build(&self, gathering: &Gathering<'_>, build: &Step) -> anyhow::Result<Option<ExitCode>> {
+        let &Gathering { workspace, lane, ui, .. } = gathering;
+        let lanes_dir = workspace.repo.lanes_dir();
+        let shown = workspace.shown(&lane.dir);
+        if !self.incremental && lane.dir.exists() {
+            if disk::remove_agent_lane(&lanes_dir, &lane.dir)? != Removal::Removed {
+                bail!("{shown} is in use\nhelp: another `analyze` builds there; wait for its end");
+            }
+            drop(disk::sweep(&lanes_dir));
+        }
+        workspace.provide_wrapper(ui);
+        let stamp = disk::stamp_text(lane);
+        let _in_use = disk::enter_agent_lane(&lanes_dir, lane, &stamp, host::now())
+            .with_context(|| format!("cannot use {shown}"))?;
+        let how = if self.incremental { "what has changed" } else { "all from nothing, which takes a while" };
+        ui.status("Building", format_args!("in {shown}: {how}"));
+        let before = shell::processor_seconds();
+        let Outcome { status, units, .. } = workspace.sh.run(build, None)?;
+        let processor = shell::processor_seconds().zip(before).map(|(after, before)| after - before);
+        if !status.success() {
+            workspace.session.ui.error(&anyhow::anyhow!(
+                "the build failed, so there is nothing to analyze\nhelp: `{build}` has to succeed first"
+            ));
+            return Ok(Some(exit_code(status)));
+        }
+        let compiled = units.map_or(0, |units| units.compiled.len());
+        if compiled == 0 {
+            bail!(
+                "nothing was compiled, so nothing can be said\nhelp: without --incremental, all is compiled"
+            );
+        }
+        std::fs::create_dir_all(&gathering.dir)?;
+        let timings = lane.dir.join("cargo-timings/cargo-timing.html");
+        let html =
+            std::fs::read(&timings).with_context(|| format!("cargo has written no {}", timings.display()))?;
+        disk::write_atomically(&gathering.timings(), &html)?;
+        disk::write_atomically(&gathering.processor(), json!(processor).to_string().as_bytes())?;
+        Ok(None)
+    }
+
+    /// Has LLVM's input written for the programs and libraries that were asked for, each compiled once more: with another number
+    /// of codegen units it is another unit to cargo, and the ones that were measured stay.
+    fn emit(&self, gathering: &Gathering<'_>) -> anyhow::Result<Value> {
+        const TARGETS_MAX: usize = 4;
+        let &Gathering { workspace, lane, ui, .. } = gathering;
+        let args =
+            [vec!["metadata".into(), "--no-deps".into(), "--format-version=1".into()], self.metadata_args()];
+        let said = workspace.sh.read_cargo(&args.concat(), &workspace.repo.root)?;
+        let metadata: Value = serde_json::from_slice(&said).context("`cargo metadata` printed no JSON")?;
+        let profile = self.profile.as_deref().unwrap_or(if self.release { "release" } else { "dev" });
+        let mut emitted = Vec::new();
+        for (package, kind, name) in targets(&metadata, &self.packages.package) {
+            if emitted.len() == TARGETS_MAX {
+                ui.warn(format_args!("only the first {TARGETS_MAX} programs and libraries are looked at; --package names others"));
+                break;
+            }
+            let path = gathering.dir.join(format!("mono-{}.ll", emitted.len()));
+            let mut args = self.to_mono_args();
+            args.extend(["--package".into(), package.clone().into(), format!("--{kind}").into()]);
+            args.extend((kind == "bin").then(|| name.clone().into()));
+            args.extend([
+                "--config".into(),
+                format!("profile.{profile}.package.{package}.codegen-units=1").into(),
+            ]);
+            let mut emit = OsString::from("--emit=llvm-ir=");
+            emit.push(&path);
+            let rest = vec![emit, "-Cno-prepopulate-passes".into(), "-Cpasses=name-anon-globals".into()];
+            ui.status("Compiling", format_args!("{package} ({kind} {name}) for what LLVM is given"));
+            let step = Step::cargo(&["rustc"], lane, args).counted().rest(rest);
+            if !workspace.sh.run(&step, None)?.status.success() {
+                bail!("`{step}` failed");
+            }
+            emitted.push(
+                json!({ "package": package, "kind": kind, "name": name, "path": path.to_string_lossy() }),
+            );
+        }
+        Ok(emitted.into())
+    }
+
+    fn gather(&self, gathering: &Gathering<'_>, build: &Step, toolchain: &str, mono: Value) -> Value {
+        let &Gathering { workspace, lane, .. } = gathering;
+        let parts = self.parts();
+        let has = |part: Part| parts.contains(&part);
+        let env = &workspace.session.env;
+
+        let mut metadata = vec!["metadata".into(), "--format-version=1".into()];
+        metadata.extend(self.metadata_args());
+        let targets = if self.target.is_empty() { &workspace.config.targets } else { &self.target };
+        let host_triple = tools::host_triple(toolchain).to_owned();
+        metadata.extend(["--filter-platform".into(), targets.first().unwrap_or(&host_triple).into()]);
+        let metadata =
+            gathering.keep("metadata.json", workspace.sh.read_cargo(&metadata, &workspace.repo.root));
+
+        let since = format!("--since={WEEKS}.weeks");
+        let log = ["log", &since, "--max-count=20000", "--no-merges", "--no-renames", "--relative"];
+        let log = log.into_iter().chain(["--name-only", "--format=%x01%H %ct"]);
+        let log = workspace.sh.read("git", log, &workspace.repo.root);
+
+        json!({
+            "root": workspace.repo.root.to_string_lossy(),
+            "start": workspace.repo.start.to_string_lossy(),
+            "lane": lane.dir.to_string_lossy(),
+            "build": build.to_string(),
+            "selection": self.to_args().iter().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" "),
+            "toolchain": toolchain.lines().next(),
+            "incremental": self.incremental,
+            "wrapper": workspace.config.rustc_wrappers.first().map(|path| path.to_string_lossy()),
+            "parts": parts.iter().map(|part| part.name()).collect::<Vec<_>>(),
+            "json": self.json,
+            "quiet": self.quiet,
+            "now": host::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
+            "weeks": WEEKS,
+            "processor_seconds": std::fs::read(gathering.processor())
+                .ok()
+                .and_then(|text| serde_json::from_slice::<Value>(&text).ok()),
+            "timings": gathering.timings().to_string_lossy(),
+            "metadata": metadata,
+            "git_log": gathering.keep("git.log", log),
+            "commit": workspace.git(&["rev-parse", "HEAD"]).ok(),
+            "changed": workspace.git(&["status", "--porcelain"]).is_ok_and(|status| !status.is_empty()),
+            "history": Common::of(&workspace.repo.root).map(|common| common.history().to_string_lossy().into_owned()),
+            "report": gathering.dir.join("report.html").to_string_lossy(),
+            "units": units::read_present(&lane.dir).iter().map(unit).collect::<Vec<_>>(),
+            "mono": mono,
+            "record": !self.last && !self.incremental,
+            "unused": (has(Part::Deps) && env.find_program("cargo-shear").is_some()).then(|| {
+                // It ends with 1 where it has found something.
+                let args = ["shear", "--offline", "--format=json"];
+                let found = workspace.sh.output("cargo-shear".as_ref(), args, &workspace.repo.root);
+                gathering.keep("unused.json", found.map(|found| found.stdout))
+            }),
+            "lanes": has(Part::Disk).then(|| gathering.lanes()),
+            "sccache": (has(Part::Cache) && env.find_program("sccache").is_some()).then(|| {
+                let args = ["--show-stats", "--stats-format=json"];
+                gathering.keep("sccache.json", workspace.sh.read("sccache", args, &workspace.repo.root))
+            }),
+        })
+    }
+}
+
+/// Package, kind and name of the programs and libraries of the default members, or of the packages that were named.
+fn targets(metadata: &Value, named: &[String]) -> Vec<(String, &'static str, String)> {
+    let items = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let defaults = items(&metadata["workspace_default_members"]);
+    let mut found = Vec::new();
+    for package in items(&metadata["packages"]) {
+        let name = package["name"].as_str().unwrap_or_default().to_owned();
+        let is_wanted =
+            if named.is_empty() { defaults.contains(&package["id"]) } else { named.contains(&name) };
+        for target in items(&package["targets"]).iter().filter(|_| is_wanted) {
+            let target_name = target["name"].as_str().unwrap_or_default().to_owned();
+            let kinds = items(&target["kind"]);
+            let kind = if kinds.iter().any(|kind| kind == "bin") { "bin" } else { "lib" };
+            if kinds.iter().any(|kind| ["bin", "lib", "rlib"].iter().any(|known| kind == known)) {
+                found.push((name.clone(), kind, target_name));
+            }
+        }
+    }
+    // In programs is what is instantiated by all that they are made of.
+    found.sort_by_key(|(_, kind, _)| *kind != "bin");
+    found
+}
+
+/// What is handed over of a unit. Its times are those of its files.
+fn unit(unit: &units::Unit) -> Value {
+    json!({
+        "package": unit.package,
+        "target": unit.target,
+        "fingerprint": unit.fingerprint.to_string_lossy(),
+        "id": unit.id,
+        "dependencies": unit.dependencies,
+    })
+}
+
+struct Gathering<'a> {
+    dir: PathBuf,
+    workspace: &'a Workspace,
+    lane: &'a Lane,
+    ui: Ui,
+}
+
+impl Gathering<'_> {
+    fn facts(&self) -> PathBuf {
+        self.dir.join("facts.json")
+    }
+
+    fn timings(&self) -> PathBuf {
+        self.dir.join("timings.html")
+    }
+
+    /// How long the build's processes have had a processor, in seconds.
+    fn processor(&self) -> PathBuf {
+        self.dir.join("processor.json")
+    }
+
+    /// Puts what a process has said where it is read; `None` where it has failed: then that is not known.
+    fn keep(&self, name: &str, said: anyhow::Result<Vec<u8>>) -> Option<String> {
+        let path = self.dir.join(name);
+        disk::write_atomically(&path, &said.ok()?).ok()?;
+        Some(path.to_string_lossy().into_owned())
+    }
+
+    fn lanes(&self) -> Vec<Value> {
+        let workspace = self.workspace;
+        let places = lanes::places(
+            &lanes::worktrees(&workspace.sh, &workspace.repo),
+            &workspace.repo,
+            &workspace.worktree_lane().dir,
+        );
+        let lane = |found: lanes::Found| {
+            json!({
+                "worktree": found.worktree.to_string_lossy(),
+                "agent": found.agent,
+                "path": found.dir.to_string_lossy(),
+            })
+        };
+        places.into_iter().map(lane).collect()
+    }
+
+    /// Starts the package that thinks, which lies in xtask's own folder: in this workspace, or in the one that xtask's program is
+    /// from, which lies in its target directory. In a project the folder has the name that xtask has there.
+    fn thinking(&self) -> anyhow::Result<Step> {
+        let exe = host::exe().context("cannot find xtask's own program")?;
+        let manifest = Path::new(env!("CARGO_PKG_NAME")).join("analyze/Cargo.toml");
+        let own = self.workspace.repo.root.join(&manifest);
+        let near_exe = || exe.ancestors().map(|dir| dir.join(&manifest)).find(|path| path.is_file());
+        let found = Some(own).filter(|path| path.is_file()).or_else(near_exe);
+        let manifest = found.with_context(|| format!("there is no {} to be found", manifest.display()))?;
+        let root = manifest.ancestors().nth(3).context("it has a workspace")?;
+        let target_dir = root.join("target/xtask/analyze"); // Where `clean` leaves it.
+        let mut args: Vec<OsString> =
+            ["run", "--quiet", "--profile=xtask", "--manifest-path"].map(OsString::from).into();
+        args.extend([manifest.into(), "--target-dir".into(), target_dir.into()]);
+        Ok(Step::of_args(args, &Lane::none()).rest(vec![self.facts().into()]))
+    }
+}

@@ -1,0 +1,224 @@
+//! `analyze`: what it says of small workspaces whose answer is known.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use crate::support::{Call, Project};
+use crate::template::template_root;
+
+/// The package that thinks is no member of the workspace, so building the tests has not fetched what it is made of.
+fn fetch() -> &'static PathBuf {
+    static MANIFEST: OnceLock<PathBuf> = OnceLock::new();
+    MANIFEST.get_or_init(|| {
+        let manifest = template_root().join("xtask/analyze/Cargo.toml");
+        let mut cargo = std::process::Command::new("cargo");
+        drop(cargo.args(["fetch", "--quiet", "--locked", "--manifest-path"]).arg(&manifest).status());
+        manifest
+    })
+}
+
+#[test]
+fn the_tests_of_what_thinks_pass_and_its_lints_are_silent() {
+    let project = Project::empty();
+    let target_dir = template_root().join("target/xtask/analyze");
+    project.cargo("fmt --check").arg("--manifest-path").arg(fetch()).ok();
+    for words in ["test --quiet --locked", "clippy --quiet --locked --all-targets"] {
+        let call =
+            project.cargo(words).arg("--manifest-path").arg(fetch()).arg("--target-dir").arg(&target_dir);
+        let ran = call.ok();
+        assert!(!ran.stderr().contains("warning"), "{}", ran.report());
+    }
+}
+
+/// `core` ← `middle` ← `app`, a program, and `aside`, on which nothing depends. `core` was changed twice, `aside` once.
+fn workspace() -> Project {
+    fetch();
+    let project =
+        Project::workspace(&[("core", &[]), ("middle", &["core"]), ("app", &["middle"]), ("aside", &[])]);
+    project.write("crates/app/src/main.rs", "fn main() {}\n").commit();
+    project.write("crates/core/src/lib.rs", "pub fn there() {}\n").commit();
+    project.write("crates/core/tests/it.rs", "// No library is made of this.\n").commit();
+    project.write("crates/aside/src/lib.rs", "pub fn there() {}\n").commit();
+    project
+}
+
+#[track_caller]
+fn json(call: Call) -> Value {
+    let stdout = call.ok().stdout();
+    serde_json::from_str(&stdout).unwrap_or_else(|err| panic!("{err}\n{stdout}"))
+}
+
+fn names(answer: &Value, list: &str, name: &str) -> Vec<String> {
+    let items = answer[list].as_array().expect("a list").iter();
+    items.map(|item| item[name].as_str().expect("a name").to_owned()).collect()
+}
+
+#[test]
+fn the_answer_is_of_the_real_graph_and_of_the_real_history() {
+    let project = workspace();
+    let ran = project.xtask("analyze").ok();
+    assert!(ran.stdout().contains("5 units in "), "{}", ran.report());
+
+    let answer = json(project.xtask("analyze timings graph --json --last"));
+    let units = names(&answer, "units", "name");
+    let at = |name: &str| units.iter().position(|unit| unit == name).expect(name);
+    let dependencies = |name: &str| answer["units"][at(name)]["dependencies"].clone();
+    assert_eq!(dependencies("middle"), serde_json::json!([at("core")]));
+    assert_eq!(dependencies("aside"), serde_json::json!([]));
+
+    let cost = |name: &str| {
+        let costs = answer["crates"].as_array().expect("a list");
+        costs.iter().find(|cost| cost["package"] == *name).expect(name).clone()
+    };
+    // The first commit has made all of them; tests are not what a library is made of.
+    assert_eq!(cost("core")["commits"], 2);
+    assert_eq!(cost("core")["dependents"], serde_json::json!(["app", "middle"]));
+    assert_eq!(cost("middle")["commits"], 1);
+    assert_eq!(cost("aside")["commits"], 2);
+    assert_eq!(cost("aside")["dependents"], serde_json::json!([]));
+}
+
+#[test]
+fn others_keep_their_lanes_and_its_own_is_emptied() {
+    let project = workspace();
+    project.xtask("build").ok();
+    project.xtask("analyze --quiet").ok();
+    let lane = project.only_lane();
+    assert!(lane.starts_with(".lanes/xtask-analyze/"), "{lane}");
+    project.xtask("build").ok().says("compiled 0,");
+    // Never warm: a unit without a time would be missing.
+    let answer = json(project.xtask("analyze --json"));
+    assert_eq!(answer["build"]["units"], 5);
+    assert_eq!(answer["build"]["fresh_units"], 0);
+    project.write("crates/middle/src/lib.rs", "pub fn other() {}\n");
+    let answer = json(project.xtask("analyze --json --incremental"));
+    assert_eq!(answer["build"]["fresh_units"], 2);
+    let mut built = names(&answer, "units", "package");
+    built.sort();
+    assert_eq!(built, ["app", "app", "middle"]);
+    project.xtask("analyze --incremental").fails_with(1).says("nothing was compiled");
+}
+
+#[test]
+fn where_there_is_nothing_to_say_it_says_so() {
+    let project = Project::empty();
+    project.write("Cargo.toml", "[workspace]\nmembers = []\n");
+    project.xtask("analyze").fails_with(101).says("there is nothing to analyze").says("help: ");
+
+    // A single crate, no git.
+    fetch();
+    let project = Project::empty();
+    project.write("Cargo.toml", "[workspace]\n\n[package]\nname = \"alone\"\nedition = \"2024\"\n");
+    project.write("src/lib.rs", "pub fn here() {}\n");
+    project.xtask("analyze --last").fails_with(1).says("there was no build").says("help: ");
+    let ran = project.xtask("analyze").without(&project, &["git"]).ok();
+    assert!(ran.stdout().contains("There is no git history here"), "{}", ran.report());
+
+    project.write("src/lib.rs", "this is no Rust\n");
+    let ran = project.xtask("analyze").fails_with(101);
+    ran.says("the build failed, so there is nothing to analyze");
+    assert_eq!(ran.stdout(), "");
+    project.xtask("analyze --last").fails_with(1).says("there was no build");
+}
+
+#[test]
+fn nightly_and_the_new_layout_are_the_same_to_it() {
+    let mut project = workspace();
+    if !project.use_new_layout() {
+        return;
+    }
+    let answer = json(project.xtask("analyze --json"));
+    assert_eq!(answer["build"]["units"], 5);
+    let units = answer["units"].as_array().expect("a list");
+    let app = units.iter().find(|unit| unit["name"] == "app (program app)").expect("the program");
+    assert!(app["link_seconds"].is_number(), "{app}");
+    assert_eq!(app["dependencies"].as_array().map(Vec::len), Some(2), "{app}");
+}
+
+/// What a reader would do: sort, filter, zoom, go through the timeline by keyboard, and open a unit from it.
+const READER: &str = r"
+<script>
+window.addEventListener('load', () => {
+  const key = (key) => document.getElementById('time').dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));
+  const filter = document.getElementById('filter');
+  const rows = () => [...document.querySelectorAll('table.units tbody tr')];
+  const said = {};
+  document.querySelector('table.units th button').click();
+  said.first = rows()[0].cells[0].textContent.trim();
+  document.querySelectorAll('table.units th button')[2].click();
+  const takes = rows().map((row) => Number(row.cells[2].textContent));
+  said.sorted = takes.every((value, at) => at === 0 || takes[at - 1] >= value);
+  filter.value = 'app';
+  filter.dispatchEvent(new Event('input'));
+  said.filtered = rows().filter((row) => !row.hidden).length;
+  said.shown = document.getElementById('shown').textContent;
+  document.getElementById('zoom').value = 8;
+  document.getElementById('zoom').dispatchEvent(new Event('input'));
+  key('Home');
+  key('ArrowRight');
+  said.tip = document.getElementById('tip').textContent;
+  key('Enter');
+  said.hash = location.hash;
+  said.wide = document.documentElement.scrollWidth > innerWidth;
+  document.title = 'said ' + JSON.stringify(said);
+});
+</script>
+";
+
+#[test]
+fn the_page_works_in_a_browser() {
+    let project = workspace();
+    project.package(
+        "crates/long",
+        "a-crate-whose-name-is-longer-than-any-column-of-any-table-or-drawing",
+        &[],
+    );
+    project.xtask("analyze --quiet").ok();
+    let report = project.root.join(project.only_lane()).join("analysis/report.html");
+    let page = std::fs::read_to_string(&report).expect("the report");
+    assert!(!page.contains("http://") && !page.contains("https://"), "it would need a network");
+    for part in ["advice", "timeline", "crates", "deps", "trend", "disk", "cache", "units"] {
+        assert!(page.contains(&format!("id=\"{part}\"")), "no {part}");
+    }
+
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let starts =
+        |name: &&&str| project.command(name).arg("--version").output().is_ok_and(|ran| ran.status.success());
+    let Some(browser) = names.iter().find(starts) else {
+        println!("SKIPPED in a browser: none of {names:?} is on PATH");
+        return;
+    };
+    let driven = project.root.join("driven.html");
+    std::fs::write(&driven, page.replace("</body>", &format!("{READER}</body>"))).expect("it can be written");
+    let profile = project.root.join("browser");
+    let mut command = project.command(browser);
+    command.args([
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+    ]);
+    command.args(["--disable-component-update", "--disable-sync", "--disable-quic", "--window-size=500,900"]);
+    command
+        .args(["--enable-logging=stderr", "--dump-dom"])
+        .arg(format!("--user-data-dir={}", profile.display()));
+    let ran = Call { command }.arg(format!("file://{}", driven.display())).ok();
+    let errors: Vec<String> =
+        ran.stderr().lines().filter(|line| line.contains("CONSOLE")).map(str::to_owned).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+
+    let dom = ran.stdout();
+    let (_, said) =
+        dom.split_once("<title>said ").unwrap_or_else(|| panic!("the reader did not come to the end\n{dom}"));
+    let said: Value = serde_json::from_str(said.split("</title>").next().expect("an end")).expect("JSON");
+    assert!(said["first"].as_str().is_some_and(|first| first.starts_with("a-crate-")), "{said}");
+    assert_eq!(said["sorted"], true, "{said}");
+    assert_eq!(said["filtered"], 2, "{said}");
+    assert_eq!(said["shown"], "2 of 6", "{said}");
+    assert!(said["tip"].as_str().is_some_and(|tip| tip.contains(" s from ")), "{said}");
+    assert!(said["hash"].as_str().is_some_and(|hash| hash.starts_with("#u")), "{said}");
+    assert_eq!(said["wide"], false, "a phone would scroll sideways: {said}");
+}
