@@ -50,8 +50,6 @@ pub(crate) struct Project {
     pub(crate) rustc: Option<(u32, u32)>,
     /// Of [`IGNORED`], what git does not ignore yet.
     pub(crate) unignored: Vec<String>,
-    /// `build.target` of cargo's configuration.
-    pub(crate) targets: Vec<String>,
     /// Whether something has the folder's name already.
     pub(crate) has_folder: bool,
     /// Whether a variable has an alias of this name, which goes before all files.
@@ -153,6 +151,26 @@ impl Project {
         self.first_of(&CONFIGURATIONS).unwrap_or(CONFIGURATIONS[1])
     }
 
+    /// What the project's own configuration says under these keys.
+    fn configured(&self, path: &[&str]) -> Option<String> {
+        let config = Document::parse(self.text(self.configuration()).ok()?).ok()?;
+        let item = path.iter().try_fold(config.as_item(), |item, key| item.get(key))?;
+        Some(item.to_string().trim().to_owned())
+    }
+
+    /// Whether one of the tables in `table` has `key`.
+    fn configures_below(&self, table: &str, key: &str) -> bool {
+        let text = self.text(self.configuration()).unwrap_or_default();
+        let Ok(config) = Document::parse(text) else { return false };
+        let tables = config.get(table).and_then(Item::as_table_like);
+        tables.is_some_and(|tables| tables.iter().any(|(_, inner)| inner.get(key).is_some()))
+    }
+
+    /// Whether xtask has to be told that it is for this machine.
+    fn is_for_others(&self) -> bool {
+        self.configured(&["build", "target"]).is_some()
+    }
+
     /// The Makefile that is the project's own.
     fn own_makefile(&self) -> Option<&'static str> {
         let is_ours = |path: &str| self.record.as_ref().is_some_and(|record| record.files.contains_key(path));
@@ -162,6 +180,7 @@ impl Project {
     fn make(&self, choices: &Choices) -> Make {
         let is_ours = |path: &str| self.record.as_ref().is_some_and(|record| record.files.contains_key(path));
         match self.own_makefile().map(|path| self.text(path)) {
+            _ if self.is_for_others() => Make::Not, // Its file names no target triple.
             Some(Ok(text)) => Make::Included { own_targets: texts::targets(text) },
             Some(Err(_)) => Make::Not,
             None if is_ours(&format!("{}.mk", choices.adoption.name)) => {
@@ -242,7 +261,7 @@ pub(crate) fn plan(
         })?;
     }
     if choices.parts.contains(&Part::Alias) {
-        let alias = texts::alias(&choices.adoption, !project.targets.is_empty());
+        let alias = texts::alias(&choices.adoption, project.is_for_others());
         change(project.configuration(), &|text| {
             let is_there = texts::present_alias(text, name).is_some();
             let text =
@@ -410,11 +429,6 @@ fn notes(project: &Project, choices: &Choices) -> Vec<String> {
     let Adoption { name, apart } = &choices.adoption;
     let mut notes = Vec::new();
     let text = |path: &str| project.text(path).unwrap_or_default();
-    let config = Document::parse(text(project.configuration())).ok();
-    let in_config = |path: &[&str]| {
-        let config = config.as_ref()?;
-        path.iter().try_fold(config.as_item(), |item, key| item.get(key)).map(Item::to_string)
-    };
     let folder = choices.parts.contains(&Part::Folder);
 
     if let Some(dir) = &project.target_dir {
@@ -423,21 +437,26 @@ fn notes(project: &Project, choices: &Choices) -> Vec<String> {
              for each other and run each other's code"
         ));
     }
-    if in_config(&["build", "rustflags"]).is_some()
-        || in_config(&["target"]).is_some_and(|it| it.contains("rustflags"))
+    if project.configured(&["build", "rustflags"]).is_some()
+        || project.configures_below("target", "rustflags")
     {
         notes.push(
             "your rustflags stay, and are xtask's too; RUSTFLAGS in the environment would replace them"
                 .to_owned(),
         );
     }
-    if !project.targets.is_empty() {
+    if let Some(target) = project.configured(&["build", "target"]) {
         notes.push(format!(
-            "build.target is {}: the alias names the host, for which xtask has to be built (Rust 1.91 and later)",
-            project.targets.join(", ")
+            "build.target is {target}: the alias names the host, for which xtask has to be built (Rust 1.91 and later), and there \
+             is no Makefile for it"
         ));
     }
-    if let Some(wrapper) = in_config(&["build", "rustc-wrapper"]) {
+    if project.configures_below("source", "directory") {
+        notes.push(format!(
+            "your sources are vendored: cargo vendor --sync {name}/Cargo.toml brings xtask's as well"
+        ));
+    }
+    if let Some(wrapper) = project.configured(&["build", "rustc-wrapper"]) {
         notes.push(format!(
             "build.rustc-wrapper is {}: it stays, so the first edit in a forked worktree compiles more than it has to",
             wrapper.trim()
@@ -470,7 +489,7 @@ fn notes(project: &Project, choices: &Choices) -> Vec<String> {
             "`cargo {name}` works from the workspace's root alone: cargo takes the path from where you stand"
         ));
     }
-    if choices.parts.contains(&Part::Make) && project.make(choices) == Make::Not {
+    if choices.parts.contains(&Part::Make) && project.make(choices) == Make::Not && !project.is_for_others() {
         notes.push("there is a justfile, so no Makefile is added".to_owned());
     }
     notes

@@ -330,7 +330,7 @@ pub(super) fn read_project(
     name: &str,
 ) -> anyhow::Result<Project> {
     let config = CargoConfig::read(root, env);
-    let mut project = Project { targets: config.targets.clone(), ..Project::default() };
+    let mut project = Project::default();
     let mut wanted: BTreeSet<String> = ["Cargo.toml", "Cargo.lock", ".gitignore", adopt::NEXTEST]
         .into_iter()
         .chain(adopt::CONFIGURATIONS)

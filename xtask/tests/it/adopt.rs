@@ -323,7 +323,7 @@ fn what_stays_different_is_said() {
     project.write("Cargo.toml", &project.read("Cargo.toml").replace("resolver = \"3\"", "resolver = \"1\""));
     project.write(
         ".cargo/config.toml",
-        "[build]\ntarget-dir = \"out\"\nrustflags = [\"-D\", \"warnings\"]\nrustc-wrapper = \"sccache\"\ntarget = \"a-b-c\"\n",
+        "[build]\ntarget-dir = \"out\"\njobs = 2\nrustc-wrapper = \"sccache\"\ntarget = \"a-b-c\"\n\n[target.x86_64-a-b]\nrustflags = [\"-D\", \"warnings\"]\n\n[source.vendored]\ndirectory = \"vendor\"\n",
     );
     project.write("deny.toml", "").write(".config/hakari.toml", "");
     let ran = adopt(&project, "--check").fails_with(1);
@@ -331,7 +331,8 @@ fn what_stays_different_is_said() {
         "build.target-dir is ",
         "your rustflags stay",
         "build.rustc-wrapper is \"sccache\"",
-        "build.target is a-b-c",
+        "build.target is \"a-b-c\"",
+        "your sources are vendored",
         "resolver 1 stays",
         "cargo-deny",
         "cargo-hakari",

@@ -10,9 +10,15 @@ const HELLO: &str =
 /// A small template with a history: what this one is made of, but for most of its sources.
 fn template() -> Project {
     let template = Project::empty();
-    for path in
-        ["Cargo.toml", "Cargo.lock", "Makefile", "rustfmt.toml", "xtask/Cargo.toml", "xtask/clippy.toml"]
-    {
+    for path in [
+        "Cargo.toml",
+        "Cargo.lock",
+        "Makefile",
+        "rustfmt.toml",
+        "xtask/Cargo.toml",
+        "xtask/clippy.toml",
+        ".cargo/config.toml",
+    ] {
         let text = std::fs::read_to_string(template_root().join(path)).expect("a file of the template");
         template.write(path, &text);
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, ensure};
-use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
+use toml_edit::{ArrayOfTables, Document, DocumentMut, Item, Table, value};
 
 use super::lockfile;
 use crate::plan::edit::Content;
@@ -50,20 +50,25 @@ pub(crate) fn folder(template: &Files, version: &str, adoption: &Adoption) -> an
         let lockfile = lockfile::of_xtask(text("Cargo.lock")?, name, version)?;
         files.insert(format!("{name}/Cargo.lock"), Content::of(lockfile));
     }
-    files.insert(format!(".cargo/{name}.toml"), Content::of(included(name)));
+    files.insert(format!(".cargo/{name}.toml"), Content::of(included(text(".cargo/config.toml")?, name)?));
     Ok(files)
 }
 
-/// What `.cargo/config.toml` includes. A file of its own, since a cargo before 1.94 stops at an include that may be missing, and
-/// at a plain one does nothing.
-fn included(name: &str) -> String {
-    format!(
-        "# Of `cargo {name}`: what .cargo/config.toml includes. Both files are made when they are needed, and git ignores them.\n\
-         include = [\n    \
-             {{ path = \"wrapper/config.toml\", optional = true }}, # Makes the first edit in a forked lane quick.\n    \
-             {{ path = \"local.toml\", optional = true }}, # What belongs to one machine alone.\n\
-         ]\n"
-    )
+/// What the project's `.cargo/config.toml` includes: a file with the template's own list. A cargo before 1.94 stops at an
+/// include that may be missing, and at a plain one does nothing.
+fn included(config: &str, name: &str) -> anyhow::Result<String> {
+    let parsed = Document::parse(config).context("the template's .cargo/config.toml")?;
+    let span = parsed
+        .get("include")
+        .and_then(Item::span)
+        .context("the template's configuration includes nothing")?;
+    let list =
+        config[span].split(" (docs/").map(|part| part.split_once(".md)").map_or(part, |(_, rest)| rest));
+    Ok(format!(
+        "# Of `cargo {name}`: what .cargo/config.toml includes. Each is made when it is needed, and git ignores it.\n\
+         include = {}\n",
+        list.collect::<String>()
+    ))
 }
 
 /// Where the texts say `cargo xtask`, they mean the command that it has here.
@@ -309,6 +314,27 @@ workspace = true
         assert!(apart.ends_with(
             "[workspace]\n\n# For `cargo xtask` alone.\n[profile.xtask]\ninherits = \"dev\"\ndebug = false # Words.\n"
         ));
+    }
+
+    #[test]
+    fn what_is_included_is_what_the_template_includes() {
+        let config = "\
+# All.
+include = [
+    { path = \"a.toml\", optional = true }, # First (docs/a.md).
+    { path = \"b.toml\", optional = true },
+]
+
+[alias]
+";
+        let expected = "\
+# Of `cargo lanes`: what .cargo/config.toml includes. Each is made when it is needed, and git ignores it.
+include = [
+    { path = \"a.toml\", optional = true }, # First.
+    { path = \"b.toml\", optional = true },
+]
+";
+        assert_eq!(included(config, "lanes").expect("a configuration"), expected);
     }
 
     #[test]
