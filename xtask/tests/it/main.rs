@@ -35,6 +35,7 @@ mod passthrough;
 mod robustness;
 mod run;
 mod shared_cache;
+mod settings;
 mod signals;
 mod stand_in;
 mod support;
