@@ -34,23 +34,29 @@ impl Tree {
             Some(String::from_utf8_lossy(&output).trim().to_owned())
         };
         // A folder in somebody else's repository is no checkout of its own.
-        let mut names = Vec::new();
         let git = if root.join(".git").exists() {
+            let status = sh
+                .read("git", ["status", "--porcelain"], root)
+                .context("git cannot tell what has changed")?;
+            let author = git(&["var", "GIT_AUTHOR_IDENT"]);
+            let author = author.and_then(|ident| Some(format!("{}>", ident.rsplit_once("> ")?.0)));
+            Some(Git {
+                status: String::from_utf8_lossy(&status).into_owned(),
+                commit: git(&["rev-parse", "--verify", "--quiet", "HEAD"]),
+                origin: git(&["remote", "get-url", "origin"]),
+                author,
+            })
+        } else {
+            None
+        };
+        let mut names = Vec::new();
+        if git.as_ref().is_some_and(|git| git.commit.is_some()) {
             let list =
                 sh.read("git", ["ls-files", "-z"], root).context("cannot list the files of the checkout")?;
             names.extend(String::from_utf8_lossy(&list).split('\0').map(str::to_owned));
-            let author = git(&["var", "GIT_AUTHOR_IDENT"])
-                .and_then(|ident| Some(ident.rsplit_once("> ")?.0.to_owned()));
-            Some(Git {
-                status: git(&["status", "--porcelain"]).context("`git status` fails")?,
-                commit: git(&["rev-parse", "--verify", "--quiet", "HEAD"]),
-                origin: git(&["remote", "get-url", "origin"]),
-                author: author.map(|author| format!("{author}>")),
-            })
         } else {
             walk(root, "", &mut names)?;
-            None
-        };
+        }
 
         let mut files = BTreeMap::new();
         for name in names.into_iter().filter(|name| !name.is_empty()) {

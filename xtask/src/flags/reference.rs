@@ -41,8 +41,8 @@ fn reference() -> String {
     }
 
     let mut text = format!(
-        "# The command line\n\n{}\n\nWritten from the program's own help; to write it anew:\n\n```sh\n\
-         UPDATE_EXPECT=1 cargo xtask test --package xtask cli_md\n```\n",
+        "# The command line\n\n{}\n\n<!-- of the template alone -->\nWritten from the program's own help; to write it anew:\n\n```sh\n\
+         UPDATE_EXPECT=1 cargo xtask test --package xtask cli_md\n```\n<!-- end -->\n",
         paragraphs(&root)
     );
     let after = root.get_after_help().map(ToString::to_string).unwrap_or_default();

@@ -91,14 +91,8 @@ fn is_example(path: &str) -> bool {
 
 /// What no project has: it is moved into `xtask/`, made anew, or about the template itself.
 fn is_templates_own(path: &str) -> bool {
-    const FILES: [&str; 6] = [
-        "ARCHITECTURE.md",
-        "CONTRIBUTING.md",
-        "LICENSE-APACHE",
-        "LICENSE-MIT",
-        "cargo-generate.toml",
-        "init.rhai",
-    ];
+    const FILES: [&str; 5] =
+        ["ARCHITECTURE.md", "CONTRIBUTING.md", "LICENSE-APACHE", "LICENSE-MIT", "cargo-generate.toml"];
     const FOLDERS: [&str; 2] = ["docs/", "xtask/tests/"];
     FILES.contains(&path) || FOLDERS.iter().any(|folder| path.starts_with(folder))
 }

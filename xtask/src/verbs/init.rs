@@ -154,8 +154,9 @@ fn refuse(workspace: &Workspace, tree: &Tree, dry_run: bool) -> anyhow::Result<(
             "{root} is no clone of the template\nhelp: cargo xtask adopt brings xtask into a workspace that exists"
         );
     }
-    let status = tree.git.as_ref().map(|git| git.status.as_str()).unwrap_or_default();
-    if !status.is_empty() && !dry_run {
+    // Before the first commit, as `cargo generate` leaves it, there is nothing that git could tell apart.
+    let has_changes = |git: &Git| git.commit.is_some() && !git.status.is_empty();
+    if tree.git.as_ref().is_some_and(has_changes) && !dry_run {
         bail!(
             "{root} has changes that are not committed\nhelp: git stash --include-untracked, then try again"
         );

@@ -154,6 +154,17 @@ fn history_restarts_where_asked() {
     project.cargo("metadata --locked --format-version=1").ok();
 }
 
+/// What `cargo generate` leaves: the files, and a repository without a commit.
+#[test]
+fn a_repository_without_a_commit_gets_its_first() {
+    let project = fresh_clone();
+    project.git(&["init", "--quiet", "--initial-branch=main"]);
+    project.xtask("init weather --restart-history").ok().says("Committed");
+    assert_eq!(project.git(&["status", "--porcelain"]), "");
+    assert_eq!(project.git(&["log", "--format=%s"]), "Start weather\n");
+    assert!(project.read("Cargo.toml").contains("authors = [\"Test <test@example.org>\"]"));
+}
+
 /// Each kill at another moment; the next call finds the template or the project.
 #[cfg(unix)]
 #[test]

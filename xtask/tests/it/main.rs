@@ -35,6 +35,7 @@ mod no_waiting;
 mod passthrough;
 mod robustness;
 mod run;
+mod settings;
 mod shared_cache;
 mod signals;
 mod stand_in;
