@@ -16,8 +16,9 @@ pub(crate) fn read(asker: &Asker<'_>, env: &Environment, repo: &Repo, rustc: &st
     let dir = repo.start.as_path();
     let has = |program: &str| env.find_program(program).is_some();
     let managers: Vec<Manager> = Manager::ALL.into_iter().filter(|manager| has(manager.program())).collect();
+    // Of these, one that is slow is still right.
     let says = |words: &[&str]| {
-        let answer = asker.ask(words[0], &words[1..], dir, LIMIT).ok()?;
+        let answer = asker.ask(words[0], &words[1..], dir, 6 * LIMIT).ok()?;
         answer.success.then_some(answer.stdout)
     };
 
@@ -66,7 +67,8 @@ pub(crate) fn read(asker: &Asker<'_>, env: &Environment, repo: &Repo, rustc: &st
             cargo_bin: env.cargo_home().unwrap_or_default().join("bin"),
             data_dir: data_dir(env),
             compilers: own.map(|version| (None, version)).into_iter().chain(joined_stable).collect(),
-            has_rust_lld: tools.join("rust-lld").is_file() || tools.join("gcc-ld/ld.lld").is_file(),
+            // Whoever does not say where its parts are is not said to lack one.
+            has_rust_lld: sysroot.trim().is_empty() || tools.join("rust-lld").is_file(),
             nightly: nightly.join().ok().flatten(),
             answers: answers.collect(),
             managers,
@@ -90,6 +92,40 @@ pub(crate) fn reply(asker: &Asker<'_>, env: &Environment, tool: &Tool, dir: &Pat
         Err(silence) => silence.to_string(),
     };
     Some(Reply::Strange { program, why })
+}
+
+/// What crates.io and PyPI have now of what we name a version of: the tool, where, ours, the newest that this compiler can
+/// compile.
+pub(crate) fn newest(
+    asker: &Asker<'_>,
+    dir: &Path,
+) -> Vec<(&'static str, &'static str, &'static str, Option<String>)> {
+    const LIMIT: Duration = Duration::from_secs(60);
+    let mut found = Vec::new();
+    for (tool, route) in TOOLS.iter().flat_map(|tool| tool.routes.iter().map(move |route| (tool, route))) {
+        let (place, version, words) = match *route {
+            Route::Crate { name, version, .. } => {
+                ("crates.io", version, vec!["cargo", "info", "--quiet", name])
+            }
+            Route::Wheel { package, version } => {
+                ("PyPI", version, vec!["python3", "-m", "pip", "index", "versions", package])
+            }
+            _ => continue,
+        };
+        let answer = asker.ask(words[0], &words[1..], dir, LIMIT).ok();
+        let answer = answer.filter(|answer| answer.success);
+        // `version: 0.10.0 (latest 0.11.0)`; `sccache (0.16.0)`
+        let newest = answer.and_then(|answer| {
+            let mut lines = answer.stdout.lines();
+            let line = match place {
+                "PyPI" => lines.next(),
+                _ => lines.find(|line| line.starts_with("version:")),
+            };
+            Some(Version::first_in(line?)?.to_string())
+        });
+        found.push((tool.name, place, version, newest));
+    }
+    found
 }
 
 /// For each package that a manager may have: how it is asked for.

@@ -76,7 +76,7 @@ pub(crate) fn named(comment: &[u8]) -> Option<String> {
     let own = |text: &str| {
         let name = text.strip_prefix("Linker: ").or_else(|| text.starts_with("mold ").then_some(text))?;
         // `LLD 21.1.8 (/checkout/src/llvm-project/llvm 1234…)`: where it was built tells nobody anything.
-        Some(name.split(" (").next().unwrap_or(name).to_owned())
+        Some(name.split(' ').take(2).collect::<Vec<_>>().join(" "))
     };
     texts.filter_map(|text| own(&text)).next()
 }

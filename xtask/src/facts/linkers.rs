@@ -7,7 +7,10 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::effects::shell::Asker;
+use anyhow::Context as _;
+use serde_json::Value;
+
+use crate::effects::shell::{Asker, Shell};
 use crate::facts::cargo_config::CargoConfig;
 use crate::facts::host::Environment;
 use crate::facts::link::{self, Link};
@@ -108,4 +111,50 @@ pub(crate) fn prove(
         Some(comment) => Link::Linked { by: link::named(&comment) },
         None => Link::OtherFormat,
     }
+}
+
+/// A program of the workspace, which can be linked to measure.
+#[derive(Clone, Debug)]
+pub(crate) struct Program {
+    pub(crate) package: String,
+    pub(crate) name: String,
+    /// Bytes, where it was built before.
+    size: Option<u64>,
+}
+
+/// The largest of those that were built in `lane`, or else the first; of `package`, if one is named.
+pub(crate) fn program_to_link(
+    sh: &Shell,
+    root: &Path,
+    lane: &Path,
+    package: Option<&str>,
+) -> anyhow::Result<Program> {
+    let args = ["metadata", "--no-deps", "--offline", "--format-version=1"];
+    let metadata: Value =
+        serde_json::from_slice(&sh.read_cargo(&args, root)?).context("`cargo metadata` printed no JSON")?;
+    let items = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let mut programs = Vec::new();
+    for member in items(&metadata["packages"]) {
+        let name = member["name"].as_str().unwrap_or_default();
+        let is_default = items(&metadata["workspace_default_members"]).contains(&member["id"]);
+        if package.map_or(!is_default, |package| package != name) {
+            continue;
+        }
+        for target in items(&member["targets"]) {
+            let needs_features = !items(&target["required-features"]).is_empty();
+            let bin = target["name"].as_str().filter(|_| target["kind"][0] == "bin" && !needs_features);
+            programs.extend(bin.map(|bin| Program {
+                package: name.to_owned(),
+                name: bin.to_owned(),
+                size: lane.join("debug").join(bin).metadata().ok().map(|meta| meta.len()),
+            }));
+        }
+    }
+    // The first of the largest.
+    programs.reverse();
+    let place = package.map_or_else(|| "the workspace".to_owned(), |package| format!("package {package}"));
+    let programs = programs.into_iter().max_by_key(|program| program.size);
+    programs.with_context(|| {
+        format!("{place} has no program to link\nhelp: install-tools --tune --package <package>")
+    })
 }

@@ -34,6 +34,9 @@ pub(crate) struct InstallTools {
     /// Take out of `.cargo/local.toml` what this command has written there
     #[arg(long, conflicts_with_all = ["tune", "only"])]
     pub(crate) reset: bool,
+    /// Ask which newer versions there are than those that are written down in `xtask/src/plan/tools/table.rs`
+    #[arg(long, conflicts_with_all = ["check", "dry_run", "tune", "reset"])]
+    pub(crate) newer: bool,
     /// With --check or --dry-run: print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -38,6 +38,8 @@ pub(crate) struct Question<'a> {
     pub(crate) caches: Vec<Cache>,
     /// …and those in our lane already, by their directories.
     pub(crate) present_caches: &'a [PathBuf],
+    /// Whether in both trees the wrapper removes what a linker is going to write.
+    pub(crate) removes_linked: bool,
 }
 
 /// What is to be done.
@@ -608,14 +610,14 @@ fn brought(
         id: unit.id,
         dependencies: unit.dependencies.clone(),
         mark: mark.clone(),
-        outputs: unit.outputs.iter().map(|entry| piece(entry, way(unit, &entry.path))).collect(),
+        outputs: unit.outputs.iter().map(|entry| piece(entry, way(question, unit, &entry.path))).collect(),
         records,
         fingerprint: unit.fingerprint.clone(),
     }
 }
 
 /// Who rewrites what in place: docs/internals.md has the table. In doubt, a copy.
-fn way(unit: &Unit, path: &Path) -> Way {
+fn way(question: &Question<'_>, unit: &Unit, path: &Path) -> Way {
     if unit.is_run() {
         return Way::Copy;
     }
@@ -627,9 +629,10 @@ fn way(unit: &Unit, path: &Path) -> Way {
         Some("rlib") => Way::Link,
         // cargo sets the time of a path package's in place, after a check; but not of one that was built.
         Some("rmeta") if !unit.is_path || has_code => Way::Link,
-        None | Some("exe") if is_uplifted || unit.is_linked_anew => Way::Link,
-        // A registry's macros are linked again only after they were cleaned away, and are the same then.
-        _ if units::is_dynamic_library(path) && !unit.is_path => Way::Link,
+        None | Some("exe") if is_uplifted => Way::Link,
+        // The next linker may be another, and cargo need not know: `target.<triple>.linker` is in no name.
+        None | Some("exe") if unit.is_linked_anew && question.removes_linked => Way::Link,
+        _ if units::is_dynamic_library(path) && !unit.is_path && question.removes_linked => Way::Link,
         _ => Way::Copy,
     }
 }

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use crate::facts::link::Link;
+use crate::plan::stats::Spread;
 
 /// What links are made with here.
 #[derive(Clone, Debug)]
@@ -113,6 +114,14 @@ pub(crate) fn is_quick(link: &Link) -> bool {
     matches!(link, Link::Linked { by: Some(by) } if QUICK.iter().any(|name| by.starts_with(name)))
 }
 
+/// Which of those that were measured is to be used, by its index; the first is the one that links without our doing, and stays
+/// unless another one's median is below the quickest of its runs: less than that may be chance.
+pub(crate) fn quickest(measured: &[Spread]) -> usize {
+    let by_median = |a: &usize, b: &usize| measured[*a].median.total_cmp(&measured[*b].median);
+    let first = (0..measured.len()).min_by(by_median).unwrap_or(0);
+    if measured.first().is_some_and(|default| measured[first].median < default.min) { first } else { 0 }
+}
+
 /// A setting of the user's that decides on compiler flags: where it is, and its dotted key.
 #[derive(Clone, Debug)]
 pub(crate) struct Setting {
@@ -206,6 +215,17 @@ mod tests {
         tried(None).proof().expect_err("GNU ld does not name itself");
         let link = Link::Failed { why: "no".to_owned() };
         assert_eq!(Tried { candidate, link }.proof(), Err("no".to_owned()));
+    }
+
+    #[test]
+    fn another_is_used_only_where_it_is_quicker_for_certain() {
+        let spread = |min: f64, median: f64, max: f64| Spread { min, median, max };
+        let default = spread(90.0, 100.0, 130.0);
+        assert_eq!(quickest(&[default]), 0);
+        assert_eq!(quickest(&[default, spread(80.0, 95.0, 99.0)]), 0);
+        assert_eq!(quickest(&[default, spread(80.0, 85.0, 120.0), spread(10.0, 89.0, 99.0)]), 1);
+        assert_eq!(quickest(&[default, spread(91.0, 110.0, 120.0)]), 0);
+        assert_eq!(quickest(&[]), 0);
     }
 
     #[test]

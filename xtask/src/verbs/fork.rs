@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 
-use crate::effects::disk::fork as carry;
+use crate::effects::disk::{fork as carry, wrapper};
 use crate::effects::ui::{self, Ui};
 use crate::facts::donors::{self, Donor, Donors};
 use crate::facts::units::{self, Place, Unit};
@@ -16,6 +16,7 @@ use crate::flags;
 use crate::plan::fork::{self, Plan, Question, Suits, Why};
 use crate::plan::lane::{Lane, Owner};
 use crate::verbs::session::{LaneChoice, Lockfile, Session, Workspace};
+use crate::verbs::wrapper::WRAPPER_DIR;
 
 impl flags::lane::LaneFork {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
@@ -195,6 +196,7 @@ impl Workspace {
             now: host::now(),
             may_set_times: !is_same_tree && !has_lanes,
             sources_of_xtask: &fork::wanted(&own_xtask),
+            removes_linked: self.has_wrapper() && wrapper::is_current(&donor.place.root.join(WRAPPER_DIR)),
             same_commit_since: if is_same_commit {
                 donors::commit_since(&self.sh, &donor.place.root)
             } else {

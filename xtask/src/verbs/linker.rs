@@ -12,15 +12,16 @@ use crate::facts::config_files;
 use crate::facts::link::Link;
 use crate::facts::linkers::{self, FILES};
 use crate::facts::tools::host_triple;
+use crate::flags::tools::InstallTools;
 use crate::plan::linkers::{self as plan, Candidate, Facts, Setting, Tried};
 use crate::plan::local_config::{self, OF_INSTALL_TOOLS, Set};
 use crate::plan::tools::Machine;
 use crate::verbs::session::Workspace;
 
 /// One target, and a place to try linkers for it.
-struct Trial<'a> {
-    workspace: &'a Workspace,
-    ui: Ui,
+pub(super) struct Trial<'a> {
+    pub(super) workspace: &'a Workspace,
+    pub(super) ui: Ui,
     triple: &'a str,
     /// As cargo has to be told it; `None` where it builds for the host.
     target: Option<&'a str>,
@@ -31,13 +32,12 @@ struct Trial<'a> {
 }
 
 impl Workspace {
-    /// `asks`: before `.cargo/local.toml` is written.
     pub(crate) fn provide_linker(
         &self,
         ui: Ui,
         machine: &Machine,
         rustc: &str,
-        asks: bool,
+        flags: &InstallTools,
     ) -> anyhow::Result<()> {
         if !machine.is_linux {
             ui.status("Linker", "left as it is: on this system none was ever tried");
@@ -57,7 +57,7 @@ impl Workspace {
             triples.into_iter().try_for_each(|triple| {
                 let target = targets.iter().any(|target| target == triple).then_some(triple);
                 let (workspace, dir, attempts, interrupted) = (self, &dir, Cell::default(), &interrupted);
-                Trial { workspace, ui, triple, target, dir, attempts, interrupted }.carry_out(machine, asks)
+                Trial { workspace, ui, triple, target, dir, attempts, interrupted }.carry_out(machine, flags)
             })
         });
         made.delete();
@@ -110,14 +110,17 @@ impl Workspace {
 }
 
 impl Trial<'_> {
-    fn carry_out(&self, machine: &Machine, asks: bool) -> anyhow::Result<()> {
+    fn carry_out(&self, machine: &Machine, flags: &InstallTools) -> anyhow::Result<()> {
         let (ui, triple) = (self.ui, self.triple);
         let mut now = self.prove(None)?;
         let old = self.workspace.local_config()?;
         let is_ours =
             local_config::marked(&old, OF_INSTALL_TOOLS).iter().any(|line| line.starts_with("rustflags"));
-        if let (Link::Failed { why }, true) = (&now, is_ours) {
-            ui.warn(format_args!("nothing can be linked as .cargo/local.toml has it: {why}"));
+        let is_broken = matches!(now, Link::Failed { .. });
+        if is_ours && (is_broken || flags.tune) {
+            if let Link::Failed { why } = &now {
+                ui.warn(format_args!("nothing can be linked as .cargo/local.toml has it: {why}"));
+            }
             self.workspace.reset_local_config(ui)?;
             now = self.prove(None)?;
         }
@@ -128,7 +131,7 @@ impl Trial<'_> {
                 ));
                 return Ok(());
             }
-            Link::Linked { by: Some(by) } if plan::is_quick(&now) => {
+            Link::Linked { by: Some(by) } if plan::is_quick(&now) && !flags.tune => {
                 ui.status(
                     "Linker",
                     format_args!(
@@ -144,10 +147,13 @@ impl Trial<'_> {
             return Ok(());
         }
         let candidates = plan::candidates(&self.facts(machine));
+        if flags.tune {
+            return self.tune(now, candidates, flags);
+        }
         for candidate in candidates {
             let tried = self.try_one(candidate)?;
             if tried.proof().is_ok() {
-                return self.use_it(&tried.candidate, asks);
+                return self.use_it(&tried.candidate, !flags.yes);
             }
         }
         ui.status("Linker", format_args!("the system's own for {triple}; no other one works here"));
@@ -185,7 +191,7 @@ impl Trial<'_> {
     }
 
     /// Tries it, and says what came of that.
-    fn try_one(&self, candidate: Candidate) -> anyhow::Result<Tried> {
+    pub(super) fn try_one(&self, candidate: Candidate) -> anyhow::Result<Tried> {
         if let Some((name, program)) = &candidate.link {
             disk::name_program(name, program).with_context(|| format!("cannot write {}", name.display()))?;
         }
@@ -207,7 +213,7 @@ impl Trial<'_> {
         if !config.includes.contains(&self.workspace.local_config_path()) {
             return Some(
                 ".cargo/config.toml does not include local.toml\n\
-                 help: add  include = [{ path = \"local.toml\", optional = true }]  to it"
+                 help: make this its first line: include = [{ path = \"local.toml\", optional = true }]"
                     .to_owned(),
             );
         }
@@ -225,7 +231,7 @@ impl Trial<'_> {
     }
 
     /// Writes it down and looks whether it counts; if it does not, what was there comes back.
-    fn use_it(&self, candidate: &Candidate, asks: bool) -> anyhow::Result<()> {
+    pub(super) fn use_it(&self, candidate: &Candidate, asks: bool) -> anyhow::Result<()> {
         let (ui, workspace) = (self.ui, self.workspace);
         let old = workspace.local_config()?;
         let key = ["target", self.triple, "rustflags"];

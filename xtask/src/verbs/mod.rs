@@ -24,6 +24,7 @@ pub(crate) mod session;
 pub(crate) mod shared_cache;
 mod test;
 mod tools;
+mod tune;
 mod upgrade;
 mod verify;
 mod worktree;

@@ -27,6 +27,18 @@ impl flags::tools::InstallTools {
             return Ok(ExitCode::SUCCESS);
         }
 
+        if self.newer {
+            let held = Held::start();
+            let newest = installers::newest(&workspace.sh.asker(&held), &workspace.repo.start);
+            held.release();
+            ui::data(format_args!("{:<18}{:<11}{:<11}NEWEST", "TOOL", "FROM", "OURS"))?;
+            for (tool, place, ours, newest) in newest {
+                let newest = newest.unwrap_or_else(|| "it did not say".to_owned());
+                ui::data(format_args!("{tool:<18}{place:<11}{ours:<11}{newest}"))?;
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+
         ui.progress("Looking", "for tools");
         let Workspace { session: Session { env, .. }, sh, repo, config } = &workspace;
         let rustc = compiler::rustc_version(sh, env, repo, config, None)?;
@@ -53,7 +65,7 @@ impl flags::tools::InstallTools {
         }
         let is_about_linkers = plans.iter().any(|plan| plan.tool.links);
         if is_about_linkers {
-            workspace.provide_linker(ui, &examined(), &rustc, !self.yes)?;
+            workspace.provide_linker(ui, &examined(), &rustc, &self)?;
         }
         Ok(if installed == Installed::All { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

@@ -8,6 +8,9 @@ use crate::effects::ui::Ui;
 use crate::facts::common;
 use crate::verbs::session::Workspace;
 
+/// Relative to the root of the workspace.
+pub(crate) const WRAPPER_DIR: &str = ".cargo/wrapper";
+
 impl Workspace {
     /// Has all compilers go through the wrapper from now on, those of plain cargo too: of a cache that one builder made with
     /// the wrapper and the next without it, nothing would be left at every turn.
@@ -61,7 +64,7 @@ impl Workspace {
     }
 
     fn wrapper_dir(&self) -> PathBuf {
-        self.repo.root.join(".cargo/wrapper")
+        self.repo.root.join(WRAPPER_DIR)
     }
 }
 

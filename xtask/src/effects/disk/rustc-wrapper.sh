@@ -6,19 +6,30 @@
 # rustc distrusts its incremental cache in another directory than the one that it was made in. So where there is such a
 # cache, rustc is told the directories in words that are the same in every worktree. Whatever is odd: just compile.
 
-incremental= own= out= types= previous=
+incremental= own= out= types= name= hash= previous=
 for arg do
     case $arg in
     incremental=*) incremental=${arg#incremental=} ;;
     --remap-path-prefix* | instrument-coverage* | -Cinstrument-coverage* | split-debuginfo=unpacked) own=1 ;;
+    extra-filename=*) hash=${arg#extra-filename=} ;;
     --test) types="$types test" ;;
     esac
     case $previous in
     --out-dir) out=$arg ;;
     --crate-type) types="$types $arg" ;;
+    --crate-name) name=$arg ;;
     esac
     previous=$arg
 done
+# mold and wild write over what is there, which in a forked lane may be the donor's file by another name. cargo removes only
+# what it gives a second name itself.
+case $types in
+*test* | *proc-macro* | *dylib*)
+    for old in "$out/$name$hash" "$out/lib$name$hash.so"; do
+        [ -f "$old" ] && rm -f -- "$old"
+    done
+    ;;
+esac
 if [ -z "$incremental" ]; then
     # Somebody may have compiled it already (docs/shared-cache.md).
     case $out$types in

@@ -72,6 +72,11 @@ pub(crate) fn add_program(to: &Path) -> io::Result<()> {
     if is_unchanged_copy(&exe, to) { Ok(()) } else { replace(to, |staged| link_or_copy(&exe, staged)) }
 }
 
+/// Whether the one at `dir` is as whole and new as ours would be.
+pub(crate) fn is_current(dir: &Path) -> bool {
+    FILES.iter().all(|(name, text)| std::fs::read(dir.join(name)).is_ok_and(|found| found == text.as_bytes()))
+}
+
 /// Takes the folder away.
 pub(crate) fn remove(dir: &Path) -> io::Result<()> {
     let trash = dir.with_file_name(format!(".wrapper-{}", std::process::id()));

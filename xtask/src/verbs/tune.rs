@@ -1,0 +1,140 @@
+//! `install-tools --tune`: what each linker takes for a program of the workspace, in turns, in a lane of its own.
+
+use std::ffi::OsString;
+
+use anyhow::{Context as _, ensure};
+
+use crate::effects::disk;
+use crate::effects::ui;
+use crate::facts::link::Link;
+use crate::facts::linkers::{self, Program};
+use crate::facts::units::{self, Place};
+use crate::flags::tools::InstallTools;
+use crate::plan::lane::{Agent, Lane};
+use crate::plan::linkers::{self as plan, Candidate};
+use crate::plan::recipe::Step;
+use crate::plan::stats::{Spread, milliseconds, spread};
+use crate::verbs::linker::Trial;
+use crate::verbs::session::LaneChoice;
+
+/// What takes turns; the one that links without our doing has no candidate.
+struct Contender {
+    name: String,
+    candidate: Option<Candidate>,
+}
+
+impl Trial<'_> {
+    pub(super) fn tune(
+        &self,
+        now: Link,
+        candidates: Vec<Candidate>,
+        flags: &InstallTools,
+    ) -> anyhow::Result<()> {
+        ensure!(flags.runs > 0, "--runs has to be 1 or more");
+        let name = match &now {
+            Link::Linked { by: Some(by) } => by.clone(),
+            _ => "the system's linker".to_owned(),
+        };
+        let is_other = |candidate: &Candidate| !name.starts_with(candidate.says);
+        let mut tried = Vec::new();
+        for candidate in candidates.into_iter().filter(is_other) {
+            tried.push(self.try_one(candidate)?);
+        }
+        let others = tried.into_iter().filter_map(|tried| {
+            let name = tried.proof().ok()?.to_owned();
+            Some(Contender { name, candidate: Some(tried.candidate) })
+        });
+        let contenders: Vec<Contender> =
+            std::iter::once(Contender { name: name.clone(), candidate: None }).chain(others).collect();
+        if contenders.len() == 1 {
+            self.ui.status("Linker", format_args!("{name} stays: there is no other that works\nhelp: cargo xtask install-tools --only mold --only wild"));
+            return Ok(());
+        }
+
+        let (workspace, repo) = (self.workspace, &self.workspace.repo);
+        let worktrees = workspace.worktree_lane().dir;
+        let program =
+            linkers::program_to_link(&workspace.sh, &repo.root, &worktrees, flags.package.as_deref())?;
+        let agent = Agent::from_environment(Some("xtask-tune".as_ref()))?.context("a name")?;
+        let lane = workspace.agent_lane(&agent, workspace.key_inputs(&LaneChoice::default())?);
+        let in_use = disk::enter_agent_lane(
+            &repo.lanes_dir(),
+            &lane,
+            &disk::stamp_text(&lane),
+            crate::facts::host::now(),
+        )
+        .with_context(|| format!("cannot make {}", lane.dir.display()))?;
+        let measured = self.measure(&lane, &program, &contenders, flags.runs);
+        drop(in_use);
+        disk::remove_agent_lane(&repo.lanes_dir(), &lane.dir).ok();
+        disk::sweep(&repo.lanes_dir()).ok();
+
+        let measured = measured?;
+        report(&program, &contenders, &measured, flags.runs)?;
+        let chosen = &contenders[plan::quickest(&measured)];
+        match &chosen.candidate {
+            Some(candidate) => self.use_it(candidate, !flags.yes),
+            None => {
+                let why = "no other is quicker by more than the runs differ";
+                self.ui.status("Linker", format_args!("{} stays: {why}", chosen.name));
+                Ok(())
+            }
+        }
+    }
+
+    fn measure(
+        &self,
+        lane: &Lane,
+        program: &Program,
+        contenders: &[Contender],
+        runs: u32,
+    ) -> anyhow::Result<Vec<Spread>> {
+        let sh = &self.workspace.sh;
+        let Program { package, name, .. } = program;
+        let step = |contender: &Contender| {
+            let args = ["--package", package, "--bin", name].map(OsString::from).to_vec();
+            let own = contender.candidate.iter().flat_map(|candidate| &candidate.flags);
+            Step::cargo(&["rustc"], lane, args).rest(own.map(OsString::from).collect())
+        };
+        self.ui
+            .status("Building", format_args!("{name} of {package} in {}", self.workspace.shown(&lane.dir)));
+        for contender in contenders {
+            let built = sh.run(&step(contender), None)?;
+            ensure!(built.status.success(), "{name} cannot be built, so its links cannot be measured");
+        }
+        let mut samples = vec![Vec::new(); contenders.len()];
+        for run in 1..=runs {
+            for (contender, samples) in contenders.iter().zip(&mut samples) {
+                self.ui.progress("Linking", format_args!("{name} with {}, {run} of {runs}", contender.name));
+                self.remove_outputs(lane, name)?;
+                samples.push(milliseconds(sh.measure(&[step(contender)])?.time));
+            }
+        }
+        self.ui.end_progress();
+        samples.into_iter().map(|samples| spread(samples).context("nothing was measured")).collect()
+    }
+
+    /// cargo compiles what is missing, and has its incremental cache for it: what is left is the link.
+    fn remove_outputs(&self, lane: &Lane, program: &str) -> anyhow::Result<()> {
+        let root = &self.workspace.repo.root;
+        let units = units::read(&Place::new(root.clone(), lane.dir.clone()), root, false);
+        let target = format!("bin-{program}");
+        for output in units.iter().filter(|unit| unit.target == target).flat_map(|unit| &unit.outputs) {
+            let path = lane.dir.join(&output.path);
+            disk::remove_own_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+        Ok(())
+    }
+}
+
+fn report(program: &Program, contenders: &[Contender], measured: &[Spread], runs: u32) -> anyhow::Result<()> {
+    ui::data(format_args!(
+        "To link {} of {} again, nothing else changed; milliseconds, cargo and rustc included; runs: {runs}, in turns.\n\n\
+         LINKER                        MIN  MEDIAN     MAX",
+        program.name, program.package
+    ))?;
+    for (Contender { name, .. }, Spread { min, median, max }) in contenders.iter().zip(measured) {
+        ui::data(format_args!("{name:<26}{min:>7.0}{median:>8.0}{max:>8.0}"))?;
+    }
+    Ok(())
+}
