@@ -314,13 +314,19 @@ fn edited(facts: &Facts, name: &str, Setting { key, value }: &Setting) -> Option
     match key {
         "cargo.targetDir" | "rust.analyzerTargetDir" if !["false", "null"].contains(&value.as_str()) => {
             let dir = PathBuf::from(value);
+            if value.contains(".lanes/") {
+                return None; // A lane, as `editor` has it.
+            }
             Some(if dir.is_absolute() {
                 directory(facts, &dir, true, &said, fix)
             } else {
                 note(
                     said,
-                    "nobody waits for the editor, but it compiles everything for itself; agents have lanes of their own without it",
-                    fix,
+                    "nobody waits for the editor, but it compiles everything for itself",
+                    format!(
+                        "take `{key}` out of {name}; {} editor --help tells of a lane that is forked",
+                        facts.xtask
+                    ),
                 )
             })
         }

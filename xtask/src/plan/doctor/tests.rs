@@ -469,6 +469,11 @@ fn editors_that_build_otherwise() {
         ("cargo.features", ""),
         ("cargo.allFeatures", "false"),
         ("cargo.targetDir", "false"),
+        ("cargo.targetDir", "<option value=\"--target-dir .lanes/editor/rustrover\" />"),
+        (
+            "check.overrideCommand",
+            "cargo xtask check --quiet --workspace --all-targets --message-format=json",
+        ),
         ("check.command", "clippy"),
         ("check.overrideCommand", "cargo clippy --message-format=json"),
         ("cargo.extraEnv.RUST_LOG", "debug"),
