@@ -245,6 +245,9 @@ fn the_linker() {
         },
     );
     starts(area, "note ", |facts| facts.link = Link::NotTried { why: "full".to_owned() });
+    starts(area, "note ", |facts| {
+        facts.link = Link::Failed { why: "[E0463]: can't find crate for `std`".to_owned() };
+    });
     nothing(area, |facts| facts.link = Link::OtherFormat);
     starts(area, "warning  linker         GNU ld", |facts| facts.link = Link::Linked { by: None });
     nothing(area, |facts| (facts.link, facts.os) = (Link::Linked { by: None }, "freebsd"));
