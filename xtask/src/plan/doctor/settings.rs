@@ -285,7 +285,9 @@ pub(super) fn editors(facts: &Facts) -> Judged {
             }
         }
     }
+    let is_known = facts.editors.iter().all(|editor| editor.settings.is_ok());
     let fine = match facts.editors.len() {
+        _ if !is_known => String::new(),
         0 => "no settings for rust-analyzer in the workspace".to_owned(),
         count => format!("files with settings: {count}; they build as the command line does"),
     };

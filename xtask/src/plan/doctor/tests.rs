@@ -490,6 +490,10 @@ fn editors_that_build_otherwise() {
     starts(area, "note ", |facts| {
         facts.editors = vec![Editor { file: "x".into(), settings: Err("no JSON".to_owned()) }];
     });
+    let mut unknown = facts();
+    unknown.editors = vec![Editor { file: "x".into(), settings: Err("no JSON".to_owned()) }];
+    let of_editors = report(&unknown).findings.into_iter().filter(|finding| finding.area == area);
+    assert_eq!(of_editors.count(), 1, "nothing is said to be fine of what is not known");
 }
 
 #[test]
