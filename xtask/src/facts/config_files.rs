@@ -36,6 +36,12 @@ pub(crate) struct Setting {
     pub(crate) value: String,
 }
 
+impl ConfigFile {
+    pub(crate) fn says(&self, key: &str) -> bool {
+        self.settings.iter().flatten().any(|setting| setting.key == key)
+    }
+}
+
 /// The nearest first, as cargo weighs them.
 pub(crate) fn read(repo: &Repo, env: &Environment) -> Vec<ConfigFile> {
     let home = env.cargo_home().unwrap_or_default();

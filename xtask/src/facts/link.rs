@@ -9,13 +9,13 @@ use crate::facts::cargo_config::CargoConfig;
 use crate::facts::toolchain::first_line;
 use crate::facts::units::linker;
 
-/// The smallest package, in no workspace but its own.
+/// The smallest package, in no workspace but its own, and with nothing that lints in flags could refuse.
 pub(crate) const FILES: [(&str, &str); 2] = [
     (
         "Cargo.toml",
-        "[package]\nname = \"probe\"\nversion = \"0.0.0\"\nedition = \"2021\"\n[[bin]]\nname = \"probe\"\npath = \"main.rs\"\n[workspace]\n",
+        "[package]\nname = \"probe\"\nversion = \"0.0.0\"\nedition = \"2018\"\n[[bin]]\nname = \"probe\"\npath = \"main.rs\"\n[workspace]\n",
     ),
-    ("main.rs", "fn main() {}\n"),
+    ("main.rs", "//! A probe.\n#![allow(warnings)]\nfn main() {}\n"),
 ];
 
 #[derive(Clone, Debug, PartialEq)]

@@ -42,6 +42,9 @@ pub(crate) enum Mode {
 /// Build for the edit loop: `cargo build` in this builder's lane
 ///
 /// Profile `dev`: compiles fastest, back-traces have lines. For a debugger: --profile debugging
+///
+/// Profile `cranelift`, with Cranelift instead of LLVM, where `[workspace.metadata.xtask.cranelift]` asks for it and the toolchain is
+/// a nightly with that component (docs/cranelift.md; not yet tried with the real component).
 #[derive(Args)]
 pub(crate) struct BuildDev {
     #[command(flatten)]

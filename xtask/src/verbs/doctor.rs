@@ -74,6 +74,8 @@ impl Workspace {
     fn examine(&self, asker: &Asker<'_>) -> Facts {
         let (env, repo, config) = (&self.session.env, &self.repo, &self.config);
         let (root, own_lane) = (&repo.root, self.worktree_lane().dir);
+        let config_files = config_files::read(repo, env);
+        let builds_std = config_files.iter().any(|file| file.says("unstable.build-std"));
         let ((toolchain, shared_cache), link, wrapper, replies, (git, lanes, worktrees)) =
             std::thread::scope(|scope| {
                 let toolchain = scope.spawn(|| {
@@ -81,7 +83,12 @@ impl Workspace {
                     let shared_cache = prove_shared_cache(env, root, &toolchain);
                     (toolchain, shared_cache)
                 });
-                let link = scope.spawn(|| prove_link(asker, config, repo));
+                let link = scope.spawn(|| {
+                    if builds_std {
+                        return Link::NotTried { why: "with `build-std`, that compiles std".to_owned() };
+                    }
+                    prove_link(asker, config, repo)
+                });
                 let wrapper = scope.spawn(|| wrappers::read(asker, config, root));
                 let replies = scope.spawn(|| replies(asker, env, root));
                 let git = git::read(asker, root);
@@ -98,7 +105,6 @@ impl Workspace {
                 )
             });
 
-        let config_files = config_files::read(repo, env);
         let checkout = git.top.clone().and_then(Result::ok).filter(|top| top != root);
         let opened: Vec<&Path> = std::iter::once(root.as_path()).chain(checkout.as_deref()).collect();
         let own_lanes: Vec<&Path> =

@@ -322,6 +322,20 @@ mod unix {
             "warning linker: GNU ld, or another that leaves no name links",
         );
 
+        // Lints that the flags turn on are for the workspace's own code; and not every target has a `std`.
+        project.write(".cargo/config.toml", "build.rustflags = [\"-Dwarnings\", \"-Dmissing_docs\"]\n");
+        has_none_of(&findings(project.xtask("doctor"), 0), "error");
+        project.write(".cargo/config.toml", "build.target = \"thumbv7em-none-eabi\"\n");
+        has(
+            &findings(project.xtask("doctor"), 0),
+            "note linker: no program could be linked to see who links",
+        );
+        project.write(".cargo/config.toml", "[unstable]\nbuild-std = [\"core\"]\n");
+        has(
+            &findings(project.xtask("doctor"), 0),
+            "note linker: no program could be linked to see who links",
+        );
+
         project.write(".cargo/config.toml", &format!("[target.{HOST}]\nlinker = \"no-such-linker\"\n"));
         let found = findings(project.xtask("doctor"), 1);
         has(

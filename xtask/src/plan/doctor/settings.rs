@@ -285,7 +285,9 @@ pub(super) fn editors(facts: &Facts) -> Judged {
             }
         }
     }
+    let is_known = facts.editors.iter().all(|editor| editor.settings.is_ok());
     let fine = match facts.editors.len() {
+        _ if !is_known => String::new(),
         0 => "no settings for rust-analyzer in the workspace".to_owned(),
         count => format!("files with settings: {count}; they build as the command line does"),
     };
@@ -314,13 +316,19 @@ fn edited(facts: &Facts, name: &str, Setting { key, value }: &Setting) -> Option
     match key {
         "cargo.targetDir" | "rust.analyzerTargetDir" if !["false", "null"].contains(&value.as_str()) => {
             let dir = PathBuf::from(value);
+            if value.contains(".lanes/") {
+                return None; // A lane, as `editor` has it.
+            }
             Some(if dir.is_absolute() {
                 directory(facts, &dir, true, &said, fix)
             } else {
                 note(
                     said,
-                    "nobody waits for the editor, but it compiles everything for itself; agents have lanes of their own without it",
-                    fix,
+                    "nobody waits for the editor, but it compiles everything for itself",
+                    format!(
+                        "take `{key}` out of {name}; {} editor --help tells of a lane that is forked",
+                        facts.xtask
+                    ),
                 )
             })
         }

@@ -245,6 +245,9 @@ fn the_linker() {
         },
     );
     starts(area, "note ", |facts| facts.link = Link::NotTried { why: "full".to_owned() });
+    starts(area, "note ", |facts| {
+        facts.link = Link::Failed { why: "[E0463]: can't find crate for `std`".to_owned() };
+    });
     nothing(area, |facts| facts.link = Link::OtherFormat);
     starts(area, "warning  linker         GNU ld", |facts| facts.link = Link::Linked { by: None });
     nothing(area, |facts| (facts.link, facts.os) = (Link::Linked { by: None }, "freebsd"));
@@ -469,6 +472,11 @@ fn editors_that_build_otherwise() {
         ("cargo.features", ""),
         ("cargo.allFeatures", "false"),
         ("cargo.targetDir", "false"),
+        ("cargo.targetDir", "<option value=\"--target-dir .lanes/editor/rustrover\" />"),
+        (
+            "check.overrideCommand",
+            "cargo xtask check --quiet --workspace --all-targets --message-format=json",
+        ),
         ("check.command", "clippy"),
         ("check.overrideCommand", "cargo clippy --message-format=json"),
         ("cargo.extraEnv.RUST_LOG", "debug"),
@@ -482,6 +490,10 @@ fn editors_that_build_otherwise() {
     starts(area, "note ", |facts| {
         facts.editors = vec![Editor { file: "x".into(), settings: Err("no JSON".to_owned()) }];
     });
+    let mut unknown = facts();
+    unknown.editors = vec![Editor { file: "x".into(), settings: Err("no JSON".to_owned()) }];
+    let of_editors = report(&unknown).findings.into_iter().filter(|finding| finding.area == area);
+    assert_eq!(of_editors.count(), 1, "nothing is said to be fine of what is not known");
 }
 
 #[test]

@@ -150,34 +150,26 @@ pub(super) fn linker(facts: &Facts) -> Judged {
     if facts.toolchain.rustc.is_err() {
         return (String::new(), Vec::new()); // Nothing can be linked without a compiler.
     }
+    let unknown = |why: &str, fix: String| {
+        let what = format!("no program could be linked to see who links: {why}");
+        (String::new(), vec![note(what, "nothing is known of the linker", fix)])
+    };
     match &facts.link {
+        // A target of another machine may have no `std` at all; what is built for it will be told by the build.
+        Link::Failed { why } if why.contains("can't find crate for `std`") => unknown(
+            why,
+            "rustup target add <the triple in build.target>, unless it is one without std".to_owned(),
+        ),
         Link::Failed { why } => {
             let fix = if why.contains("linker `") && why.contains("not found") {
-                "install a C compiler, which links: sudo apt install gcc, or your system's".to_owned()
-            } else if why.contains("can't find crate for `std`")
-                || why.contains("target may not be installed")
-            {
-                "rustup target add <the triple in build.target>".to_owned()
+                "install a C compiler, which links: sudo apt install gcc, or your system's"
             } else {
-                "cargo build says more; look into the files that `configuration` names".to_owned()
+                "cargo build says more; look into the files that `configuration` names"
             };
-            (
-                String::new(),
-                vec![error(
-                    format!("a program of one line cannot be built here: {why}"),
-                    "nothing can be built",
-                    fix,
-                )],
-            )
+            let what = format!("a program of one line cannot be built here: {why}");
+            (String::new(), vec![error(what, "nothing can be built", fix)])
         }
-        Link::NotTried { why } => (
-            String::new(),
-            vec![note(
-                format!("no program could be linked to see who links: {why}"),
-                "nothing is known of the linker",
-                "",
-            )],
-        ),
+        Link::NotTried { why } => unknown(why, "cargo build --verbose shows how it links".to_owned()),
         Link::OtherFormat => {
             ("a program was linked; this system's format does not say by whom".to_owned(), Vec::new())
         }
