@@ -149,6 +149,21 @@ fn a_server_that_hangs_is_left_out_for_plain_cargo_too() {
         assert_eq!(asked(&project).0, ["core"], "one unit has waited, for all");
     }
     project.cargo("build --release").ok().does_not_say("warning");
+
+    // Whoever finds out anew forgets whom it has told.
+    let runtime = project.root.join("runtime/multilane");
+    let remembered = || {
+        let files = std::fs::read_dir(&runtime).expect("it is there").flatten();
+        files.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    let ends = |path: &&std::path::PathBuf, end: &str| path.to_string_lossy().contains(end);
+    let files = remembered();
+    let standing = files.iter().find(|path| ends(path, ".json")).expect("what was found out");
+    std::fs::remove_file(standing).expect("it is there");
+    project.set("FAKE", "");
+    project.write("crates/core/src/lib.rs", "pub fn here() { }\n");
+    project.cargo("build --release").ok().does_not_say("warning");
+    assert_eq!(remembered().iter().filter(|path| ends(path, ".told-")).count(), 0);
 }
 
 #[test]
