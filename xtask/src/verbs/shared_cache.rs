@@ -207,6 +207,7 @@ impl Compilation<'_> {
     }
 
     fn remember(&self, standing: &Standing) -> anyhow::Result<()> {
+        tally::remove_all(&self.cache.file(".told-")); // Of builds that have been told what counts no longer.
         Ok(disk::write_atomically(&self.cache.file(".json"), standing.to_text().as_bytes())?)
     }
 

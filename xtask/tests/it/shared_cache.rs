@@ -105,7 +105,7 @@ fn libraries_without_an_incremental_cache_come_through_it_as_they_are() {
 
     // Without one, everything is as it was.
     std::fs::remove_file(project.root.join("fake/sccache")).expect("it is there");
-    project.xtask("build --release").ok().does_not_say("warning");
+    project.xtask("build --release").without(&project, &["sccache"]).ok().does_not_say("warning");
     assert!(!project.exists(".cargo/wrapper/through-cache") && project.exists(".cargo/wrapper/rustc"));
 }
 
@@ -149,6 +149,21 @@ fn a_server_that_hangs_is_left_out_for_plain_cargo_too() {
         assert_eq!(asked(&project).0, ["core"], "one unit has waited, for all");
     }
     project.cargo("build --release").ok().does_not_say("warning");
+
+    // Whoever finds out anew forgets whom it has told.
+    let runtime = project.root.join("runtime/multilane");
+    let remembered = || {
+        let files = std::fs::read_dir(&runtime).expect("it is there").flatten();
+        files.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    let ends = |path: &&std::path::PathBuf, end: &str| path.to_string_lossy().contains(end);
+    let files = remembered();
+    let standing = files.iter().find(|path| ends(path, ".json")).expect("what was found out");
+    std::fs::remove_file(standing).expect("it is there");
+    project.set("FAKE", "");
+    project.write("crates/core/src/lib.rs", "pub fn here() { }\n");
+    project.cargo("build --release").ok().does_not_say("warning");
+    assert_eq!(remembered().iter().filter(|path| ends(path, ".told-")).count(), 0);
 }
 
 #[test]
@@ -213,4 +228,41 @@ fn doctor_sees_it_by_a_hit_and_tells_no_secret() {
     assert!(forgetful.contains("what it has compiled a moment ago is not in it"), "{forgetful}");
     let failing = doctor("fails");
     assert!(failing.contains("warning  cache          sccache: it fails"), "{failing}");
+}
+
+/// With the real one, where this machine has it.
+#[test]
+fn a_lane_that_is_built_again_comes_from_the_real_sccache() {
+    let version = std::process::Command::new("sccache").arg("--version").output();
+    let version =
+        version.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    if !version.starts_with("sccache 0.16") && !version.starts_with("sccache 0.19") {
+        eprintln!("skipped: no sccache 0.16 or 0.19 on PATH, {version:?}");
+        return;
+    }
+    let mut project = project();
+    std::fs::remove_file(project.root.join("fake/sccache")).expect("it is there");
+    // The path of a socket has to be short.
+    let runtime = std::env::temp_dir().join(format!("xtask-{}", std::process::id()));
+    std::fs::create_dir_all(&runtime).expect("a directory");
+    project.set("XDG_RUNTIME_DIR", runtime.to_str().expect("UTF-8"));
+    project.set("SCCACHE_IDLE_TIMEOUT", "20"); // It goes by itself when this test is killed.
+
+    let first = project.xtask("build --release").ok();
+    first.does_not_say("warning").says("Using").does_not_say("from the cache");
+    for _ in 0..2 {
+        // It answers before it has stored what it compiled, so the first time something may be missing.
+        std::fs::remove_dir_all(project.root.join("target/release")).expect("it is there");
+        project.xtask("build --release").ok().does_not_say("warning").says("from the cache");
+    }
+    let last = project.cargo("build --release").ok();
+    runs(&project, &last);
+
+    let sockets = std::fs::read_dir(runtime.join("multilane")).expect("it is there").flatten();
+    for socket in sockets.filter(|entry| entry.file_name().to_string_lossy().ends_with("-local")) {
+        let stop =
+            project.command("sccache").arg("--stop-server").env("SCCACHE_SERVER_UDS", socket.path()).output();
+        assert!(stop.expect("it starts").status.success());
+    }
+    std::fs::remove_dir_all(runtime).expect("it is there");
 }

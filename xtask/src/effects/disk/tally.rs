@@ -6,6 +6,7 @@
 //! <runtime dir>/tally-<process>-<time>.warning  what was wrong with it
 //! ```
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -83,6 +84,16 @@ impl Tally {
 /// `AlreadyExists` for all but the first.
 pub(crate) fn write_once(path: &Path, text: &str) -> io::Result<()> {
     OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
+}
+
+/// Removes the files of our own that begin with `start`.
+pub(crate) fn remove_all(start: &Path) {
+    let (Some(dir), Some(name)) = (start.parent(), start.file_name().and_then(OsStr::to_str)) else { return };
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(name) {
+            drop(remove_own_file(&entry.path()));
+        }
+    }
 }
 
 /// Waits until nobody else holds `path`. It is free again when the file is dropped.
