@@ -210,6 +210,7 @@ impl Installer<'_> {
     }
 
     fn carry_out(&self, tool: &Tool, way: &Way, log: &Path) -> anyhow::Result<Ended> {
+        const LINE_MAX: usize = 48; // A line that wraps cannot be written over.
         for words in &way.commands {
             let step = step(words);
             self.ui.status("Installing", format_args!("{}: {step}", tool.name));
@@ -218,7 +219,8 @@ impl Installer<'_> {
                 self.workspace.sh.run(&step, None)
             } else {
                 self.workspace.sh.listen(&step, dir, log, |line| {
-                    self.ui.progress("Installing", format_args!("{}: {}", tool.name, line.trim()));
+                    let short: String = line.trim().chars().take(LINE_MAX).collect();
+                    self.ui.progress("Installing", format_args!("{}: {short}", tool.name));
                 })
             };
             self.ui.end_progress();
