@@ -317,6 +317,7 @@ fn excerpt(text: &str) -> String {
     let is_error = |line: &&str| ["error", "ERROR", "E: "].iter().any(|word| line.starts_with(word));
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let from = lines.iter().position(is_error).unwrap_or(lines.len().saturating_sub(LINES));
-    let shown = lines[from..].iter().take(LINES);
+    let is_backtrace = |line: &&&str| line.to_lowercase().contains("backtrace:");
+    let shown = lines[from..].iter().take_while(|line| !is_backtrace(line)).take(LINES);
     shown.map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }
