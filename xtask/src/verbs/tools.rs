@@ -210,6 +210,7 @@ impl Installer<'_> {
     }
 
     fn carry_out(&self, tool: &Tool, way: &Way, log: &Path) -> anyhow::Result<Ended> {
+        const LINE_MAX: usize = 48; // A line that wraps cannot be written over.
         for words in &way.commands {
             let step = step(words);
             self.ui.status("Installing", format_args!("{}: {step}", tool.name));
@@ -218,7 +219,8 @@ impl Installer<'_> {
                 self.workspace.sh.run(&step, None)
             } else {
                 self.workspace.sh.listen(&step, dir, log, |line| {
-                    self.ui.progress("Installing", format_args!("{}: {}", tool.name, line.trim()));
+                    let short: String = line.trim().chars().take(LINE_MAX).collect();
+                    self.ui.progress("Installing", format_args!("{}: {short}", tool.name));
                 })
             };
             self.ui.end_progress();
@@ -315,6 +317,7 @@ fn excerpt(text: &str) -> String {
     let is_error = |line: &&str| ["error", "ERROR", "E: "].iter().any(|word| line.starts_with(word));
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let from = lines.iter().position(is_error).unwrap_or(lines.len().saturating_sub(LINES));
-    let shown = lines[from..].iter().take(LINES);
+    let is_backtrace = |line: &&&str| line.to_lowercase().contains("backtrace:");
+    let shown = lines[from..].iter().take_while(|line| !is_backtrace(line)).take(LINES);
     shown.map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }
