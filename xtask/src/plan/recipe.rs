@@ -257,7 +257,7 @@ mod tests {
         let lane = Lane::of_agent(Path::new("/w/it's/.lanes"), &agent, KeyInputs::default(), detours);
         let step = Step::cargo(&["build"], &lane, vec!["--package".into(), "core".into()])
             .rest(vec!["--exact".into(), String::new().into()]);
-        expect![[r#"env -u CARGO_TARGET_DIR cargo build --target-dir '/w/it'\''s/.lanes/a 1/66687aadf862' --config 'build.build-dir="/w/it'\''s/.lanes/a 1/66687aadf862"' --package core -- --exact ''"#]]
+        expect![[r#"env -u CARGO_TARGET_DIR cargo build --target-dir '/w/it'\''s/.lanes/a 1/2c34ce1df23b' --config 'build.build-dir="/w/it'\''s/.lanes/a 1/2c34ce1df23b"' --package core -- --exact ''"#]]
             .assert_eq(&step.to_string());
     }
 

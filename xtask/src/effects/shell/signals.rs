@@ -38,6 +38,7 @@ mod unix {
     use std::process::ExitStatus;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
+    use std::thread::JoinHandle;
 
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
     use signal_hook::iterator::exfiltrator::WithRawSiginfo;
@@ -48,7 +49,7 @@ mod unix {
     /// While this lives, signals go to the child.
     pub(crate) struct Forwarding {
         state: Arc<State>,
-        handle: Option<Handle>,
+        thread: Option<(Handle, JoinHandle<()>)>,
     }
 
     #[derive(Default)]
@@ -66,11 +67,11 @@ mod unix {
         pub(crate) fn start() -> Forwarding {
             let state = Arc::new(State::default());
             let Ok(mut signals) = SignalsInfo::<WithRawSiginfo>::new(SIGNALS) else {
-                return Forwarding { state, handle: None }; // A build without it is better than none.
+                return Forwarding { state, thread: None }; // A build without it is better than none.
             };
             let handle = signals.handle();
             let of_thread = Arc::clone(&state);
-            std::thread::spawn(move || {
+            let thread = std::thread::spawn(move || {
                 for info in &mut signals {
                     of_thread.received.store(info.si_signo, SeqCst);
                     if was_sent_by_a_process(&info) {
@@ -79,7 +80,7 @@ mod unix {
                     }
                 }
             });
-            Forwarding { state, handle: Some(handle) }
+            Forwarding { state, thread: Some((handle, thread)) }
         }
 
         pub(crate) fn to(&mut self, child: u32) {
@@ -91,8 +92,10 @@ mod unix {
         /// The child has ended; returns whether a signal had come meanwhile, so that nothing more is begun.
         pub(crate) fn finish(self) -> bool {
             self.state.child.store(0, SeqCst);
-            if let Some(handle) = self.handle {
+            if let Some((handle, thread)) = self.thread {
                 handle.close();
+                // It may have ended the child and be about to end what is below it.
+                drop(thread.join());
             }
             self.state.received.load(SeqCst) != 0
         }
