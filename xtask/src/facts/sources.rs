@@ -252,10 +252,10 @@ fn unignored(sh: &Shell, root: &Path) -> Option<Listed> {
 fn ignored(sh: &Shell, root: &Path, repositories: &BTreeSet<PathBuf>) -> Option<BTreeSet<PathBuf>> {
     let args = ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", ":/"];
     let is_output = |name: &str| {
-        let name = name.trim_end_matches('/');
-        ["target", ".lanes", ".cargo/local.toml", ".cargo/wrapper"]
-            .iter()
-            .any(|ours| Path::new(name).ends_with(ours))
+        let name = Path::new(name.trim_end_matches('/'));
+        ["target", ".lanes", ".cargo/local.toml", ".cargo/cranelift.toml"].iter().any(|ours| name.ends_with(ours))
+            // Of a folder that ignores itself, git lists the files.
+            || name.ancestors().any(|dir| dir.ends_with(".cargo/wrapper"))
     };
     let mut files = BTreeSet::new();
     for repository in [Path::new("")].into_iter().chain(repositories.iter().map(PathBuf::as_path)) {

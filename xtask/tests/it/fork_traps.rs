@@ -253,6 +253,22 @@ fn a_macro_that_reads_files_and_keeps_no_path() {
     assert_eq!(printed(&project, &third), "there\n");
 }
 
+/// git lists the files of a folder that ignores itself one by one.
+#[test]
+fn what_xtask_writes_for_one_machine_is_nothing_that_a_macro_reads() {
+    let text = "extern crate proc_macro; use proc_macro::TokenStream; \
+                #[proc_macro] pub fn data(_: TokenStream) -> TokenStream { \
+                let path = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap() + \"/data.txt\"; \
+                format!(\"{:?}\", std::fs::read_to_string(&path).unwrap()).parse().unwrap() }";
+    let project = reading(text, "fn main() { println!(\"{}\", reader::data!()); }");
+    // Of an earlier version of xtask.
+    project
+        .write(".cargo/wrapper/.gitignore", "*\n")
+        .write(".cargo/wrapper/rustc", "#!/bin/sh\nexec \"$@\"\n");
+    let second = worktree(&project, "second");
+    first_build(&project, &second).says("compiled 0,");
+}
+
 /// cargo does not notice that the file has changed, so the donor's own program is behind; what is forked must not be.
 #[test]
 fn a_macro_that_has_read_a_file_before_it_was_changed() {
