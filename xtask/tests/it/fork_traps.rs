@@ -261,6 +261,9 @@ fn what_xtask_writes_for_one_machine_is_nothing_that_a_macro_reads() {
                 let path = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap() + \"/data.txt\"; \
                 format!(\"{:?}\", std::fs::read_to_string(&path).unwrap()).parse().unwrap() }";
     let project = reading(text, "fn main() { println!(\"{}\", reader::data!()); }");
+    let main = "fn main() { println!(\"{} \", reader::data!()); }";
+    project.write(".cargo/config.toml", "").write("crates/app/src/main.rs", main).commit();
+    build(&project);
     // Of an earlier version of xtask.
     project
         .write(".cargo/wrapper/.gitignore", "*\n")
