@@ -91,17 +91,17 @@ mod tests {
     #[test]
     fn the_nearest_mount_tells_the_kind() {
         let mounts = "21 1 8:1 / / rw - ext4 /dev/sda1 rw\n\
-            30 21 0:44 / /work rw,relatime shared:1 - nfs4 server:/x rw\n\
-            31 30 0:45 / /work/with\\040space rw - xfs /dev/sdb rw\n\
-            32 21 0:46 / /work rw - btrfs /dev/sdc rw\n\
+            30 21 0:44 / /srv rw,relatime shared:1 - nfs4 server:/x rw\n\
+            31 30 0:45 / /srv/with\\040space rw - xfs /dev/sdb rw\n\
+            32 21 0:46 / /srv rw - btrfs /dev/sdc rw\n\
             rubbish\n";
         let kind = |dir: &str| kind(mounts, Path::new(dir));
         assert_eq!(kind("/tmp"), Some("ext4".to_owned()));
-        assert_eq!(kind("/work/repo"), Some("btrfs".to_owned()), "the later one lies on top");
-        assert_eq!(kind("/workshop"), Some("ext4".to_owned()));
+        assert_eq!(kind("/srv/repo"), Some("btrfs".to_owned()), "the later one lies on top");
+        assert_eq!(kind("/srvs"), Some("ext4".to_owned()));
         assert_eq!(super::kind("", Path::new("/")), None);
         let spaced = mounts.lines().nth(2).expect("three");
-        assert_eq!(super::kind(spaced, Path::new("/work/with space/x")), Some("xfs".to_owned()));
+        assert_eq!(super::kind(spaced, Path::new("/srv/with space/x")), Some("xfs".to_owned()));
     }
 
     #[test]
