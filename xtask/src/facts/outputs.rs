@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::facts::parallel::in_parallel;
 use crate::facts::search::find;
-use crate::facts::units::{self, Place, Unit, with_lane};
+use crate::facts::units::{self, Place, Unit, with_path};
 use object::Section;
 
 /// Where to look.
@@ -203,7 +203,7 @@ impl Question<'_> {
             return Likeness::SameLoaded;
         }
         for (forked, scratch) in forked.iter().zip(scratch) {
-            let ours = with_lane(forked.bytes, self.donor_top, self.own_top);
+            let ours = with_path(forked.bytes, self.donor_top, self.own_top);
             if ours != scratch.bytes {
                 return Likeness::Other(first_difference(&ours, scratch));
             }

@@ -29,7 +29,7 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
-pub(crate) use dep_info::DepInfo;
+pub(crate) use dep_info::{DepInfo, list_in_other_tree, record_in_other_tree};
 
 use crate::facts::common;
 use crate::facts::parallel::in_parallel;
@@ -66,7 +66,7 @@ pub(crate) struct Unit {
     /// Whether it is a proc-macro that asks where the package is that calls it, so it may read files there.
     pub(crate) looks_around: bool,
     /// Whether its outputs name the donor's tree otherwise than as its own sources; looked for only where it calls such a
-    /// macro.
+    /// macro, and where cargo watches something else in the tree than its package.
     pub(crate) names_donor: bool,
 }
 
@@ -154,6 +154,23 @@ impl Place {
     pub(crate) fn has(&self, path: &Path) -> bool {
         self.tree.iter().any(|dir| path.starts_with(dir))
     }
+
+    /// A file of this checkout, as it is written from the workspace root. `None` for what is no source of it: what is built
+    /// in the lane, what git keeps, what lies elsewhere.
+    pub(crate) fn source_in_tree(&self, path: &Path) -> Option<PathBuf> {
+        if path.is_relative() {
+            return Some(path.to_owned());
+        }
+        let [top, git @ ..] = self.tree.as_slice() else { return None };
+        if path.starts_with(&self.lane) || git.iter().any(|dir| path.starts_with(dir)) {
+            return None;
+        }
+        let mut dirs = self.root.ancestors().take_while(|dir| dir.starts_with(top)).enumerate();
+        dirs.find_map(|(up, dir)| {
+            let way_up: PathBuf = std::iter::repeat_n(Path::new(".."), up).collect();
+            Some(way_up.join(path.strip_prefix(dir).ok()?))
+        })
+    }
 }
 
 fn tree(root: &Path) -> Vec<PathBuf> {
@@ -181,7 +198,7 @@ fn names(bytes: &[u8], path: &Path) -> bool {
 }
 
 /// `bytes` with `to` wherever they name `from`.
-pub(crate) fn with_lane(bytes: &[u8], from: &Path, to: &Path) -> Vec<u8> {
+pub(crate) fn with_path(bytes: &[u8], from: &Path, to: &Path) -> Vec<u8> {
     let (needle, new) = (from.as_os_str().as_encoded_bytes(), to.as_os_str().as_encoded_bytes());
     let mut result = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
@@ -467,8 +484,13 @@ fn find_macros_that_look_around(units: &mut [Unit], place: &Place) {
                 units[*at].looks_around || of(&units[*at]).iter().any(|far| units[*far].looks_around)
             })
     };
-    let callers: Vec<usize> = (0..units.len()).filter(|at| calls_one(&units[*at])).collect();
-    for at in callers {
+    let looks_outside = |unit: &Unit| {
+        let mut watched = unit.dep_info.iter().flat_map(|dep_info| &dep_info.watched_absolutely);
+        unit.is_path && watched.any(|path| place.source_in_tree(path).is_some())
+    };
+    let is_suspect = |at: &usize| calls_one(&units[*at]) || looks_outside(&units[*at]);
+    let suspects: Vec<usize> = (0..units.len()).filter(is_suspect).collect();
+    for at in suspects {
         units[at].names_donor = compiled_in_path(&units[at], place);
     }
 }
@@ -485,6 +507,10 @@ fn compiled_in_path(unit: &Unit, place: &Place) -> bool {
     let sources: HashSet<&[u8]> =
         dep_info.sources.iter().map(|source| source.as_os_str().as_encoded_bytes()).collect();
     let longest = sources.iter().map(|source| source.len()).max().unwrap_or_default();
+    let is_beside = |path: &PathBuf| !path.starts_with(&place.root) && place.source_in_tree(path).is_some();
+    if dep_info.watched_absolutely.iter().any(is_beside) {
+        return true; // The workspace root alone is looked for.
+    }
     let root = place.root.join(""); // With a slash at its end.
     let root = root.as_os_str().as_encoded_bytes();
     let is_other = |rest: &[u8]| !sources.iter().any(|source| rest.starts_with(source));
@@ -523,6 +549,21 @@ fn add_entries(lane: &Path, path: &Path, entries: &mut Vec<Entry>) {
 mod tests {
     use super::*;
     use crate::effects::disk::temporary::Temporary;
+
+    #[test]
+    fn a_source_is_written_from_the_workspace_root() {
+        let tree = vec![PathBuf::from("/w/tree"), PathBuf::from("/w/tree/.git")];
+        let place = Place { root: "/w/tree/rust/app".into(), lane: "/w/tree/rust/app/target".into(), tree };
+        let source_in_tree =
+            |path: &str| place.source_in_tree(Path::new(path)).map(|path| path.to_str().map(str::to_owned));
+        let is = |path: &str| Some(Some(path.to_owned()));
+        assert_eq!(source_in_tree("src/lib.rs"), is("src/lib.rs"));
+        assert_eq!(source_in_tree("/w/tree/rust/app/Cargo.toml"), is("Cargo.toml"));
+        assert_eq!(source_in_tree("/w/tree/README.md"), is("../../README.md"));
+        for other in ["/w/tree/rust/app/target/x.rs", "/w/tree/.git/HEAD", "/w/tree-2/README.md", "/w"] {
+            assert_eq!(source_in_tree(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn a_path_is_named_by_itself_and_by_what_is_below_it() {

@@ -89,8 +89,20 @@ pub(crate) struct Piece {
     pub(crate) way: Way,
     /// The time that it gets; `None` for the one that it has.
     pub(crate) modified: Option<SystemTime>,
-    /// Whether the donor's lane becomes ours in it: a build script has printed paths into the lane.
-    pub(crate) names_lane: bool,
+    /// What in it becomes ours.
+    pub(crate) names: Names,
+}
+
+/// What of the donor's a file names that becomes ours on the way.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Names {
+    Nothing,
+    /// The lane: a build script has printed paths into it.
+    Lane,
+    /// Sources outside the package, by absolute paths, for whoever reads the list: rustc's.
+    Sources,
+    /// The same in cargo's own record.
+    Record,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -217,13 +229,14 @@ pub(crate) fn ranked(mut donors: Vec<Donor>, suits: &Suits<'_>) -> Vec<Donor> {
     donors
 }
 
-/// What has to be compared before a fork can be planned.
-pub(crate) fn wanted(units: &[Unit]) -> Wanted {
+/// What has to be compared before a fork from `donor` into the tree at `own_root` can be planned.
+pub(crate) fn wanted(units: &[Unit], donor: &Place, own_root: &Path) -> Wanted {
     let everything = units.iter().any(|unit| unit.looks_around);
     let mut wanted = Wanted { everything, ..Wanted::default() };
     for unit in units.iter().filter(|unit| (unit.is_path || unit.is_vendored) && unit.mark.is_some()) {
         if let Some(dep_info) = &unit.dep_info {
-            wanted.files.extend(dep_info.sources.iter().cloned());
+            let sources = dep_info.sources.iter().chain(&dep_info.watched_absolutely);
+            wanted.files.extend(sources.map(|path| source_path(unit, path, donor, own_root)));
         }
         if let Some(Run { watched, package_dir: Some(dir), .. }) = &unit.run {
             match watched {
@@ -234,6 +247,13 @@ pub(crate) fn wanted(units: &[Unit]) -> Wanted {
         }
     }
     wanted
+}
+
+/// How a source is called in [`Sources`]. One outside its package, which cargo notes by an absolute path, is as much a source
+/// of the tree as any other.
+fn source_path(unit: &Unit, path: &Path, donor: &Place, own_root: &Path) -> PathBuf {
+    let in_tree = if unit.is_path && donor.root != own_root { donor.source_in_tree(path) } else { None };
+    in_tree.unwrap_or_else(|| path.to_owned())
 }
 
 /// What is known of one unit.
@@ -352,9 +372,9 @@ fn judge(
     // What a package has generated is no source; cargo takes it for valid, wherever a vendored one was built.
     let generated = dep_info.variables.iter().find(|(name, _)| unit.is_vendored && name == "OUT_DIR");
     let generated = generated.and_then(|(_, dir)| dir.as_deref());
-    for path in &dep_info.sources {
+    for path in dep_info.sources.iter().chain(&dep_info.watched_absolutely) {
         if generated.is_none_or(|dir| !path.starts_with(dir)) {
-            judge_source(question, path, *built)?;
+            judge_source(question, &source_path(unit, path, question.donor, &question.own.root), *built)?;
         }
     }
     Ok(Vec::new())
@@ -402,7 +422,13 @@ fn judge_paths(question: &Question<'_>, unit: &Unit, dep_info: &DepInfo) -> Resu
             return Err(Why::Variable(name.clone()));
         }
     }
-    match dep_info.sources.iter().chain(&dep_info.watched_absolutely).find(|path| is_donors(path)) {
+    // It is exchanged in the records, but not in what has been compiled.
+    let is_exchanged = |path: &PathBuf| {
+        let is_noted = unit.is_path && dep_info.watched_absolutely.contains(path);
+        is_noted && donor.root != own.root && !unit.names_donor && donor.source_in_tree(path).is_some()
+    };
+    let mut paths = dep_info.sources.iter().chain(&dep_info.watched_absolutely);
+    match paths.find(|path| is_donors(path) && !is_exchanged(path)) {
         Some(path) => Err(Why::Outside(path.clone())),
         None => Ok(()),
     }
@@ -444,7 +470,7 @@ fn judge_run(
     // of the fingerprint. Whatever else a script prints is for people who debug it.
     let to_cargo: Vec<&str> = run.printed.lines().filter(|line| line.starts_with("cargo:")).collect();
     let to_cargo = to_cargo.join("\n").replace(&run.out_dir, "");
-    let elsewhere = units::with_lane(to_cargo.as_bytes(), &donor.lane, Path::new(""));
+    let elsewhere = units::with_path(to_cargo.as_bytes(), &donor.lane, Path::new(""));
     let watches_lane = matches!(&run.watched, Watched::Paths(paths)
         if paths.iter().any(|path| path.starts_with(&donor.lane)));
     if run.out_dir.is_empty() || watches_lane || donor.is_named_in(&elsewhere, &own.root) {
@@ -586,22 +612,35 @@ fn brought(
         len: entry.len,
         way: if entry.kind == EntryKind::Directory { Way::Directory } else { way },
         modified: None,
-        names_lane: unit.run.is_some() && units::is_printed(&entry.path),
+        names: if unit.run.is_some() && units::is_printed(&entry.path) {
+            Names::Lane
+        } else {
+            Names::Nothing
+        },
     };
+    let mut outputs: Vec<Piece> =
+        unit.outputs.iter().map(|entry| piece(entry, way(question, unit, &entry.path))).collect();
     let mut records: Vec<Piece> = unit.records.iter().map(|entry| piece(entry, Way::Copy)).collect();
     if unit.is_path
         && question.donor.root != question.own.root
-        && let Some(DepInfo { sources, record: Some((record, _)), .. }) = &unit.dep_info
+        && let Some(DepInfo { sources, watched_absolutely, record: Some((record, _)), .. }) = &unit.dep_info
     {
-        let time = |path: &PathBuf| match times.get(path) {
+        let of_tree = |path: &PathBuf| source_path(unit, path, question.donor, &question.own.root);
+        let time = |path: PathBuf| match times.get(&path) {
             Some((_, to)) => Some(*to),
-            None => question.sources.files.get(path)?.own,
+            None => question.sources.files.get(&path)?.own,
         };
-        let newest = sources.iter().filter_map(time).max();
+        let newest = sources.iter().chain(watched_absolutely).map(of_tree).filter_map(time).max();
         for piece in records.iter_mut().filter(|piece| piece.path == *record) {
             // A tick later, where the file system has such ticks: a source without a fraction of a second would be taken for
             // edited after the build if another lane is forked from ours.
             piece.modified = newest.map(|newest| newest + Duration::from_nanos(1));
+            piece.names = if watched_absolutely.is_empty() { Names::Nothing } else { Names::Record };
+        }
+        if !watched_absolutely.is_empty() {
+            let lists =
+                outputs.iter_mut().filter(|piece| piece.path.extension().is_some_and(|end| end == "d"));
+            lists.for_each(|piece| piece.names = Names::Sources);
         }
     }
     Brought {
@@ -610,7 +649,7 @@ fn brought(
         id: unit.id,
         dependencies: unit.dependencies.clone(),
         mark: mark.clone(),
-        outputs: unit.outputs.iter().map(|entry| piece(entry, way(question, unit, &entry.path))).collect(),
+        outputs,
         records,
         fingerprint: unit.fingerprint.clone(),
     }

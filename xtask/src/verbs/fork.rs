@@ -178,13 +178,14 @@ impl Workspace {
         // Agents start xtask from the worktree's own lane.
         let with_xtask = lane.owner == Owner::Worktree && !own.lane.join("xtask").exists();
         let units = units::read(&donor.place, &own.root, with_xtask);
-        let wanted = fork::wanted(&units);
+        let wanted = fork::wanted(&units, &donor.place, &own.root);
         let sources = sources::compare(&self.sh, &donor.place.root, &own.root, &wanted);
         let is_same_tree = donor.place.root == own.root;
         let has_lanes = units::has_any(&own.lane) || donors.own_tree_has_more;
         // Of another tree's, the wrapper alone can make something.
         let brings_caches = is_same_tree || self.has_wrapper();
-        let own_xtask = units::read_xtask(&Place::new(own.root.clone(), self.worktree_lane().dir));
+        let of_xtask = Place::new(own.root.clone(), self.worktree_lane().dir);
+        let own_xtask = units::read_xtask(&of_xtask);
         let commit = &donors.own_commit;
         let is_same_commit = !is_same_tree && commit.is_some() && *commit == donor.commit;
         fork::plan(&Question {
@@ -195,7 +196,7 @@ impl Workspace {
             sources: &sources,
             now: host::now(),
             may_set_times: !is_same_tree && !has_lanes,
-            sources_of_xtask: &fork::wanted(&own_xtask),
+            sources_of_xtask: &fork::wanted(&own_xtask, &of_xtask, &own.root),
             removes_linked: self.has_wrapper() && wrapper::is_current(&donor.place.root.join(WRAPPER_DIR)),
             same_commit_since: if is_same_commit {
                 donors::commit_since(&self.sh, &donor.place.root)

@@ -191,18 +191,54 @@ fn a_library_that_finds_a_generated_file_at_run_time() {
     ran.says("crates/app/src/made.ignored is another one here");
 }
 
+/// cargo notes it by an absolute path.
 #[test]
 fn a_source_outside_its_package() {
     let main = "fn main() { println!(\"{}\", include_str!(\"../../../README.md\")); }";
     let project = project(main, &[("README.md", "here")]);
-    let second = worktree(&project, "second");
-    first_build(&project, &second).says("reads ").says("README.md");
+    let [second, third, fourth] = ["second", "third", "fourth"].map(|name| worktree(&project, name));
+    let put =
+        |dir: &Path, text: &str| std::fs::write(dir.join("README.md"), text).expect("it can be written");
+    put(&third, "another");
+    set_modified(&third.join("README.md"), hours_ago(5));
+    first_build(&project, &third).says("README.md is another one here");
+    assert_eq!(printed(&project, &third), "another\n");
+    remove(&third.join("target"));
+
+    first_build(&project, &second).says("compiled 0,");
     project.write("README.md", "an edit in the donor");
     project.xtask("build").within(&second).ok().says("compiled 0,");
-    std::fs::write(second.join("README.md"), "there").expect("it can be written");
-    assert_eq!(printed(&project, &second), "there\n");
+    project.xtask("lane fork --from").arg(&project.root).within(&fourth).ok();
+    project.xtask("build").within(&fourth).ok().says("compiled 1 (app)");
+    assert_eq!(printed(&project, &fourth), "here\n");
+    remove(&fourth);
+    std::fs::rename(&project.root, project.root.with_file_name("was here")).expect("it can be moved");
+    project.cargo("test").within(&second).ok().does_not_say("Compiling");
+    std::fs::rename(project.root.with_file_name("was here"), &project.root).expect("it can be moved");
+    remove(&project.root.join("target"));
+    // A fork of the fork knows the file as its own, too.
+    put(&third, "here");
+    first_build(&project, &third).says("second/target: ").says("compiled 0,");
+    for tree in [&second, &third] {
+        put(tree, "there");
+        assert_eq!(printed(&project, tree), "there\n");
+    }
+}
+
+/// clippy reads the workspace's manifest and its own settings, wherever in the tree the package is.
+#[test]
+fn what_clippy_has_read_for_every_package() {
+    let project = project("fn main() {}", &[("clippy.toml", "too-many-arguments-threshold = 9\n")]);
+    project.xtask("clippy --workspace").ok();
+    let [second, third] = ["second", "third"].map(|name| worktree(&project, name));
+    project.xtask("clippy --workspace").within(&second).ok().says("Forked").says("compiled 0,");
+    // The fork of the fork must not look for the settings of the first donor.
+    remove(&project.root.join("target"));
+    remove_file(&project.root.join("clippy.toml"));
+    project.xtask("clippy --workspace").within(&third).ok().says("Forked").says("compiled 0,");
     remove(&project.root);
-    assert_eq!(printed(&project, &second), "there\n");
+    std::fs::write(second.join("clippy.toml"), "too-many-arguments-threshold = 1\n").expect("writable");
+    project.xtask("clippy --workspace").within(&second).run().says("compiled 3 (alone, app, core)");
 }
 
 /// `app` calls the macro `data` of the package `reader`, and has a file for it.
@@ -235,6 +271,20 @@ fn a_macro_that_reads_files() {
     remove(&project.root);
     let found = printed(&project, &second);
     assert!(found.contains("there") && found.contains("second"), "{found}");
+}
+
+/// It knows where it is without asking for the manifest, and rustc tells cargo of the file that it has named.
+#[test]
+fn a_macro_that_names_a_file_outside_its_package() {
+    let text = "extern crate proc_macro; use proc_macro::TokenStream; \
+                #[proc_macro] pub fn data(_: TokenStream) -> TokenStream { \
+                let path = std::env::current_dir().unwrap().join(\"Cargo.toml\"); \
+                format!(\"(include_str!({path:?}), {path:?})\").parse().unwrap() }";
+    let project = reading(text, "fn main() { println!(\"{:?}\", reader::data!()); }");
+    let second = worktree(&project, "second");
+    first_build(&project, &second).says("reads ").says("Cargo.toml");
+    remove(&project.root);
+    assert!(printed(&project, &second).contains("second/Cargo.toml"));
 }
 
 #[test]
@@ -356,7 +406,7 @@ fn a_source_that_is_a_link() {
     build(&project);
     // cargo watches it by its absolute path, as it does not follow rustc through the link.
     let second = worktree(&project, "second");
-    assert_eq!(first_build(&project, &second).built(), ["app"]);
+    first_build(&project, &second).says("compiled 0,");
     let third = worktree(&project, "third");
     link(&third, "../../../shared/two.rs");
     set_modified(&third.join("shared/two.rs"), hours_ago(5));

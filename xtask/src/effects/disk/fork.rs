@@ -21,8 +21,8 @@ use std::time::SystemTime;
 use super::{delete_dir, lock_files, make_lane, subdirectories};
 use crate::facts::caches::{FORKED, FORKED_PROGRAM};
 use crate::facts::parallel::in_parallel;
-use crate::facts::units::with_lane;
-use crate::plan::fork::{Brought, BroughtCache, Left, NewTime, Piece, Plan, Way, Why, still_brought};
+use crate::facts::units::{Place, list_in_other_tree, record_in_other_tree, with_path};
+use crate::plan::fork::{Brought, BroughtCache, Left, Names, NewTime, Piece, Plan, Way, Why, still_brought};
 
 const STAGED: &str = ".fork-";
 
@@ -96,7 +96,7 @@ fn bring(
     make_parents(plan, &staged.dir)?;
     let count = AtomicUsize::new(0);
     let results = in_parallel(&plan.brought, |unit| {
-        let result = stage(unit, donor, lane, staged);
+        let result = stage(unit, &plan.donor, &plan.own, staged);
         progress(count.fetch_add(1, Ordering::Relaxed) + 1);
         result
     });
@@ -146,22 +146,22 @@ fn make_parents(plan: &Plan, staged: &Path) -> io::Result<()> {
 }
 
 /// `false` where the donor has rebuilt the unit meanwhile, or where a rest of another is in its place.
-fn stage(unit: &Brought, donor: &Path, lane: &Path, staged: &Staged) -> io::Result<bool> {
-    let is_taken = |piece: &Piece| piece.way == Way::Directory && lane.join(&piece.path).exists();
+fn stage(unit: &Brought, donor: &Place, own: &Place, staged: &Staged) -> io::Result<bool> {
+    let is_taken = |piece: &Piece| piece.way == Way::Directory && own.lane.join(&piece.path).exists();
     if unit.outputs.iter().chain(&unit.records).any(is_taken) {
         return Ok(false);
     }
     for piece in unit.outputs.iter().chain(&unit.records) {
-        match stage_piece(piece, donor, lane, staged) {
+        match stage_piece(piece, donor, own, staged) {
             Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(false),
             result => result?,
         }
     }
-    Ok(unit.mark.holds(donor))
+    Ok(unit.mark.holds(&donor.lane))
 }
 
-fn stage_piece(piece: &Piece, donor: &Path, lane: &Path, staged: &Staged) -> io::Result<()> {
-    let (from, to) = (donor.join(&piece.path), staged.dir.join(&piece.path));
+fn stage_piece(piece: &Piece, donor: &Place, own: &Place, staged: &Staged) -> io::Result<()> {
+    let (from, to) = (donor.lane.join(&piece.path), staged.dir.join(&piece.path));
     match piece.way {
         Way::Directory => return std::fs::create_dir_all(&to),
         Way::Link if link(&from, &to, staged)? => return Ok(()),
@@ -172,10 +172,16 @@ fn stage_piece(piece: &Piece, donor: &Path, lane: &Path, staged: &Staged) -> io:
         Some(modified) => modified,
         None => from.metadata()?.modified()?,
     };
-    if piece.names_lane {
-        std::fs::write(&to, with_lane(&std::fs::read(&from)?, donor, lane))?;
-    } else {
-        std::fs::copy(&from, &to)?; // A reflink where the file system has them.
+    let exchanged = |exchange: &dyn Fn(&[u8]) -> Option<Vec<u8>>| -> io::Result<()> {
+        // What has another format now was read in the one that we know.
+        let bytes = exchange(&std::fs::read(&from)?).ok_or(io::ErrorKind::NotFound)?;
+        std::fs::write(&to, bytes)
+    };
+    match piece.names {
+        Names::Nothing => drop(std::fs::copy(&from, &to)?), // A reflink where the file system has them.
+        Names::Lane => exchanged(&|bytes| Some(with_path(bytes, &donor.lane, &own.lane)))?,
+        Names::Sources => exchanged(&|bytes| Some(list_in_other_tree(bytes, donor, own)))?,
+        Names::Record => exchanged(&|bytes| record_in_other_tree(bytes, donor, own))?,
     }
     set_modified(&to, modified)
 }
@@ -376,17 +382,18 @@ mod tests {
             records: Vec::new(),
             fingerprint: PathBuf::new(),
         };
-        assert!(stage(&unit, &donor, &lane, &staged).expect("it can be read"));
+        let (donor, own) = (Place::new(dir.clone(), donor), Place::new(dir.clone(), lane));
+        assert!(stage(&unit, &donor, &own, &staged).expect("it can be read"));
 
         let file = OpenOptions::new().write(true).open(&hash).expect("it is there");
         let before = file.metadata().expect("it is there").modified().expect("a time");
         file.set_modified(before + Duration::from_millis(4)).expect("it can be set");
         assert!(
-            !stage(&unit, &donor, &lane, &staged).expect("it can be read"),
+            !stage(&unit, &donor, &own, &staged).expect("it can be read"),
             "the same hash, written again"
         );
         std::fs::write(&hash, "").expect("it can be written");
-        assert!(!stage(&unit, &donor, &lane, &staged).expect("it can be read"), "being rebuilt");
+        assert!(!stage(&unit, &donor, &own, &staged).expect("it can be read"), "being rebuilt");
         delete_dir(&dir).expect("it can be deleted");
     }
 }

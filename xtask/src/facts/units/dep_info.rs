@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::{EntryKind, Unit};
+use super::{EntryKind, Place, Unit, with_path};
 
 #[derive(Clone, Debug)]
 pub(crate) struct DepInfo {
@@ -36,9 +36,10 @@ impl DepInfo {
         if let Some(entry) = unit.records.iter().find(|entry| entry.path.ends_with(&name)) {
             let path = lane.join(&entry.path);
             let modified = path.metadata().ok()?.modified().ok()?;
-            let watched = watched(&std::fs::read(&path).ok()?)?;
-            dep_info.is_watched = watched.iter().any(|(relative_to, _)| *relative_to == PACKAGE);
-            let paths = watched.into_iter().map(|(_, path)| path);
+            let record = std::fs::read(&path).ok()?;
+            let watched = watched(&record)?;
+            dep_info.is_watched = watched.iter().any(|watched| watched.relative_to == PACKAGE);
+            let paths = watched.into_iter().map(|watched| watched.path.to_owned());
             dep_info.watched_absolutely = paths.filter(|path| path.is_absolute()).collect();
             dep_info.record = Some((entry.path.clone(), modified));
         }
@@ -80,19 +81,35 @@ fn split_list(list: &str) -> Vec<PathBuf> {
     names
 }
 
+/// rustc's list, where it names something of `from`'s tree by an absolute path, with the same in `to`'s.
+pub(crate) fn list_in_other_tree(list: &[u8], from: &Place, to: &Place) -> Vec<u8> {
+    let [from, to] = [from, to].map(|place| PathBuf::from(place.root.to_string_lossy().replace(' ', "\\ ")));
+    with_path(list, &from, &to)
+}
+
 /// In cargo's record, that a path is relative to the package; the others are relative to the lane, or absolute.
 const PACKAGE: u8 = 0;
 
+/// A file in cargo's record.
+#[derive(Debug, PartialEq)]
+struct Watched<'a> {
+    relative_to: u8,
+    path: &'a Path,
+    /// How much of the record comes after the path.
+    left: usize,
+}
+
 /// cargo's `EncodedDepInfo`, version 1 (`fingerprint/dep_info.rs`): a marker, then for each file what its path is relative
-/// to, the path and a checksum if there is one, then the variables.
-fn watched(record: &[u8]) -> Option<Vec<(u8, PathBuf)>> {
+/// to, the path and a checksum if there is one, then the variables. Texts have their length in front, as do lists.
+fn watched(record: &[u8]) -> Option<Vec<Watched<'_>>> {
     const MARKER: [u8; 6] = [1, 0, 0, 0, 0xff, 1];
     let mut rest = record.strip_prefix(&MARKER)?;
     let mut found = Vec::new();
     for _ in 0..take_number(&mut rest)? {
         let relative_to = take(&mut rest, 1)?[0];
         let len = take_number(&mut rest)?;
-        found.push((relative_to, PathBuf::from(std::str::from_utf8(take(&mut rest, len)?).ok()?)));
+        let path = Path::new(std::str::from_utf8(take(&mut rest, len)?).ok()?);
+        found.push(Watched { relative_to, path, left: rest.len() });
         if take(&mut rest, 1)? != [0] {
             take(&mut rest, 8)?; // The file's length…
             let len = take_number(&mut rest)?;
@@ -100,6 +117,24 @@ fn watched(record: &[u8]) -> Option<Vec<(u8, PathBuf)>> {
         }
     }
     Some(found)
+}
+
+/// cargo's record, where it names files of `from`'s tree by absolute paths, with the same files in `to`'s. `None` where it is in a
+/// format that we do not know.
+pub(crate) fn record_in_other_tree(record: &[u8], from: &Place, to: &Place) -> Option<Vec<u8>> {
+    let mut result = Vec::with_capacity(record.len());
+    let mut rest = record;
+    for Watched { path, left, .. } in watched(record)? {
+        let Some(below) = from.source_in_tree(path).filter(|_| path.is_absolute()) else { continue };
+        let moved = to.root.join(below);
+        let (before, after) = rest.split_at(rest.len() - left);
+        result.extend(&before[..before.len() - path.as_os_str().len() - 4]);
+        result.extend(u32::try_from(moved.as_os_str().len()).ok()?.to_le_bytes());
+        result.extend(moved.to_str()?.as_bytes());
+        rest = after;
+    }
+    result.extend(rest);
+    Some(result)
 }
 
 fn take<'a>(rest: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
@@ -129,18 +164,53 @@ mod tests {
         assert!(parse_make("").is_none());
     }
 
+    /// A record as cargo writes it, with a checksum for every second file and a variable.
+    fn record(files: &[(u8, &str)]) -> Vec<u8> {
+        let text = |text: &str| [&(text.len() as u32).to_le_bytes(), text.as_bytes()].concat();
+        let mut record = vec![1, 0, 0, 0, 0xff, 1];
+        record.extend((files.len() as u32).to_le_bytes());
+        for (at, (relative_to, path)) in files.iter().enumerate() {
+            record.push(*relative_to);
+            record.extend(text(path));
+            if at % 2 == 0 {
+                record.push(0);
+            } else {
+                record.extend([1, 9, 0, 0, 0, 0, 0, 0, 0]);
+                record.extend(text("blake3=/w/a"));
+            }
+        }
+        record.extend([1, 0, 0, 0]);
+        record.extend(text("CARGO"));
+        record.push(0);
+        record
+    }
+
     #[test]
     fn cargos_record_is_read() {
-        let mut record = vec![1, 0, 0, 0, 0xff, 1, 2, 0, 0, 0];
-        for (relative_to, path) in [(0, "src/lib.rs"), (1, "/w/README.md")] {
-            record.push(relative_to);
-            record.extend((path.len() as u32).to_le_bytes());
-            record.extend(path.as_bytes());
-            record.push(0);
-        }
-        let expected = vec![(PACKAGE, "src/lib.rs".into()), (1, "/w/README.md".into())];
-        assert_eq!(watched(&record), Some(expected));
+        let record = record(&[(0, "src/lib.rs"), (1, "/w/README.md")]);
+        let watched_files = watched(&record).expect("it is whole");
+        let found: Vec<_> = watched_files.iter().map(|file| (file.relative_to, file.path)).collect();
+        assert_eq!(found, [(PACKAGE, Path::new("src/lib.rs")), (1, Path::new("/w/README.md"))]);
         assert_eq!(watched(&record[..20]), None, "cut off");
         assert_eq!(watched(b"\x02"), None, "another version");
+    }
+
+    #[test]
+    fn what_lies_in_the_tree_is_named_in_the_other_one() {
+        let place = |root: &str| Place::new(root.into(), Path::new(root).join("target"));
+        let files = |root: &str| {
+            let [manifest, settings] = ["Cargo.toml", "clippy.toml"].map(|name| format!("{root}/{name}"));
+            record(&[
+                (0, "src/lib.rs"),
+                (0, &manifest),
+                (0, &settings),
+                (0, "/w/a/target/x.rs"),
+                (0, "/w/ab"),
+            ])
+        };
+        let moved = |record: &[u8]| record_in_other_tree(record, &place("/w/a"), &place("/w/longer"));
+        assert_eq!(moved(&files("/w/a")), Some(files("/w/longer")));
+        assert_eq!(moved(&files("/w/other")), Some(files("/w/other")));
+        assert_eq!(moved(&files("/w/a")[..20]), None, "cut off");
     }
 }
