@@ -3,6 +3,7 @@
 //! A lane that is in use is told by locks, never by a register. Whoever builds holds a shared lock on the lane's stamp
 //! (`.lane`), and cargo holds its own on `.cargo-lock` and its kin. The kernel lets go of both, however a process ends.
 
+pub(crate) mod answers;
 pub(crate) mod cold;
 pub(crate) mod edits;
 pub(crate) mod fork;
@@ -16,7 +17,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::facts::caches::{FORKED_LOCK, FORKED_PLACES, FORKED_PROGRAM};
+use crate::facts::caches::{FORKED_LOCK, FORKED_PLACES, FORKED_PROGRAM, PROBE};
 use crate::facts::common::{Common, is_shared_program};
 use crate::facts::host::is_executable;
 use crate::plan::lane::{Lane, Owner};
@@ -333,7 +334,10 @@ pub(crate) fn remove_marks(forked: &Path, names: &[String]) -> io::Result<()> {
     }
     let is_mark = |entry: io::Result<std::fs::DirEntry>| {
         entry.is_ok_and(|entry| {
-            [FORKED_PROGRAM, FORKED_PLACES, FORKED_LOCK].iter().all(|ours| entry.file_name() != *ours)
+            let name = entry.file_name();
+            // Who tries something out has a mark of its own; without one, it was killed.
+            let is_left = name.as_encoded_bytes().starts_with(PROBE.as_bytes());
+            !is_left && [FORKED_PROGRAM, FORKED_PLACES, FORKED_LOCK].iter().all(|ours| name != *ours)
         })
     };
     if names.is_empty() || std::fs::read_dir(forked)?.any(is_mark) { Ok(()) } else { delete_dir(forked) }

@@ -9,6 +9,7 @@
 //! └── .forked/                         ours: of the caches that a fork has brought and nobody has used yet
 //!     ├── <crate>-<id>                 where the cache was made, and for which lane it was brought; [`Origin`]
 //!     ├── xtask                        the program that makes it fit for this tree
+//!     ├── .probe-<pid>/                what that tries out, while it does
 //!     └── places, places.lock          what that has found out on the way, and who is at it
 //! ```
 //!
@@ -25,6 +26,9 @@ pub(crate) const FORKED: &str = ".forked";
 
 /// The program, in that folder.
 pub(crate) const FORKED_PROGRAM: &str = "xtask";
+
+/// How the folder of what is being tried out begins.
+pub(crate) const PROBE: &str = ".probe-";
 
 /// What is known of places in the lane that the caches come from, and in this one (`plan/dep_graph.rs`).
 pub(crate) const FORKED_PLACES: &str = "places";

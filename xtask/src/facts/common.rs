@@ -5,6 +5,7 @@
 //! <git common dir>/multilane/
 //! ├── xtask          the program, for whatever is started without cargo; effects/disk.rs keeps it current
 //! ├── memo.json      what that program remembers of tools
+//! ├── answers        what compilers have said of their options; verbs/adopt_cache.rs
 //! ├── workspace      where in a checkout the workspace is; empty for its top
 //! ├── cold/          who leads in a cold start; effects/disk/cold.rs draws it
 //! ├── analyze.json   what the builds of `analyze` took
@@ -54,6 +55,11 @@ impl Common {
     /// What is remembered of tools, beside the program.
     pub(crate) fn memo(&self) -> PathBuf {
         self.dir.join(MEMO)
+    }
+
+    /// What compilers have answered.
+    pub(crate) fn answers(&self) -> PathBuf {
+        self.dir.join("answers")
     }
 
     pub(crate) fn workspace_file(&self) -> PathBuf {

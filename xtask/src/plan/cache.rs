@@ -13,6 +13,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
+
 use crate::plan::dep_graph::{Exchange, options_hash_at};
 
 /// One start of a compiler: the program, then its arguments.
@@ -126,6 +128,8 @@ impl<'a> Compilation<'a> {
             } else if word == "--out-dir" {
                 words.next();
                 probe.extend([word.clone(), scratch.into()]);
+            } else if word.as_encoded_bytes().starts_with(b"--diagnostic-width=") {
+                // As wide as the terminal is; none where there is none.
             } else if *word == own_remap {
                 probe.push(remap.clone());
             } else {
@@ -183,6 +187,54 @@ impl<'a> Compilation<'a> {
     }
 }
 
+/// How the cache of a unit begins with certain options.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Beginning {
+    /// The name of its directory.
+    pub(crate) cache: String,
+    /// Of its `dep-graph.bin`, up to the end of the options' hash.
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Beginning {
+    /// `None` where the content is of another format.
+    pub(crate) fn of_graph(cache: String, graph: &[u8]) -> Option<Beginning> {
+        Some(Beginning { cache, bytes: graph[..options_hash_at(graph)?.end].to_vec() })
+    }
+
+    /// What the beginning depends on, in short: the compiler, in the state that its file is in, its words, its variables.
+    pub(crate) fn question<'v>(
+        compiler: &str,
+        words: &[OsString],
+        variables: impl Iterator<Item = (&'v OsStr, &'v OsStr)>,
+    ) -> String {
+        const LEN: usize = 32;
+        let mut hash = Sha256::new();
+        let variables = variables.flat_map(|(name, value)| [name, value]);
+        let words = words.iter().map(OsString::as_os_str).chain([OsStr::new("")]);
+        for part in [OsStr::new(compiler)].into_iter().chain(words).chain(variables) {
+            hash.update(part.len().to_le_bytes());
+            hash.update(part.as_encoded_bytes());
+        }
+        hex(&hash.finalize())[..LEN].to_owned()
+    }
+
+    pub(crate) fn to_text(&self) -> String {
+        format!("{} {}", self.cache, hex(&self.bytes))
+    }
+
+    pub(crate) fn of_text(text: &str) -> Option<Beginning> {
+        let (cache, bytes) = text.split_once(' ')?;
+        let byte = |at: usize| u8::from_str_radix(bytes.get(at..at + 2)?, 16).ok();
+        let bytes: Vec<u8> = (0..bytes.len()).step_by(2).map(byte).collect::<Option<_>>()?;
+        Beginning::of_graph(cache.to_owned(), &bytes)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A lane, and the workspace root of its tree.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Place<'a> {
@@ -218,8 +270,8 @@ mod tests {
         line.split(' ').map(OsString::from).collect()
     }
 
-    const LIBRARY: &str = "rustc --crate-name core --edition=2024 crates/core/src/lib.rs --error-format=json --crate-type \
-        lib --emit=dep-info,metadata,link -C metadata=1 --out-dir target/debug/deps -C incremental=/a/target/i -L \
+    const LIBRARY: &str = "rustc --crate-name core --edition=2024 crates/core/src/lib.rs --error-format=json \
+        --diagnostic-width=80 --crate-type lib --emit=dep-info,metadata,link -C metadata=1 --out-dir target/debug/deps -C incremental=/a/target/i -L \
         dependency=/a/target/debug/deps --extern x=/a/x.rmeta --remap-path-prefix=/a=.";
 
     #[test]
@@ -316,6 +368,37 @@ mod tests {
     fn graph(version: &str, hash: u64, rest: &str) -> Vec<u8> {
         let length = u8::try_from(version.len()).expect("it is short");
         [b"RSIC\0\0".as_slice(), &[length], version.as_bytes(), &hash.to_le_bytes(), rest.as_bytes()].concat()
+    }
+
+    #[test]
+    fn a_beginning_is_read_as_it_was_written() {
+        let graph = graph("1.95.0", 7, "graph");
+        let beginning = Beginning::of_graph("core-1abc".to_owned(), &graph).expect("it is rustc's");
+        assert_eq!(beginning.bytes, graph[..graph.len() - "graph".len()]);
+        let text = beginning.to_text();
+        assert_eq!(Beginning::of_text(&text[..text.len() - 1]), None, "cut off");
+        assert_eq!(Beginning::of_text(&text[..text.len() - 2]), None, "cut off");
+        assert_eq!(Beginning::of_text(&text), Some(beginning));
+        assert_eq!(Beginning::of_text(""), None);
+    }
+
+    #[test]
+    fn whatever_the_options_depend_on_is_in_the_question() {
+        let question = |compiler: &str, line: &str, variables: &[(&str, &str)]| {
+            let variables = variables.iter().map(|(name, value)| (OsStr::new(*name), OsStr::new(*value)));
+            Beginning::question(compiler, &words(line), variables)
+        };
+        let questions = [
+            question("rustc 1 2", "a b", &[]),
+            question("rustc 1 3", "a b", &[]),
+            question("rustc 1 2", "a c", &[]),
+            question("rustc 1 2", "a", &[("b", "")]),
+            question("rustc 1 2", "a b", &[("RUSTC_BOOTSTRAP", "1")]),
+            question("rustc 1 2", "a b", &[("RUSTC_BOOTSTRAP", "core")]),
+        ];
+        let different: std::collections::BTreeSet<_> = questions.iter().collect();
+        assert_eq!(different.len(), questions.len());
+        assert_eq!(question("rustc 1 2", "a b", &[]), questions[0]);
     }
 
     /// The cache with its hash exchanged.

@@ -151,6 +151,10 @@ impl Kinds {
             .then_some(Kinds { crates, outputs })
     }
 
+    fn has(self, kind: u16) -> bool {
+        kind == self.crates || kind == self.outputs
+    }
+
     /// As it is remembered.
     pub(crate) fn to_text(self) -> String {
         format!("{} {}", self.crates, self.outputs)
@@ -167,6 +171,16 @@ impl Kinds {
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Places(BTreeMap<(u16, Hash, Hash), Hash>);
 
+/// What a cache says of places. Read once: a program's `dep-graph.bin` may have more than a hundred megabytes.
+pub(crate) struct Said(Vec<(Subject, Hash, usize)>);
+
+impl Said {
+    /// `cache` is the content of a `dep-graph.bin`. `None` where it does not add up.
+    pub(crate) fn read(cache: &[u8], kinds: Kinds) -> Option<Said> {
+        DepGraph::read(cache, |kind| kinds.has(kind)).map(|graph| Said(graph.nodes))
+    }
+}
+
 /// What a cache speaks of and [`Places`] do not know.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Lacking {
@@ -177,37 +191,32 @@ pub(crate) struct Lacking {
 impl Places {
     /// Adds what two compilations of the same program say, there and here; each is the content of a `dep-graph.bin`.
     pub(crate) fn learn(&mut self, there: &[u8], here: &[u8], kinds: Kinds) {
-        let speaks_of_places = |kind| kind == kinds.crates || kind == kinds.outputs;
-        let (there, here) = (DepGraph::read(there, speaks_of_places), DepGraph::read(here, speaks_of_places));
-        let (Some(there), Some(here)) = (there, here) else { return };
-        let here = here.values();
-        let both = there.nodes.into_iter().filter_map(|((kind, key), value, _)| {
+        let (Some(there), Some(here)) = (Said::read(there, kinds), Said::read(here, kinds)) else { return };
+        let here: HashMap<Subject, Hash> =
+            here.0.into_iter().map(|(subject, value, _)| (subject, value)).collect();
+        let both = there.0.into_iter().filter_map(|((kind, key), value, _)| {
             let own = here.get(&(kind, key))?;
             Some(((kind, key, value), *own))
         });
         self.0.extend(both);
     }
 
-    /// `cache` is the content of a `dep-graph.bin`.
-    pub(crate) fn lacking(&self, cache: &[u8], kinds: Kinds) -> Lacking {
-        let lacks = |kind: u16| {
-            let graph = DepGraph::read(cache, |other| other == kind);
-            let mut nodes = graph.into_iter().flat_map(|graph| graph.nodes);
-            nodes.any(|((kind, key), value, _)| !self.0.contains_key(&(kind, key, value)))
+    pub(crate) fn lacking(&self, cache: &Said, kinds: Kinds) -> Lacking {
+        let unknown = |of_kind: u16| {
+            let mut of_kind = cache.0.iter().filter(|((kind, _), ..)| *kind == of_kind);
+            of_kind.any(|((kind, key), value, _)| !self.0.contains_key(&(*kind, *key, *value)))
         };
-        Lacking { crates: lacks(kinds.crates), outputs: lacks(kinds.outputs) }
+        Lacking { crates: unknown(kinds.crates), outputs: unknown(kinds.outputs) }
     }
 
-    /// What has to be written into `cache`, which was made there, so that it says what rustc would have written here: where, and
+    /// What has to be written into the cache, which was made there, so that it says what rustc would have written here: where, and
     /// what.
-    pub(crate) fn exchanges(&self, cache: &[u8], kinds: Kinds) -> Vec<Exchange> {
-        let speaks_of_places = |kind| kind == kinds.crates || kind == kinds.outputs;
-        let nodes = DepGraph::read(cache, speaks_of_places).into_iter().flat_map(|graph| graph.nodes);
-        let other = |((kind, key), value, at)| {
-            let own = self.0.get(&(kind, key, value)).filter(|own| **own != value)?;
-            Some((at, own.to_vec()))
+    pub(crate) fn exchanges(&self, cache: &Said) -> Vec<Exchange> {
+        let other = |((kind, key), value, at): &(Subject, Hash, usize)| {
+            let own = self.0.get(&(*kind, *key, *value)).filter(|own| *own != value)?;
+            Some((*at, own.to_vec()))
         };
-        nodes.filter_map(other).collect()
+        cache.0.iter().filter_map(other).collect()
     }
 
     /// A line for each, in numbers of base 16.
@@ -299,9 +308,13 @@ mod tests {
         assert_eq!(found(&base, &other, &trial(1, 2, 1), &trial(1, 1, 2)), None, "another program");
     }
 
+    fn said(cache: &[u8]) -> Said {
+        Said::read(cache, KINDS).expect("it adds up")
+    }
+
     fn exchanged(places: &Places, cache: &[u8]) -> Vec<u8> {
         let mut exchanged = cache.to_vec();
-        for (at, bytes) in places.exchanges(cache, KINDS) {
+        for (at, bytes) in places.exchanges(&said(cache)) {
             exchanged[at..at + bytes.len()].copy_from_slice(&bytes);
         }
         exchanged
@@ -323,13 +336,13 @@ mod tests {
         places.learn(&trial(5, 1, 1), &trial(6, 1, 1), KINDS);
         places.learn(&graph(&[(CRATES, 9, 1, 0)]), &graph(&[(CRATES, 9, 2, 0)]), KINDS);
         let cache = trial(1, 1, 1);
-        assert_eq!(places.lacking(&cache, KINDS), Lacking { crates: true, outputs: false });
+        assert_eq!(places.lacking(&said(&cache), KINDS), Lacking { crates: true, outputs: false });
         assert_eq!(exchanged(&places, &cache), cache, "another value, and one of another crate");
         // A crate may be found in more than one way.
         places.learn(&trial(1, 1, 1), &trial(8, 1, 1), KINDS);
-        assert_eq!(places.lacking(&cache, KINDS), Lacking { crates: false, outputs: false });
+        assert_eq!(places.lacking(&said(&cache), KINDS), Lacking { crates: false, outputs: false });
         assert_eq!(exchanged(&places, &cache), trial(8, 1, 1));
-        assert_eq!(places.lacking(&trial(1, 2, 1), KINDS), Lacking { crates: false, outputs: true });
+        assert_eq!(places.lacking(&said(&trial(1, 2, 1)), KINDS), Lacking { crates: false, outputs: true });
     }
 
     #[test]

@@ -2,30 +2,32 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
 
+use crate::effects::disk::answers::Answers;
 use crate::effects::disk::{self, Scratch};
 use crate::effects::shell::Unheard;
 use crate::facts::caches::Origin;
 use crate::facts::common::Common;
+use crate::facts::host::Environment;
 use crate::facts::{caches, host, tools};
 use crate::flags;
-use crate::plan::cache::{Compilation, Place, exchange_of_hash};
-use crate::plan::dep_graph::{Exchange, Kinds, Places, Trials};
+use crate::plan::cache::{Beginning, Compilation, Place, exchange_of_hash};
+use crate::plan::dep_graph::{Exchange, Kinds, Places, Said, Trials};
 use crate::verbs::session::Session;
 
 /// Whatever goes wrong here, rustc sees for itself that the cache is not for it.
 impl flags::build::AdoptCache {
-    pub(crate) fn run(self, _: Session) -> anyhow::Result<ExitCode> {
+    pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         if let Some(compilation) = Compilation::read(&self.compilation) {
             let forked = compilation.incremental.join(caches::FORKED);
             let names = caches::forked(&forked, compilation.crate_name);
             let tried = match names.first() {
-                Some(first) => adopt(&compilation, &forked, first).map(|name| vec![name]),
+                Some(first) => adopt(&compilation, &session.env, &forked, first).map(Vec::from_iter),
                 None => Ok(Vec::new()),
             };
             // What could not be adopted today will not be tomorrow either.
@@ -36,30 +38,37 @@ impl flags::build::AdoptCache {
 }
 
 /// Makes the cache of this unit fit for this lane, if it can be. `name` is that of a cache of the same crate, nearly always
-/// from the same tree. Returns the name of the unit's own.
-fn adopt(compilation: &Compilation<'_>, forked: &Path, name: &str) -> anyhow::Result<String> {
+/// from the same tree. Returns the name of the unit's own; `None` where none was brought for it, but for another unit of the crate:
+/// a check has another than a build.
+fn adopt(
+    compilation: &Compilation<'_>,
+    env: &Environment,
+    forked: &Path,
+    name: &str,
+) -> anyhow::Result<Option<String>> {
     let own_root = host::current_dir()?;
     let mark = std::fs::read_to_string(forked.join(name))?;
     let (origin, own_lane) = Origin::of_mark(&mark).context("the mark is cut off")?;
-    let scratch = Scratch::make(forked.join(format!(".probe-{}", std::process::id())))?;
+    let scratch = Scratch::make(forked.join(format!("{}{}", caches::PROBE, std::process::id())))?;
 
-    let of_options = |name: &str, root: &Path| {
-        let source = scratch.dir.join("lib.rs");
-        disk::write_atomically(&source, compilation.smallest_source().as_bytes())?;
-        let dir = scratch.dir.join(name);
-        let words = compilation.probe(&source, &dir, &own_root, root);
-        Unheard::start(&words, root).map(|started| Probe { dir, started })
-    };
-    let here = of_options("here", &own_root)?;
-    let there = if origin.root == own_root { None } else { Some(of_options("there", &origin.root)?) };
-    let (name, here) = here.wait()?;
-    ensure!(std::fs::read_to_string(forked.join(&name))? == mark, "it is from a third lane");
+    let common = Common::of(&own_root);
+    let answers = common.as_ref().map(|common| Answers::open(common.answers()));
+    let asking =
+        Asking { compilation, env, scratch: &scratch, answers: answers.as_ref(), own_root: &own_root };
+    let here = asking.of_options("here", &own_root)?;
+    let there = if origin.root == own_root { None } else { Some(asking.of_options("there", &origin.root)?) };
+    let here = asking.answer(here)?;
+    match std::fs::read_to_string(forked.join(&here.cache)) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
+        own => ensure!(own? == mark, "it is from a third lane"),
+    }
 
-    let graph = graph(&compilation.incremental.join(&name))?;
+    let graph = graph(&compilation.incremental.join(&here.cache))?;
     let mut exchanges = Vec::new();
     if let Some(there) = there {
-        let Some(hash) = exchange_of_hash(&beginning(&graph)?, &there.wait()?.1, &here) else {
-            return Ok(name); // It was made with other options.
+        let there = asking.answer(there)?;
+        let Some(hash) = exchange_of_hash(&beginning(&graph)?, &there.bytes, &here.bytes) else {
+            return Ok(Some(here.cache)); // It was made with other options.
         };
         exchanges.push(hash);
     }
@@ -71,7 +80,59 @@ fn adopt(compilation: &Compilation<'_>, forked: &Path, name: &str) -> anyhow::Re
     if !exchanges.is_empty() {
         disk::replace_with_exchanged(&graph, &exchanges)?; // A new file: the donor's stays what it is.
     }
-    Ok(name)
+    Ok(Some(here.cache))
+}
+
+/// How a cache of the unit begins, in one tree or another: that depends on words alone, so each compiler is asked once.
+struct Asking<'a> {
+    compilation: &'a Compilation<'a>,
+    env: &'a Environment,
+    scratch: &'a Scratch,
+    /// What was asked before, in whichever worktree.
+    answers: Option<&'a Answers>,
+    own_root: &'a Path,
+}
+
+enum Asked {
+    Known(Beginning),
+    Started { question: String, probe: Probe },
+}
+
+impl Asking<'_> {
+    fn of_options(&self, name: &str, root: &Path) -> anyhow::Result<Asked> {
+        let probe = |source: &Path, dir: &Path| self.compilation.probe(source, dir, self.own_root, root);
+        let question = {
+            let compiler = self.compilation.compiler().first().context("no compiler")?;
+            // Its options are more than its arguments: RUSTC_BOOTSTRAP, RUSTUP_TOOLCHAIN, CLIPPY_ARGS…
+            let variables = self.env.iter().filter(|(name, _)| {
+                ["RUST", "CLIPPY"].iter().any(|start| name.as_encoded_bytes().starts_with(start.as_bytes()))
+            });
+            let words = probe(Path::new("source"), Path::new("scratch"));
+            Beginning::question(&tools::state(Path::new(compiler)), &words, variables)
+        };
+        let known = self.answers.and_then(|answers| Beginning::of_text(answers.get(&question)?));
+        if let Some(known) = known {
+            return Ok(Asked::Known(known));
+        }
+        let source = self.scratch.dir.join("lib.rs");
+        disk::write_atomically(&source, self.compilation.smallest_source().as_bytes())?;
+        let dir = self.scratch.dir.join(name);
+        let started = Unheard::start(&probe(&source, &dir), root)?;
+        Ok(Asked::Started { question, probe: Probe { dir, started } })
+    }
+
+    fn answer(&self, asked: Asked) -> anyhow::Result<Beginning> {
+        let (question, probe) = match asked {
+            Asked::Known(known) => return Ok(known),
+            Asked::Started { question, probe } => (question, probe),
+        };
+        let (cache, bytes) = probe.wait()?;
+        let beginning = Beginning::of_graph(cache, &bytes).context("not as we know it")?;
+        if let Some(answers) = self.answers {
+            drop(answers.add(&question, &beginning.to_text())); // Else the next one asks again.
+        }
+        Ok(beginning)
+    }
 }
 
 /// As much of a `dep-graph.bin` as the hash of the options is in.
@@ -94,7 +155,7 @@ fn of_places(
 ) -> anyhow::Result<Vec<Exchange>> {
     let kinds =
         kinds_of_place(compilation, own.root, scratch).context("the compiler is not as we know it")?;
-    let cache = std::fs::read(graph)?;
+    let cache = Said::read(&std::fs::read(graph)?, kinds).context("the cache is not as we know it")?;
     let known = forked.join(caches::FORKED_PLACES);
     let read = || std::fs::read_to_string(&known).map(|text| Places::of_text(&text)).unwrap_or_default();
     let learn = |places: &mut Places, name: &str, source: &str| -> anyhow::Result<()> {
@@ -134,7 +195,7 @@ fn of_places(
     if is_elsewhere && places.lacking(&cache, kinds).outputs {
         learn(&mut places, "outputs", &compilation.linked_source(std::iter::empty()))?;
     }
-    Ok(places.exchanges(&cache, kinds))
+    Ok(places.exchanges(&cache))
 }
 
 /// The crates that the unit is given, each before those that need it: its metadata was there before they could be compiled.

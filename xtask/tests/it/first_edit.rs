@@ -223,6 +223,72 @@ fn a_cache_made_with_other_options_is_not_taken() {
     project.cargo("build").within(&second).fails_with(101).says("never used");
 }
 
+/// A check makes other units of the same crate.
+#[test]
+fn a_unit_that_the_donor_has_not_leaves_the_caches_of_others() {
+    let project = donor();
+    let second = worktree(&project, "second");
+    first_build(&project, &second).says("compiled 0,");
+    edit(&second, "crates/core/src/lib.rs", "pub fn added() {}\n");
+    project.cargo("check").within(&second).ok();
+    let count = reused(&second.join("target"), "core", || drop(project.cargo("build").within(&second).ok()));
+    assert!(count >= MODULES, "{count} objects were used again");
+}
+
+/// What the donor's options come to depends on no worktree but the donor's.
+#[test]
+fn a_compiler_is_asked_once_for_all_worktrees() {
+    let project = donor();
+    let [script, log] = ["rustc.sh", "log"].map(|name| project.root.with_file_name(name));
+    std::fs::write(
+        &script,
+        format!("#!/bin/sh\nprintf '%s\\n' \"$*\" >> '{}'\nexec rustc \"$@\"\n", log.display()),
+    )
+    .expect("it can be written");
+    make_executable(&script);
+    let configuration = project.read(".cargo/config.toml") + &format!("[build]\nrustc = {script:?}\n");
+    project.write(".cargo/config.toml", &configuration).commit();
+    project.xtask("build").ok();
+
+    let asked = |tree: &str| {
+        let dir = worktree(&project, tree);
+        first_build(&project, &dir).says("compiled 0,");
+        edit(&dir, "crates/core/src/lib.rs", "pub fn added() {}\n");
+        drop(std::fs::remove_file(&log));
+        let lane = dir.join("target");
+        let count = reused(&lane, "core", || drop(project.cargo("build").within(&dir).ok()));
+        assert!(count >= MODULES, "{tree}: {count} objects were used again");
+        assert_eq!(printed(&project, &dir), "one\n");
+        let log = std::fs::read_to_string(&log).expect("compilers were started");
+        let asked = |root: &Path| {
+            let remap = format!("--remap-path-prefix={}=.", root.display());
+            let is_library = |line: &&str| line.contains("--crate-name core ");
+            log.lines()
+                .filter(is_library)
+                .filter(|line| line.contains(&remap) && line.contains("/.probe-"))
+                .count()
+        };
+        (asked(&dir), asked(&project.root))
+    };
+    assert_eq!(asked("second"), (1, 1), "for here, and for the donor");
+    assert_eq!(asked("third"), (1, 0));
+    // The same place once more.
+    remove(&project.root.with_file_name("third"));
+    project.git(&["worktree", "prune"]);
+    assert_eq!(asked("third"), (0, 0));
+    // Another compiler may answer something else.
+    std::fs::File::open(&script)
+        .expect("it is there")
+        .set_modified(SystemTime::now())
+        .expect("it can be set");
+    assert_eq!(asked("fourth"), (1, 1));
+}
+
+fn make_executable(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("it can be set");
+}
+
 #[test]
 fn the_program_is_the_one_that_would_be_built_from_scratch() {
     let project = donor();
