@@ -5,7 +5,7 @@
 //! <git common dir>/multilane/
 //! ├── xtask          the program, for whatever is started without cargo; effects/disk.rs keeps it current
 //! ├── memo.json      what that program remembers of tools
-//! ├── answers        what compilers have said of their options; verbs/adopt_cache.rs
+//! ├── answers        what was found out about compilers' options (verbs/adopt_cache.rs) and units (facts/units/contents.rs)
 //! ├── workspace      where in a checkout the workspace is; empty for its top
 //! ├── cold/          who leads in a cold start; effects/disk/cold.rs draws it
 //! ├── analyze.json   what the builds of `analyze` took
@@ -57,7 +57,7 @@ impl Common {
         self.dir.join(MEMO)
     }
 
-    /// What compilers have answered.
+    /// What was found out once for all worktrees.
     pub(crate) fn answers(&self) -> PathBuf {
         self.dir.join("answers")
     }

@@ -19,11 +19,12 @@
 //! Each unit's mark is read before anything else of it, so that whoever copies the unit can see by the mark afterwards
 //! whether all that was read belongs together.
 
+mod contents;
 mod dep_info;
 mod layout;
 pub(crate) mod linker;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
@@ -33,7 +34,7 @@ pub(crate) use dep_info::{DepInfo, list_in_other_tree, record_in_other_tree};
 
 use crate::facts::common;
 use crate::facts::parallel::in_parallel;
-use crate::facts::search::{self, find};
+use crate::facts::search::find;
 
 /// What cargo calls a unit: one run of a compiler or of a build script.
 #[derive(Clone, Debug, Default)]
@@ -219,7 +220,7 @@ pub(crate) fn read(place: &Place, other_root: &Path, with_xtask: bool) -> Vec<Un
     let found = layout::find(&place.lane, with_xtask);
     let mut units = in_parallel(&found, |found| read_unit(&place.lane, found));
     settle_runs(&mut units, place, other_root);
-    find_macros_that_look_around(&mut units, place);
+    contents::look_into(&mut units, place, other_root);
     units
 }
 
@@ -447,77 +448,6 @@ fn settle_runs(units: &mut [Unit], place: &Place, other_root: &Path) {
 fn package_dir(root: &Path, source: &Path) -> Option<PathBuf> {
     let mut dirs = source.ancestors().skip(1);
     dirs.find(|dir| root.join(dir).join("Cargo.toml").is_file()).map(Path::to_owned)
-}
-
-/// A macro gets at the files of the package that calls it through this variable, and tells nobody. Only macros that a path
-/// unit can call matter: its own dependencies, and what these may export again.
-fn find_macros_that_look_around(units: &mut [Unit], place: &Place) {
-    let lane = &place.lane;
-    const VARIABLE: &[u8] = b"CARGO_MANIFEST_DIR";
-    let by_id: HashMap<u64, usize> = units.iter().enumerate().map(|(at, unit)| (unit.id, at)).collect();
-    let of = |unit: &Unit| -> Vec<usize> {
-        unit.dependencies.iter().filter_map(|id| by_id.get(id).copied()).collect()
-    };
-    let mut callable = HashSet::new();
-    for unit in units.iter().filter(|unit| unit.is_path) {
-        for near in of(unit) {
-            callable.insert(near);
-            callable.extend(of(&units[near]));
-        }
-    }
-    let callable: Vec<usize> = callable.into_iter().collect();
-    let looks_around = in_parallel(&callable, |at| {
-        let library = units[*at].outputs.iter().find(|entry| is_dynamic_library(&entry.path));
-        library.is_some_and(|entry| {
-            search::is_in_file(&lane.join(&entry.path), VARIABLE, 0, |_| true).unwrap_or(true)
-        })
-    });
-    for (at, looks_around) in callable.into_iter().zip(looks_around) {
-        units[at].looks_around = looks_around;
-    }
-
-    // What such a macro has read it may also have compiled in: the path of its caller.
-    let calls_one = |unit: &Unit| {
-        let near = of(unit);
-        unit.is_path
-            && near.iter().any(|at| {
-                units[*at].looks_around || of(&units[*at]).iter().any(|far| units[*far].looks_around)
-            })
-    };
-    let looks_outside = |unit: &Unit| {
-        let mut watched = unit.dep_info.iter().flat_map(|dep_info| &dep_info.watched_absolutely);
-        unit.is_path && watched.any(|path| place.source_in_tree(path).is_some())
-    };
-    let is_suspect = |at: &usize| calls_one(&units[*at]) || looks_outside(&units[*at]);
-    let suspects: Vec<usize> = (0..units.len()).filter(is_suspect).collect();
-    for at in suspects {
-        units[at].names_donor = compiled_in_path(&units[at], place);
-    }
-}
-
-/// Whether a unit's outputs name its tree otherwise than rustc does: the workspace root as the directory that it was started
-/// in, and each of the sources.
-fn compiled_in_path(unit: &Unit, place: &Place) -> bool {
-    let Some(dep_info) = &unit.dep_info else { return true };
-    // A package at the root has the same path as the workspace: the two cannot be told apart.
-    let dir = dep_info.sources.first().and_then(|source| package_dir(&place.root, source));
-    if dir.is_none_or(|dir| dir.as_os_str().is_empty()) {
-        return true;
-    }
-    let sources: HashSet<&[u8]> =
-        dep_info.sources.iter().map(|source| source.as_os_str().as_encoded_bytes()).collect();
-    let longest = sources.iter().map(|source| source.len()).max().unwrap_or_default();
-    let is_beside = |path: &PathBuf| !path.starts_with(&place.root) && place.source_in_tree(path).is_some();
-    if dep_info.watched_absolutely.iter().any(is_beside) {
-        return true; // The workspace root alone is looked for.
-    }
-    let root = place.root.join(""); // With a slash at its end.
-    let root = root.as_os_str().as_encoded_bytes();
-    let is_other = |rest: &[u8]| !sources.iter().any(|source| rest.starts_with(source));
-    let files = unit.outputs.iter().filter(|entry| entry.kind == EntryKind::File);
-    files.filter(|entry| entry.path.extension().is_none_or(|extension| extension != "d")).any(|entry| {
-        search::is_in_file(&place.lane.join(&entry.path), root, longest, is_other).unwrap_or(true)
-    })
 }
 
 pub(crate) fn is_dynamic_library(path: &Path) -> bool {

@@ -273,6 +273,28 @@ fn a_macro_that_reads_files() {
     assert!(found.contains("there") && found.contains("second"), "{found}");
 }
 
+/// What was found in the old one says nothing of the new one, which lies at the same place.
+#[test]
+fn a_macro_that_begins_to_read_files() {
+    let text = "extern crate proc_macro; use proc_macro::TokenStream; \
+                #[proc_macro] pub fn data(_: TokenStream) -> TokenStream { \"\\\"nothing\\\"\".parse().unwrap() }";
+    let project = reading(text, "fn main() { println!(\"{}\", reader::data!()); }");
+    let second = worktree(&project, "second");
+    first_build(&project, &second).says("compiled 0,");
+    let text = text.replace(
+        "\"\\\"nothing\\\"\"",
+        "std::fs::read_to_string(std::env::var(\"CARGO_MANIFEST_DIR\").unwrap() \
+                + \"/data.txt\").map(|text| format!(\"{text:?}\")).unwrap()",
+    );
+    project.write("crates/reader/src/lib.rs", &text).commit();
+    build(&project);
+    let third = worktree(&project, "third");
+    std::fs::write(third.join("crates/app/data.txt"), "there").expect("it can be written");
+    remove(&second);
+    first_build(&project, &third).says("the macro reader may read files");
+    assert_eq!(printed(&project, &third), "there\n");
+}
+
 /// It knows where it is without asking for the manifest, and rustc tells cargo of the file that it has named.
 #[test]
 fn a_macro_that_names_a_file_outside_its_package() {

@@ -1,7 +1,7 @@
-//! What compilers have answered to questions that cost a start of them: lines of a question's hash and an answer, for all
-//! worktrees of a repository.
+//! What was answered to questions that take long, by a compiler or a look into large files: lines of a question's hash and an
+//! answer, for all worktrees of a repository.
 //!
-//! Several compilers add to it at the same time, each a line with one write (`O_APPEND`). A line that is not whole, after a crash of
+//! Several processes add to it at the same time, each a line with one write (`O_APPEND`). A line that is not whole, after a crash of
 //! the machine say, answers nothing.
 
 use std::fs::OpenOptions;
@@ -41,6 +41,9 @@ impl Answers {
     ///
     /// When it cannot be written; then the next one has to ask again.
     pub(crate) fn add(&self, question: &str, answer: &str) -> io::Result<()> {
+        if let Some(dir) = self.file.parent().filter(|dir| !dir.exists()) {
+            std::fs::create_dir(dir)?; // Git's own directory is there, or there is no repository.
+        }
         let mut file = OpenOptions::new().append(true).create(true).open(&self.file)?;
         file.write_all(format!("{question} {answer}\n").as_bytes())
     }
