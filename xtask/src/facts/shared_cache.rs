@@ -87,7 +87,12 @@ impl<'a> SharedCache<'a> {
 
     /// What was found out, if that still counts.
     pub(crate) fn standing(&self, now: SystemTime) -> Option<Standing> {
-        Standing::from_text(&std::fs::read_to_string(self.file(".json")).ok()?, now)
+        self.last_standing().filter(|standing| standing.counts(now))
+    }
+
+    /// What was found out last.
+    pub(crate) fn last_standing(&self) -> Option<Standing> {
+        Standing::from_text(&std::fs::read_to_string(self.file(".json")).ok()?)
     }
 
     pub(crate) fn file(&self, ending: &str) -> PathBuf {

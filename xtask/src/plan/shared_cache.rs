@@ -364,14 +364,17 @@ impl Standing {
         json!({ "way": self.way.name(), "why": self.why, "until": until }).to_string()
     }
 
-    /// `None` where it counts no longer, also if the clock was put back.
-    pub(crate) fn from_text(text: &str, now: SystemTime) -> Option<Standing> {
+    /// Whether it still counts or not.
+    pub(crate) fn from_text(text: &str) -> Option<Standing> {
         let value: Value = serde_json::from_str(text).ok()?;
         let (way, _) = Way::ALL.into_iter().find(|(_, name)| value["way"] == *name)?;
         let until = UNIX_EPOCH + Duration::from_secs(value["until"].as_u64()?);
-        let left = until.duration_since(now).ok()?;
-        let why = value["why"].as_str().map(str::to_owned);
-        (left <= Standing::LASTS).then_some(Standing { way, why, until })
+        Some(Standing { way, why: value["why"].as_str().map(str::to_owned), until })
+    }
+
+    /// Not for ever, nor if the clock was put back.
+    pub(crate) fn counts(&self, now: SystemTime) -> bool {
+        self.until.duration_since(now).is_ok_and(|left| left <= Standing::LASTS)
     }
 
     /// One line for whoever builds.
@@ -578,10 +581,10 @@ mod tests {
         assert_eq!(failed.way, Way::Local);
         assert_eq!(Standing::after(Way::Local, String::new(), now).way, Way::Off);
         let text = failed.to_text();
-        assert_eq!(Standing::from_text(&text, now), Some(failed.clone()));
-        assert_eq!(Standing::from_text(&text, now + Standing::LASTS * 2), None);
-        assert_eq!(Standing::from_text(&text, now - Standing::LASTS), None, "the clock was put back");
-        assert_eq!(Standing::from_text("rubbish", now), None);
+        assert_eq!(Standing::from_text(&text), Some(failed.clone()));
+        assert!(failed.counts(now) && !failed.counts(now + Standing::LASTS * 2));
+        assert!(!failed.counts(now - Standing::LASTS), "the clock was put back");
+        assert_eq!(Standing::from_text("rubbish"), None);
         let warning = failed.warning(now + Duration::from_secs(61)).expect("something is wrong");
         assert_eq!(warning, "the remote part of the shared cache is left out for 9 min: it is gone");
         assert_eq!(Standing::new(Way::Local, None, now).warning(now), None);

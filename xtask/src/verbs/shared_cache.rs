@@ -92,7 +92,7 @@ impl Workspace {
         let hits = || {
             let asked = tally.count()?;
             let cache = SharedCache::of_tree(&self.repo.root, &self.session.env)?;
-            let way = cache.standing(host::now())?.way;
+            let way = cache.last_standing()?.way;
             hits(tally.before()?, cache.counts(way, &self.repo.root)?, asked)
         };
         let hits = hits();
@@ -183,6 +183,12 @@ impl Compilation<'_> {
     fn find_out(&self) -> anyhow::Result<Standing> {
         let _lock = tally::lock(&self.cache.file(".lock"))?;
         if let Some(standing) = self.cache.standing(host::now()) {
+            return Ok(standing);
+        }
+        // A build ends as it has begun: what is asked in its middle would count as its own crates, and it notices itself when
+        // something fails.
+        let has_begun = self.tally().is_some_and(|tally| tally.before().is_some());
+        if let Some(standing) = self.cache.last_standing().filter(|_| has_begun) {
             return Ok(standing);
         }
         let scratch = Scratch::make(self.cache.file(&format!(".probe-{}", std::process::id())))?;

@@ -25,6 +25,7 @@ esac
 case $FAKE in
 fails) echo "sccache: error: no redis://me:hunter2@there" >&2; exit 2 ;;
 remembers) [ "$probe" ] && echo "$*" >>"$here/asked" ;;
+expires) [ "$probe" ] && echo "$*" >>"$here/asked" || sed -i 's/"until":[0-9]*/"until":1/' "$XDG_RUNTIME_DIR"/multilane/sccache-*.json ;;
 fails-later) [ "$probe" ] || exit 1 ;;
 rubbish) echo "%&/("; exit 0 ;;
 rubbish-later) [ "$probe" ] || { echo "%&/(" >&2; exit 7; } ;;
@@ -107,6 +108,14 @@ fn libraries_without_an_incremental_cache_come_through_it_as_they_are() {
     std::fs::remove_file(project.root.join("fake/sccache")).expect("it is there");
     project.xtask("build --release").without(&project, &["sccache"]).ok().does_not_say("warning");
     assert!(!project.exists(".cargo/wrapper/through-cache") && project.exists(".cargo/wrapper/rustc"));
+}
+
+/// Every ten minutes it is tried whether it still works, and the server counts that, too.
+#[test]
+fn a_long_build_counts_its_own_crates() {
+    let mut project = project();
+    project.set("FAKE", "expires");
+    project.xtask("build --release").ok().says("compiled 1, from the cache 3, fresh 0");
 }
 
 #[test]
