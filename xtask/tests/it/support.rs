@@ -109,12 +109,13 @@ impl Project {
 
     /// The environment of a user who has set nothing but what [`Project::set`] says.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        const KEPT: [&str; 9] = [
+        const KEPT: [&str; 10] = [
             "PATH",
             "HOME",
             "CARGO_HOME",
             "RUSTUP_HOME",
             "RUSTUP_TOOLCHAIN",
+            "CARGO_UNSTABLE_BUILD_DIR_NEW_LAYOUT", // So that every test can be run in that layout.
             "SystemRoot",
             "TEMP",
             "TMP",
