@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::cargo::{Arguments, FeatureFlags, PackageFlags, TargetFlags};
+use super::cargo::{Arguments, FeatureFlags, LockFlags, PackageFlags, ProfileFlags, TargetFlags};
 
 /// Find what the build spends its time on, and what to change first
 ///
@@ -44,27 +44,16 @@ pub(crate) struct Analyze {
     pub(crate) targets: TargetFlags,
     #[command(flatten)]
     pub(crate) features: FeatureFlags,
-    /// Optimised, with the release profile
-    #[arg(short, long, conflicts_with = "profile", help_heading = "Compilation")]
-    pub(crate) release: bool,
-    /// With this profile
-    #[arg(long, value_name = "NAME", help_heading = "Compilation")]
-    pub(crate) profile: Option<String>,
+    #[command(flatten)]
+    pub(crate) how: ProfileFlags,
     /// For this target triple
     #[arg(long, value_name = "TRIPLE", help_heading = "Compilation")]
     pub(crate) target: Vec<String>,
-    /// This many jobs at a time
-    #[arg(short, long, value_name = "N", allow_hyphen_values = true, help_heading = "Compilation")]
-    pub(crate) jobs: Option<String>,
     /// Path to Cargo.toml
     #[arg(long, value_name = "PATH", help_heading = "Manifest and cargo")]
     pub(crate) manifest_path: Option<PathBuf>,
-    /// Cargo.lock must stay as it is
-    #[arg(long, help_heading = "Manifest and cargo")]
-    pub(crate) locked: bool,
-    /// Without the network
-    #[arg(long, help_heading = "Manifest and cargo")]
-    pub(crate) offline: bool,
+    #[command(flatten)]
+    pub(crate) lock: LockFlags,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
@@ -117,12 +106,7 @@ impl Analyze {
         let mut args = Arguments::default();
         self.packages.add_to(&mut args);
         self.targets.add_to(&mut args);
-        self.features.add_to(&mut args);
-        args.flag("--release", self.release);
-        args.each("--profile", &self.profile);
-        args.each("--target", &self.target);
-        args.each("--jobs", &self.jobs);
-        args.0.extend(self.manifest_args(true));
+        args.0.extend(self.to_mono_args());
         args.0
     }
 
@@ -130,10 +114,8 @@ impl Analyze {
     pub(crate) fn to_mono_args(&self) -> Vec<OsString> {
         let mut args = Arguments::default();
         self.features.add_to(&mut args);
-        args.flag("--release", self.release);
-        args.each("--profile", &self.profile);
+        self.how.add_to(&mut args);
         args.each("--target", &self.target);
-        args.each("--jobs", &self.jobs);
         args.0.extend(self.manifest_args(true));
         args.0
     }
@@ -149,8 +131,8 @@ impl Analyze {
     fn manifest_args(&self, may_fetch: bool) -> Vec<OsString> {
         let mut args = Arguments::default();
         args.each("--manifest-path", &self.manifest_path);
-        args.flag("--locked", self.locked);
-        args.flag("--offline", self.offline || !may_fetch);
+        args.flag("--locked", self.lock.locked);
+        args.flag("--offline", self.lock.offline || !may_fetch);
         args.0
     }
 }

@@ -121,22 +121,31 @@ pub(crate) struct FeatureFlags {
     pub(crate) no_default_features: bool,
 }
 
+/// Those of [`CompilationFlags`] that verbs have which build in a way of their own.
 #[derive(Args)]
 #[group(skip)]
 #[command(next_help_heading = "Compilation")]
-pub(crate) struct CompilationFlags {
+pub(crate) struct ProfileFlags {
     /// Optimised, with the release profile
     #[arg(short, long, conflicts_with = "profile")]
     pub(crate) release: bool,
     /// With this profile
     #[arg(long, value_name = "NAME")]
     pub(crate) profile: Option<String>,
-    /// For this target triple (can be repeated)
-    #[arg(long, value_name = "TRIPLE")]
-    pub(crate) target: Vec<String>,
     /// This many jobs at a time
     #[arg(short, long, value_name = "N", allow_hyphen_values = true)]
     pub(crate) jobs: Option<String>,
+}
+
+#[derive(Args)]
+#[group(skip)]
+#[command(next_help_heading = "Compilation")]
+pub(crate) struct CompilationFlags {
+    #[command(flatten)]
+    pub(crate) how: ProfileFlags,
+    /// For this target triple (can be repeated)
+    #[arg(long, value_name = "TRIPLE")]
+    pub(crate) target: Vec<String>,
     /// Go on as far as possible, whatever fails
     #[arg(long)]
     pub(crate) keep_going: bool,
@@ -151,6 +160,19 @@ pub(crate) struct CompilationFlags {
     pub(crate) message_format: Vec<String>,
 }
 
+/// Those of [`ManifestFlags`] that such verbs have.
+#[derive(Args)]
+#[group(skip)]
+#[command(next_help_heading = "Manifest and cargo")]
+pub(crate) struct LockFlags {
+    /// Cargo.lock must stay as it is
+    #[arg(long)]
+    pub(crate) locked: bool,
+    /// Without the network
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
 #[derive(Args)]
 #[group(skip)]
 #[command(next_help_heading = "Manifest and cargo")]
@@ -158,12 +180,8 @@ pub(crate) struct ManifestFlags {
     /// Path to Cargo.toml
     #[arg(long, value_name = "PATH")]
     pub(crate) manifest_path: Option<PathBuf>,
-    /// Cargo.lock must stay as it is
-    #[arg(long)]
-    pub(crate) locked: bool,
-    /// Without the network
-    #[arg(long)]
-    pub(crate) offline: bool,
+    #[command(flatten)]
+    pub(crate) lock: LockFlags,
     /// --locked and --offline
     #[arg(long)]
     pub(crate) frozen: bool,
@@ -249,24 +267,41 @@ impl FeatureFlags {
     }
 }
 
-impl CompilationFlags {
-    /// `--target-dir` is not among them: it is a lane, and goes where lanes go.
+impl ProfileFlags {
+    /// Whether it is another one than a verb would choose.
+    pub(crate) fn is_chosen(&self) -> bool {
+        self.release || self.profile.is_some()
+    }
+
     pub(super) fn add_to(&self, args: &mut Arguments) {
         args.flag("--release", self.release);
         args.each("--profile", &self.profile);
-        args.each("--target", &self.target);
         args.each("--jobs", &self.jobs);
+    }
+}
+
+impl CompilationFlags {
+    /// `--target-dir` is not among them: it is a lane, and goes where lanes go.
+    pub(super) fn add_to(&self, args: &mut Arguments) {
+        self.how.add_to(args);
+        args.each("--target", &self.target);
         args.flag("--keep-going", self.keep_going);
         args.flag("--timings", self.timings);
         args.each("--message-format", &self.message_format);
     }
 }
 
+impl LockFlags {
+    pub(super) fn add_to(&self, args: &mut Arguments) {
+        args.flag("--locked", self.locked);
+        args.flag("--offline", self.offline);
+    }
+}
+
 impl ManifestFlags {
     pub(super) fn add_to(&self, args: &mut Arguments) {
         args.each("--manifest-path", &self.manifest_path);
-        args.flag("--locked", self.locked);
-        args.flag("--offline", self.offline);
+        self.lock.add_to(args);
         args.flag("--frozen", self.frozen);
         args.flag("--ignore-rust-version", self.ignore_rust_version);
         args.each("--config", &self.config);

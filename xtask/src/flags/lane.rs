@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::cargo::{Arguments, FeatureFlags, PackageFlags, TargetFlags};
+use super::cargo::{Arguments, FeatureFlags, LockFlags, PackageFlags, ProfileFlags, TargetFlags};
 
 /// Manage lanes
 #[derive(Subcommand)]
@@ -217,21 +217,10 @@ pub(crate) struct LaneVerify {
     pub(crate) targets: TargetFlags,
     #[command(flatten)]
     pub(crate) features: FeatureFlags,
-    /// Optimised, with the release profile
-    #[arg(short, long, conflicts_with = "profile", help_heading = "Compilation")]
-    pub(crate) release: bool,
-    /// With this profile
-    #[arg(long, value_name = "NAME", help_heading = "Compilation")]
-    pub(crate) profile: Option<String>,
-    /// This many jobs at a time
-    #[arg(short, long, value_name = "N", allow_hyphen_values = true, help_heading = "Compilation")]
-    pub(crate) jobs: Option<String>,
-    /// Cargo.lock must stay as it is
-    #[arg(long, help_heading = "Manifest and cargo")]
-    pub(crate) locked: bool,
-    /// Without the network
-    #[arg(long, help_heading = "Manifest and cargo")]
-    pub(crate) offline: bool,
+    #[command(flatten)]
+    pub(crate) how: ProfileFlags,
+    #[command(flatten)]
+    pub(crate) lock: LockFlags,
     /// For the test executables
     #[arg(last = true, value_name = "ARGS", help_heading = "Arguments")]
     pub(crate) rest: Vec<OsString>,
@@ -251,11 +240,8 @@ impl LaneVerify {
         self.packages.add_to(&mut args);
         self.targets.add_to(&mut args);
         self.features.add_to(&mut args);
-        args.flag("--release", self.release);
-        args.each("--profile", &self.profile);
-        args.each("--jobs", &self.jobs);
-        args.flag("--locked", self.locked);
-        args.flag("--offline", self.offline);
+        self.how.add_to(&mut args);
+        self.lock.add_to(&mut args);
         args.0
     }
 

@@ -76,7 +76,7 @@ impl Analyze {
             all_features: self.features.all_features,
             no_default_features: self.features.no_default_features,
             targets: &self.target,
-            lockfile: if self.locked || self.dry_run { Lockfile::MustStay } else { Lockfile::MayBeMade },
+            lockfile: if self.lock.locked || self.dry_run { Lockfile::MustStay } else { Lockfile::MayBeMade },
             ..LaneChoice::default()
         })?;
         let toolchain = inputs.toolchain.clone();
@@ -143,7 +143,7 @@ impl Analyze {
             [vec!["metadata".into(), "--no-deps".into(), "--format-version=1".into()], self.metadata_args()];
         let said = workspace.sh.read_cargo(&args.concat(), &workspace.repo.root)?;
         let metadata: Value = serde_json::from_slice(&said).context("`cargo metadata` printed no JSON")?;
-        let profile = self.profile.as_deref().unwrap_or(if self.release { "release" } else { "dev" });
+        let profile = self.how.profile.as_deref().unwrap_or(if self.how.release { "release" } else { "dev" });
         let mut emitted = Vec::new();
         for (package, kind, name) in targets(&metadata, &self.packages.package) {
             if emitted.len() == TARGETS_MAX {

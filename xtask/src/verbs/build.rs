@@ -46,7 +46,7 @@ impl flags::build::BuildTest {
 
 impl flags::build::BuildRelease {
     pub(crate) fn run(mut self, session: Session) -> anyhow::Result<ExitCode> {
-        self.cargo.compilation.release = self.cargo.compilation.profile.is_none();
+        self.cargo.compilation.how.release = self.cargo.compilation.how.profile.is_none();
         counted(session.workspace_for(&mut self.cargo)?, &["build"], self.cargo)
     }
 }

@@ -24,7 +24,7 @@ impl Workspace {
             if cargo.compilation.target.is_empty() { &config.targets } else { &cargo.compilation.target };
         let request = Request {
             settings: Some(settings),
-            has_profile: cargo.compilation.release || cargo.compilation.profile.is_some(),
+            has_profile: cargo.compilation.how.is_chosen(),
             targets,
             has_component: tools::has_cranelift(&rustc.sysroot, tools::host_triple(&rustc.version)),
             toolchain: &rustc.version,
@@ -49,7 +49,7 @@ impl Workspace {
                 }
             }
         }
-        cargo.compilation.profile = Some(PROFILE.to_owned());
+        cargo.compilation.how.profile = Some(PROFILE.to_owned());
         if !config.includes.contains(&file) {
             cargo.manifest.config.push(file.into());
         }

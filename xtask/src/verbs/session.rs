@@ -126,12 +126,12 @@ impl Workspace {
             all_features: flags.features.all_features,
             no_default_features: flags.features.no_default_features,
             targets: &flags.compilation.target,
-            profile: flags.compilation.profile.as_deref(),
+            profile: flags.compilation.how.profile.as_deref(),
             named: flags.compilation.target_dir.as_deref(),
             toolchain: None,
-            lockfile: if flags.manifest.locked || flags.manifest.frozen || flags.own.dry_run {
+            lockfile: if flags.manifest.lock.locked || flags.manifest.frozen || flags.own.dry_run {
                 Lockfile::MustStay
-            } else if flags.manifest.offline {
+            } else if flags.manifest.lock.offline {
                 Lockfile::MayBeMadeOffline
             } else {
                 Lockfile::MayBeMade
