@@ -300,7 +300,10 @@ fn a_shared_cache_is_seen_by_a_hit() {
         let proofs = proofs.iter().map(|(way, proof)| (*way, proof.map_err(str::to_owned))).collect();
         let unusable = unusable.map(str::to_owned);
         move |facts: &mut Facts| {
-            facts.shared_cache = Some(SharedCacheFacts { program: "/bin/sccache".into(), unusable, proofs });
+            let (program, is_read_only, beyond) = ("/bin/sccache".into(), false, None);
+            let brought = Brought { asked: 1000, hits: 1 };
+            facts.shared_cache =
+                Some(SharedCacheFacts { program, unusable, is_read_only, proofs, beyond, brought });
         }
     };
     let area = Area::Cache;
@@ -313,6 +316,28 @@ fn a_shared_cache_is_seen_by_a_hit() {
     let local_alone = [(Way::Whole, Err("it does not answer")), (Way::Local, Ok(()))];
     starts(area, "warning  cache          sccache, with what lies beyond", cache(None, &local_alone));
     starts(area, "warning  cache          sccache: gone", cache(None, &[(Way::Whole, Err("gone"))]));
+
+    // A hit may have come from the disk.
+    let beyond = |beyond: Result<(), &str>, is_read_only: bool| {
+        let (set, beyond) = (cache(None, &[(Way::Whole, Ok(()))]), beyond.map_err(str::to_owned));
+        move |facts: &mut Facts| {
+            set(facts);
+            let cache = facts.shared_cache.as_mut().expect("it is set");
+            (cache.beyond, cache.is_read_only) = (Some(beyond), is_read_only);
+        }
+    };
+    let cold = |facts: &mut Facts| {
+        cache(None, &[(Way::Local, Ok(()))])(facts);
+        facts.shared_cache.as_mut().expect("it is set").brought = Brought { asked: 3000, hits: 100 };
+    };
+    starts(area, "note     cache          of 3000 crates that were looked for, 100 came from sccache", cold);
+    nothing(area, beyond(Ok(()), false));
+    nothing(area, beyond(Err("not asked for"), true));
+    starts(
+        area,
+        "warning  cache          sccache, what lies beyond this machine: full",
+        beyond(Err("full"), false),
+    );
 }
 
 #[test]
