@@ -107,6 +107,8 @@ pub(crate) struct Facts {
     pub(crate) wrapper: Wrapper,
     /// Where the wrapper hands compilers on to sccache.
     pub(crate) shared_cache: Option<SharedCacheFacts>,
+    /// The user wants none.
+    pub(crate) is_cache_off: bool,
     pub(crate) not_ours: NotOurs,
     /// Those that change what is built.
     pub(crate) variables: Vec<(String, String)>,

@@ -135,6 +135,7 @@ impl Workspace {
             config: config_files,
             machine: machine::read(),
             shared_cache,
+            is_cache_off: shared_cache::is_switched_off(env),
             cranelift: Cranelift {
                 settings: repo.settings.cranelift.clone(),
                 has_component: has_cranelift(&toolchain),
@@ -201,7 +202,9 @@ fn prove_shared_cache(
     }
     let dir = std::env::temp_dir().join(format!("xtask-doctor-cache-{}", std::process::id()));
     let mut made = Temporary::default();
-    let written = made.make(&dir).and_then(|()| {
+    // Where sccache's server will listen; after a restart of the machine it is not there yet.
+    let runtime_dir = disk::make_private_dir(&env.runtime_dir());
+    let written = made.make(&dir).and(runtime_dir).and_then(|()| {
         let write = |(name, text): &(&str, &str)| disk::write_atomically(&dir.join(name), text.as_bytes());
         shared_cache::SOURCES.iter().try_for_each(write)
     });

@@ -17,6 +17,8 @@ case $1 in
     exit ;;
 --dist-status) echo '{"Disabled":"disabled"}'; exit ;;
 esac
+# Its server makes no folder for its socket.
+[ -z "$SCCACHE_SERVER_UDS" ] || [ -d "${SCCACHE_SERVER_UDS%/*}" ] || { echo "sccache: error: Server startup failed" >&2; exit 2; }
 case "$*" in
 *" multilane_probe "* | *=multilane_probe*) probe=yes ;;
 *) probe= ;;
@@ -244,6 +246,10 @@ fn doctor_sees_it_by_a_hit_and_tells_no_secret() {
     project.xtask("build --release").ok().says("from the cache 3");
     let seen = doctor("remembers");
     assert!(seen.contains("sccache, seen by a hit; 3 of 3 crates came from it"), "{seen}");
+    // As after a restart of the machine.
+    std::fs::remove_dir_all(project.root.join("runtime/multilane")).expect("it is there");
+    let seen = doctor("remembers");
+    assert!(seen.contains("sccache, seen by a hit; 3 of 3"), "{seen}");
     let forgetful = doctor("");
     assert!(forgetful.contains("what it has compiled a moment ago is not in it"), "{forgetful}");
     let failing = doctor("fails");

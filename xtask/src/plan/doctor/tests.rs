@@ -35,6 +35,7 @@ fn facts() -> Facts {
         link: Link::Linked { by: Some("LLD 22.1.2".to_owned()) },
         wrapper: Wrapper::Ours(Ok(())),
         shared_cache: None,
+        is_cache_off: false,
         not_ours: NotOurs::NotBuilt,
         variables: Vec::new(),
         config: vec![config("/w/app/.cargo/config.toml", Place::Workspace, "alias.xtask", "run")],
@@ -292,6 +293,23 @@ fn wrappers_and_caches() {
         facts.variables = vec![("CARGO_INCREMENTAL".to_owned(), "1".to_owned())];
     };
     starts(Area::Variables, "error    variables      CARGO_INCREMENTAL=1", sccache);
+}
+
+#[test]
+fn a_shared_cache_that_comes_with_the_first_build() {
+    let says = |change: fn(&mut Facts)| {
+        let mut facts = facts();
+        (facts.wrapper, facts.not_ours) = (Wrapper::None, NotOurs::NotBuilt);
+        change(&mut facts);
+        let said = report(&facts).to_string();
+        said.lines().find(|line| line.contains(" cache ")).expect("a line").to_owned()
+    };
+    let comes = "sccache is used from the first build through xtask on";
+    assert!(says(|_| ()).ends_with(comes));
+    assert!(says(|facts| facts.is_cache_off = true).ends_with("switched off by XTASK_CACHE"));
+    assert!(says(|facts| facts.wrapper = Wrapper::Ours(Ok(()))).ends_with("what a lane has is forked"));
+    let too_old = |facts: &mut Facts| facts.tools[0].1 = Reply::Version(Version(0, 15, 9));
+    assert!(says(too_old).ends_with("what a lane has is forked"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::facts::link::Link;
 use crate::facts::toolchain::{Choice, Toolchain};
 use crate::facts::wrappers::{NotOurs, Wrapper};
 use crate::plan::cranelift::is_nightly;
-use crate::plan::shared_cache::Way;
+use crate::plan::shared_cache::{VERSION_MIN, Way};
 use crate::plan::tools::table::TOOLS;
 use crate::plan::tools::{Reply, Wanted};
 
@@ -235,7 +235,18 @@ pub(super) fn cache(facts: &Facts) -> Judged {
 fn shared_cache(facts: &Facts) -> Judged {
     const COST: &str = "crates that another lane or machine has compiled are compiled here again";
     let Some(cache) = &facts.shared_cache else {
-        return ("no compiler cache is set up; what a lane has is forked".to_owned(), Vec::new());
+        let is_there = |(name, reply): &(&str, Reply)| {
+            *name == "sccache" && matches!(reply, Reply::Version(version) if *version >= VERSION_MIN)
+        };
+        let will_be = facts.wrapper == Wrapper::None && facts.not_ours == NotOurs::NotBuilt;
+        let what = if facts.is_cache_off {
+            "switched off by XTASK_CACHE"
+        } else if will_be && facts.tools.iter().any(is_there) {
+            "sccache is used from the first build through xtask on"
+        } else {
+            "no compiler cache is set up; what a lane has is forked"
+        };
+        return (what.to_owned(), Vec::new());
     };
     let SharedCacheFacts { program, unusable, is_read_only, proofs, beyond, brought } = cache;
     let name = name_of(program);
