@@ -21,7 +21,7 @@ use anyhow::{Context as _, bail};
 pub(crate) use ask::{Answer, Asker, Silence};
 #[cfg(unix)]
 pub(crate) use attempt::become_words;
-pub(crate) use attempt::{Said, TICK, attempt, run_words};
+pub(crate) use attempt::{Said, TICK, attempt, for_at_most, run_words};
 pub(crate) use measure::processor_seconds;
 pub(crate) use signals::Held;
 pub(crate) use unheard::Unheard;

@@ -7,6 +7,7 @@
 //! <runtime dir>/            of this user alone (`Environment::runtime_dir`)
 //! ├── sccache-<name>        where sccache's server listens; `<name>` tells settings and views of the disk apart
 //! ├── sccache-<name>-local  …and the one that knows nothing beyond this machine
+//! ├── sccache-<name>-beyond …and the one that knows nothing else, for `doctor`
 //! └── sccache-<name>.json   what was found out about it (`Standing`); `.lock` while somebody finds out
 //! ```
 
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 
-use crate::effects::shell::{Said, TICK, attempt};
+use crate::effects::shell::{Said, TICK, attempt, for_at_most};
 use crate::facts::host::Environment;
 use crate::plan::shared_cache::{Counts, Setup, Standing, Way, redacted, server_name};
 
@@ -58,11 +59,6 @@ pub(crate) fn version(program: &Path, dir: &Path) -> Option<String> {
     said.status.success().then(|| String::from_utf8_lossy(&said.stdout).into_owned())
 }
 
-fn for_at_most(limit: Duration) -> impl FnMut() -> bool {
-    let started = Instant::now();
-    move || started.elapsed() < limit
-}
-
 impl<'a> SharedCache<'a> {
     /// `None` where the tree at `root` has none.
     pub(crate) fn of_tree(root: &Path, env: &'a Environment) -> Option<SharedCache<'a>> {
@@ -83,6 +79,10 @@ impl<'a> SharedCache<'a> {
 
     pub(crate) fn ways(&self) -> &'static [Way] {
         self.setup.ways(&own(self.env).collect::<Vec<_>>())
+    }
+
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.setup.is_read_only(&own(self.env).collect::<Vec<_>>())
     }
 
     /// What was found out, if that still counts.
@@ -106,7 +106,11 @@ impl<'a> SharedCache<'a> {
         let mut changes = self.setup.changes(way, &own);
         let has_place = |name: &str| own.iter().any(|(own, _)| *own == name);
         if !has_place("SCCACHE_SERVER_UDS") && !has_place("SCCACHE_SERVER_PORT") {
-            let socket = self.file(if way == Way::Local { "-local" } else { "" });
+            let socket = self.file(match way {
+                Way::Local => "-local",
+                Way::Beyond => "-beyond",
+                Way::Whole | Way::Off => "",
+            });
             changes.push(("SCCACHE_SERVER_UDS".to_owned(), socket.to_str().map(str::to_owned)));
         }
         changes
@@ -189,8 +193,7 @@ impl<'a> SharedCache<'a> {
         let mut fastest = Duration::MAX;
         for number in 0..TRIES {
             let mut compiler = probe(rustc, scratch, "wrong.rs");
-            let unique = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-            compiler.push(format!("--cfg=unique_{unique}_{number}").into());
+            compiler.push(unique(now, number));
             let begun = Instant::now();
             let said = self.compile(way, &compiler, scratch)?;
             let took = begun.elapsed();
@@ -210,14 +213,21 @@ impl<'a> SharedCache<'a> {
         bail!("it is slow: a crate that is not in it takes {} ms to look for", fastest.as_millis());
     }
 
-    /// Compiles a small crate twice, and sees that the second time it comes from the cache. For `doctor`: it takes about half a
-    /// second, and not much longer than [`PATIENCE`] when something is wrong.
+    /// Compiles a small crate twice, one that nobody has compiled before, and sees that the second time it comes from the cache.
+    /// For `doctor`: it takes about half a second, and not much longer than [`PATIENCE`] when something is wrong.
     ///
     /// # Errors
     ///
     /// With what is wrong.
-    pub(crate) fn prove(&self, way: Way, rustc: &OsString, scratch: &Path) -> anyhow::Result<()> {
-        let compiler = probe(rustc, scratch, "right.rs");
+    pub(crate) fn prove(
+        &self,
+        way: Way,
+        rustc: &OsString,
+        scratch: &Path,
+        now: SystemTime,
+    ) -> anyhow::Result<()> {
+        let mut compiler = probe(rustc, scratch, "right.rs");
+        compiler.push(unique(now, 0));
         let once = || -> anyhow::Result<()> {
             let said = self.compile(way, &compiler, scratch)?.ok_or_else(|| anyhow!("it does not answer"))?;
             ensure!(said.status.success(), "{}", first_line(&said));
@@ -234,7 +244,7 @@ impl<'a> SharedCache<'a> {
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        bail!("what it has compiled a moment ago is not in it")
+        bail!("what it has compiled a moment ago is not in it, so it is full or takes nothing new")
     }
 }
 
@@ -262,6 +272,12 @@ fn probe(rustc: &OsString, scratch: &Path, source: &str) -> Vec<OsString> {
     );
     words.extend([scratch.into(), source.into()]);
     words
+}
+
+/// What makes a crate one that nobody has compiled before.
+fn unique(now: SystemTime, number: u32) -> OsString {
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    format!("--cfg=unique_{now}_{number}").into()
 }
 
 /// Whether the compiler has been reached: it found what is wrong with the crate.

@@ -5,13 +5,13 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use serde_json::{Map, Value};
 
 use crate::effects::disk;
-use crate::effects::shell::Shell;
+use crate::effects::shell::{Shell, attempt, for_at_most};
 use crate::facts::cargo_config::CargoConfig;
 use crate::facts::common::MEMO;
 use crate::facts::host::{self, Environment};
@@ -87,16 +87,18 @@ pub(crate) struct Nextest {
     pub(crate) tells_units: bool,
 }
 
-/// `None` where it is not on `PATH`, or does not answer as nextest does.
-pub(crate) fn nextest(sh: &Shell, env: &Environment, repo: &Repo) -> Option<Nextest> {
+/// `None` where it is not on `PATH`, or does not answer as nextest does, soon.
+pub(crate) fn nextest(env: &Environment, repo: &Repo) -> Option<Nextest> {
     const TELLS_UNITS_SINCE: (u32, u32, u32) = (0, 9, 123);
+    const LIMIT: Duration = Duration::from_secs(5);
     let binary = env.find_program("cargo-nextest")?;
     let memo = Memo::beside_program();
     if let Some(known) = memo.known("nextest", &state(&binary)) {
         return Some(Nextest { tells_units: version(known)? >= TELLS_UNITS_SINCE });
     }
-    let answer = sh.read(&binary, ["nextest", "--version"], &repo.start).ok()?;
-    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let words = [binary.clone().into_os_string(), "nextest".into(), "--version".into()];
+    let answer = attempt(&words, &repo.start, &[], for_at_most(LIMIT)).ok()??;
+    let answer = answer.status.success().then(|| String::from_utf8_lossy(&answer.stdout).into_owned())?;
     let tells_units = version(&answer)? >= TELLS_UNITS_SINCE;
     memo.remember("nextest", &state(&binary), &answer, &binary);
     Some(Nextest { tells_units })

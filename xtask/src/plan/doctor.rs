@@ -21,7 +21,7 @@ use crate::facts::reruns::Reruns;
 use crate::facts::toolchain::Toolchain;
 use crate::facts::wrappers::{NotOurs, Wrapper};
 use crate::plan::cranelift;
-use crate::plan::shared_cache::Way;
+use crate::plan::shared_cache::{Brought, Way};
 use crate::plan::tools::Reply;
 
 /// Something that was looked at.
@@ -107,6 +107,8 @@ pub(crate) struct Facts {
     pub(crate) wrapper: Wrapper,
     /// Where the wrapper hands compilers on to sccache.
     pub(crate) shared_cache: Option<SharedCacheFacts>,
+    /// The user wants none.
+    pub(crate) is_cache_off: bool,
     pub(crate) not_ours: NotOurs,
     /// Those that change what is built.
     pub(crate) variables: Vec<(String, String)>,
@@ -134,8 +136,14 @@ pub(crate) struct SharedCacheFacts {
     pub(crate) program: PathBuf,
     /// Why it is not used at all.
     pub(crate) unusable: Option<String>,
-    /// By each way that there is, the whole first: whether the second time was a hit, or what is wrong.
+    /// Nothing is added to what lies beyond this machine.
+    pub(crate) is_read_only: bool,
+    /// By each way that there is, the whole first: whether the second time was a hit, or what is wrong. Where it is only read, whether
+    /// it answers.
     pub(crate) proofs: Vec<(Way, Result<(), String>)>,
+    /// The same for what lies beyond this machine, without the disk.
+    pub(crate) beyond: Option<Result<(), String>>,
+    pub(crate) brought: Brought,
 }
 
 pub(crate) struct Cranelift {

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use toml_edit::{Item, TableLike};
 
 use crate::plan::lane::hex;
+use crate::plan::tools::Version;
 
 /// What a project says in `[workspace.metadata.xtask.cache]`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,6 +48,10 @@ struct S3 {
 /// As much as a project of some hundred dependencies fills in months; sccache's own default of 10 GB is gone in a week of
 /// several branches.
 const SIZE: &str = "50G";
+
+/// How much is compressed what goes no further than this machine's disk: half the processor time of sccache's own level, for
+/// a tenth more room (docs/measurements/cache.md). A network is slower than that.
+const LEVEL: &str = "1";
 
 impl Settings {
     /// # Errors
@@ -92,6 +97,9 @@ impl Settings {
         };
         set(&mut local, "SCCACHE_DIR", &folder.to_string_lossy());
         set(&mut local, "SCCACHE_CACHE_SIZE", self.size.as_deref().unwrap_or(SIZE));
+        if self.redis.is_none() && self.s3.is_none() {
+            set(&mut local, "SCCACHE_CACHE_ZSTD_LEVEL", LEVEL);
+        }
 
         let namespace = self.namespace.as_deref().unwrap_or_default();
         let mode = if self.read_only { "READ_ONLY" } else { "READ_WRITE" };
@@ -269,15 +277,32 @@ impl Setup {
 
     /// What differs in sccache's environment from the user's, `own`. What the user has set goes before what the project says.
     pub(crate) fn changes(&self, way: Way, own: &[(&str, &str)]) -> Vec<(String, Option<String>)> {
+        const CHAIN: &str = "SCCACHE_MULTILEVEL_CHAIN";
         let is_set = |name: &str| own.iter().any(|(own, _)| *own == name);
-        let is_whole = way == Way::Whole;
-        let remote = self.remote.iter().filter(|_| is_whole);
+        let goes_beyond = matches!(way, Way::Whole | Way::Beyond);
+        let remote = self.remote.iter().filter(|_| goes_beyond);
         let told = self.local.iter().chain(remote).filter(|(name, _)| !is_set(name));
-        let unset = own.iter().filter(|(name, _)| !is_whole && is_remote(name));
+        let unset = own.iter().filter(|(name, _)| !goes_beyond && is_remote(name));
         let unset = unset.map(|(name, _)| ((*name).to_owned(), None));
         let not_for_it = NOT_FOR_SCCACHE.map(|name| (name.to_owned(), None));
         let told = told.map(|(name, value)| (name.clone(), Some(value.clone())));
-        told.chain(unset).chain(not_for_it).collect()
+        let mut changes: Vec<_> = told.chain(unset).chain(not_for_it).collect();
+        if way == Way::Beyond {
+            let remote = self.remote.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            let chain = own.iter().copied().chain(remote).find(|(name, _)| *name == CHAIN);
+            let is_beyond = |tier: &&str| !tier.trim().eq_ignore_ascii_case("disk");
+            let chain = chain.map(|(_, chain)| chain.split(',').filter(is_beyond).collect::<Vec<_>>());
+            changes.retain(|(name, _)| name != CHAIN);
+            changes.extend(chain.map(|chain| (CHAIN.to_owned(), Some(chain.join(",")))));
+        }
+        changes
+    }
+
+    /// Whether nothing is added to what lies beyond this machine.
+    pub(crate) fn is_read_only(&self, own: &[(&str, &str)]) -> bool {
+        let remote = self.remote.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let mut all = own.iter().copied().chain(remote);
+        all.any(|(name, value)| name.ends_with("_RW_MODE") && value.eq_ignore_ascii_case("READ_ONLY"))
     }
 
     /// The ways in which it can be used, the best first.
@@ -322,12 +347,15 @@ fn is_remote(name: &str) -> bool {
 pub(crate) enum Way {
     /// What is on this machine and what is beyond it.
     Whole,
+    /// What is beyond it alone, to see whether that works.
+    Beyond,
     Local,
     /// Not at all.
     Off,
 }
 
 impl Way {
+    /// How builds may use it.
     const ALL: [(Way, &str); 3] = [(Way::Whole, "whole"), (Way::Local, "local"), (Way::Off, "off")];
 
     pub(crate) fn name(self) -> &'static str {
@@ -382,7 +410,7 @@ impl Standing {
         let why = self.why.as_ref()?;
         let minutes = self.until.duration_since(now).unwrap_or_default().as_secs().div_ceil(60);
         let what = match self.way {
-            Way::Whole => return None,
+            Way::Whole | Way::Beyond => return None,
             Way::Local => "the remote part of the shared cache",
             Way::Off => "the shared cache",
         };
@@ -423,22 +451,21 @@ pub(crate) fn redacted(text: &str) -> String {
 }
 
 /// The oldest sccache that can do what is asked of it: tiers came with 0.15, a read-only Redis with 0.16.
-pub(crate) const VERSION_MIN: (u32, u32, u32) = (0, 16, 0);
+pub(crate) const VERSION_MIN: Version = Version(0, 16, 0);
 
 /// Why a program that says this of itself is not used.
 pub(crate) fn unusable(answer: Option<&str>) -> Option<String> {
-    let (major, minor, patch) = VERSION_MIN;
     let Some(answer) = answer else { return Some("it does not answer `--version`".to_owned()) };
     let version = answer.trim().strip_prefix("sccache ").and_then(|version| {
         let digits =
             |part: &str| part.split(|letter: char| !letter.is_ascii_digit()).next()?.parse::<u32>().ok();
         let mut numbers = version.split('.').map(digits);
-        Some((numbers.next()??, numbers.next()??, numbers.next()??))
+        Some(Version(numbers.next()??, numbers.next()??, numbers.next()??))
     });
     match version {
         None => Some("what it says to `--version` is not what sccache says".to_owned()),
         Some(version) if version < VERSION_MIN => {
-            Some(format!("it is older than {major}.{minor}.{patch}, `{}`", answer.trim()))
+            Some(format!("it is older than {VERSION_MIN}, `{}`", answer.trim()))
         }
         Some(_) => None,
     }
@@ -474,6 +501,36 @@ pub(crate) fn hits(before: Counts, after: Counts, asked: u64) -> Option<u64> {
     (after.requests.checked_sub(before.requests)? == asked).then(|| after.hits.checked_sub(before.hits))?
 }
 
+/// What the cache has brought a user so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Brought {
+    pub(crate) asked: u64,
+    pub(crate) hits: u64,
+}
+
+impl Brought {
+    pub(crate) fn plus(self, asked: u64, hits: u64) -> Brought {
+        Brought { asked: self.asked + asked, hits: self.hits + hits }
+    }
+
+    /// Whether it has cost more than it has saved, as far as that can be told: a crate that is not in it costs a quarter of what
+    /// one saves that is (docs/measurements/cache.md), and a cache that was begun yesterday has had no chance yet.
+    pub(crate) fn is_too_little(self) -> bool {
+        const ENOUGH: u64 = 2000;
+        const ONE_IN: u64 = 5;
+        self.asked >= ENOUGH && self.hits * ONE_IN < self.asked
+    }
+
+    pub(crate) fn to_text(self) -> String {
+        json!({ "asked": self.asked, "hits": self.hits }).to_string()
+    }
+
+    pub(crate) fn read(json: &str) -> Option<Brought> {
+        let value: Value = serde_json::from_str(json).ok()?;
+        Some(Brought { asked: value["asked"].as_u64()?, hits: value["hits"].as_u64()? })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -499,11 +556,15 @@ mod tests {
     fn one_local_cache_unless_a_project_keeps_to_itself() {
         assert_eq!(
             told("[cache]", Way::Whole, &[]),
-            ["SCCACHE_CACHE_SIZE=50G", "SCCACHE_DIR=/caches/multilane/sccache"]
+            ["SCCACHE_CACHE_SIZE=50G", "SCCACHE_CACHE_ZSTD_LEVEL=1", "SCCACHE_DIR=/caches/multilane/sccache"]
         );
         assert_eq!(
             told("cache = { namespace = \"acme\", size = \"5G\" }", Way::Whole, &[]),
-            ["SCCACHE_CACHE_SIZE=5G", "SCCACHE_DIR=/caches/multilane/sccache-of/acme"]
+            [
+                "SCCACHE_CACHE_SIZE=5G",
+                "SCCACHE_CACHE_ZSTD_LEVEL=1",
+                "SCCACHE_DIR=/caches/multilane/sccache-of/acme"
+            ]
         );
     }
 
@@ -526,6 +587,7 @@ mod tests {
         ] {
             assert!(told.iter().any(|told| told == expected), "{expected} is not in {told:#?}");
         }
+        assert!(!told.iter().any(|told| told.contains("ZSTD")), "{told:#?}");
         let setup = settings(BOTH).expect("it is right").setup(Path::new("/caches"));
         assert_eq!(setup.hosts, ["cache.example.org:6379", "[::1]:9000"]);
         assert_eq!(Setup::from_text(&setup.to_text()), Some(setup));
@@ -540,6 +602,20 @@ mod tests {
             "{whole:?}"
         );
         assert_eq!(told(BOTH, Way::Local, &own), ["SCCACHE_CACHE_SIZE=50G", "-SCCACHE_REDIS_ENDPOINT"]);
+    }
+
+    #[test]
+    fn what_lies_beyond_can_be_tried_alone() {
+        let chain = |own: &[(&str, &str)]| {
+            told(BOTH, Way::Beyond, own).into_iter().filter(|told| told.contains("CHAIN")).collect::<Vec<_>>()
+        };
+        assert_eq!(chain(&[]), ["SCCACHE_MULTILEVEL_CHAIN=redis,s3"]);
+        assert_eq!(chain(&[("SCCACHE_MULTILEVEL_CHAIN", "Disk, gcs")]), ["SCCACHE_MULTILEVEL_CHAIN= gcs"]);
+        let setup = |text: &str| settings(text).expect("it is right").setup(Path::new("/caches"));
+        assert!(setup(BOTH).is_read_only(&[]));
+        let both_ways = setup("cache = { namespace = \"n\", redis = \"redis://host\" }");
+        assert!(!both_ways.is_read_only(&[]));
+        assert!(both_ways.is_read_only(&[("SCCACHE_GCS_RW_MODE", "READ_ONLY")]));
     }
 
     #[test]
@@ -610,6 +686,17 @@ mod tests {
             Some("it is older than 0.16.0, `sccache 0.4.0`")
         );
         assert!(unusable(Some("hello")).is_some() && unusable(None).is_some());
+    }
+
+    #[test]
+    fn what_it_has_brought_is_judged_after_a_while() {
+        assert!(!Brought { asked: 1999, hits: 0 }.is_too_little());
+        assert!(Brought { asked: 2000, hits: 399 }.is_too_little());
+        assert!(!Brought { asked: 2000, hits: 400 }.is_too_little());
+        let brought = Brought::default().plus(3, 2).plus(4, 0);
+        assert_eq!(brought, Brought { asked: 7, hits: 2 });
+        assert_eq!(Brought::read(&brought.to_text()), Some(brought));
+        assert_eq!(Brought::read("{}"), None);
     }
 
     #[test]

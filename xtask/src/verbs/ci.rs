@@ -15,7 +15,7 @@ impl flags::build::Ci {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         let workspace = session.workspace(None)?;
         let lane = workspace.lane(&LaneChoice { lockfile: Lockfile::MustStay, ..LaneChoice::default() })?;
-        let nextest = tools::nextest(&workspace.sh, &workspace.session.env, &workspace.repo);
+        let nextest = tools::nextest(&workspace.session.env, &workspace.repo);
         let packages = packages::read(&workspace.sh, &workspace.repo.root);
         let has_doctests =
             packages.is_ok_and(|packages| test_steps::selects_doctests(&packages, &[], &[], true, None));

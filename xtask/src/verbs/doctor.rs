@@ -6,6 +6,7 @@ use std::time::UNIX_EPOCH;
 
 use serde_json::{Value, json};
 
+use crate::effects::disk::tally;
 use crate::effects::disk::temporary::Temporary;
 use crate::effects::disk::{self, fork};
 use crate::effects::shell::{Asker, Held, Shell};
@@ -24,6 +25,7 @@ use crate::facts::{
 use crate::flags;
 use crate::plan::doctor::{Cranelift, Facts, LaneFacts, Level, SharedCacheFacts, report, settings};
 use crate::plan::recipe::quoted;
+use crate::plan::shared_cache::Way;
 use crate::plan::tools::table::TOOLS;
 use crate::plan::tools::{Reply, Tool};
 use crate::verbs::hook;
@@ -133,6 +135,7 @@ impl Workspace {
             config: config_files,
             machine: machine::read(),
             shared_cache,
+            is_cache_off: shared_cache::is_switched_off(env),
             cranelift: Cranelift {
                 settings: repo.settings.cranelift.clone(),
                 has_component: has_cranelift(&toolchain),
@@ -189,28 +192,43 @@ fn prove_shared_cache(
     let mut facts = SharedCacheFacts {
         program: cache.setup.program.clone(),
         unusable: cache.setup.unusable.clone(),
+        is_read_only: cache.is_read_only(),
         proofs: Vec::new(),
+        beyond: None,
+        brought: env.cache_home().map(|home| tally::brought(&home)).unwrap_or_default(),
     };
     if facts.unusable.is_some() {
         return Some(facts);
     }
     let dir = std::env::temp_dir().join(format!("xtask-doctor-cache-{}", std::process::id()));
     let mut made = Temporary::default();
-    let written = made.make(&dir).and_then(|()| {
+    // Where sccache's server will listen; after a restart of the machine it is not there yet.
+    let runtime_dir = disk::make_private_dir(&env.runtime_dir());
+    let written = made.make(&dir).and(runtime_dir).and_then(|()| {
         let write = |(name, text): &(&str, &str)| disk::write_atomically(&dir.join(name), text.as_bytes());
         shared_cache::SOURCES.iter().try_for_each(write)
     });
-    for way in cache.ways() {
-        let proof = match &written {
-            Ok(()) => cache.prove(*way, &rustc.clone().into(), &dir).map_err(|err| format!("{err:#}")),
-            Err(err) => Err(format!("{} cannot be written: {err}", dir.display())),
-        };
-        let is_proven = proof.is_ok();
-        facts.proofs.push((*way, proof));
+    let rustc = rustc.into();
+    let proof = |way: Way| match &written {
+        // Nothing can be taken out of there that this machine has put in.
+        Ok(()) if way == Way::Whole && facts.is_read_only => {
+            cache.try_out(way, &rustc, &dir, host::now()).map_err(|err| format!("{err:#}"))
+        }
+        Ok(()) => cache.prove(way, &rustc, &dir, host::now()).map_err(|err| format!("{err:#}")),
+        Err(err) => Err(format!("{} cannot be written: {err}", dir.display())),
+    };
+    let (mut proofs, mut beyond) = (Vec::new(), None);
+    for &way in cache.ways() {
+        let proof_of_way = proof(way);
+        let is_proven = proof_of_way.is_ok();
+        proofs.push((way, proof_of_way));
         if is_proven {
+            // What was a hit there may have come from this machine's own disk.
+            beyond = (way == Way::Whole && !facts.is_read_only).then(|| proof(Way::Beyond));
             break;
         }
     }
+    (facts.proofs, facts.beyond) = (proofs, beyond);
     made.delete();
     Some(facts)
 }

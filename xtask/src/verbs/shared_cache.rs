@@ -93,7 +93,11 @@ impl Workspace {
             let asked = tally.count()?;
             let cache = SharedCache::of_tree(&self.repo.root, &self.session.env)?;
             let way = cache.last_standing()?.way;
-            hits(tally.before()?, cache.counts(way, &self.repo.root)?, asked)
+            let hits = hits(tally.before()?, cache.counts(way, &self.repo.root)?, asked)?;
+            if let Some(home) = self.session.env.cache_home() {
+                tally::add_to_brought(&home, asked, hits);
+            }
+            Some(hits)
         };
         let hits = hits();
         let warning = tally.warning();

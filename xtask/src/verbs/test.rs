@@ -23,7 +23,7 @@ impl flags::build::Test {
             }
         }
         let lane = workspace.lane_for(&self.cargo)?;
-        let nextest = tools::nextest(&workspace.sh, &workspace.session.env, &workspace.repo);
+        let nextest = tools::nextest(&workspace.session.env, &workspace.repo);
         let has_doctests = nextest.is_some() && has_doctests(&workspace, &self.cargo);
 
         let recipe = |lane: &Lane| Recipe {

@@ -27,6 +27,7 @@ use crate::effects::ui::{self, Ui};
 use crate::facts::cargo_config::CargoConfig;
 use crate::facts::outputs::{self, Output};
 use crate::facts::repo::Repo;
+use crate::facts::shared_cache;
 use crate::facts::units::Place;
 use crate::flags;
 use crate::plan::fork;
@@ -35,6 +36,7 @@ use crate::plan::recipe::Step;
 use crate::plan::verify::{self, Report, Results, Runs, Transcript};
 use crate::verbs::session::{Session, Workspace};
 use crate::verbs::worktree::{beside, carry_over_configuration};
+use crate::verbs::wrapper::WRAPPER_DIR;
 
 impl flags::lane::LaneVerify {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
@@ -219,6 +221,7 @@ impl Verification<'_> {
         let aside = self.trees.home.join("forked");
         self.temporary.set_aside(&own, &aside)?;
         self.make_tree(&own)?;
+        self.compile_all_anew()?;
         let scratch = self
             .build_and_test("scratch", &own)
             .context("the tree from scratch, where the fork has built")?;
@@ -295,6 +298,21 @@ impl Verification<'_> {
         self.workspace.provide_wrapper(self.ui.quiet(true));
         self.workspace.config = CargoConfig::read(&start, &self.workspace.session.env);
         self.stop_if_interrupted()
+    }
+
+    /// What the fork is compared with must not have come out of a cache, into which the donor's build may have put it. Not by a variable:
+    /// a build script may look at all that there are, and then the trees would differ.
+    fn compile_all_anew(&self) -> anyhow::Result<()> {
+        let through_cache = self.workspace.repo.root.join(WRAPPER_DIR).join(shared_cache::PROGRAM);
+        disk::remove_own_file(&through_cache)
+            .with_context(|| format!("cannot delete {}", through_cache.display()))?;
+        if let Some(wrapper) = self.workspace.foreign_wrapper() {
+            self.ui.warn(format_args!(
+                "compilers go through {}: if that is a cache, what the fork is compared with may come out of it",
+                wrapper.display()
+            ));
+        }
+        Ok(())
     }
 
     fn build_and_test(&mut self, name: &str, tree: &Path) -> anyhow::Result<Built> {

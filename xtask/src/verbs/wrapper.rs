@@ -63,6 +63,13 @@ impl Workspace {
             && dir.join("config.toml").is_file()
     }
 
+    /// What else compilers go through, in this tree: a cache of the user's, perhaps.
+    pub(crate) fn foreign_wrapper(&self) -> Option<&Path> {
+        let first = self.config.rustc_wrappers.first()?;
+        let is_none = first.as_os_str().is_empty();
+        (!is_none && !is_of_our_kind(first)).then_some(first)
+    }
+
     fn wrapper_dir(&self) -> PathBuf {
         self.repo.root.join(WRAPPER_DIR)
     }

@@ -291,6 +291,33 @@ mod unix {
     }
 
     #[test]
+    fn each_tool_may_be_broken_in_each_way() {
+        let project = Project::workspace(&[("app", &[])]);
+        project.commit();
+        let too_old = "case $0 in *lld) n=LLD ;; *wild) n=Wild ;; *) n=${0##*/} ;; esac; echo \"$n 0.0.9\"";
+        for (script, level, expected) in [
+            ("exit 1", "warning", "fails when it is asked for its version"),
+            ("echo '%&/('", "warning", "does not answer as it should"),
+            ("exec >&- 2>&-; sleep 1000", "warning", "did not answer within 5 s"),
+            (too_old, "note", "is 0.0.9, and "),
+        ] {
+            let programs = ["mold", "ld.lld", "sccache", "cargo-nextest", "cargo-llvm-lines", "wild"];
+            let found = findings(with_fakes(&project, &programs.map(|program| (program, script))), 0);
+            for program in programs {
+                let tool = program.trim_start_matches("ld.");
+                let is_it = |line: &&String| {
+                    line.starts_with(&format!("{level} tools: ")) && line.contains(&format!("{program} "))
+                        || line.starts_with(&format!("{level} tools: {tool} "))
+                };
+                assert!(
+                    found.iter().filter(is_it).any(|line| line.contains(expected)),
+                    "{program}, {script}: {found:#?}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn a_signal_ends_it_and_leaves_nothing() {
         use std::os::unix::process::ExitStatusExt as _;
         const SIGTERM: i32 = 15;

@@ -142,6 +142,44 @@ fn a_program_of_that_name_has_to_be_it() {
     assert!(why("wild").contains("wild"));
 }
 
+/// Each program of the table, by the name under which it is asked for.
+const PROGRAMS: [(&str, &str); 6] = [
+    ("mold", "mold"),
+    ("lld", "ld.lld"),
+    ("sccache", "sccache"),
+    ("cargo-nextest", "cargo-nextest"),
+    ("cargo-llvm-lines", "cargo-llvm-lines"),
+    ("wild", "wild"),
+];
+
+#[test]
+fn each_tool_may_be_broken_in_each_way() {
+    // `$0` has the name; LLD and Wild write theirs otherwise.
+    let too_old = "case $0 in *lld) n=LLD ;; *wild) n=Wild ;; *) n=${0##*/} ;; esac; echo \"$n 0.0.9\"";
+    for (script, expected) in [
+        ("exit 1", "fails when it is asked for its version"),
+        ("echo '%&/('; echo '%&/(' >&2", "does not answer as it should"),
+        ("sleep 1000 & sleep 1000", "did not answer within 5 s"),
+        ("exec >&- 2>&-; sleep 1000", "did not answer within 5 s"),
+        ("yes", "fails when it is asked for its version"),
+        (too_old, "0.0.9 is older than "),
+    ] {
+        let machine = Machine::new();
+        for (_, program) in PROGRAMS {
+            machine.program(program, script);
+        }
+        let only: String = PROGRAMS.iter().map(|(tool, _)| format!(" --only {tool}")).collect();
+        let ran = machine.call(&format!("--check --json{only}")).fails_with(1);
+        let json: serde_json::Value = serde_json::from_str(&ran.stdout()).expect("JSON");
+        let entries = json.as_array().expect("a list");
+        assert_eq!(entries.len(), PROGRAMS.len(), "{}", ran.report());
+        for entry in entries {
+            assert_eq!(entry["state"], "lacking", "{script}: {entry}");
+            assert!(entry["why"].as_str().is_some_and(|why| why.contains(expected)), "{script}: {entry}");
+        }
+    }
+}
+
 #[test]
 fn what_cannot_be_had_keeps_nothing_else_from_coming() {
     let machine = Machine::new();

@@ -17,6 +17,8 @@ case $1 in
     exit ;;
 --dist-status) echo '{"Disabled":"disabled"}'; exit ;;
 esac
+# Its server makes no folder for its socket.
+[ -z "$SCCACHE_SERVER_UDS" ] || [ -d "${SCCACHE_SERVER_UDS%/*}" ] || { echo "sccache: error: Server startup failed" >&2; exit 2; }
 case "$*" in
 *" multilane_probe "* | *=multilane_probe*) probe=yes ;;
 *) probe= ;;
@@ -195,6 +197,23 @@ fn an_old_one_is_not_used_and_that_is_said_once() {
 }
 
 #[test]
+fn what_does_not_say_that_it_is_sccache_is_not_used() {
+    for (script, said) in [
+        ("exit 1", "it does not answer `--version`"),
+        ("echo '%&/('", "what it says to `--version` is not what sccache says"),
+        ("yes", "it does not answer `--version`"),
+        ("exec >&- 2>&-; sleep 1000", "it does not answer `--version`"),
+    ] {
+        let project = project();
+        project.write("fake/sccache", &format!("#!/bin/sh\n{script}\n"));
+        let ran = project.xtask("build --release").ok();
+        ran.says("warning: no shared cache: ").says(said);
+        runs(&project, &ran);
+        project.xtask("check --release").ok().does_not_say("warning");
+    }
+}
+
+#[test]
 fn what_a_project_says_reaches_it_and_no_secret_leaves_the_manifest() {
     let project = project();
     let manifest = project.read("Cargo.toml");
@@ -232,11 +251,32 @@ fn doctor_sees_it_by_a_hit_and_tells_no_secret() {
         ran.stdout()
     };
     let seen = doctor("remembers");
-    assert!(seen.contains("sccache, seen by a hit"), "{seen}");
+    assert!(seen.contains("sccache, seen by a hit\n"), "{seen}");
+    project.xtask("build --release").ok().says("from the cache 3");
+    let seen = doctor("remembers");
+    assert!(seen.contains("sccache, seen by a hit; 3 of 3 crates came from it"), "{seen}");
+    // As after a restart of the machine.
+    std::fs::remove_dir_all(project.root.join("runtime/multilane")).expect("it is there");
+    let seen = doctor("remembers");
+    assert!(seen.contains("sccache, seen by a hit; 3 of 3"), "{seen}");
     let forgetful = doctor("");
     assert!(forgetful.contains("what it has compiled a moment ago is not in it"), "{forgetful}");
     let failing = doctor("fails");
     assert!(failing.contains("warning  cache          sccache: it fails"), "{failing}");
+}
+
+#[test]
+fn lane_verify_compares_with_what_compilers_have_made() {
+    let project = project();
+    let ran = project.xtask("lane verify --release").ok();
+    let (names, calls) = asked(&project);
+    assert_eq!(names, ["app", "base", "core"], "the donor's alone: {calls}");
+    ran.does_not_say("if that is a cache");
+
+    let own = project.root.join("fake/sccache");
+    let ran = project.xtask("lane verify --release --no-run").env("RUSTC_WRAPPER", &own).ok();
+    ran.says("warning: compilers go through ")
+        .says("fake/sccache: if that is a cache, what the fork is compared");
 }
 
 /// With the real one, where this machine has it.

@@ -79,6 +79,23 @@ fn built_and_not_run() {
     project.xtask("test").ok().does_not_say("Compiling");
 }
 
+/// A nextest that is broken is no nextest.
+#[cfg(unix)]
+#[test]
+fn whatever_nextest_does_the_tests_are_run() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let project = project();
+    let path = std::env::var("PATH").expect("a PATH");
+    for script in ["exit 1", "echo '%&/('", "yes", "exec >&- 2>&-; sleep 1000", "sleep 1000 & sleep 1000"] {
+        project.write("fake/cargo-nextest", &format!("#!/bin/sh\n{script}\n"));
+        let fake = project.root.join("fake");
+        std::fs::set_permissions(fake.join("cargo-nextest"), std::fs::Permissions::from_mode(0o755))
+            .expect("it is ours");
+        let ran = project.xtask("test").env("PATH", format!("{}:{path}", fake.display())).ok();
+        assert_eq!(passed(&ran), ["alpha", "alphabet", "of_program", "one"], "{script}: {}", ran.report());
+    }
+}
+
 #[test]
 fn what_a_test_prints_is_printed_even_if_it_looks_like_cargos() {
     let project = project();

@@ -4,6 +4,7 @@
 //! <runtime dir>/tally-<process>-<time>          one byte for each unit that was compiled through it
 //! <runtime dir>/tally-<process>-<time>.before   what its server had counted when the first of them came
 //! <runtime dir>/tally-<process>-<time>.warning  what was wrong with it
+//! <cache dir>/multilane/brought.json            what came of it in all builds, for `doctor`
 //! ```
 
 use std::ffi::OsStr;
@@ -13,10 +14,12 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{remove_own_file, write_atomically};
-use crate::plan::shared_cache::Counts;
+use crate::plan::shared_cache::{Brought, Counts};
 
 /// The variable that names it to what a build starts.
 pub(crate) const TALLY: &str = "XTASK_CACHE_TALLY";
+
+const BROUGHT: &str = "multilane/brought.json";
 
 pub(crate) struct Tally {
     pub(crate) file: PathBuf,
@@ -77,6 +80,21 @@ impl Tally {
     fn warning_file(&self) -> PathBuf {
         self.file.with_extension("warning")
     }
+}
+
+/// What the shared cache has brought in all builds that told.
+pub(crate) fn brought(cache_home: &Path) -> Brought {
+    let text = std::fs::read_to_string(cache_home.join(BROUGHT)).unwrap_or_default();
+    Brought::read(&text).unwrap_or_default()
+}
+
+/// Where two builds end at the same moment, one of them may not be counted.
+pub(crate) fn add_to_brought(cache_home: &Path, asked: u64, hits: u64) {
+    let text = brought(cache_home).plus(asked, hits).to_text();
+    let file = cache_home.join(BROUGHT);
+    let written = std::fs::create_dir_all(file.parent().unwrap_or(cache_home))
+        .and_then(|()| write_atomically(&file, text.as_bytes()));
+    drop(written); // Nothing depends on it.
 }
 
 /// # Errors

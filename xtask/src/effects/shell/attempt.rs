@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
@@ -21,6 +21,9 @@ pub(crate) struct Said {
 
 /// How often whoever waits is asked whether it goes on.
 pub(crate) const TICK: Duration = Duration::from_secs(1);
+
+/// Between looks at a process that has closed its streams.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Runs `words` in `dir` with `changes` in their environment, for as long as `goes_on` says so. `None`: it was ended.
 ///
@@ -60,31 +63,50 @@ pub(crate) fn attempt(
     }
     drop(sender);
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let (mut heard, mut asked) = (Instant::now(), Instant::now());
     loop {
-        match parts.recv_timeout(TICK) {
-            Ok((is_stdout, part)) => if is_stdout { &mut stdout } else { &mut stderr }.extend(part),
-            Err(RecvTimeoutError::Disconnected) => {
-                return Ok(Some(Said { status: child.wait()?, stdout, stderr }));
+        let mut is_at_end = false;
+        match parts.recv_timeout(TICK.saturating_sub(asked.elapsed())) {
+            Ok((is_stdout, part)) => {
+                if is_stdout { &mut stdout } else { &mut stderr }.extend(part);
+                heard = Instant::now();
             }
+            // Most often it has ended; it may also have closed its streams and go on.
+            Err(RecvTimeoutError::Disconnected) => is_at_end = true,
             // Somebody whom it has left behind may keep the streams open.
-            Err(RecvTimeoutError::Timeout) => match child.try_wait()? {
-                Some(status) => return Ok(Some(Said { status, stdout, stderr })),
-                None if goes_on() => {}
-                None => {
-                    drop(child.kill());
-                    child.wait()?;
-                    return Ok(None);
-                }
-            },
+            Err(RecvTimeoutError::Timeout) => is_at_end = heard.elapsed() >= TICK,
+        }
+        if is_at_end && let Some(status) = child.try_wait()? {
+            return Ok(Some(Said { status, stdout, stderr }));
+        }
+        // Whoever writes without end is no better than who is silent.
+        if asked.elapsed() >= TICK {
+            if !goes_on() {
+                drop(child.kill());
+                child.wait()?;
+                return Ok(None);
+            }
+            asked = Instant::now();
+        } else if is_at_end {
+            std::thread::sleep(PAUSE);
         }
     }
 }
 
+/// For what has so long and no longer.
+pub(crate) fn for_at_most(limit: Duration) -> impl FnMut() -> bool {
+    let started = Instant::now();
+    move || started.elapsed() < limit
+}
+
+/// Up to a length that no compiler's words have: then the stream is closed, which ends most who write without end.
 fn read(mut stream: impl Read + Send + 'static, is_stdout: bool, to: mpsc::Sender<(bool, Vec<u8>)>) {
+    const LEN_MAX: usize = 1 << 26;
     std::thread::spawn(move || {
-        let mut part = vec![0; 1 << 16];
+        let (mut part, mut len) = (vec![0; 1 << 16], 0);
         while let Ok(count @ 1..) = stream.read(&mut part) {
-            if to.send((is_stdout, part[..count].to_vec())).is_err() {
+            len += count;
+            if len > LEN_MAX || to.send((is_stdout, part[..count].to_vec())).is_err() {
                 break;
             }
         }
@@ -126,4 +148,30 @@ pub(crate) fn run_words(words: &[OsString]) -> anyhow::Result<ExitStatus> {
     command.args(args);
     signals::end_with_parent(&mut command);
     command.status().with_context(|| format!("cannot start {}", program.display()))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    /// Whether it ended by itself, and how much it had said.
+    fn said(script: &str, goes_on: impl FnMut() -> bool) -> (bool, usize) {
+        let words = ["sh", "-c", script].map(OsString::from);
+        let said = attempt(&words, Path::new("/"), &[], goes_on).expect("sh starts");
+        said.map_or((false, 0), |said| (true, said.stdout.len()))
+    }
+
+    #[test]
+    fn who_writes_without_end_is_heard_to_a_length_and_not_waited_for() {
+        let (has_ended, len) = said("yes 2>/dev/null", || true);
+        assert!(has_ended && len <= 1 << 26, "{len}");
+        assert_eq!(said("while :; do echo x; sleep 0.01; done", || false), (false, 0));
+    }
+
+    #[test]
+    fn who_goes_on_with_closed_streams_is_not_waited_for() {
+        assert_eq!(said("exec >&- 2>&-; sleep 1000", || false), (false, 0));
+        assert_eq!(said("echo one", || true), (true, 4));
+        assert_eq!(said("sleep 1000 & echo one", || true), (true, 4), "a child is left behind");
+    }
 }

@@ -35,6 +35,7 @@ fn facts() -> Facts {
         link: Link::Linked { by: Some("LLD 22.1.2".to_owned()) },
         wrapper: Wrapper::Ours(Ok(())),
         shared_cache: None,
+        is_cache_off: false,
         not_ours: NotOurs::NotBuilt,
         variables: Vec::new(),
         config: vec![config("/w/app/.cargo/config.toml", Place::Workspace, "alias.xtask", "run")],
@@ -295,12 +296,32 @@ fn wrappers_and_caches() {
 }
 
 #[test]
+fn a_shared_cache_that_comes_with_the_first_build() {
+    let says = |change: fn(&mut Facts)| {
+        let mut facts = facts();
+        (facts.wrapper, facts.not_ours) = (Wrapper::None, NotOurs::NotBuilt);
+        change(&mut facts);
+        let said = report(&facts).to_string();
+        said.lines().find(|line| line.contains(" cache ")).expect("a line").to_owned()
+    };
+    let comes = "sccache is used from the first build through xtask on";
+    assert!(says(|_| ()).ends_with(comes));
+    assert!(says(|facts| facts.is_cache_off = true).ends_with("switched off by XTASK_CACHE"));
+    assert!(says(|facts| facts.wrapper = Wrapper::Ours(Ok(()))).ends_with("what a lane has is forked"));
+    let too_old = |facts: &mut Facts| facts.tools[0].1 = Reply::Version(Version(0, 15, 9));
+    assert!(says(too_old).ends_with("what a lane has is forked"));
+}
+
+#[test]
 fn a_shared_cache_is_seen_by_a_hit() {
     let cache = |unusable: Option<&str>, proofs: &[(Way, Result<(), &str>)]| {
         let proofs = proofs.iter().map(|(way, proof)| (*way, proof.map_err(str::to_owned))).collect();
         let unusable = unusable.map(str::to_owned);
         move |facts: &mut Facts| {
-            facts.shared_cache = Some(SharedCacheFacts { program: "/bin/sccache".into(), unusable, proofs });
+            let (program, is_read_only, beyond) = ("/bin/sccache".into(), false, None);
+            let brought = Brought { asked: 1000, hits: 1 };
+            facts.shared_cache =
+                Some(SharedCacheFacts { program, unusable, is_read_only, proofs, beyond, brought });
         }
     };
     let area = Area::Cache;
@@ -313,6 +334,28 @@ fn a_shared_cache_is_seen_by_a_hit() {
     let local_alone = [(Way::Whole, Err("it does not answer")), (Way::Local, Ok(()))];
     starts(area, "warning  cache          sccache, with what lies beyond", cache(None, &local_alone));
     starts(area, "warning  cache          sccache: gone", cache(None, &[(Way::Whole, Err("gone"))]));
+
+    // A hit may have come from the disk.
+    let beyond = |beyond: Result<(), &str>, is_read_only: bool| {
+        let (set, beyond) = (cache(None, &[(Way::Whole, Ok(()))]), beyond.map_err(str::to_owned));
+        move |facts: &mut Facts| {
+            set(facts);
+            let cache = facts.shared_cache.as_mut().expect("it is set");
+            (cache.beyond, cache.is_read_only) = (Some(beyond), is_read_only);
+        }
+    };
+    let cold = |facts: &mut Facts| {
+        cache(None, &[(Way::Local, Ok(()))])(facts);
+        facts.shared_cache.as_mut().expect("it is set").brought = Brought { asked: 3000, hits: 100 };
+    };
+    starts(area, "note     cache          of 3000 crates that were looked for, 100 came from sccache", cold);
+    nothing(area, beyond(Ok(()), false));
+    nothing(area, beyond(Err("not asked for"), true));
+    starts(
+        area,
+        "warning  cache          sccache, what lies beyond this machine: full",
+        beyond(Err("full"), false),
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::facts::link::Link;
 use crate::facts::toolchain::{Choice, Toolchain};
 use crate::facts::wrappers::{NotOurs, Wrapper};
 use crate::plan::cranelift::is_nightly;
-use crate::plan::shared_cache::Way;
+use crate::plan::shared_cache::{VERSION_MIN, Way};
 use crate::plan::tools::table::TOOLS;
 use crate::plan::tools::{Reply, Wanted};
 
@@ -234,9 +234,21 @@ pub(super) fn cache(facts: &Facts) -> Judged {
 /// One that our wrapper hands compilers on to; builds go on without it.
 fn shared_cache(facts: &Facts) -> Judged {
     const COST: &str = "crates that another lane or machine has compiled are compiled here again";
-    let Some(SharedCacheFacts { program, unusable, proofs }) = &facts.shared_cache else {
-        return ("no compiler cache is set up; what a lane has is forked".to_owned(), Vec::new());
+    let Some(cache) = &facts.shared_cache else {
+        let is_there = |(name, reply): &(&str, Reply)| {
+            *name == "sccache" && matches!(reply, Reply::Version(version) if *version >= VERSION_MIN)
+        };
+        let will_be = facts.wrapper == Wrapper::None && facts.not_ours == NotOurs::NotBuilt;
+        let what = if facts.is_cache_off {
+            "switched off by XTASK_CACHE"
+        } else if will_be && facts.tools.iter().any(is_there) {
+            "sccache is used from the first build through xtask on"
+        } else {
+            "no compiler cache is set up; what a lane has is forked"
+        };
+        return (what.to_owned(), Vec::new());
     };
+    let SharedCacheFacts { program, unusable, is_read_only, proofs, beyond, brought } = cache;
     let name = name_of(program);
     if let Some(why) = unusable {
         let fix = format!("{} install-tools --only sccache", facts.xtask);
@@ -249,7 +261,34 @@ fn shared_cache(facts: &Facts) -> Judged {
     let mut problems = Vec::new();
     for (way, proof) in proofs {
         match proof {
-            Ok(()) => return (format!("{name}, seen by a hit"), problems),
+            Ok(()) if *is_read_only && *way == Way::Whole => {
+                return (
+                    format!("{name}, which answers; what lies beyond this machine is only read"),
+                    problems,
+                );
+            }
+            Ok(()) => {
+                let where_else = match beyond {
+                    Some(Ok(())) => ", also from beyond this machine",
+                    _ => "",
+                };
+                if let Some(Err(why)) = beyond {
+                    let what = format!("{name}, what lies beyond this machine: {why}");
+                    problems.push(warning(what, COST, &fix));
+                }
+                if brought.is_too_little() {
+                    problems.push(note(
+                        format!("of {} crates that were looked for, {} came from {name}", brought.asked, brought.hits),
+                        "where less than one in five does, builds from nothing are slower with it",
+                        "export XTASK_CACHE=off; deleting multilane/brought.json in the folder of caches begins to count anew",
+                    ));
+                }
+                let so_far = match brought.asked {
+                    0 => String::new(),
+                    asked => format!("; {} of {asked} crates came from it", brought.hits),
+                };
+                return (format!("{name}, seen by a hit{where_else}{so_far}"), problems);
+            }
             Err(why) if *way == Way::Whole && proofs.len() > 1 => {
                 problems.push(warning(
                     format!("{name}, with what lies beyond this machine: {why}"),

