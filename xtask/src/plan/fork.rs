@@ -125,7 +125,9 @@ pub(crate) fn plan(question: &Question<'_>) -> Plan {
         }
     }
     plan.times = times.into_iter().map(|(path, (from, to))| NewTime { path, from, to }).collect();
-    let targets = plan.brought.iter().map(|unit| unit.target.as_str());
+    // Of what is left to cargo as well: a crate of which a line differs is compiled as after an edit of that line.
+    let left = plan.left.iter().map(|left| left.target.as_str());
+    let targets = plan.brought.iter().map(|unit| unit.target.as_str()).chain(left);
     let crates: HashSet<String> = targets.clone().filter_map(crate_name).collect();
     let linked: HashSet<String> =
         targets.filter(|target| !target.starts_with("lib-")).filter_map(crate_name).collect();

@@ -223,6 +223,19 @@ fn a_cache_made_with_other_options_is_not_taken() {
     project.cargo("build").within(&second).fails_with(101).says("never used");
 }
 
+/// As in a worktree of the next commit.
+#[test]
+fn a_crate_that_differs_compiles_what_differs_and_no_more() {
+    let project = donor();
+    let second = worktree(&project, "second");
+    edit(&second, "crates/core/src/lib.rs", "pub fn added() {}\n");
+    project.xtask("lane fork").within(&second).ok().says("crates/core/src/lib.rs is another one here");
+    let lane = second.join("target");
+    let count = reused(&lane, "core", || drop(project.cargo("build").within(&second).ok()));
+    assert!(count >= MODULES, "{count} objects were used again");
+    assert_eq!(printed(&project, &second), "one\n");
+}
+
 /// A check makes other units of the same crate.
 #[test]
 fn a_unit_that_the_donor_has_not_leaves_the_caches_of_others() {
