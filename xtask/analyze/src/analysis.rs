@@ -10,8 +10,9 @@ use crate::disk::{self, Disk};
 use crate::facts::Facts;
 use crate::graph::Graph;
 use crate::metadata::Metadata;
-use crate::mono::{self, Forced, Mono};
+use crate::mono::{self, Mono};
 use crate::simulate::{Model, Run};
+use crate::source::{self, Sources};
 use crate::timings::Timed;
 use crate::trend::{self, Build, Slower};
 
@@ -38,7 +39,7 @@ pub(crate) struct Analysis {
     pub(crate) costs: Vec<Cost>,
     pub(crate) dependencies: Dependencies,
     pub(crate) mono: Vec<Mono>,
-    pub(crate) forced: Vec<Forced>,
+    pub(crate) sources: Sources,
     pub(crate) disk: Disk,
     /// The builds of this kind, this one last.
     pub(crate) builds: Vec<Build>,
@@ -72,8 +73,8 @@ impl Analysis {
             advice: Vec::new(),
             costs: Vec::new(),
             dependencies: Dependencies::default(),
-            mono: mono::read(&facts.json["mono"]),
-            forced: if facts.wants("mono") { forced(facts, metadata) } else { Vec::new() },
+            mono: mono::read(&facts.json["mono"], metadata),
+            sources: Sources::default(),
             disk: Disk::default(),
             builds: Vec::new(),
             slower: Vec::new(),
@@ -84,6 +85,9 @@ impl Analysis {
             run,
             graph,
         };
+        if facts.wants("mono") || facts.wants("deps") {
+            analysis.sources = source::read(Path::new(facts.text("root")), metadata);
+        }
         analysis.dependencies = Dependencies::of(&analysis.graph, metadata, facts.unused.as_ref());
         if analysis.is_trusted() {
             analysis.what_if = what_if(&model, analysis.run.total);
@@ -140,30 +144,6 @@ impl Analysis {
         let members = self.graph.units.iter().enumerate().filter(|(_, unit)| unit.is_member);
         members.min_by(|a, b| a.1.timed.start.total_cmp(&b.1.timed.start)).map(|(at, _)| at)
     }
-}
-
-/// In the sources of all members.
-fn forced(facts: &Facts, metadata: &Metadata) -> Vec<Forced> {
-    let root = Path::new(facts.text("root"));
-    let mut found = Vec::new();
-    for member in metadata.packages.iter().filter(|package| package.is_member) {
-        let manifest = root.join(&member.manifest);
-        let mut stack = vec![manifest.with_file_name("src")];
-        while let Some(dir) = stack.pop() {
-            for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-                let path = entry.path();
-                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    stack.push(path);
-                } else if path.extension().is_some_and(|extension| extension == "rs")
-                    && let Ok(text) = std::fs::read_to_string(&path)
-                {
-                    let shown = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-                    found.extend(mono::forced(&shown, &text));
-                }
-            }
-        }
-    }
-    found
 }
 
 /// What is to be remembered of this build.

@@ -155,6 +155,9 @@ fn kind(path: &Path) -> &'static str {
 /// `serde_core` of `libserde_core-0123456789abcdef.rlib`.
 fn crate_name(path: &Path) -> Option<String> {
     let is_hash = |text: &str| text.len() >= 8 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if path.starts_with("cargo-timings") {
+        return None; // Its pages have such a name.
+    }
     if let Some(part) = path.iter().skip_while(|part| *part != "incremental").nth(1) {
         let (name, hash) = part.to_str()?.rsplit_once('-')?;
         return is_hash(hash).then(|| name.to_owned());
@@ -188,6 +191,8 @@ mod tests {
             assert_eq!(kind(Path::new(path)), expected_kind, "{path}");
             assert_eq!(crate_name(Path::new(path)).as_deref(), expected_crate, "{path}");
         }
+        let page = "cargo-timings/cargo-timing-20261126T120938425Z-0123456789abcdef.html";
+        assert_eq!(crate_name(Path::new(page)), None);
         assert_eq!(profile(Path::new("debug/deps/x")), "debug");
         assert_eq!(
             profile(Path::new("x86_64-unknown-linux-gnu/release/x")),

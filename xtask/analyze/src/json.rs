@@ -63,6 +63,16 @@ fn mono(analysis: &Analysis) -> Value {
             .map(|function| json!({ "name": function.name, "lines": function.lines, "copies": function.copies }))
             .collect();
         let crates: Value = mono.crates.iter().map(|(name, lines)| json!({ "name": name, "lines": lines })).collect();
+        let traits: Value = mono
+            .traits
+            .iter()
+            .take(200)
+            .map(|one| json!({ "crate": one.crate_name, "name": one.name, "lines": one.lines, "functions": one.functions }))
+            .collect();
+        let items = mono.items.as_ref().map(|items| -> Value {
+            let items = items.iter().take(200);
+            items.map(|item| json!({ "name": item.name, "copies": item.copies, "size_estimate": item.size })).collect()
+        });
         json!({
             "package": mono.package,
             "target": mono.target,
@@ -70,13 +80,15 @@ fn mono(analysis: &Analysis) -> Value {
             "copies": mono.copies,
             "functions": functions,
             "crates": crates,
+            "trait_implementations": traits,
+            "instantiated_says_the_compiler": items,
         })
     });
     mono.collect()
 }
 
 fn forced(analysis: &Analysis) -> Value {
-    let forced = analysis.forced.iter();
+    let forced = analysis.sources.forced.iter();
     forced.map(|one| json!({ "function": one.function, "file": one.file, "line": one.line })).collect()
 }
 
@@ -100,11 +112,14 @@ fn dependencies(analysis: &Analysis) -> Value {
     let macros = macros
         .iter()
         .map(|one| json!({ "name": one.name, "seconds": one.seconds, "asked_for_by": one.asked_for_by }));
+    let derives =
+        analysis.sources.derives.iter().map(|(name, count)| json!({ "name": name, "types": count }));
     json!({
         "unused": unused,
         "several_versions": versions.collect::<Vec<_>>(),
         "compiled_more_than_once": twice.collect::<Vec<_>>(),
         "proc_macros": macros.collect::<Vec<_>>(),
+        "derives": derives.collect::<Vec<_>>(),
     })
 }
 

@@ -16,6 +16,7 @@ mod metadata;
 mod mono;
 mod report;
 mod simulate;
+mod source;
 mod text;
 mod timings;
 mod trend;

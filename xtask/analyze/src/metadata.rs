@@ -71,16 +71,20 @@ impl Metadata {
             let kinds = |target: &Value| strings(&target["kind"]);
             let is_lib =
                 |kinds: &Vec<String>| kinds.iter().any(|kind| kind == "proc-macro" || kind.ends_with("lib"));
+            let is_member = members.iter().any(|member| member == id);
+            // Nobody here builds the tests of other people's packages.
+            let asks = package["dependencies"].as_array()?.iter().map(asks);
+            let asks = asks.filter(|asks| is_member || asks.kind != "dev");
             let tests = targets.iter().filter(|target| kinds(target).iter().any(|kind| kind == "test"));
             packages.push(Package {
                 name: package["name"].as_str()?.to_owned(),
                 version: package["version"].as_str()?.to_owned(),
-                is_member: members.iter().any(|member| member == id),
+                is_member,
                 manifest: inside.unwrap_or(manifest).to_owned(),
                 crate_types: targets.iter().map(kinds).find(is_lib).unwrap_or_default(),
                 tests: tests.filter_map(|target| Some(target["name"].as_str()?.to_owned())).collect(),
                 dependencies: Vec::new(),
-                asks: package["dependencies"].as_array()?.iter().map(asks).collect(),
+                asks: asks.collect(),
                 features: Vec::new(),
                 feature_table: package["features"]
                     .as_object()
@@ -153,5 +157,30 @@ fn asks(dependency: &Value) -> Asks {
         default_features: dependency["uses_default_features"] != false,
         is_optional: dependency["optional"] == true,
         kind: text("kind"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_the_tests_of_others_ask_for_is_nobody_s_wish() {
+        let asks =
+            |features: &[&str], kind: Value| json!({ "name": "clap", "features": features, "kind": kind });
+        let package = |name: &str| {
+            json!({
+                "id": name, "name": name, "version": "1.0.0", "manifest_path": format!("/r/{name}/Cargo.toml"), "features": {},
+                "dependencies": [asks(&[], Value::Null), asks(&["derive"], json!("dev"))], "targets": [],
+            })
+        };
+        let metadata = json!({
+            "workspace_root": "/r/own", "workspace_members": ["own"], "packages": [package("own"), package("other")],
+        });
+        let metadata = Metadata::read(&metadata).expect("it is as cargo writes it");
+        let counts: Vec<usize> = metadata.packages.iter().map(|package| package.asks.len()).collect();
+        assert_eq!(counts, [2, 1]);
     }
 }

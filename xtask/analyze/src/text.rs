@@ -9,7 +9,7 @@ use crate::churn::Cost;
 use crate::deps::{Dependencies, Macro, Twice, Versions};
 use crate::disk::{Disk, bytes};
 use crate::facts::Facts;
-use crate::mono::{Function, Mono};
+use crate::mono::{Function, Implemented, Item, Mono};
 use crate::trend::Slower;
 
 /// How many of a list are shown; the report and `--json` have all.
@@ -76,7 +76,7 @@ fn mono(out: &mut String, analysis: &Analysis) -> fmt::Result {
     if analysis.mono.is_empty() {
         return writeln!(out, "\nThere is no program or library here whose code could be counted.");
     }
-    for Mono { package, target, lines, copies, functions, crates } in &analysis.mono {
+    for Mono { package, target, lines, copies, functions, crates, traits, items } in &analysis.mono {
         let part = |of: u64| of as f64 / (*lines).max(1) as f64 * 100.0;
         writeln!(out, "\nWhat LLVM is given for {package} ({target}): {lines} lines in {copies} functions")?;
         let crates: Vec<String> =
@@ -101,16 +101,63 @@ fn mono(out: &mut String, analysis: &Analysis) -> fmt::Result {
                 ),
             )?;
         }
+        let heavy = heavy_traits(analysis, traits, |lines| part(lines) >= 1.0);
+        if !heavy.is_empty() {
+            let names: Vec<String> = heavy
+                .iter()
+                .map(|(one, types)| {
+                    format!("`{}` {:.0} %{}", one.name, part(one.lines), shown_derived(*types))
+                })
+                .collect();
+            paragraph(out, &format!("Traits that your types implement, of these lines: {}.", list(&names)))?;
+        }
+        if let Some(items) = items {
+            let copies: u64 = items.iter().map(|item| item.copies).sum();
+            paragraph(
+                out,
+                &format!(
+                    "By the compiler's own count, which knows no glue that drops values: {} functions, {copies} times. Its size is an \
+                     estimate before LLVM, each copy taken for as long as one.",
+                    items.len()
+                ),
+            )?;
+            writeln!(out, "      SIZE  COPIES  FUNCTION")?;
+            for Item { name, copies, size } in items.iter().take(SHOWN_MAX * 2) {
+                writeln!(out, "{size:>10}  {copies:>6}  {}", cut(name))?;
+            }
+        }
     }
-    if !analysis.forced.is_empty() {
-        let names: Vec<String> = analysis
-            .forced
+    if !analysis.sources.forced.is_empty() {
+        let forced = &analysis.sources.forced;
+        let names: Vec<String> = forced
             .iter()
             .map(|forced| format!("`{}` ({}:{})", forced.function, forced.file, forced.line))
             .collect();
         paragraph(out, &format!("`#[inline(always)]` on what is public and generic: {}.", list(&names)))?;
     }
     Ok(())
+}
+
+/// Those that are long, of the workspace's own crates, each with how many types derive it.
+pub(crate) fn heavy_traits<'a>(
+    analysis: &Analysis,
+    traits: &'a [Implemented],
+    is_long: impl Fn(u64) -> bool,
+) -> Vec<(&'a Implemented, usize)> {
+    let derived = |name: &str| {
+        let found = analysis.sources.derives.iter().find(|(derive, _)| derive == name);
+        found.map_or(0, |(_, types)| *types)
+    };
+    let own = traits.iter().filter(|one| is_long(one.lines) && analysis.is_own_crate(&one.crate_name));
+    own.map(|one| (one, derived(&one.name))).collect()
+}
+
+pub(crate) fn shown_derived(types: usize) -> String {
+    match types {
+        0 => String::new(),
+        1 => ", derived for one type".to_owned(),
+        types => format!(", derived for {types} types"),
+    }
 }
 
 /// A name with a great many words in it.
@@ -159,6 +206,11 @@ fn deps(out: &mut String, analysis: &Analysis) -> fmt::Result {
         };
         let names: Vec<String> = macros.iter().map(name).collect();
         paragraph(out, &format!("Proc-macros, each with all that it is made of: {}.", list(&names)))?;
+    }
+    if !analysis.sources.derives.is_empty() {
+        let name = |(name, types): &(String, usize)| format!("`{name}` for {types}");
+        let names: Vec<String> = analysis.sources.derives.iter().map(name).collect();
+        paragraph(out, &format!("Derived in your sources, by number of types: {}.", list(&names)))?;
     }
     Ok(())
 }

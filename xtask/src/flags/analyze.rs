@@ -101,12 +101,21 @@ impl Analyze {
         Part::ALL.into_iter().filter(is_wanted).collect()
     }
 
-    /// Those of cargo's options that select what is built.
+    /// Those of cargo's options that are for the build.
     pub(crate) fn to_args(&self) -> Vec<OsString> {
+        let mut args = self.selecting_args();
+        args.extend(self.manifest_args(true));
+        args
+    }
+
+    /// Those that say what is built and how, wherever one stands.
+    pub(crate) fn selecting_args(&self) -> Vec<OsString> {
         let mut args = Arguments::default();
         self.packages.add_to(&mut args);
         self.targets.add_to(&mut args);
-        args.0.extend(self.to_mono_args());
+        self.features.add_to(&mut args);
+        self.how.add_to(&mut args);
+        args.each("--target", &self.target);
         args.0
     }
 

@@ -61,7 +61,8 @@ impl Analyze {
             return Ok(failure);
         }
 
-        let mono = if self.parts().contains(&Part::Mono) { self.emit(&gathering)? } else { Value::Null };
+        let mono =
+            if self.parts().contains(&Part::Mono) { self.emit(&gathering, &toolchain)? } else { Value::Null };
         let facts = self.gather(&gathering, &build, &toolchain, mono);
         disk::write_atomically(&gathering.facts(), facts.to_string().as_bytes())
             .with_context(|| format!("cannot write {}", gathering.facts().display()))?;
@@ -110,6 +111,9 @@ impl Analyze {
             .with_context(|| format!("cannot use {shown}"))?;
         let how = if self.incremental { "what has changed" } else { "all from nothing, which takes a while" };
         ui.status("Building", format_args!("in {shown}: {how}"));
+        // Of a build that does not come to its end there is nothing that `--last` could take.
+        let last = std::fs::read(gathering.timings()).ok();
+        drop(disk::remove_own_file(&gathering.timings()));
         let before = shell::processor_seconds();
         let Outcome { status, units, .. } = workspace.sh.run(build, None)?;
         let processor = shell::processor_seconds().zip(before).map(|(after, before)| after - before);
@@ -121,6 +125,9 @@ impl Analyze {
         }
         let compiled = units.map_or(0, |units| units.compiled.len());
         if compiled == 0 {
+            if let Some(last) = last {
+                disk::write_atomically(&gathering.timings(), &last)?; // The lane is as it was.
+            }
             bail!(
                 "nothing was compiled, so nothing can be said\nhelp: without --incremental, all is compiled"
             );
@@ -136,7 +143,7 @@ impl Analyze {
 
     /// Has LLVM's input written for the programs and libraries that were asked for, each compiled once more: with another number
     /// of codegen units it is another unit to cargo, and the ones that were measured stay.
-    fn emit(&self, gathering: &Gathering<'_>) -> anyhow::Result<Value> {
+    fn emit(&self, gathering: &Gathering<'_>, toolchain: &str) -> anyhow::Result<Value> {
         const TARGETS_MAX: usize = 4;
         let &Gathering { workspace, lane, ui, .. } = gathering;
         let args =
@@ -144,6 +151,7 @@ impl Analyze {
         let said = workspace.sh.read_cargo(&args.concat(), &workspace.repo.root)?;
         let metadata: Value = serde_json::from_slice(&said).context("`cargo metadata` printed no JSON")?;
         let profile = self.how.profile.as_deref().unwrap_or(if self.how.release { "release" } else { "dev" });
+        let tells_items = gathering.tells_items(toolchain);
         let mut emitted = Vec::new();
         for (package, kind, name) in targets(&metadata, &self.packages.package) {
             if emitted.len() == TARGETS_MAX {
@@ -160,15 +168,26 @@ impl Analyze {
             ]);
             let mut emit = OsString::from("--emit=llvm-ir=");
             emit.push(&path);
-            let rest = vec![emit, "-Cno-prepopulate-passes".into(), "-Cpasses=name-anon-globals".into()];
+            let mut rest = vec![emit, "-Cno-prepopulate-passes".into(), "-Cpasses=name-anon-globals".into()];
+            let items = tells_items.then(|| path.with_extension("items"));
+            if let Some(dir) = &items {
+                let mut dump = OsString::from("-Zdump-mono-stats=");
+                dump.push(dir);
+                rest.extend([dump, "-Zdump-mono-stats-format=json".into()]);
+            }
             ui.status("Compiling", format_args!("{package} ({kind} {name}) for what LLVM is given"));
             let step = Step::cargo(&["rustc"], lane, args).counted().rest(rest);
             if !workspace.sh.run(&step, None)?.status.success() {
                 bail!("`{step}` failed");
             }
-            emitted.push(
-                json!({ "package": package, "kind": kind, "name": name, "path": path.to_string_lossy() }),
-            );
+            let items = items.map(|dir| dir.join(format!("{}.mono_items.json", name.replace('-', "_"))));
+            emitted.push(json!({
+                "package": package,
+                "kind": kind,
+                "name": name,
+                "path": path.to_string_lossy(),
+                "items": items.map(|path| path.to_string_lossy().into_owned()),
+            }));
         }
         Ok(emitted.into())
     }
@@ -192,12 +211,19 @@ impl Analyze {
         let log = log.into_iter().chain(["--name-only", "--format=%x01%H %ct"]);
         let log = workspace.sh.read("git", log, &workspace.repo.root);
 
+        // A repository may have several workspaces, which share the one history.
+        let common = Common::of(&workspace.repo.root);
+        let inside = common.as_ref().map(|common| common.inside().to_string_lossy().into_owned());
+        let selecting = self.selecting_args().into_iter().map(|arg| arg.to_string_lossy().into_owned());
+        let selection: Vec<String> =
+            inside.into_iter().filter(|inside| !inside.is_empty()).chain(selecting).collect();
+
         json!({
             "root": workspace.repo.root.to_string_lossy(),
             "start": workspace.repo.start.to_string_lossy(),
             "lane": lane.dir.to_string_lossy(),
             "build": build.to_string(),
-            "selection": self.to_args().iter().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" "),
+            "selection": selection.join(" "),
             "toolchain": toolchain.lines().next(),
             "incremental": self.incremental,
             "wrapper": workspace.config.rustc_wrappers.first().map(|path| path.to_string_lossy()),
@@ -214,7 +240,7 @@ impl Analyze {
             "git_log": gathering.keep("git.log", log),
             "commit": workspace.git(&["rev-parse", "HEAD"]).ok(),
             "changed": workspace.git(&["status", "--porcelain"]).is_ok_and(|status| !status.is_empty()),
-            "history": Common::of(&workspace.repo.root).map(|common| common.history().to_string_lossy().into_owned()),
+            "history": common.map(|common| common.history().to_string_lossy().into_owned()),
             "report": gathering.dir.join("report.html").to_string_lossy(),
             "units": units::read_present(&lane.dir).iter().map(unit).collect::<Vec<_>>(),
             "mono": mono,
@@ -287,6 +313,16 @@ impl Gathering<'_> {
     /// How long the build's processes have had a processor, in seconds.
     fn processor(&self) -> PathBuf {
         self.dir.join("processor.json")
+    }
+
+    /// Whether the compiler says what it instantiates: a nightly does, as long as it has the option.
+    fn tells_items(&self, toolchain: &str) -> bool {
+        let Workspace { config, sh, repo, .. } = self.workspace;
+        let rustc = config.rustc.clone().unwrap_or_else(|| PathBuf::from("rustc"));
+        toolchain.contains("-nightly")
+            && sh
+                .read(&rustc, ["-Zhelp"], &repo.start)
+                .is_ok_and(|said| String::from_utf8_lossy(&said).contains("dump-mono-stats-format"))
     }
 
     /// Puts what a process has said where it is read; `None` where it has failed: then that is not known.

@@ -99,6 +99,26 @@ fn others_keep_their_lanes_and_its_own_is_emptied() {
     built.sort();
     assert_eq!(built, ["app", "app", "middle"]);
     project.xtask("analyze --incremental").fails_with(1).says("nothing was compiled");
+    assert_eq!(json(project.xtask("analyze --json --last"))["build"]["units"], 3);
+    // Nor is what was built before a failed build taken for the last one.
+    project.write("crates/middle/src/lib.rs", "this is no Rust\n");
+    project.xtask("analyze --incremental").fails_with(101).says("the build failed");
+    project.xtask("analyze --last").fails_with(1).says("there was no build");
+}
+
+#[test]
+fn builds_of_another_workspace_of_the_repository_are_no_trend() {
+    let project = workspace();
+    project.write("tools/Cargo.toml", "[workspace]\n\n[package]\nname = \"tools\"\nedition = \"2024\"\n");
+    project.write("tools/src/lib.rs", "pub fn here() {}\n").commit();
+    let builds = |words: &str| {
+        let answer = json(project.xtask(&format!("analyze trend --json {words}")));
+        answer["builds"].as_array().map(Vec::len)
+    };
+    assert_eq!(builds(""), Some(1));
+    assert_eq!(builds("--manifest-path tools/Cargo.toml"), Some(1));
+    // However one comes to it.
+    assert_eq!(builds("--manifest-path ./tools/Cargo.toml"), Some(2));
 }
 
 #[test]
@@ -135,6 +155,53 @@ fn nightly_and_the_new_layout_are_the_same_to_it() {
     let app = units.iter().find(|unit| unit["name"] == "app (program app)").expect("the program");
     assert!(app["link_seconds"].is_number(), "{app}");
     assert_eq!(app["dependencies"].as_array().map(Vec::len), Some(2), "{app}");
+}
+
+/// A function that a program instantiates with three types, of which each is derived for.
+fn generic() -> Project {
+    let project = workspace();
+    let many = "pub fn many<T: std::fmt::Debug>(x: T) -> String {\n    format!(\"{x:?}\")\n}\n";
+    project.write("crates/middle/src/lib.rs", many);
+    let derived: String =
+        ["A", "B", "C"].map(|name| format!("#[derive(Debug)]\nstruct {name}(u8, u8);\n")).concat();
+    let main = "fn main() {\n    middle::many(A(1, 2));\n    middle::many(B(1, 2));\n    middle::many(C(1, 2));\n}\n";
+    project.write("crates/app/src/main.rs", &format!("{derived}{main}"));
+    project
+}
+
+/// How often it is there, says the list of this name.
+#[track_caller]
+fn copies(answer: &Value, list: &str) -> Value {
+    let mono = &answer["mono"][0];
+    assert_eq!(mono["target"], "bin app", "{mono}");
+    let items = mono[list].as_array().unwrap_or_else(|| panic!("no {list}: {mono}"));
+    let many = items.iter().find(|item| item["name"] == "middle::many");
+    many.unwrap_or_else(|| panic!("no such function: {mono}"))["copies"].clone()
+}
+
+#[test]
+fn instantiations_are_counted_by_what_llvm_is_given() {
+    let project = generic();
+    let answer = json(project.xtask("analyze mono deps --json --package app"));
+    assert_eq!(copies(&answer, "functions"), 3);
+    let implemented = answer["mono"][0]["trait_implementations"].as_array().expect("a list");
+    let debug =
+        implemented.iter().find(|one| one["crate"] == "app" && one["name"] == "Debug").expect("of Debug");
+    assert_eq!(debug["functions"], 3, "{debug}");
+    assert_eq!(answer["dependencies"]["derives"], serde_json::json!([{ "name": "Debug", "types": 3 }]));
+}
+
+#[test]
+fn a_nightly_says_itself_what_it_instantiates() {
+    let mut project = generic();
+    if !project.use_new_layout() {
+        return;
+    }
+    let answer = json(project.xtask("analyze mono --json --package app"));
+    assert_eq!(copies(&answer, "functions"), 3);
+    assert_eq!(copies(&answer, "instantiated_says_the_compiler"), 3);
+    let ran = project.xtask("analyze mono --last --package app").ok();
+    assert!(ran.stdout().contains("By the compiler's own count"), "{}", ran.report());
 }
 
 /// What a reader would do: sort, filter, zoom, go through the timeline by keyboard, and open a unit from it.

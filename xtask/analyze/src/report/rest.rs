@@ -7,8 +7,9 @@ use crate::cache::Sccache;
 use crate::deps::{Macro, Twice, Unused, Versions};
 use crate::disk::bytes;
 use crate::facts::Facts;
-use crate::mono::{Function, Mono};
+use crate::mono::{Function, Item, Mono};
 use crate::report::{Escaped, seconds};
+use crate::text::{heavy_traits, shown_derived};
 use crate::trend::Slower;
 
 pub(super) fn dependencies(out: &mut String, analysis: &Analysis) -> fmt::Result {
@@ -73,43 +74,71 @@ pub(super) fn dependencies(out: &mut String, analysis: &Analysis) -> fmt::Result
             Escaped(&crate::advice::list(asked_for_by))
         )?;
     }
+    out.push_str("</ul></div>\n<div class=\"card\"><h3>Derived in your sources</h3>");
+    if analysis.sources.derives.is_empty() {
+        out.push_str("<p>Nothing.</p>");
+    }
+    out.push_str("<ul>");
+    for (name, types) in &analysis.sources.derives {
+        let types = if *types == 1 { "one type".to_owned() } else { format!("{types} types") };
+        write!(out, "<li><code>{}</code> <small>for {types}</small></li>", Escaped(name))?;
+    }
     out.push_str("</ul></div>\n</div>\n</section>\n");
     Ok(())
 }
 
 pub(super) fn mono(out: &mut String, analysis: &Analysis) -> fmt::Result {
-    const SHOWN_MAX: usize = 25;
     out.push_str("<section aria-labelledby=\"mono\">\n<h2 id=\"mono\">What LLVM is given</h2>\n");
     if analysis.mono.is_empty() {
         out.push_str("<p>There is no program or library here whose code could be counted.</p>\n");
     }
-    for Mono { package, target, lines, copies, functions, crates } in &analysis.mono {
+    for Mono { package, target, lines, copies, functions, crates, traits, items } in &analysis.mono {
         let part = |of: u64| of as f64 / (*lines).max(1) as f64 * 100.0;
         let crates: Vec<String> =
             crates.iter().take(6).map(|(name, lines)| format!("{name} {:.0} %", part(*lines))).collect();
         writeln!(
             out,
-            "<h3>{} <small>{}</small></h3>\n<p>{lines} lines in {copies} functions. By the crate that they are written in: {}.</p>\n\
-             <div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-labelledby=\"mono\"><table class=\"sortable\"><thead><tr>\
-             <th scope=\"col\"><button type=\"button\">Function</button></th><th scope=\"col\" class=\"n\"><button type=\"button\">Lines\
-             </button></th><th scope=\"col\" class=\"n\"><button type=\"button\">Copies</button></th></tr></thead><tbody>",
+            "<h3>{} <small>{}</small></h3>\n<p>{lines} lines in {copies} functions. By the crate that they are written in: {}.</p>",
             Escaped(package),
             Escaped(target),
             Escaped(&crates.join(", "))
         )?;
-        for Function { name, lines, copies } in functions.iter().take(SHOWN_MAX) {
-            let own = if analysis.is_own_crate(name) { "own" } else { "other" };
+        let heavy = heavy_traits(analysis, traits, |lines| part(lines) >= 1.0);
+        if !heavy.is_empty() {
+            out.push_str("<p>Traits that your types implement, of these lines:</p>\n<ul>");
+            for (one, types) in heavy {
+                write!(
+                    out,
+                    "<li><code>{}</code> {:.0} % <small>in {} functions{}</small></li>",
+                    Escaped(&one.name),
+                    part(one.lines),
+                    one.functions,
+                    shown_derived(types)
+                )?;
+            }
+            out.push_str("</ul>\n");
+        }
+        let functions = functions.iter().map(|Function { name, lines, copies }| (name, *lines, *copies));
+        table(out, analysis, "Lines", functions)?;
+        if let Some(items) = items {
+            let copies: u64 = items.iter().map(|item| item.copies).sum();
             writeln!(
                 out,
-                "<tr><th scope=\"row\"><i class=\"{own}\"></i>{}</th><td>{lines}</td><td>{copies}</td></tr>",
-                Escaped(name)
+                "<p>By the compiler’s own count, which knows no glue that drops values: {} functions, {copies} times. Its size is an \
+                 estimate before LLVM, each copy taken for as long as one.</p>",
+                items.len()
+            )?;
+            table(
+                out,
+                analysis,
+                "Size",
+                items.iter().map(|Item { name, copies, size }| (name, *size, *copies)),
             )?;
         }
-        out.push_str("</tbody></table></div>\n");
     }
-    if !analysis.forced.is_empty() {
+    if !analysis.sources.forced.is_empty() {
         out.push_str("<h3><code>#[inline(always)]</code> on what is public and generic</h3>\n<ul>");
-        for forced in &analysis.forced {
+        for forced in &analysis.sources.forced {
             write!(
                 out,
                 "<li><code>{}</code> {}:{}</li>",
@@ -121,6 +150,31 @@ pub(super) fn mono(out: &mut String, analysis: &Analysis) -> fmt::Result {
         out.push_str("</ul>\n");
     }
     out.push_str("</section>\n");
+    Ok(())
+}
+
+fn table<'a>(
+    out: &mut String,
+    analysis: &Analysis,
+    measure: &str,
+    functions: impl Iterator<Item = (&'a String, u64, u64)>,
+) -> fmt::Result {
+    const SHOWN_MAX: usize = 25;
+    writeln!(
+        out,
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-labelledby=\"mono\"><table class=\"sortable\"><thead><tr>\
+         <th scope=\"col\"><button type=\"button\">Function</button></th><th scope=\"col\" class=\"n\"><button type=\"button\">{measure}\
+         </button></th><th scope=\"col\" class=\"n\"><button type=\"button\">Copies</button></th></tr></thead><tbody>",
+    )?;
+    for (name, size, copies) in functions.take(SHOWN_MAX) {
+        let own = if analysis.is_own_crate(name) { "own" } else { "other" };
+        writeln!(
+            out,
+            "<tr><th scope=\"row\"><i class=\"{own}\"></i>{}</th><td>{size}</td><td>{copies}</td></tr>",
+            Escaped(name)
+        )?;
+    }
+    out.push_str("</tbody></table></div>\n");
     Ok(())
 }
 
