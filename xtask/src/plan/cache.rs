@@ -202,23 +202,6 @@ impl Beginning {
         Some(Beginning { cache, bytes: graph[..options_hash_at(graph)?.end].to_vec() })
     }
 
-    /// What the beginning depends on, in short: the compiler, in the state that its file is in, its words, its variables.
-    pub(crate) fn question<'v>(
-        compiler: &str,
-        words: &[OsString],
-        variables: impl Iterator<Item = (&'v OsStr, &'v OsStr)>,
-    ) -> String {
-        const LEN: usize = 32;
-        let mut hash = Sha256::new();
-        let variables = variables.flat_map(|(name, value)| [name, value]);
-        let words = words.iter().map(OsString::as_os_str).chain([OsStr::new("")]);
-        for part in [OsStr::new(compiler)].into_iter().chain(words).chain(variables) {
-            hash.update(part.len().to_le_bytes());
-            hash.update(part.as_encoded_bytes());
-        }
-        hex(&hash.finalize())[..LEN].to_owned()
-    }
-
     pub(crate) fn to_text(&self) -> String {
         format!("{} {}", self.cache, hex(&self.bytes))
     }
@@ -229,6 +212,23 @@ impl Beginning {
         let bytes: Vec<u8> = (0..bytes.len()).step_by(2).map(byte).collect::<Option<_>>()?;
         Beginning::of_graph(cache.to_owned(), &bytes)
     }
+}
+
+/// What a compiler's answer depends on, in short: its program, in the state that the file is in, its words, its variables.
+pub(crate) fn question<'v>(
+    compiler: &str,
+    words: &[OsString],
+    variables: impl Iterator<Item = (&'v OsStr, &'v OsStr)>,
+) -> String {
+    const LEN: usize = 32;
+    let mut hash = Sha256::new();
+    let variables = variables.flat_map(|(name, value)| [name, value]);
+    let words = words.iter().map(OsString::as_os_str).chain([OsStr::new("")]);
+    for part in [OsStr::new(compiler)].into_iter().chain(words).chain(variables) {
+        hash.update(part.len().to_le_bytes());
+        hash.update(part.as_encoded_bytes());
+    }
+    hex(&hash.finalize())[..LEN].to_owned()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -386,7 +386,7 @@ mod tests {
     fn whatever_the_options_depend_on_is_in_the_question() {
         let question = |compiler: &str, line: &str, variables: &[(&str, &str)]| {
             let variables = variables.iter().map(|(name, value)| (OsStr::new(*name), OsStr::new(*value)));
-            Beginning::question(compiler, &words(line), variables)
+            question(compiler, &words(line), variables)
         };
         let questions = [
             question("rustc 1 2", "a b", &[]),

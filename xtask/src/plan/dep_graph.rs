@@ -179,6 +179,25 @@ impl Said {
     pub(crate) fn read(cache: &[u8], kinds: Kinds) -> Option<Said> {
         DepGraph::read(cache, |kind| kinds.has(kind)).map(|graph| Said(graph.nodes))
     }
+
+    /// One word, without where in the cache it was said.
+    pub(crate) fn to_text(&self) -> String {
+        let part = |((kind, key), value, _): &(Subject, Hash, usize)| {
+            let [key, value] = [key, value].map(|hash| u128::from_le_bytes(*hash));
+            format!("{kind:x}:{key:x}:{value:x}")
+        };
+        self.0.iter().map(part).collect::<Vec<_>>().join(",")
+    }
+
+    pub(crate) fn of_text(text: &str) -> Option<Said> {
+        let part = |part: &str| {
+            let mut numbers = part.split(':').map(|number| u128::from_str_radix(number, 16).ok());
+            let kind = u16::try_from(numbers.next()??).ok()?;
+            let mut hash = || Some(numbers.next()??.to_le_bytes());
+            Some(((kind, hash()?), hash()?, 0))
+        };
+        text.split(',').map(part).collect::<Option<_>>().map(Said)
+    }
 }
 
 /// What a cache speaks of and [`Places`] do not know.
@@ -189,14 +208,13 @@ pub(crate) struct Lacking {
 }
 
 impl Places {
-    /// Adds what two compilations of the same program say, there and here; each is the content of a `dep-graph.bin`.
-    pub(crate) fn learn(&mut self, there: &[u8], here: &[u8], kinds: Kinds) {
-        let (Some(there), Some(here)) = (Said::read(there, kinds), Said::read(here, kinds)) else { return };
+    /// Adds what two compilations of the same program say, there and here.
+    pub(crate) fn learn(&mut self, there: &Said, here: &Said) {
         let here: HashMap<Subject, Hash> =
-            here.0.into_iter().map(|(subject, value, _)| (subject, value)).collect();
-        let both = there.0.into_iter().filter_map(|((kind, key), value, _)| {
-            let own = here.get(&(kind, key))?;
-            Some(((kind, key, value), *own))
+            here.0.iter().map(|(subject, value, _)| (*subject, *value)).collect();
+        let both = there.0.iter().filter_map(|(subject, value, _)| {
+            let (kind, key) = *subject;
+            Some(((kind, key, *value), *here.get(subject)?))
         });
         self.0.extend(both);
     }
@@ -323,23 +341,29 @@ mod tests {
     #[test]
     fn only_places_are_exchanged() {
         let mut places = Places::default();
-        places.learn(&trial(1, 1, 1), &trial(2, 3, 4), KINDS);
+        places.learn(&said(&trial(1, 1, 1)), &said(&trial(2, 3, 4)));
         assert_eq!(exchanged(&places, &trial(1, 1, 1)), trial(2, 3, 1));
         assert_eq!(exchanged(&places, &trial(2, 3, 1)), trial(2, 3, 1), "they are those of here");
         assert_eq!(Places::of_text(&places.to_text()), places);
+        // As when what was said there was remembered.
+        let mut same = Places::default();
+        let remembered = Said::of_text(&said(&trial(1, 1, 1)).to_text()).expect("it was written so");
+        same.learn(&remembered, &said(&trial(2, 3, 4)));
+        assert_eq!(same, places);
+        assert!(Said::of_text("1:2").is_none() && Said::of_text("").is_none());
         assert_eq!(Places::of_text("1 2\n0 xyz 1 2\n\n"), Places::default());
     }
 
     #[test]
     fn what_rustc_would_not_have_written_there_stays() {
         let mut places = Places::default();
-        places.learn(&trial(5, 1, 1), &trial(6, 1, 1), KINDS);
-        places.learn(&graph(&[(CRATES, 9, 1, 0)]), &graph(&[(CRATES, 9, 2, 0)]), KINDS);
+        places.learn(&said(&trial(5, 1, 1)), &said(&trial(6, 1, 1)));
+        places.learn(&said(&graph(&[(CRATES, 9, 1, 0)])), &said(&graph(&[(CRATES, 9, 2, 0)])));
         let cache = trial(1, 1, 1);
         assert_eq!(places.lacking(&said(&cache), KINDS), Lacking { crates: true, outputs: false });
         assert_eq!(exchanged(&places, &cache), cache, "another value, and one of another crate");
         // A crate may be found in more than one way.
-        places.learn(&trial(1, 1, 1), &trial(8, 1, 1), KINDS);
+        places.learn(&said(&trial(1, 1, 1)), &said(&trial(8, 1, 1)));
         assert_eq!(places.lacking(&said(&cache), KINDS), Lacking { crates: false, outputs: false });
         assert_eq!(exchanged(&places, &cache), trial(8, 1, 1));
         assert_eq!(places.lacking(&said(&trial(1, 2, 1)), KINDS), Lacking { crates: false, outputs: true });

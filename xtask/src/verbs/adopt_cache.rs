@@ -16,7 +16,7 @@ use crate::facts::common::Common;
 use crate::facts::host::Environment;
 use crate::facts::{caches, host, tools};
 use crate::flags;
-use crate::plan::cache::{Beginning, Compilation, Place, exchange_of_hash};
+use crate::plan::cache::{Beginning, Compilation, Place, exchange_of_hash, question};
 use crate::plan::dep_graph::{Exchange, Kinds, Places, Said, Trials};
 use crate::verbs::session::Session;
 
@@ -75,7 +75,7 @@ fn adopt(
     if compilation.is_linked {
         let own = Place { root: &own_root, lane: &own_lane };
         let there = Place { root: &origin.root, lane: &origin.lane };
-        exchanges.extend(of_places(compilation, forked, &scratch, &graph, &own, &there).unwrap_or_default());
+        exchanges.extend(of_places(&asking, forked, &graph, &own, &there).unwrap_or_default());
     }
     if !exchanges.is_empty() {
         disk::replace_with_exchanged(&graph, &exchanges)?; // A new file: the donor's stays what it is.
@@ -101,17 +101,8 @@ enum Asked {
 impl Asking<'_> {
     fn of_options(&self, name: &str, root: &Path) -> anyhow::Result<Asked> {
         let probe = |source: &Path, dir: &Path| self.compilation.probe(source, dir, self.own_root, root);
-        let question = {
-            let compiler = self.compilation.compiler().first().context("no compiler")?;
-            // Its options are more than its arguments: RUSTC_BOOTSTRAP, RUSTUP_TOOLCHAIN, CLIPPY_ARGS…
-            let variables = self.env.iter().filter(|(name, _)| {
-                ["RUST", "CLIPPY"].iter().any(|start| name.as_encoded_bytes().starts_with(start.as_bytes()))
-            });
-            let words = probe(Path::new("source"), Path::new("scratch"));
-            Beginning::question(&tools::state(Path::new(compiler)), &words, variables)
-        };
-        let known = self.answers.and_then(|answers| Beginning::of_text(answers.get(&question)?));
-        if let Some(known) = known {
+        let question = self.question(&probe(Path::new("source"), Path::new("scratch")))?;
+        if let Some(known) = self.remembered(&question).and_then(Beginning::of_text) {
             return Ok(Asked::Known(known));
         }
         let source = self.scratch.dir.join("lib.rs");
@@ -128,10 +119,29 @@ impl Asking<'_> {
         };
         let (cache, bytes) = probe.wait()?;
         let beginning = Beginning::of_graph(cache, &bytes).context("not as we know it")?;
-        if let Some(answers) = self.answers {
-            drop(answers.add(&question, &beginning.to_text())); // Else the next one asks again.
-        }
+        self.remember(&question, &beginning.to_text());
         Ok(beginning)
+    }
+
+    /// What an answer depends on: these words of the compiler's, and what it is told besides.
+    fn question(&self, words: &[OsString]) -> anyhow::Result<String> {
+        let compiler = self.compilation.compiler().first().context("no compiler")?;
+        // RUSTC_BOOTSTRAP, RUSTUP_TOOLCHAIN, CLIPPY_ARGS…
+        let variables = self.env.iter().filter(|(name, _)| {
+            ["RUST", "CLIPPY"].iter().any(|start| name.as_encoded_bytes().starts_with(start.as_bytes()))
+        });
+        Ok(question(&tools::state(Path::new(compiler)), words, variables))
+    }
+
+    fn remembered(&self, question: &str) -> Option<&str> {
+        self.answers?.get(question)
+    }
+
+    /// Where it cannot be written, the next one asks again.
+    fn remember(&self, question: &str, answer: &str) {
+        if let Some(answers) = self.answers {
+            drop(answers.add(question, answer));
+        }
     }
 }
 
@@ -146,32 +156,48 @@ fn beginning(graph: &Path) -> anyhow::Result<Vec<u8>> {
 /// What has to be exchanged in the cache because it speaks of places in the other lane. What is found out for one program serves the
 /// next, as they are linked with the same crates.
 fn of_places(
-    compilation: &Compilation<'_>,
+    asking: &Asking<'_>,
     forked: &Path,
-    scratch: &Scratch,
     graph: &Path,
     own: &Place<'_>,
     there: &Place<'_>,
 ) -> anyhow::Result<Vec<Exchange>> {
+    let Asking { compilation, scratch, .. } = asking;
     let kinds =
         kinds_of_place(compilation, own.root, scratch).context("the compiler is not as we know it")?;
     let cache = Said::read(&std::fs::read(graph)?, kinds).context("the cache is not as we know it")?;
     let known = forked.join(caches::FORKED_PLACES);
     let read = || std::fs::read_to_string(&known).map(|text| Places::of_text(&text)).unwrap_or_default();
     let learn = |places: &mut Places, name: &str, source: &str| -> anyhow::Result<()> {
+        let words = |file: &Path, dir: &Path, place: &Place<'_>| {
+            compilation.linked_probe(file, dir, own, place).context("it says its directory otherwise")
+        };
         let start = |name: &str, place: &Place<'_>| -> anyhow::Result<Probe> {
             let dir = scratch.dir.join(name);
             let file = dir.join("main.rs");
-            let (words, out_dir) = compilation
-                .linked_probe(&file, &dir, own, place)
-                .context("it says its directory otherwise")?;
+            let (words, out_dir) = words(&file, &dir, place)?;
             std::fs::create_dir_all(out_dir)?;
             disk::write_atomically(&file, source.as_bytes())?;
             Ok(Probe { started: Unheard::start(&words, &dir)?, dir })
         };
-        let probes = (start(&format!("{name}-there"), there)?, start(&format!("{name}-here"), own)?);
-        let ((_, there), (_, here)) = (probes.0.wait()?, probes.1.wait()?);
-        places.learn(&there, &here, kinds);
+        let said = |probe: Probe| Said::read(&probe.wait()?.1, kinds).context("not as we know it");
+
+        // What is said there is a matter of names, and the same for every worktree. Should files have changed behind them since, it
+        // is not what stands in the cache, and nothing is exchanged for it.
+        let (mut asked, _) = words(Path::new("source"), Path::new("scratch"), there)?;
+        asked.push(source.into());
+        let question = asking.question(&asked)?;
+        let remembered = asking.remembered(&question).and_then(Said::of_text);
+        let here = start(&format!("{name}-here"), own)?;
+        let there = match remembered {
+            Some(there) => there,
+            None => {
+                let there = said(start(&format!("{name}-there"), there)?)?;
+                asking.remember(&question, &there.to_text());
+                there
+            }
+        };
+        places.learn(&there, &said(here)?);
         Ok(())
     };
 
@@ -181,7 +207,7 @@ fn of_places(
         let _lock = disk::wait_for_lock(&forked.join(caches::FORKED_LOCK))?;
         places = read();
         // A crate that others need, too, is found in another way when they are loaded first. Which way it was, nobody says.
-        let names = by_age(compilation);
+        let names = by_age(compilation, own, there);
         let (first, last) = (names.iter().copied(), names.iter().rev().copied());
         let sources = [compilation.linked_source(first), compilation.linked_source(last)];
         for (at, source) in sources.iter().enumerate() {
@@ -198,10 +224,13 @@ fn of_places(
     Ok(places.exchanges(&cache))
 }
 
-/// The crates that the unit is given, each before those that need it: its metadata was there before they could be compiled.
-fn by_age<'a>(compilation: &Compilation<'a>) -> Vec<&'a str> {
+/// The crates that the unit is given, each before those that need it: its metadata was there before they could be compiled. There,
+/// and not here, where after an edit some are the youngest: so that it is one order for all worktrees.
+fn by_age<'a>(compilation: &Compilation<'a>, own: &Place<'_>, there: &Place<'_>) -> Vec<&'a str> {
     let mut crates: Vec<_> = compilation.crates().collect();
     crates.sort_by_key(|(_, path)| {
+        let path =
+            path.strip_prefix(own.lane).map_or_else(|_| path.to_path_buf(), |path| there.lane.join(path));
         let meta = path.with_extension("rmeta").metadata().or(path.metadata());
         meta.and_then(|meta| meta.modified()).ok()
     });
