@@ -142,8 +142,7 @@ fn what_is_linked_again_here_stays_what_it_was_in_the_donor() {
     let second = worktree(&project, "second");
     first_build(&project, &second);
     let donors = || -> Vec<(PathBuf, Vec<u8>)> {
-        let deps = std::fs::read_dir(project.root.join("target/debug/deps")).expect("a directory").flatten();
-        let programs = deps.map(|entry| entry.path()).filter(|path| path.extension().is_none());
+        let programs = programs(&project.root).into_iter();
         let mut found: Vec<_> =
             programs.map(|path| (path.clone(), std::fs::read(path).expect("a file"))).collect();
         found.sort();
@@ -222,6 +221,21 @@ fn a_donor_is_not_changed_by_what_is_built_in_the_fork() {
 }
 
 /// Every file below a directory, with its bytes and its time.
+/// All files in a directory and below, in whichever layout cargo has put them there.
+pub(crate) fn files_below(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
+/// The programs and tests that cargo keeps for itself.
+pub(crate) fn programs(root: &Path) -> Vec<PathBuf> {
+    let is_program = |path: &PathBuf| {
+        let dir = path.parent().and_then(|dir| dir.file_name()).unwrap_or_default();
+        (dir == "deps" || dir == "out") && path.extension().is_none()
+    };
+    files_below(&root.join("target/debug")).into_iter().filter(is_program).collect()
+}
+
 pub(crate) fn state(dir: &Path) -> BTreeSet<(PathBuf, SystemTime, Vec<u8>)> {
     let mut found = BTreeSet::new();
     for entry in std::fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry")) {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::fork::{
-    build, first_build, hours_ago, printed, printed_from_scratch, set_modified, undone, worktree,
+    build, files_below, first_build, hours_ago, printed, printed_from_scratch, set_modified, undone, worktree,
 };
 use crate::support::{Project, wait_until};
 
@@ -49,9 +49,8 @@ fn even_second(time: SystemTime) -> SystemTime {
 
 /// cargo's record of what a unit was made from, whose time is that of the build.
 fn record(project: &Project, name: &str) -> PathBuf {
-    let units = std::fs::read_dir(project.root.join("target/debug/.fingerprint")).expect("a directory");
-    let mut records = units.flatten().map(|unit| unit.path().join(name));
-    records.find(|record| record.exists()).expect("a unit that has it")
+    let mut files = files_below(&project.root.join("target/debug")).into_iter();
+    files.find(|file| file.ends_with(name)).expect("a unit that has it")
 }
 
 #[test]

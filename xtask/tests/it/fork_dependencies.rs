@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::fork::{
-    build, first_build, hours_ago, printed, printed_from_scratch, remove, set_modified, undone, worktree,
+    build, files_below, first_build, hours_ago, printed, printed_from_scratch, remove, set_modified, undone,
+    worktree,
 };
 use crate::support::Project;
 
@@ -116,9 +117,8 @@ fn one_that_was_edited_in_the_second_of_the_donors_build() {
     build(&project);
     make_coarse(&project.root.join("target"));
     make_coarse(&project.root.join("crates"));
-    let units = std::fs::read_dir(project.root.join("target/debug/.fingerprint")).expect("a directory");
-    let mut records = units.flatten().map(|unit| unit.path().join("dep-lib-dep"));
-    let record = records.find(|record| record.exists()).expect("a unit of it");
+    let mut files = files_below(&project.root.join("target/debug")).into_iter();
+    let record = files.find(|file| file.ends_with("dep-lib-dep")).expect("a unit of it");
     let source = outside.join("src/lib.rs");
     put(source.clone(), &library("two"));
     set_modified(&source, record.metadata().expect("it is there").modified().expect("a time"));

@@ -5,6 +5,7 @@
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use crate::fork::programs;
 use crate::support::Project;
 
 const INCLUDE: &str = "include = [\n    { path = \"wrapper/config.toml\", optional = true },\n    \
@@ -43,12 +44,9 @@ fn project(includes: &str) -> Project {
 
 /// The test of `core`.
 fn test_of_core(root: &Path) -> PathBuf {
-    let deps = std::fs::read_dir(root.join("target/debug/deps")).expect("it was built").flatten();
-    let is_test = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        name.starts_with("core-") && !name.contains('.')
-    };
-    deps.map(|entry| entry.path()).find(is_test).expect("a test")
+    let is_test =
+        |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().starts_with("core-");
+    programs(root).into_iter().find(is_test).expect("a test")
 }
 
 /// Makes another worktree, edits the test there and has it linked by `linker`; the donor's must stay what it was.
