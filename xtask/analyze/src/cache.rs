@@ -41,10 +41,7 @@ impl fmt::Display for Sccache {
         let Sccache { requests, hits, misses, not_cached } = self;
         let asked = hits + misses;
         if asked == 0 {
-            return write!(
-                f,
-                "sccache has been asked for nothing yet ({requests} requests since it started)."
-            );
+            return write!(f, "sccache, since it started: of {requests} requests none could be cached.");
         }
         write!(
             f,
@@ -75,5 +72,12 @@ mod tests {
         expect_test::expect!["sccache, since it started: of 20 requests 10 could be cached, and 8 of those were there (80 %). Most often not cacheable: crate-type (7)."]
             .assert_eq(&Sccache::read(&stats).expect("statistics").to_string());
         assert_eq!(Sccache::read(&json!({})), None);
+    }
+
+    #[test]
+    fn requests_of_which_none_could_be_cached_are_not_called_none() {
+        let stats = json!({ "stats": { "compile_requests": 1 } });
+        expect_test::expect!["sccache, since it started: of 1 requests none could be cached."]
+            .assert_eq(&Sccache::read(&stats).expect("statistics").to_string());
     }
 }

@@ -361,7 +361,7 @@ fn graph(out: &mut String, facts: &Facts, analysis: &Analysis) -> fmt::Result {
             0 => String::new(),
             count => format!(", and {count} above it: {}", list(dependents)),
         };
-        writeln!(out, "{seconds_a_week:>6.0} s  {commits:>7}  {seconds:>4.1} s  {package}{others}")?;
+        writeln!(out, "{seconds_a_week:>6.1} s  {commits:>7}  {seconds:>4.1} s  {package}{others}")?;
     }
     if let Some(Cost { package, files, commits, dependents, .. }) =
         changed.first().filter(|cost| cost.commits > 3 && !cost.dependents.is_empty())

@@ -71,7 +71,7 @@ fn table(out: &mut String, analysis: &Analysis) -> fmt::Result {
             .collect();
         writeln!(
             out,
-            "<tr id=\"c-{name}\"><th scope=\"row\">{name}</th><td>{seconds_a_week:.0}</td><td>{commits}</td><td>{seconds:.1}</td>\
+            "<tr id=\"c-{name}\"><th scope=\"row\">{name}</th><td>{seconds_a_week:.1}</td><td>{commits}</td><td>{seconds:.1}</td>\
              <td title=\"{}\">{}</td><td class=\"text\">{}</td></tr>",
             Escaped(&dependents.join(", ")),
             dependents.len(),
@@ -193,10 +193,10 @@ fn drawing(out: &mut String, analysis: &Analysis) -> fmt::Result {
         let level = if dearest > 0.0 { (cost.seconds_a_week / dearest * 5.0).ceil().min(5.0) } else { 0.0 };
         write!(
             out,
-            "<a href=\"#c-{name}\" class=\"l{level:.0}\" data-crate=\"{name}\" aria-label=\"{name}: {week:.0} seconds a week, {commits} \
+            "<a href=\"#c-{name}\" class=\"l{level:.0}\" data-crate=\"{name}\" aria-label=\"{name}: {week:.1} seconds a week, {commits} \
              commits, {each:.1} seconds each\" transform=\"translate({x:.0} {y:.0})\">\n\
              <rect width=\"{WIDTH}\" height=\"{HEIGHT}\" rx=\"6\"/><text x=\"12\" y=\"19\">{short}</text>\
-             <text class=\"small\" x=\"12\" y=\"36\">{commits} × {each:.1} s = {week:.0} s a week</text></a>\n",
+             <text class=\"small\" x=\"12\" y=\"36\">{commits} × {each:.1} s: {week:.1} s a week</text></a>\n",
             name = Escaped(&cost.package),
             short = Escaped(&shortened(&cost.package)),
             commits = cost.commits,
