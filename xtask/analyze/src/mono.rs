@@ -225,8 +225,15 @@ pub(crate) fn crate_of(name: &str) -> &str {
     let is_around = |c: char| !c.is_alphanumeric() && c != '_';
     let start = name.trim_start_matches(is_around).trim_start_matches("mut ").trim_start_matches("dyn ");
     let start = start.trim_start_matches(is_around);
-    start.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or(name)
+    let first = start.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or(name);
+    if OF_THE_LANGUAGE.contains(&first) { "core" } else { first }
 }
+
+/// What a type may begin with that has no crate. What is implemented for these is core's, but for some of `str`, which is alloc's.
+const OF_THE_LANGUAGE: [&str; 21] = [
+    "bool", "char", "str", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64", "u128",
+    "usize", "f32", "f64", "fn", "for", "unsafe", "extern",
+];
 
 #[cfg(test)]
 mod tests {
@@ -319,6 +326,10 @@ declare void @elsewhere(ptr)
                 "app",
             ),
             ("main", "main", "main"),
+            ("str::replace", "str::replace", "core"),
+            ("<u8 as core::fmt::Debug>::fmt", "<u8 as core::fmt::Debug>::fmt", "core"),
+            ("<fn() as core::fmt::Debug>::fmt", "<fn() as core::fmt::Debug>::fmt", "core"),
+            ("strsim::jaro", "strsim::jaro", "strsim"),
         ] {
             assert_eq!(without_types(name), expected);
             assert_eq!(crate_of(&without_types(name)), expected_crate, "{name}");
