@@ -16,6 +16,7 @@ use std::path::{Component, Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use crate::plan::dep_graph::{Exchange, options_hash_at};
+use crate::plan::lane::hex;
 
 /// One start of a compiler: the program, then its arguments.
 #[derive(Debug)]
@@ -229,10 +230,6 @@ pub(crate) fn question<'v>(
         hash.update(part.as_encoded_bytes());
     }
     hex(&hash.finalize())[..LEN].to_owned()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A lane, and the workspace root of its tree.

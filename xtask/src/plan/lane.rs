@@ -121,7 +121,7 @@ pub(crate) fn lockfile_hash(lockfile: &[u8]) -> String {
     hex(&Sha256::digest(lockfile))
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use crate::facts::search::find;
 
-/// Some 6,000 answers. Questions that nobody asks any more (other versions, worktrees that are gone) go with the rest.
+/// Questions that nobody asks any more (other versions, worktrees that are gone) go with all others when it is full.
 const BYTES_MAX: usize = 1 << 20;
 
 pub(crate) struct Answers {

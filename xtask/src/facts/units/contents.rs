@@ -12,6 +12,7 @@ use crate::effects::disk::answers::Answers;
 use crate::facts::common::Common;
 use crate::facts::parallel::in_parallel;
 use crate::facts::search;
+use crate::plan::lane::hex;
 
 /// A macro gets at the files of the package that calls it through this variable, and tells nobody. Only macros that a path
 /// unit can call matter: its own dependencies, and what these may export again.
@@ -30,14 +31,15 @@ pub(super) fn look_into(units: &mut [Unit], place: &Place, own_root: &Path) {
             callable.extend(of(&units[near]));
         }
     }
-    let callable: Vec<usize> = callable.into_iter().collect();
-    let looks_around = remembered.ask("macro", units, &callable, |unit| {
-        match unit.outputs.iter().find(|entry| is_dynamic_library(&entry.path)) {
-            Some(library) => search::is_in_file(&lane.join(&library.path), VARIABLE, 0, |_| true),
-            None => Ok(false),
-        }
+    let library = |unit: &Unit| {
+        let library = unit.outputs.iter().find(|entry| is_dynamic_library(&entry.path))?;
+        Some(lane.join(&library.path))
+    };
+    let macros: Vec<usize> = callable.into_iter().filter(|at| library(&units[*at]).is_some()).collect();
+    let looks_around = remembered.ask("macro", units, &macros, |unit| {
+        library(unit).map_or(Ok(false), |library| search::is_in_file(&library, VARIABLE, 0, |_| true))
     });
-    for (at, looks_around) in callable.into_iter().zip(looks_around) {
+    for (at, looks_around) in macros.into_iter().zip(looks_around) {
         units[at].looks_around = looks_around;
     }
 
@@ -111,7 +113,7 @@ impl<'a> Remembered<'a> {
             hash.update(part);
         }
         hash.update(unit.outputs.iter().map(|entry| entry.len).sum::<u64>().to_le_bytes());
-        hash.finalize()[..LEN].iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&hash.finalize()[..LEN])
     }
 }
 
@@ -122,10 +124,10 @@ const NO: &str = "no";
 /// in, and each of the sources.
 fn compiled_in_path(unit: &Unit, place: &Place) -> io::Result<bool> {
     let Some(dep_info) = &unit.dep_info else { return Ok(true) };
-    // A package at the root has the same path as the workspace: the two cannot be told apart.
     // clippy has read its settings before the first source.
     let mut own = dep_info.sources.iter().filter(|source| !dep_info.watched_absolutely.contains(source));
     let dir = own.next().and_then(|source| package_dir(&place.root, source));
+    // A package at the root has the same path as the workspace: the two cannot be told apart.
     if dir.is_none_or(|dir| dir.as_os_str().is_empty()) {
         return Ok(true);
     }
