@@ -5,6 +5,7 @@ pub(crate) mod cargo_config;
 pub(crate) mod changes;
 pub(crate) mod common;
 pub(crate) mod config_files;
+pub(crate) mod crate_files;
 pub(crate) mod donors;
 pub(crate) mod editors;
 pub(crate) mod elf;

@@ -105,6 +105,19 @@ impl<'a> Compilation<'a> {
         })
     }
 
+    /// The directories in which crates are looked for, or lie.
+    pub(crate) fn crate_dirs(&self) -> impl Iterator<Item = &'a Path> {
+        let searched = self.words.windows(2).filter(|pair| pair[0] == "-L").filter_map(|pair| {
+            let word = pair[1].to_str()?;
+            match word.split_once('=') {
+                Some(("dependency" | "crate" | "all", dir)) => Some(Path::new(dir)),
+                Some(_) => None, // What is not Rust's.
+                None => Some(Path::new(word)),
+            }
+        });
+        searched.chain(self.crates().filter_map(|(_, path)| path.parent()))
+    }
+
     /// As little as is linked with these crates, which are loaded in this order.
     pub(crate) fn linked_source<'n>(&self, crates: impl Iterator<Item = &'n str>) -> String {
         let crates: String = crates.map(|name| format!("extern crate r#{name} as _;\n")).collect();

@@ -36,7 +36,8 @@ pub(crate) fn options_hash_at(bytes: &[u8]) -> Option<std::ops::Range<usize>> {
     (start + HASH_LEN <= bytes.len()).then_some(start..start + HASH_LEN)
 }
 
-type Hash = [u8; 16];
+/// A key, or a value.
+pub(crate) type Hash = [u8; 16];
 
 /// What a value is of: a kind of computation and a key.
 type Subject = (u16, Hash);
@@ -47,13 +48,13 @@ struct DepGraph {
 }
 
 impl DepGraph {
-    /// The nodes of the kinds that are wanted. `None` where the content is not what it is taken for, in any of its numbers.
-    fn read(bytes: &[u8], wants: impl Fn(u16) -> bool) -> Option<DepGraph> {
+    /// The nodes that are wanted, by kind and value. `None` where the content is not what it is taken for, in any of its numbers.
+    fn read(bytes: &[u8], wants: impl Fn(u16, &Hash) -> bool) -> Option<DepGraph> {
         // As many bits of the head as the number of kinds needs, which differs between versions.
         (8..=11).find_map(|kind_bits| DepGraph::read_with(bytes, kind_bits, &wants))
     }
 
-    fn read_with(bytes: &[u8], kind_bits: u32, wants: impl Fn(u16) -> bool) -> Option<DepGraph> {
+    fn read_with(bytes: &[u8], kind_bits: u32, wants: impl Fn(u16, &Hash) -> bool) -> Option<DepGraph> {
         const WIDTH_BITS: u32 = 2;
         let footer = bytes.strip_suffix(END)?;
         let number = |from_end: usize| -> Option<u64> {
@@ -82,9 +83,10 @@ impl DepGraph {
                 0 => leb128(footer, &mut after)?,
                 count => u64::from(count) - 1,
             };
-            if wants(kind) {
+            let value = node[VALUE_AT..].try_into().ok()?;
+            if wants(kind, &value) {
                 let subject = (kind, node[KEY_AT..VALUE_AT].try_into().ok()?);
-                nodes.push((subject, node[VALUE_AT..].try_into().ok()?, at + VALUE_AT));
+                nodes.push((subject, value, at + VALUE_AT));
             }
             edges = edges.checked_add(count)?;
             at = after.checked_add(usize::try_from(count.checked_mul(width)?).ok()?)?;
@@ -122,7 +124,8 @@ fn leb128(bytes: &[u8], at: &mut usize) -> Option<u64> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Kinds {
     crates: u16,
-    outputs: u16,
+    /// `None` where nobody has to know.
+    outputs: Option<u16>,
 }
 
 /// What rustc left of four compilations of the same small program.
@@ -140,29 +143,37 @@ impl Kinds {
     /// `None` where this rustc is not as we know it: when a place changes more than one kind, or when what a crate holds counts
     /// in one of them. Then no value may be exchanged.
     pub(crate) fn found_by(trials: &Trials<'_>) -> Option<Kinds> {
-        let base = DepGraph::read(trials.base, |_| true)?;
-        let differing = |trial: &[u8]| base.differing(&DepGraph::read(trial, |_| true)?);
+        let base = DepGraph::read(trials.base, |_, _| true)?;
+        let differing = |trial: &[u8]| base.differing(&DepGraph::read(trial, |_, _| true)?);
         let only = |kinds: BTreeSet<u16>| (kinds.len() == 1).then(|| kinds.first().copied())?;
         let crates = only(differing(trials.crate_moved)?)?;
         let outputs = only(differing(trials.output_moved)?)?;
         let contents = differing(trials.crate_changed)?;
         let is_sure = crates != outputs && !contents.is_empty();
         (is_sure && !contents.contains(&crates) && !contents.contains(&outputs))
-            .then_some(Kinds { crates, outputs })
+            .then_some(Kinds { crates, outputs: Some(outputs) })
+    }
+
+    /// The kind of all that says where crates lie, found by what it says in a cache. `None` where the cache says nothing of it that is
+    /// known, or where more than one kind does.
+    pub(crate) fn of_crates_in(cache: &[u8], is_known: impl Fn(&Hash) -> bool) -> Option<Kinds> {
+        let known = DepGraph::read(cache, |_, value| is_known(value))?;
+        let kinds: BTreeSet<u16> = known.nodes.iter().map(|((kind, _), ..)| *kind).collect();
+        (kinds.len() == 1).then(|| Some(Kinds { crates: *kinds.first()?, outputs: None }))?
     }
 
     fn has(self, kind: u16) -> bool {
-        kind == self.crates || kind == self.outputs
+        kind == self.crates || Some(kind) == self.outputs
     }
 
-    /// As it is remembered.
-    pub(crate) fn to_text(self) -> String {
-        format!("{} {}", self.crates, self.outputs)
+    /// As it is remembered. `None` where not both are known.
+    pub(crate) fn to_text(self) -> Option<String> {
+        Some(format!("{} {}", self.crates, self.outputs?))
     }
 
     pub(crate) fn of_text(text: &str) -> Option<Kinds> {
         let (crates, outputs) = text.split_once(' ')?;
-        Some(Kinds { crates: crates.parse().ok()?, outputs: outputs.parse().ok()? })
+        Some(Kinds { crates: crates.parse().ok()?, outputs: Some(outputs.parse().ok()?) })
     }
 }
 
@@ -177,7 +188,7 @@ pub(crate) struct Said(Vec<(Subject, Hash, usize)>);
 impl Said {
     /// `cache` is the content of a `dep-graph.bin`. `None` where it does not add up.
     pub(crate) fn read(cache: &[u8], kinds: Kinds) -> Option<Said> {
-        DepGraph::read(cache, |kind| kinds.has(kind)).map(|graph| Said(graph.nodes))
+        DepGraph::read(cache, |kind, _| kinds.has(kind)).map(|graph| Said(graph.nodes))
     }
 
     /// One word, without where in the cache it was said.
@@ -219,12 +230,25 @@ impl Places {
         self.0.extend(both);
     }
 
+    /// Adds what the cache says of crates, as far as is known what is said of them here.
+    pub(crate) fn explain(&mut self, cache: &Said, kinds: Kinds, here: impl Fn(&Hash) -> Option<Hash>) {
+        let of_crates = cache.0.iter().filter(|((kind, _), ..)| *kind == kinds.crates);
+        let known =
+            of_crates.filter_map(|((kind, key), value, _)| Some(((*kind, *key, *value), here(value)?)));
+        self.0.extend(known);
+    }
+
+    /// Adds what others have learnt.
+    pub(crate) fn extend(&mut self, other: Places) {
+        self.0.extend(other.0);
+    }
+
     pub(crate) fn lacking(&self, cache: &Said, kinds: Kinds) -> Lacking {
         let unknown = |of_kind: u16| {
             let mut of_kind = cache.0.iter().filter(|((kind, _), ..)| *kind == of_kind);
             of_kind.any(|((kind, key), value, _)| !self.0.contains_key(&(*kind, *key, *value)))
         };
-        Lacking { crates: unknown(kinds.crates), outputs: unknown(kinds.outputs) }
+        Lacking { crates: unknown(kinds.crates), outputs: kinds.outputs.is_some_and(unknown) }
     }
 
     /// What has to be written into the cache, which was made there, so that it says what rustc would have written here: where, and
@@ -294,7 +318,7 @@ mod tests {
     const CRATES: u16 = 262;
     const OUTPUTS: u16 = 282;
     const CONTENTS: u16 = 230;
-    const KINDS: Kinds = Kinds { crates: CRATES, outputs: OUTPUTS };
+    const KINDS: Kinds = Kinds { crates: CRATES, outputs: Some(OUTPUTS) };
 
     fn trial(of_crate: u8, output: u8, content: u8) -> Vec<u8> {
         graph(&[(CRATES, 1, of_crate, 2), (OUTPUTS, 0, output, 0), (CONTENTS, 1, content, 300), (7, 7, 7, 1)])
@@ -308,7 +332,7 @@ mod tests {
     fn kinds_are_those_that_differ_by_place_and_not_by_content() {
         let base = trial(1, 1, 1);
         assert_eq!(found(&base, &trial(2, 1, 1), &trial(1, 2, 1), &trial(1, 1, 2)), Some(KINDS));
-        assert_eq!(Kinds::of_text(&KINDS.to_text()), Some(KINDS));
+        assert_eq!(KINDS.to_text().and_then(|text| Kinds::of_text(&text)), Some(KINDS));
 
         assert_eq!(
             found(&base, &trial(2, 1, 1), &trial(1, 2, 1), &trial(2, 1, 2)),
@@ -324,6 +348,26 @@ mod tests {
         assert_eq!(found(&base, &trial(2, 1, 1), &trial(1, 2, 1), &base), None, "the content did not change");
         let other = graph(&[(CRATES, 1, 2, 0)]);
         assert_eq!(found(&base, &other, &trial(1, 2, 1), &trial(1, 1, 2)), None, "another program");
+    }
+
+    #[test]
+    fn the_kind_that_says_where_crates_lie_is_told_by_what_it_says() {
+        let of_crates = Kinds { crates: CRATES, outputs: None };
+        let found = |known: &[u8]| Kinds::of_crates_in(&trial(1, 2, 3), |value| known.contains(&value[0]));
+        assert_eq!(found(&[1, 9]), Some(of_crates));
+        assert_eq!(found(&[9]), None, "nothing is known");
+        assert_eq!(found(&[1, 2]), None, "two kinds say it");
+        assert_eq!(Kinds::of_crates_in(b"RSIC", |_| true), None);
+        assert_eq!(of_crates.to_text(), None);
+    }
+
+    #[test]
+    fn what_is_known_of_crates_is_exchanged() {
+        let mut places = Places::default();
+        places.explain(&said(&trial(1, 1, 1)), KINDS, |value| (value[0] == 1).then_some([5; 16]));
+        assert_eq!(exchanged(&places, &trial(1, 1, 1)), trial(5, 1, 1));
+        assert_eq!(places.lacking(&said(&trial(1, 1, 1)), KINDS), Lacking { crates: false, outputs: true });
+        assert_eq!(exchanged(&places, &trial(2, 1, 1)), trial(2, 1, 1), "nothing is known of it");
     }
 
     fn said(cache: &[u8]) -> Said {
@@ -372,15 +416,15 @@ mod tests {
     #[test]
     fn what_does_not_add_up_is_not_read() {
         let whole = trial(1, 1, 1);
-        assert!(DepGraph::read(&whole, |_| true).is_some());
+        assert!(DepGraph::read(&whole, |_, _| true).is_some());
         for cut in 0..whole.len() {
-            assert!(DepGraph::read(&whole[..cut], |_| true).is_none(), "cut off at {cut}");
+            assert!(DepGraph::read(&whole[..cut], |_, _| true).is_none(), "cut off at {cut}");
         }
         let edges_at = whole.len() - END.len() - 8;
         for at in [edges_at, edges_at - 8, edges_at - 16] {
             let mut other = whole.clone();
             other[at] = 0;
-            assert!(DepGraph::read(&other, |_| true).is_none(), "another number at {at}");
+            assert!(DepGraph::read(&other, |_, _| true).is_none(), "another number at {at}");
         }
     }
 }

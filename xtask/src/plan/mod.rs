@@ -7,6 +7,7 @@ pub(crate) mod cache;
 pub(crate) mod cold;
 pub(crate) mod completion;
 pub(crate) mod cranelift;
+pub(crate) mod crate_source;
 pub(crate) mod dep_graph;
 pub(crate) mod doctor;
 pub(crate) mod edit;

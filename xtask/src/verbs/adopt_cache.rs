@@ -1,5 +1,6 @@
 //! `adopt-cache`: what the compiler wrapper calls before the first compilation of a unit in a forked lane.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -13,10 +14,12 @@ use crate::effects::disk::{self, Scratch};
 use crate::effects::shell::Unheard;
 use crate::facts::caches::Origin;
 use crate::facts::common::Common;
+use crate::facts::crate_files::{self, CrateFiles};
 use crate::facts::host::Environment;
 use crate::facts::{caches, host, tools};
 use crate::flags;
 use crate::plan::cache::{Beginning, Compilation, Place, exchange_of_hash, question};
+use crate::plan::crate_source::Moved;
 use crate::plan::dep_graph::{Exchange, Kinds, Places, Said, Trials};
 use crate::verbs::session::Session;
 
@@ -153,8 +156,8 @@ fn beginning(graph: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What has to be exchanged in the cache because it speaks of places in the other lane. What is found out for one program serves the
-/// next, as they are linked with the same crates.
+/// What has to be exchanged in the cache because it speaks of places in the other lane. What has to be asked for one program serves
+/// the next, as they are linked with the same crates.
 fn of_places(
     asking: &Asking<'_>,
     forked: &Path,
@@ -163,9 +166,18 @@ fn of_places(
     there: &Place<'_>,
 ) -> anyhow::Result<Vec<Exchange>> {
     let Asking { compilation, scratch, .. } = asking;
-    let kinds =
-        kinds_of_place(compilation, own.root, scratch).context("the compiler is not as we know it")?;
-    let cache = Said::read(&std::fs::read(graph)?, kinds).context("the cache is not as we know it")?;
+    let bytes = std::fs::read(graph)?;
+    let crates = crate_files(compilation, own.root);
+    let moved = Moved::new(&crates, own, there);
+    let is_elsewhere = own.lane.strip_prefix(own.root) != there.lane.strip_prefix(there.root);
+    let of_crates = Kinds::of_crates_in(&bytes, |value| moved.knows(value));
+    let kinds = match of_crates.filter(|_| !is_elsewhere) {
+        Some(kinds) => kinds,
+        None => {
+            kinds_of_place(compilation, own.root, scratch).context("the compiler is not as we know it")?
+        }
+    };
+    let cache = Said::read(&bytes, kinds).context("the cache is not as we know it")?;
     let known = forked.join(caches::FORKED_PLACES);
     let read = || std::fs::read_to_string(&known).map(|text| Places::of_text(&text)).unwrap_or_default();
     let learn = |places: &mut Places, name: &str, source: &str| -> anyhow::Result<()> {
@@ -201,11 +213,12 @@ fn of_places(
         Ok(())
     };
 
-    let mut places = read();
+    let mut places = Places::default();
+    places.explain(&cache, kinds, |value| moved.here(value));
     if places.lacking(&cache, kinds).crates {
         // Whoever comes while another is at it waits, and has less to find out.
         let _lock = disk::wait_for_lock(&forked.join(caches::FORKED_LOCK))?;
-        places = read();
+        places.extend(read());
         // A crate that others need, too, is found in another way when they are loaded first. Which way it was, nobody says.
         let names = by_age(compilation, own, there);
         let (first, last) = (names.iter().copied(), names.iter().rev().copied());
@@ -217,11 +230,19 @@ fn of_places(
         }
         disk::write_atomically(&known, places.to_text().as_bytes())?;
     }
-    let is_elsewhere = own.lane.strip_prefix(own.root) != there.lane.strip_prefix(there.root);
     if is_elsewhere && places.lacking(&cache, kinds).outputs {
         learn(&mut places, "outputs", &compilation.linked_source(std::iter::empty()))?;
     }
     Ok(places.exchanges(&cache))
+}
+
+/// The crates that the compilation may be linked with.
+fn crate_files(compilation: &Compilation<'_>, dir: &Path) -> Vec<CrateFiles> {
+    let mut dirs: BTreeSet<PathBuf> = compilation.crate_dirs().map(Path::to_owned).collect();
+    if let Some(compiler) = compilation.compiler().first() {
+        dirs.extend(crate_files::dirs_of_compiler(Path::new(compiler), dir));
+    }
+    crate_files::read(&dirs)
 }
 
 /// The crates that the unit is given, each before those that need it: its metadata was there before they could be compiled. There,
@@ -265,7 +286,7 @@ fn kinds_of_place(compilation: &Compilation<'_>, own_root: &Path, scratch: &Scra
     let memo = Common::of(own_root)?.memo();
     let answer = tools::remembered(&memo, "kinds of place", Path::new(compiler.first()?), || {
         let found = try_places(compiler, &scratch.dir.join("trials"));
-        Some(found.ok()?.map(Kinds::to_text).unwrap_or_default())
+        Some(found.ok()?.and_then(Kinds::to_text).unwrap_or_default())
     });
     Kinds::of_text(&answer?)
 }

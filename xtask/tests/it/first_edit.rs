@@ -115,7 +115,12 @@ fn donor_of_program(first_use: &str) -> Project {
 }
 
 fn build_program(project: Project, first_use: &str) -> Project {
-    project.write(".cargo/config.toml", "include = [{ path = \"wrapper/config.toml\", optional = true }]\n");
+    build_program_with(project, first_use, "")
+}
+
+fn build_program_with(project: Project, first_use: &str, configuration: &str) -> Project {
+    let include = "include = [{ path = \"wrapper/config.toml\", optional = true }]\n";
+    project.write(".cargo/config.toml", &format!("{include}{configuration}"));
     let core = "{ package = \"core\", path = \"../core\" }\n";
     let alone = project.read("crates/alone/Cargo.toml") + "mycore = " + core;
     project.write("crates/alone/Cargo.toml", &alone);
@@ -144,18 +149,48 @@ fn build_program(project: Project, first_use: &str) -> Project {
 #[test]
 fn the_first_edit_below_a_program_compiles_what_changed_and_no_more() {
     for first_use in ["use mycore as _;", "use alone as _;"] {
-        let project = donor_of_program(first_use);
-        let second = worktree(&project, "second");
-        first_build(&project, &second).says("compiled 0,");
-        // What the program is made of itself has changed: a generic function is compiled where it is used.
-        let core = std::fs::read_to_string(second.join("crates/core/src/lib.rs")).expect("it is there");
-        std::fs::write(second.join("crates/core/src/lib.rs"), core.replace(": one", ": two"))
-            .expect("it can be written");
-        let lane = second.join("target");
-        let count = reused(&lane, "app", || drop(project.cargo("build").within(&second).ok()));
-        assert!(count >= MODULES, "{first_use} {count} objects were used again");
-        assert!(printed(&project, &second).ends_with("one 1: two\n"), "{}", printed(&project, &second));
+        let answers = below_a_program(&donor_of_program(first_use));
+        assert_eq!(answers, UNITS * 2, "{first_use}: rustc was asked for places that can be computed");
     }
+}
+
+/// Where the compiler's own crates lie is not known then, so rustc is asked for the places of all.
+#[test]
+fn and_with_a_compiler_that_is_not_what_it_seems() {
+    for first_use in ["use mycore as _;", "use alone as _;"] {
+        let project = undone();
+        let script = project.root.with_file_name("rustc.sh");
+        std::fs::write(&script, "#!/bin/sh\n[ \"$1\" = --print=sysroot ] && exit 1\nexec rustc \"$@\"\n")
+            .expect("it can be written");
+        make_executable(&script);
+        let project = build_program_with(project, first_use, &format!("[build]\nrustc = {script:?}\n"));
+        let answers = below_a_program(&project);
+        assert!(answers > UNITS * 2, "{first_use}: {answers}, so this is not the test that it was");
+    }
+}
+
+/// `core`, `alone` and `app`. What the options of each come to is asked twice, for here and for the donor.
+const UNITS: usize = 3;
+
+/// How many answers were remembered.
+#[track_caller]
+fn below_a_program(project: &Project) -> usize {
+    let second = worktree(project, "second");
+    first_build(project, &second).says("compiled 0,");
+    // What the program is made of itself has changed: a generic function is compiled where it is used.
+    let core = std::fs::read_to_string(second.join("crates/core/src/lib.rs")).expect("it is there");
+    std::fs::write(second.join("crates/core/src/lib.rs"), core.replace(": one", ": two"))
+        .expect("it can be written");
+    let answers = || {
+        let file = project.root.join(".git/multilane/answers");
+        std::fs::read_to_string(file).unwrap_or_default().lines().count()
+    };
+    let before = answers();
+    let lane = second.join("target");
+    let count = reused(&lane, "app", || drop(project.cargo("build").within(&second).ok()));
+    assert!(count >= MODULES, "{count} objects were used again");
+    assert!(printed(project, &second).ends_with("one 1: two\n"), "{}", printed(project, &second));
+    answers() - before
 }
 
 #[test]
