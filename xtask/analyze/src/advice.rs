@@ -110,10 +110,14 @@ impl Situation<'_> {
     }
 
     fn work(&self, gone: &HashSet<usize>) -> f64 {
-        gone.iter().map(|at| self.model.takes[*at].whole).sum()
+        gone.iter().map(|at| self.graph.units[*at].timed.duration).sum()
     }
 
+    /// None where it is not certain whose they are.
     fn units_of(&self, package: &Package) -> HashSet<usize> {
+        if self.metadata.has_double(package) {
+            return HashSet::new();
+        }
         let units = self.graph.units.iter().enumerate();
         let is_its =
             |unit: &Unit| unit.timed.package == package.name && unit.timed.version == package.version;
@@ -257,7 +261,7 @@ fn optional_below(situation: &Situation<'_>) -> Vec<Advice> {
         let Some(path) = metadata.path_to(at) else { continue };
         let Package { name, version, .. } = package;
         let runs = gone.iter().filter(|at| situation.graph.units[**at].timed.mode == Mode::Run);
-        let running: f64 = runs.map(|at| situation.model.takes[*at].whole).sum();
+        let running: f64 = runs.map(|at| situation.graph.units[*at].timed.duration).sum();
         let script =
             if running > 1.0 { format!(", {running:.1} s of them in build scripts") } else { String::new() };
         let others: Vec<String> = asking.iter().map(|asking| asking.name.clone()).collect();
@@ -599,7 +603,7 @@ fn test_programs(situation: &Situation<'_>) -> Vec<Advice> {
         if let Some(longest) = units.last() {
             changed[*longest] = Takes { metadata: merged, whole: merged };
         }
-        let total = situation.model.run(&changed, situation.model.jobs).total;
+        let total = situation.model.run(&changed).total;
         let manifest =
             situation.metadata.packages.iter().find(|known| known.is_member && known.name == package);
         let folder = manifest.map_or("", |package| package.manifest.trim_end_matches("Cargo.toml"));
@@ -634,7 +638,7 @@ fn splits(situation: &Situation<'_>) -> Vec<Advice> {
         changed[at] = Takes { metadata: metadata / 2.0, whole: whole / 2.0 };
         // But the other half is work as well: it occupies a processor.
         let idle = idle_beside(situation, at);
-        let saves = (situation.total - model.run(&changed, model.jobs).total).min(idle);
+        let saves = (situation.total - model.run(&changed).total).min(idle);
         let Some(package) = situation.metadata.package(&unit.timed.package, &unit.timed.version) else {
             continue;
         };
@@ -658,7 +662,7 @@ fn splits(situation: &Situation<'_>) -> Vec<Advice> {
 /// How long processors were idle while a unit was built, as the simulation has it.
 fn idle_beside(situation: &Situation<'_>, at: usize) -> f64 {
     let run = situation.model.as_it_was();
-    let interval = |at: usize| (run.starts[at], run.starts[at] + situation.model.takes[at].whole);
+    let interval = |at: usize| (run.starts[at], run.ends[at]);
     let (start, end) = interval(at);
     let mut busy = 0.0;
     for other in 0..run.starts.len() {

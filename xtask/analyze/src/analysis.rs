@@ -8,6 +8,7 @@ use crate::churn::{self, Cost};
 use crate::deps::Dependencies;
 use crate::disk::{self, Disk};
 use crate::facts::Facts;
+use crate::forks::Forks;
 use crate::graph::Graph;
 use crate::metadata::Metadata;
 use crate::mono::{self, Mono};
@@ -40,6 +41,8 @@ pub(crate) struct Analysis {
     pub(crate) dependencies: Dependencies,
     pub(crate) mono: Vec<Mono>,
     pub(crate) sources: Sources,
+    /// `None` where nobody has asked.
+    pub(crate) forks: Option<Forks>,
     pub(crate) disk: Disk,
     /// The builds of this kind, this one last.
     pub(crate) builds: Vec<Build>,
@@ -75,6 +78,7 @@ impl Analysis {
             dependencies: Dependencies::default(),
             mono: mono::read(&facts.json["mono"], metadata),
             sources: Sources::default(),
+            forks: None,
             disk: Disk::default(),
             builds: Vec::new(),
             slower: Vec::new(),
@@ -105,6 +109,8 @@ impl Analysis {
             let weeks = facts.json["weeks"].as_f64().unwrap_or(1.0);
             analysis.costs = churn::costs(&analysis.graph, &model, metadata, log, weeks);
         }
+        let trusted = analysis.is_trusted().then_some(&model);
+        analysis.forks = Forks::read(&facts.json["fork"], &analysis.graph, trusted);
         if facts.wants("disk") {
             analysis.disk = disk::read(&facts.json["lanes"]);
         }

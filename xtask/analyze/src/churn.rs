@@ -54,7 +54,7 @@ pub(crate) fn costs(
             let takes =
                 |(at, takes): (usize, &Takes)| if rebuilt.contains(&at) { *takes } else { Takes::NOTHING };
             let takes: Vec<Takes> = model.takes.iter().enumerate().map(takes).collect();
-            let seconds = model.run(&takes, model.jobs).total - model.lead_in;
+            let seconds = model.run(&takes).total - model.lead_in;
 
             let mut files: BTreeMap<&str, usize> = BTreeMap::new();
             let mut count = 0;

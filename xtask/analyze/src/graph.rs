@@ -32,6 +32,8 @@ pub(crate) struct Graph {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Unit {
     pub(crate) timed: Timed,
+    /// The hash of its fingerprint.
+    pub(crate) id: u64,
     /// Whether it links, so that it waits for the whole of all that is in it.
     pub(crate) links: bool,
     pub(crate) is_proc_macro: bool,
@@ -80,6 +82,7 @@ impl Graph {
                 is_proc_macro: timed.kind == Kind::Lib && crate_types.iter().any(|kind| kind == "proc-macro"),
                 is_member: package.is_some_and(|package| package.is_member),
                 timed: timed.clone(),
+                id: known[*known_at].id,
                 links,
                 dependencies,
             }

@@ -45,6 +45,7 @@ pub(crate) fn answer(facts: &Facts, analysis: &Analysis) -> Value {
     }
     if facts.wants("cache") {
         answer["sccache"] = facts.sccache.clone().unwrap_or_default();
+        answer["fork"] = fork(analysis);
     }
     if facts.wants("disk") {
         answer["disk"] = disk(analysis);
@@ -54,6 +55,13 @@ pub(crate) fn answer(facts: &Facts, analysis: &Analysis) -> Value {
         answer["slower"] = slower(analysis);
     }
     answer
+}
+
+fn fork(analysis: &Analysis) -> Value {
+    let Some(forks) = &analysis.forks else { return Value::Null };
+    let left =
+        forks.left.iter().map(|left| json!({ "unit": left.unit, "why": left.why, "follows": left.follows }));
+    json!({ "units_brought": forks.brought, "units_left": left.collect::<Value>(), "seconds": forks.seconds })
 }
 
 fn mono(analysis: &Analysis) -> Value {

@@ -10,6 +10,7 @@ mod churn;
 mod deps;
 mod disk;
 mod facts;
+mod forks;
 mod graph;
 mod json;
 mod metadata;

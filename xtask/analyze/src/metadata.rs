@@ -9,6 +9,7 @@ use crate::timings::strings;
 #[derive(Debug, Default)]
 pub(crate) struct Metadata {
     pub(crate) packages: Vec<Package>,
+    /// Of several with the same name and version, a member.
     by_name: HashMap<(String, String), usize>,
 }
 
@@ -101,9 +102,18 @@ impl Metadata {
                 dependencies.iter().filter_map(|id| by_id.get(id.as_str()).copied()).collect();
             packages[*at].features = strings(&node["features"]);
         }
-        let by_name = packages.iter().enumerate();
-        let by_name = by_name.map(|(at, package)| ((package.name.clone(), package.version.clone()), at));
-        Some(Metadata { by_name: by_name.collect(), packages })
+        let mut by_name: Vec<usize> = (0..packages.len()).collect();
+        by_name.sort_by_key(|at| packages[*at].is_member); // The last one stays.
+        let key = |at: usize| (packages[at].name.clone(), packages[at].version.clone());
+        let by_name = by_name.into_iter().map(|at| (key(at), at)).collect();
+        Some(Metadata { by_name, packages })
+    }
+
+    /// Whether there is another package with this name and version: a member and what a registry has of it, say. cargo's timings do
+    /// not tell them apart.
+    pub(crate) fn has_double(&self, package: &Package) -> bool {
+        let Package { name, version, .. } = package;
+        self.packages.iter().filter(|other| other.name == *name && other.version == *version).count() > 1
     }
 
     pub(crate) fn at(&self, name: &str, version: &str) -> Option<usize> {

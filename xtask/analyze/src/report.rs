@@ -84,7 +84,7 @@ pub(crate) fn page(facts: &Facts, analysis: &Analysis) -> Result<String, fmt::Er
         rest::disk(&mut out, analysis)?;
     }
     if facts.wants("cache") {
-        rest::cache(&mut out, facts)?;
+        rest::cache(&mut out, facts, analysis)?;
     }
     if facts.wants("timings") {
         units(&mut out, analysis)?;

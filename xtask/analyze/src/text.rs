@@ -61,7 +61,7 @@ pub(crate) fn answer(facts: &Facts, analysis: &Analysis) -> Result<String, fmt::
         deps(&mut out, analysis)?;
     }
     if facts.wants("cache") {
-        cache(&mut out, facts)?;
+        cache(&mut out, facts, analysis)?;
     }
     if facts.wants("disk") {
         disk(&mut out, analysis)?;
@@ -215,12 +215,24 @@ fn deps(out: &mut String, analysis: &Analysis) -> fmt::Result {
     Ok(())
 }
 
-fn cache(out: &mut String, facts: &Facts) -> fmt::Result {
+fn cache(out: &mut String, facts: &Facts, analysis: &Analysis) -> fmt::Result {
     writeln!(out, "\nCache")?;
-    let Some(sccache) = facts.sccache.as_ref().and_then(Sccache::read) else {
-        return paragraph(out, "There is no sccache here that could say what it has answered.");
-    };
-    paragraph(out, &sccache.to_string())
+    match facts.sccache.as_ref().and_then(Sccache::read) {
+        Some(sccache) => paragraph(out, &sccache.to_string())?,
+        None => paragraph(out, "There is no sccache here that could say what it has answered.")?,
+    }
+    let Some(forks) = &analysis.forks else { return Ok(()) };
+    paragraph(out, &forks.summary())?;
+    for group in forks.groups(&analysis.graph).iter().take(SHOWN_MAX) {
+        let titles: Vec<String> =
+            group.units.iter().map(|at| analysis.graph.units[*at].timed.title()).collect();
+        paragraph(out, &format!("{:.1} s  {}: {}", group.seconds, group.why, list(&titles)))?;
+    }
+    match forks.follow() {
+        0 => Ok(()),
+        1 => paragraph(out, "One more needs one of those."),
+        count => paragraph(out, &format!("{count} more need one of those.")),
+    }
 }
 
 fn disk(out: &mut String, analysis: &Analysis) -> fmt::Result {

@@ -50,9 +50,23 @@ pub(crate) struct Source {
 const BYTES_MAX: u64 = 256 << 20;
 
 pub(crate) fn compare(sh: &Shell, donor_root: &Path, own_root: &Path, wanted: &Wanted) -> Sources {
+    compare_trees(sh, donor_root, own_root, wanted, donor_root == own_root)
+}
+
+/// What there would be to say of a tree with the same files, with the same times.
+pub(crate) fn of_copy(sh: &Shell, root: &Path, wanted: &Wanted) -> Sources {
+    compare_trees(sh, root, root, wanted, false)
+}
+
+fn compare_trees(
+    sh: &Shell,
+    donor_root: &Path,
+    own_root: &Path,
+    wanted: &Wanted,
+    is_same_tree: bool,
+) -> Sources {
     let mut files = wanted.files.clone();
     let mut lists = HashMap::new();
-    let is_same_tree = donor_root == own_root;
     for path in &wanted.watched {
         let list = |root: &Path| walk(root, path);
         let (donors, own) = (list(donor_root), if is_same_tree { None } else { Some(list(own_root)) });

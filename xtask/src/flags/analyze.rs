@@ -66,7 +66,7 @@ pub(crate) enum Part {
     Mono,
     /// Duplicated versions, crates that are built twice, unused dependencies
     Deps,
-    /// What the caches have answered
+    /// What sccache has answered, and what a new worktree would have to compile itself, and why
     Cache,
     /// What takes space
     Disk,

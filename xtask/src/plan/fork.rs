@@ -81,6 +81,7 @@ pub(crate) struct NewTime {
 pub(crate) struct Left {
     pub(crate) package: String,
     pub(crate) target: String,
+    pub(crate) id: u64,
     pub(crate) why: Why,
 }
 
@@ -119,7 +120,7 @@ pub(crate) fn plan(question: &Question<'_>) -> Plan {
             }
             (Verdict::Leave(why), _) => {
                 let (package, target) = (unit.package.clone(), unit.target.clone());
-                plan.left.push(Left { package, target, why });
+                plan.left.push(Left { package, target, id: unit.id, why });
             }
             _ => plan.present += 1,
         }

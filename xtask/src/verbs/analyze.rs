@@ -27,6 +27,7 @@ use crate::effects::ui::{self, Ui};
 use crate::facts::common::Common;
 use crate::facts::{host, lanes, tools, units};
 use crate::flags::analyze::{Analyze, Part};
+use crate::plan::fork::{Plan, Why};
 use crate::plan::lane::{Agent, Lane};
 use crate::plan::recipe::Step;
 use crate::verbs::session::{LaneChoice, Lockfile, Session, Workspace, exit_code};
@@ -252,6 +253,7 @@ impl Analyze {
                 gathering.keep("unused.json", found.map(|found| found.stdout))
             }),
             "lanes": has(Part::Disk).then(|| gathering.lanes()),
+            "fork": has(Part::Cache).then(|| fork(&workspace.fork_for_another_tree(lane))),
             "sccache": (has(Part::Cache) && env.find_program("sccache").is_some()).then(|| {
                 let args = ["--show-stats", "--stats-format=json"];
                 gathering.keep("sccache.json", workspace.sh.read("sccache", args, &workspace.repo.root))
@@ -292,6 +294,14 @@ fn unit(unit: &units::Unit) -> Value {
         "id": unit.id,
         "dependencies": unit.dependencies,
     })
+}
+
+/// What a fork of the lane into another worktree would leave to cargo there.
+fn fork(plan: &Plan) -> Value {
+    let left = plan.left.iter().map(|left| {
+        json!({ "id": left.id, "why": left.why.to_string(), "follows": matches!(left.why, Why::Needs(_)) })
+    });
+    json!({ "left": left.collect::<Vec<_>>() })
 }
 
 struct Gathering<'a> {

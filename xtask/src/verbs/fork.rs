@@ -3,15 +3,16 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use anyhow::{Context as _, bail};
 
 use crate::effects::disk::{fork as carry, wrapper};
 use crate::effects::ui::{self, Ui};
 use crate::facts::donors::{self, Donor, Donors};
+use crate::facts::sources::{self, Wanted};
 use crate::facts::units::{self, Place, Unit};
-use crate::facts::{caches, host, sources};
+use crate::facts::{caches, host};
 use crate::flags;
 use crate::plan::fork::{self, Plan, Question, Suits, Why};
 use crate::plan::lane::{Lane, Owner};
@@ -205,6 +206,30 @@ impl Workspace {
             },
             caches: if brings_caches { caches::read(&donor.place.lane, with_xtask) } else { Vec::new() },
             present_caches: &caches::dirs(&own.lane, with_xtask),
+        })
+    }
+
+    /// What a worktree with the same files would be given of a lane of this one, and what it would have to compile itself.
+    pub(crate) fn fork_for_another_tree(&self, lane: &Lane) -> Plan {
+        let donor = Place::new(self.repo.root.clone(), lane.dir.clone());
+        // Nobody looks into it; it is only somewhere else.
+        let other = self.repo.root.join("..").join(lane.dir.file_name().unwrap_or_default());
+        let own = Place::new(other.clone(), other.join("target"));
+        let units = units::read(&donor, &own.root, false);
+        let wanted = fork::wanted(&units, &donor, &own.root);
+        fork::plan(&Question {
+            donor: &donor,
+            own: &own,
+            units: &units,
+            present: &[],
+            sources: &sources::of_copy(&self.sh, &donor.root, &wanted),
+            now: host::now(),
+            may_set_times: true,
+            sources_of_xtask: &Wanted::default(),
+            removes_linked: self.has_wrapper(),
+            same_commit_since: Some(SystemTime::UNIX_EPOCH),
+            caches: Vec::new(),
+            present_caches: &[],
         })
     }
 

@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::support::{Call, Project};
+use crate::fork::worktree;
+use crate::support::{Call, Project, wait_until};
 use crate::template::template_root;
 
 /// The package that thinks is no member of the workspace, so building the tests has not fetched what it is made of.
@@ -104,6 +105,59 @@ fn others_keep_their_lanes_and_its_own_is_emptied() {
     project.write("crates/middle/src/lib.rs", "this is no Rust\n");
     project.xtask("analyze --incremental").fails_with(101).says("the build failed");
     project.xtask("analyze --last").fails_with(1).says("there was no build");
+}
+
+#[test]
+fn what_a_new_worktree_would_compile_is_what_it_compiles() {
+    let project = workspace();
+    let test = "#[test]\nfn is_named() { assert!(!env!(\"CARGO_BIN_EXE_app\").is_empty()) }\n";
+    project.write("crates/app/tests/it.rs", test).commit();
+    let fork = |words: &str| json(project.xtask(&format!("analyze cache --json {words}")))["fork"].clone();
+    assert_eq!(fork("")["units_left"], serde_json::json!([]));
+    assert_eq!(fork("")["units_brought"], 5);
+
+    let left = fork("--all-targets");
+    let whys = names(&left, "units_left", "why");
+    assert_eq!(whys, ["env CARGO_BIN_EXE_app"]);
+    assert!(left["seconds"].as_f64().is_some_and(|seconds| seconds > 0.0), "{left}");
+    let ran = project.xtask("analyze cache --last --all-targets").ok();
+    assert!(ran.stdout().contains("env CARGO_BIN_EXE_app: app (test it)"), "{}", ran.report());
+
+    let second = worktree(&project, "second");
+    project.xtask("build --all-targets").ok();
+    project.xtask("build --all-targets").within(&second).ok().says("compiled 1 (app)");
+}
+
+#[cfg(unix)]
+#[test]
+fn killed_in_the_middle_it_leaves_no_answer_behind() {
+    let project = workspace();
+    project.write(
+        "crates/middle/build.rs",
+        "fn main() {\n    let Some(held) = std::env::var_os(\"HELD\") else { return };\n    \
+         std::fs::write(&held, \"\").unwrap();\n    \
+         while std::fs::exists(&held).unwrap() { std::thread::yield_now() }\n}\n",
+    );
+    project.commit();
+    project.xtask("analyze timings --quiet").ok();
+    project.commit(); // The lockfile.
+    let held = project.root.join("held");
+    let mut analyze = project.xtask("analyze timings").env("HELD", &held).start();
+    wait_until("the build script", || held.exists());
+    analyze.kill().expect("it runs");
+    analyze.wait().expect("it ends");
+    std::fs::remove_file(&held).expect("it is there");
+
+    project.xtask("analyze timings --last").fails_with(1).says("there was no build");
+    // What it has started may live a moment longer.
+    let mut answer = None;
+    wait_until("the lane", || {
+        let ran = project.xtask("analyze timings --json").run();
+        answer = serde_json::from_str::<Value>(&ran.stdout()).ok();
+        answer.is_some()
+    });
+    assert_eq!(answer.expect("it has come")["build"]["units"], 7);
+    assert_eq!(project.git(&["status", "--porcelain"]), "");
 }
 
 #[test]

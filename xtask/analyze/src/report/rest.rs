@@ -2,11 +2,13 @@
 
 use std::fmt::{self, Write as _};
 
+use crate::advice::list;
 use crate::analysis::Analysis;
 use crate::cache::Sccache;
 use crate::deps::{Macro, Twice, Unused, Versions};
 use crate::disk::bytes;
 use crate::facts::Facts;
+use crate::forks::Forks;
 use crate::mono::{Function, Item, Mono};
 use crate::report::{Escaped, seconds};
 use crate::text::{heavy_traits, shown_derived};
@@ -39,12 +41,7 @@ pub(super) fn dependencies(out: &mut String, analysis: &Analysis) -> fmt::Result
     for Versions { name, versions } in &all.versions {
         write!(out, "<li><code>{}</code>", Escaped(name))?;
         for (version, who) in versions {
-            write!(
-                out,
-                "<br>{} <small>for {}</small>",
-                Escaped(version),
-                Escaped(&crate::advice::list(who))
-            )?;
+            write!(out, "<br>{} <small>for {}</small>", Escaped(version), Escaped(&list(who)))?;
         }
         out.push_str("</li>");
     }
@@ -71,7 +68,7 @@ pub(super) fn dependencies(out: &mut String, analysis: &Analysis) -> fmt::Result
             out,
             "<li><code>{}</code> {seconds:.1} s <small>with all it is made of, for {}</small></li>",
             Escaped(name),
-            Escaped(&crate::advice::list(asked_for_by))
+            Escaped(&list(asked_for_by))
         )?;
     }
     out.push_str("</ul></div>\n<div class=\"card\"><h3>Derived in your sources</h3>");
@@ -178,16 +175,45 @@ fn table<'a>(
     Ok(())
 }
 
-pub(super) fn cache(out: &mut String, facts: &Facts) -> fmt::Result {
+pub(super) fn cache(out: &mut String, facts: &Facts, analysis: &Analysis) -> fmt::Result {
     let text = match facts.sccache.as_ref().and_then(Sccache::read) {
         Some(sccache) => sccache.to_string(),
         None => "There is no sccache here that could say what it has answered.".to_owned(),
     };
     writeln!(
         out,
-        "<section aria-labelledby=\"cache\">\n<h2 id=\"cache\">Cache</h2>\n<p>{}</p>\n</section>",
+        "<section aria-labelledby=\"cache\">\n<h2 id=\"cache\">Cache</h2>\n<p>{}</p>",
         Escaped(&text)
-    )
+    )?;
+    if let Some(forks) = &analysis.forks {
+        writeln!(out, "<p>{}</p>", Escaped(&forks.summary()))?;
+        forks_left(out, analysis, forks)?;
+    }
+    out.push_str("</section>\n");
+    Ok(())
+}
+
+fn forks_left(out: &mut String, analysis: &Analysis, forks: &Forks) -> fmt::Result {
+    if forks.left.is_empty() {
+        return Ok(());
+    }
+    out.push_str("<ul>\n");
+    for group in forks.groups(&analysis.graph) {
+        let titles: Vec<String> =
+            group.units.iter().map(|at| analysis.graph.units[*at].timed.title()).collect();
+        writeln!(
+            out,
+            "<li>{:.1} s, {}: {}</li>",
+            group.seconds,
+            Escaped(group.why),
+            Escaped(&list(&titles))
+        )?;
+    }
+    if forks.follow() > 0 {
+        writeln!(out, "<li>others that need one of those: {}</li>", forks.follow())?;
+    }
+    out.push_str("</ul>\n");
+    Ok(())
 }
 
 pub(super) fn disk(out: &mut String, analysis: &Analysis) -> fmt::Result {

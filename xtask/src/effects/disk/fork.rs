@@ -112,7 +112,8 @@ fn bring(
     for (at, unit) in plan.brought.iter().enumerate().filter(|(at, _)| !brought.contains(at)) {
         delete_dir(&staged.dir.join(&unit.fingerprint))?;
         let why = if dropped.contains(&at) { Why::Changed } else { Why::Needs("a changed unit".to_owned()) };
-        forked.dropped.push(Left { package: unit.package.clone(), target: unit.target.clone(), why });
+        let (package, target) = (unit.package.clone(), unit.target.clone());
+        forked.dropped.push(Left { package, target, id: unit.id, why });
     }
 
     let caches: Vec<&BroughtCache> = {
