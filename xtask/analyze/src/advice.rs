@@ -3,13 +3,17 @@
 //! Nothing is advised that the simulation does not show to be worth something, and nothing at all where the simulation does
 //! not reproduce the build that was measured.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+mod dependencies;
+mod duplicates;
+mod features;
+mod shape;
+
+use std::collections::{BTreeSet, HashSet};
 
 use crate::deps::Unused;
 use crate::graph::{Graph, Unit};
-use crate::metadata::{Asks, Metadata, Package};
-use crate::simulate::{Model, Takes};
-use crate::timings::{Kind, Mode};
+use crate::metadata::{Metadata, Package};
+use crate::simulate::Model;
 
 /// The simulation may be this far off from what was measured, as a part of it.
 pub(crate) const TOLERANCE: f64 = 0.10;
@@ -68,14 +72,14 @@ pub(crate) struct Situation<'a> {
 
 /// All that is worth it, the most first.
 pub(crate) fn all(situation: &Situation<'_>) -> Vec<Advice> {
-    let mut advice = unused(situation);
-    advice.extend(dependencies(situation));
-    advice.extend(optional_below(situation));
-    advice.extend(features(situation));
-    advice.extend(built_twice(situation));
-    advice.extend(versions(situation));
-    advice.extend(test_programs(situation));
-    advice.extend(splits(situation));
+    let mut advice = dependencies::unused(situation);
+    advice.extend(dependencies::dependencies(situation));
+    advice.extend(dependencies::optional_below(situation));
+    advice.extend(features::features(situation));
+    advice.extend(duplicates::built_twice(situation));
+    advice.extend(duplicates::versions(situation));
+    advice.extend(shape::test_programs(situation));
+    advice.extend(shape::splits(situation));
     advice.retain(|advice| advice.saves >= (situation.total * WORTH).max(0.1));
     advice.sort_by(|a, b| b.saves.total_cmp(&a.saves));
     without_repetition(situation, advice)
@@ -147,39 +151,6 @@ fn quoted(names: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<String> {
     names.into_iter().map(|name| format!("`{}`", name.as_ref())).collect()
 }
 
-/// All that no code uses, together: it can go without a thought.
-fn unused(situation: &Situation<'_>) -> Vec<Advice> {
-    let mut graph = Graph { units: situation.graph.units.clone() };
-    let mut names = Vec::new();
-    for Unused { manifest, name } in situation.unused {
-        let Some(member) = situation.metadata.packages.iter().find(|package| package.manifest == *manifest)
-        else {
-            continue;
-        };
-        let package = member.asks.iter().find(|asks| asks.key() == name).map_or(name, |asks| &asks.name);
-        for at in situation.units_of(member) {
-            let is_kept = |at: &usize| situation.graph.units[*at].timed.package != *package;
-            graph.units[at].dependencies.retain(is_kept);
-        }
-        names.push(format!("`{name}` in {manifest}"));
-    }
-    let Some(gone) = orphans(situation.graph, &graph) else { return Vec::new() };
-    vec![Advice {
-        kind: "unused",
-        saves: situation.saves(&gone),
-        work: situation.work(&gone),
-        title: format!("remove the {} dependencies that no code uses", names.len()),
-        because: format!(
-            "cargo-shear finds no use of {}; without them {} would not be compiled",
-            list(&names),
-            list(&situation.names(&gone, ""))
-        ),
-        edit: "run `cargo shear --fix`, and look at the difference: what only a macro or another platform uses is missed".to_owned(),
-        sure: Sure::High,
-        units: sorted(gone),
-    }]
-}
-
 /// What nobody wants any more once edges have been taken out of `before`.
 fn orphans(before: &Graph, after: &Graph) -> Option<HashSet<usize>> {
     // What was asked for stays asked for; what has lost its last dependent was not.
@@ -188,488 +159,15 @@ fn orphans(before: &Graph, after: &Graph) -> Option<HashSet<usize>> {
     (!gone.is_empty()).then_some(gone)
 }
 
-/// A dependency that a member names, with all that comes along for it alone.
-fn dependencies(situation: &Situation<'_>) -> Vec<Advice> {
-    let Situation { graph, metadata, .. } = situation;
-    let mut found = Vec::new();
-    for (at, package) in metadata.packages.iter().enumerate().filter(|(_, package)| !package.is_member) {
-        let members: Vec<&Package> =
-            metadata.who_asks(at).into_iter().filter(|package| package.is_member).collect();
-        let own = situation.units_of(package);
-        if members.is_empty() || own.is_empty() {
-            continue;
-        }
-        // If another dependency wants it, too, it stays whatever the members do.
-        let is_else_wanted = graph.units.iter().enumerate().any(|(at, unit)| {
-            !own.contains(&at) && !unit.is_member && unit.dependencies.iter().any(|at| own.contains(at))
-        });
-        if is_else_wanted {
-            continue;
-        }
-        let gone = graph.without(&own);
-        let along = situation.names(&gone, &package.name);
-        let because = match along.len() {
-            0 => format!("it takes {:.1} s to compile", situation.work(&gone)),
-            count => format!(
-                "it and the {count} {} that only it needs ({}) take {:.1} s to compile",
-                if count == 1 { "package" } else { "packages" },
-                list(&along),
-                situation.work(&gone)
-            ),
-        };
-        let manifests: Vec<String> = members.iter().map(|member| member.manifest.clone()).collect();
-        let mut asks =
-            members.iter().flat_map(|member| &member.asks).filter(|asks| asks.name == package.name);
-        let optional =
-            members.iter().flat_map(|member| &member.asks).filter(|asks| asks.name == package.name);
-        let how = if optional.clone().count() > 0 && optional.clone().all(|asks| asks.is_optional) {
-            ", or leave the feature off that brings it: it is optional already"
-        } else if asks.all(|asks| asks.kind == "dev") {
-            " from the dev-dependencies" // Which cannot be optional.
-        } else {
-            ", or make it `optional = true` behind a feature that everyday builds leave off"
-        };
-        found.push(Advice {
-            kind: "dependency",
-            saves: situation.saves(&gone),
-            work: situation.work(&gone),
-            title: format!("do without `{}` {}", package.name, package.version),
-            because,
-            edit: format!("in {}: remove `{}`{how}", list(&manifests), package.name),
-            sure: Sure::High,
-            units: sorted(gone),
-        });
-    }
-    found
-}
-
-/// A package that no member names, and that all who do could go without: it is optional there.
-fn optional_below(situation: &Situation<'_>) -> Vec<Advice> {
-    let metadata = situation.metadata;
-    let mut found = Vec::new();
-    for (at, package) in metadata.packages.iter().enumerate().filter(|(_, package)| !package.is_member) {
-        let asking = metadata.who_asks(at);
-        let is_optional = |asking: &&Package| {
-            !asking.is_member
-                && asking.asks.iter().filter(|asks| asks.name == package.name).all(|asks| asks.is_optional)
-        };
-        let own = situation.units_of(package);
-        if own.is_empty() || asking.is_empty() || !asking.iter().all(is_optional) {
-            continue;
-        }
-        let gone = situation.graph.without(&own);
-        let Some(path) = metadata.path_to(at) else { continue };
-        let Package { name, version, .. } = package;
-        let runs = gone.iter().filter(|at| situation.graph.units[**at].timed.mode == Mode::Run);
-        let running: f64 = runs.map(|at| situation.graph.units[*at].timed.duration).sum();
-        let script =
-            if running > 1.0 { format!(", {running:.1} s of them in build scripts") } else { String::new() };
-        let others: Vec<String> = asking.iter().map(|asking| asking.name.clone()).collect();
-        found.push(Advice {
-            kind: "optional",
-            saves: situation.saves(&gone),
-            work: situation.work(&gone),
-            title: format!("switch off what brings `{name}` {version}"),
-            because: format!(
-                "it is optional for {}, comes by {}, and takes {:.1} s with all that only it needs{script}",
-                list(&others),
-                path.join(" → "),
-                situation.work(&gone)
-            ),
-            edit: format!(
-                "`cargo tree --edges features --invert {name}@{version}` shows the features that switch it on; leave them out \
-                 where `{}` is asked for, or choose an alternative that it offers",
-                path.get(1).unwrap_or(name)
-            ),
-            sure: Sure::High,
-            units: sorted(gone),
-        });
-    }
-    found
-}
-
 fn sorted(units: HashSet<usize>) -> Vec<usize> {
     let mut units: Vec<usize> = units.into_iter().collect();
     units.sort_unstable();
     units
 }
 
-/// A feature of a dependency that members switch on, by name or by default, and that brings other packages.
-fn features(situation: &Situation<'_>) -> Vec<Advice> {
-    let metadata = situation.metadata;
-    let mut found = Vec::new();
-    for (at, package) in metadata.packages.iter().enumerate().filter(|(_, package)| !package.is_member) {
-        let asking = metadata.who_asks(at);
-        let asks: Vec<(&Package, &Asks)> = asking
-            .iter()
-            .flat_map(|asking| asking.asks.iter().map(move |asks| (*asking, asks)))
-            .filter(|(_, asks)| asks.name == package.name)
-            .collect();
-        let (members, others): (Vec<_>, Vec<_>) = asks.iter().partition(|(asking, _)| asking.is_member);
-        if members.is_empty() {
-            continue;
-        }
-        // What others want stays on, whatever the members say.
-        let mut fixed = named(package, &others);
-        let passed_on: Vec<String> =
-            others.iter().flat_map(|(asking, asks)| passes_on(asking, asks)).collect();
-        fixed.extend(passed_on.iter().map(String::as_str));
-        let asks = members;
-        let wanted = named(package, &asks);
-        let defaults = defaults(package);
-        let wanted: BTreeSet<&str> = wanted.union(&fixed).copied().collect();
-        let candidates: Vec<&str> = wanted.difference(&fixed).copied().collect();
-
-        let brought_by_all = brings(package, &wanted);
-        for feature in &candidates {
-            let others: BTreeSet<&str> = wanted.iter().copied().filter(|other| other != feature).collect();
-            let brought = brings(package, &others);
-            let lost: Vec<&String> = brought_by_all.difference(&brought).collect();
-            if lost.is_empty() {
-                continue;
-            }
-            let Some(gone) = without_edges(situation, package, &lost) else { continue };
-            let is_default = defaults.contains(feature);
-            let manifests: BTreeSet<String> =
-                asks.iter().map(|(member, _)| member.manifest.clone()).collect();
-            let manifests: Vec<String> = manifests.into_iter().collect();
-            let rest: Vec<String> = quoted(others.iter());
-            let edit = if is_default {
-                format!(
-                    "in {}: `{}` with `default-features = false` and the features {} instead",
-                    list(&manifests),
-                    package.name,
-                    if rest.is_empty() { "that you use".to_owned() } else { rest.join(", ") }
-                )
-            } else {
-                format!("in {}: take `{feature}` out of the features of `{}`", list(&manifests), package.name)
-            };
-            found.push(Advice {
-                kind: "feature",
-                saves: situation.saves(&gone),
-                work: situation.work(&gone),
-                title: format!("do without the feature `{feature}` of `{}`", package.name),
-                because: format!(
-                    "it brings {}, which take {:.1} s to compile",
-                    list(&situation.names(&gone, "")),
-                    situation.work(&gone)
-                ),
-                edit,
-                sure: Sure::High,
-                units: sorted(gone),
-            });
-        }
-    }
-    found
-}
-
-/// The features that these ask for by name, or by default.
-fn named<'a>(package: &'a Package, asks: &[(&'a Package, &'a Asks)]) -> BTreeSet<&'a str> {
-    let by_name = asks.iter().flat_map(|(_, asks)| asks.features.iter().map(String::as_str));
-    let mut named: BTreeSet<&str> = by_name.collect();
-    if asks.iter().any(|(_, asks)| asks.default_features) {
-        named.extend(defaults(package));
-    }
-    named
-}
-
-fn defaults(package: &Package) -> Vec<&str> {
-    let defaults = package.feature_table.iter().find(|(name, _)| name == "default");
-    defaults.into_iter().flat_map(|(_, list)| list.iter().map(String::as_str)).collect()
-}
-
-/// The features of a dependency that a package's own features, as far as they are on, switch on.
-fn passes_on(package: &Package, asks: &Asks) -> Vec<String> {
-    let table = package.feature_table.iter().filter(|(name, _)| package.features.contains(name));
-    let items = table.flat_map(|(_, list)| list);
-    let passed = items.filter_map(|item| {
-        let (dependency, feature) = item.split_once('/')?;
-        (dependency.trim_end_matches('?') == asks.key()).then(|| feature.to_owned())
-    });
-    passed.collect()
-}
-
-/// The optional dependencies, by the names in the manifest, that these features switch on.
-fn brings(package: &Package, features: &BTreeSet<&str>) -> BTreeSet<String> {
-    let mut stack: Vec<&str> = features.iter().copied().collect();
-    let mut seen: BTreeSet<&str> = stack.iter().copied().collect();
-    let mut brought = BTreeSet::new();
-    while let Some(feature) = stack.pop() {
-        let Some((_, list)) = package.feature_table.iter().find(|(name, _)| name == feature) else {
-            continue;
-        };
-        for item in list {
-            if let Some(dependency) = item.strip_prefix("dep:") {
-                brought.insert(dependency.to_owned());
-            } else if let Some((dependency, _)) = item.split_once('/') {
-                // `name?/feature` switches nothing on by itself.
-                brought.extend((!dependency.ends_with('?')).then(|| dependency.to_owned()));
-            } else if seen.insert(item) {
-                stack.push(item);
-            }
-        }
-    }
-    let is_optional =
-        |name: &String| package.asks.iter().any(|asks| asks.is_optional && asks.key() == name.as_str());
-    brought.into_iter().filter(is_optional).collect()
-}
-
-/// What goes when `package` no longer depends on these.
-fn without_edges(situation: &Situation<'_>, package: &Package, lost: &[&String]) -> Option<HashSet<usize>> {
-    let own = situation.units_of(package);
-    let names: Vec<&str> = lost
-        .iter()
-        .filter_map(|key| package.asks.iter().find(|asks| asks.key() == key.as_str()))
-        .map(|asks| asks.name.as_str())
-        .collect();
-    let mut graph = Graph { units: situation.graph.units.clone() };
-    let mut is_changed = false;
-    for at in own {
-        let is_kept =
-            |dependency: &usize| !names.contains(&situation.graph.units[*dependency].timed.package.as_str());
-        let before = graph.units[at].dependencies.len();
-        graph.units[at].dependencies.retain(is_kept);
-        is_changed |= graph.units[at].dependencies.len() != before;
-    }
-    if !is_changed {
-        return None;
-    }
-    orphans(situation.graph, &graph)
-}
-
 fn roots(graph: &Graph) -> HashSet<usize> {
     let dependents = graph.dependents();
     (0..graph.units.len()).filter(|at| dependents[*at].is_empty()).collect()
-}
-
-/// One package in one version, compiled as a library more than once.
-fn built_twice(situation: &Situation<'_>) -> Vec<Advice> {
-    let mut by_package: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
-    for (at, unit) in situation.graph.units.iter().enumerate() {
-        if unit.timed.kind == Kind::Lib && unit.timed.mode == Mode::Build {
-            by_package.entry((&unit.timed.package, &unit.timed.version)).or_default().push(at);
-        }
-    }
-    by_package.retain(|_, units| units.len() > 1);
-
-    // They come in whole trees: what differs in one crate differs in all that depend on it. So they are one thing to mend.
-    let mut by_reason: BTreeMap<bool, Vec<Vec<usize>>> = BTreeMap::new();
-    for units in by_package.into_values() {
-        let features = |at: &usize| &situation.graph.units[*at].timed.features;
-        let has_same_features = units.iter().all(|at| features(at) == features(&units[0]));
-        by_reason.entry(has_same_features).or_default().push(units);
-    }
-    let mut found = Vec::new();
-    for (has_same_features, groups) in by_reason {
-        let mut gone = HashSet::new();
-        for units in &groups {
-            let longest = units
-                .iter()
-                .max_by(|a, b| situation.model.takes[**a].whole.total_cmp(&situation.model.takes[**b].whole));
-            gone.extend(units.iter().filter(|at| Some(*at) != longest));
-        }
-        let names = situation.names(&gone, "");
-        let (because, edit) = if has_same_features {
-            (
-                format!(
-                    "{} {} compiled once for what you run and once for build scripts and proc-macros, with the same features but other settings",
-                    list(&names),
-                    if names.len() == 1 { "is" } else { "are" },
-                ),
-                "in Cargo.toml: give `[profile.dev.build-override]` the values that `[profile.dev]` and \
-                 `[profile.dev.package.\"*\"]` have (`debug`, `opt-level`, `codegen-units`)"
-                    .to_owned(),
-            )
-        } else {
-            let examples: Vec<String> =
-                groups.iter().take(3).map(|units| differing(situation, units)).collect();
-            (
-                format!("{} in all; {}", list(&names), examples.join("; ")),
-                "have both sides ask for the same features: add those that only one has to the other, in \
-                 `[build-dependencies]` or `[workspace.dependencies]`"
-                    .to_owned(),
-            )
-        };
-        found.push(Advice {
-            kind: "twice",
-            saves: situation.saves(&gone),
-            work: situation.work(&gone),
-            title: format!(
-                "compile {} {} once, not twice",
-                groups.len(),
-                if groups.len() == 1 { "package" } else { "packages" }
-            ),
-            because,
-            edit,
-            sure: if has_same_features { Sure::High } else { Sure::AtMost },
-            units: sorted(gone),
-        });
-    }
-    found
-}
-
-/// `syn without extra-traits and with it`.
-fn differing(situation: &Situation<'_>, units: &[usize]) -> String {
-    let features = |at: usize| situation.graph.units[at].timed.features.iter().collect::<BTreeSet<_>>();
-    let name = &situation.graph.units[units[0]].timed.package;
-    let (a, b) = (features(units[0]), features(units[1]));
-    let only: Vec<String> = quoted(a.symmetric_difference(&b));
-    format!("`{name}` once with and once without {}", list(&only))
-}
-
-/// One package in several versions.
-fn versions(situation: &Situation<'_>) -> Vec<Advice> {
-    let metadata = situation.metadata;
-    let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (at, package) in metadata.packages.iter().enumerate() {
-        if !situation.units_of(package).is_empty() {
-            by_name.entry(&package.name).or_default().push(at);
-        }
-    }
-    let mut found = Vec::new();
-    for (name, mut packages) in by_name.into_iter().filter(|(_, packages)| packages.len() > 1) {
-        packages.sort_by_key(|at| version_order(&metadata.packages[*at].version));
-        let Some((newest, older)) = packages.split_last() else { continue };
-        for old in older {
-            let own = situation.units_of(&metadata.packages[*old]);
-            let gone = situation.graph.without(&own);
-            let asking: Vec<String> = metadata
-                .who_asks(*old)
-                .iter()
-                .map(|package| format!("{} {}", package.name, package.version))
-                .collect();
-            let is_ours = metadata.who_asks(*old).iter().any(|package| package.is_member);
-            let old_version = &metadata.packages[*old].version;
-            let new_version = &metadata.packages[*newest].version;
-            let edit = if is_ours {
-                let manifests: Vec<String> = metadata
-                    .who_asks(*old)
-                    .iter()
-                    .filter(|package| package.is_member)
-                    .map(|package| package.manifest.clone())
-                    .collect();
-                format!("in {}: ask for `{name}` {new_version}", list(&manifests))
-            } else {
-                format!(
-                    "look for releases of {} that ask for `{name}` {new_version}: cargo update, then cargo tree --invert {name}@{old_version}",
-                    list(&asking)
-                )
-            };
-            found.push(Advice {
-                kind: "version",
-                saves: situation.saves(&gone),
-                work: situation.work(&gone),
-                title: format!("have `{name}` {new_version} alone, without {old_version}"),
-                because: format!(
-                    "{old_version} is asked for by {} and takes {:.1} s to compile",
-                    list(&asking),
-                    situation.work(&gone)
-                ),
-                edit,
-                sure: Sure::High,
-                units: sorted(gone),
-            });
-        }
-    }
-    found
-}
-
-fn version_order(version: &str) -> Vec<u64> {
-    let numbers = version.split(['.', '-', '+']).map(|part| part.parse().unwrap_or(0));
-    numbers.collect()
-}
-
-/// Several test programs of one package: each is linked, with all that is in it.
-fn test_programs(situation: &Situation<'_>) -> Vec<Advice> {
-    let mut by_package: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (at, unit) in situation.graph.units.iter().enumerate() {
-        if unit.is_member && matches!(unit.timed.kind, Kind::Test(_)) {
-            by_package.entry(&unit.timed.package).or_default().push(at);
-        }
-    }
-    let mut found = Vec::new();
-    for (package, mut units) in by_package.into_iter().filter(|(_, units)| units.len() > 1) {
-        let takes = |at: &usize| situation.model.takes[*at].whole;
-        units.sort_by(|a, b| takes(a).total_cmp(&takes(b)));
-        // A small one is hardly more than a harness and a link, which all of them then share. Not the very smallest: some are
-        // empty on this system.
-        let shared = takes(&units[units.len() / 4]);
-        let sum: f64 = units.iter().map(takes).sum();
-        let merged = (sum - shared * (units.len() - 1) as f64).max(shared);
-        let mut changed = situation.model.takes.clone();
-        for at in &units {
-            changed[*at] = Takes::NOTHING;
-        }
-        if let Some(longest) = units.last() {
-            changed[*longest] = Takes { metadata: merged, whole: merged };
-        }
-        let total = situation.model.run(&changed).total;
-        let manifest =
-            situation.metadata.packages.iter().find(|known| known.is_member && known.name == package);
-        let folder = manifest.map_or("", |package| package.manifest.trim_end_matches("Cargo.toml"));
-        found.push(Advice {
-            kind: "tests",
-            saves: situation.total - total,
-            work: sum - merged,
-            title: format!("make one test program of the {} that `{package}` has", units.len()),
-            because: format!(
-                "each links the same libraries again: {sum:.1} s for all of them, and {shared:.1} s even for a small one"
-            ),
-            edit: format!("move {folder}tests/*.rs to {folder}tests/it/, with a main.rs that has a `mod` for each"),
-            sure: Sure::Fair,
-            units,
-        });
-    }
-    found
-}
-
-/// A member that others wait for while processors are idle.
-fn splits(situation: &Situation<'_>) -> Vec<Advice> {
-    let Situation { graph, model, .. } = situation;
-    let mut found = Vec::new();
-    for (at, unit) in graph.units.iter().enumerate() {
-        let is_candidate = unit.is_member && unit.timed.kind == Kind::Lib && unit.timed.mode == Mode::Build;
-        if !is_candidate || unit.links || model.jobs < 2 {
-            continue;
-        }
-        // Two halves side by side, on idle processors, take half as long: the best that a split can do.
-        let mut changed = model.takes.clone();
-        let Takes { metadata, whole } = changed[at];
-        changed[at] = Takes { metadata: metadata / 2.0, whole: whole / 2.0 };
-        // But the other half is work as well: it occupies a processor.
-        let idle = idle_beside(situation, at);
-        let saves = (situation.total - model.run(&changed).total).min(idle);
-        let Some(package) = situation.metadata.package(&unit.timed.package, &unit.timed.version) else {
-            continue;
-        };
-        found.push(Advice {
-            kind: "split",
-            saves,
-            work: 0.0,
-            title: format!("split `{}` in two that do not depend on each other", unit.timed.package),
-            because: format!(
-                "it takes {:.1} s, and for {idle:.1} s of them a processor had nothing to do",
-                unit.timed.duration
-            ),
-            edit: format!("move half of what is beside {} into a crate of its own", package.manifest),
-            sure: Sure::AtMost,
-            units: vec![at],
-        });
-    }
-    found
-}
-
-/// How long processors were idle while a unit was built, as the simulation has it.
-fn idle_beside(situation: &Situation<'_>, at: usize) -> f64 {
-    let run = situation.model.as_it_was();
-    let interval = |at: usize| (run.starts[at], run.ends[at]);
-    let (start, end) = interval(at);
-    let mut busy = 0.0;
-    for other in 0..run.starts.len() {
-        let (other_start, other_end) = interval(other);
-        busy += (other_end.min(end) - other_start.max(start)).max(0.0);
-    }
-    ((end - start) * situation.model.jobs as f64 - busy).max(0.0)
 }
 
 #[cfg(test)]
@@ -747,6 +245,17 @@ mod tests {
             advice[1].edit
         );
         assert!(advice[0].edit.contains("in app/Cargo.toml"), "{}", advice[0].edit);
+    }
+
+    #[test]
+    fn of_what_there_is_twice_in_one_version_nothing_is_said() {
+        let mut metadata = metadata();
+        let web =
+            metadata.packages.iter().find(|package| package.name == "web").expect("it is there").clone();
+        metadata.packages.push(Package { is_member: true, manifest: "web/Cargo.toml".into(), ..web });
+        let advice = advise(&graph(), &metadata, &[]);
+        let of_web = advice.iter().find(|advice| advice.title.contains("`web`"));
+        assert_eq!(of_web, None, "whose units they are is not known");
     }
 
     #[test]
