@@ -7,8 +7,8 @@
 //! outside; both are asked of rustc, which compiles next to nothing with the unit's options, once here and once there.
 //!
 //! What is linked holds more: in it rustc has noted where the crates lie that it is linked with and, but for libraries, where
-//! it goes itself (`dep_graph.rs`). What rustc would note here it is asked as well, with an empty program that is linked with the same
-//! crates.
+//! it goes itself (`dep_graph.rs`). What rustc would note here is computed (`crate_source.rs`), or it is asked as well, with an empty
+//! program that is linked with the same crates.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};

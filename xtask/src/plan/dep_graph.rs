@@ -15,8 +15,8 @@
 //! with them goes every object of an executable, though none of them would become another.
 //!
 //! The format is rustc's own business and may change with any version. So nothing is taken for granted: [`DepGraph::read`]
-//! takes no file that does not add up in every number, and which kinds speak of places is found out by trying, for each
-//! version of rustc ([`Kinds::found_by`]).
+//! takes no file that does not add up in every number, and which kinds speak of places is told by values that can be computed
+//! ([`Kinds::of_crates_in`]), or found out by trying, for each version of rustc ([`Kinds::found_by`]).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
