@@ -89,6 +89,12 @@ fn a_workspace_gets_it_beside_what_it_has() {
     comes_and_goes(&project, "");
 
     adopt(&project, "--yes --profiles dev,release --nextest").ok();
+    // All that it is made of, and what it starts.
+    let template = template_root().join("xtask/analyze");
+    for path in ["Cargo.toml", "Cargo.lock", "src/main.rs", "src/report/style.css"] {
+        let there = std::fs::read_to_string(template.join(path)).expect("it is in the template");
+        assert_eq!(project.read(&format!("xtask/analyze/{path}")), there, "{path}");
+    }
     check(
         &project,
         "Cargo.toml",

@@ -32,7 +32,8 @@ pub(crate) fn folder(template: &Files, version: &str, adoption: &Adoption) -> an
     let mut files = Files::new();
     for (path, content) in template {
         let Some(inside) = path.strip_prefix("xtask/") else { continue };
-        if inside.starts_with("src/") {
+        // What `analyze` starts is a workspace of its own, and comes as it is.
+        if inside.starts_with("src/") || inside.starts_with("analyze/") {
             files.insert(format!("{name}/{inside}"), renamed(content, name));
         } else if inside == "clippy.toml" {
             files.insert(format!("{name}/{inside}"), content.clone());
