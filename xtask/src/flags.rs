@@ -2,7 +2,6 @@
 //!
 //! An option that cargo has too has cargo's name and meaning, and is handed on.
 
-pub(crate) mod adopt;
 pub(crate) mod analyze;
 pub(crate) mod build;
 pub(crate) mod cargo;
@@ -49,14 +48,11 @@ pub(crate) enum Verb {
     Ci(build::Ci),
     #[command(subcommand)]
     Lane(lane::Lane),
-    Adopt(adopt::Adopt),
-    Upgrade(adopt::Upgrade),
     Doctor(doctor::Doctor),
     InstallTools(tools::InstallTools),
     Analyze(analyze::Analyze),
     Bench(build::Bench),
     Cargo(build::Cargo),
-    Init(project::Init),
     Editor(project::Editor),
     Completions(project::Completions),
     #[command(hide = true)]

@@ -5,9 +5,7 @@
 
 pub(crate) mod answers;
 pub(crate) mod cold;
-pub(crate) mod edits;
 pub(crate) mod fork;
-pub(crate) mod overlay;
 pub(crate) mod tally;
 pub(crate) mod temporary;
 pub(crate) mod wrapper;

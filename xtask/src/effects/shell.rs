@@ -7,7 +7,6 @@ mod ask;
 mod attempt;
 mod listen;
 mod measure;
-mod namespace;
 mod signals;
 mod unheard;
 mod units;
@@ -28,7 +27,6 @@ pub(crate) use unheard::Unheard;
 pub(crate) use units::Units;
 
 use crate::facts::host::{self, Environment};
-use crate::plan::at_root::View;
 use crate::plan::recipe::{Counting, Program, Step};
 
 /// The door to other processes.
@@ -198,35 +196,6 @@ impl Shell {
         use std::os::unix::process::CommandExt as _;
         let err = self.command(step).current_dir(dir).exec();
         Err(err).with_context(|| format!("cannot start {}", step.program))
-    }
-
-    /// Whether a process can be shown `view`, and begin in `dir`, a path in there. Tried in a child: half of it cannot be taken
-    /// back.
-    ///
-    /// # Errors
-    ///
-    /// When this system, or its administrator, does not allow it.
-    pub(crate) fn try_view(&self, view: &View, dir: &Path) -> anyhow::Result<()> {
-        let itself = Program::Other("/proc/self/exe".into()); // Its path may be hidden in there.
-        let mut trial = self.command(&Step::of_program(itself, vec!["--version".into()]));
-        namespace::show(&mut trial, view, dir)?;
-        trial.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
-        Ok(())
-    }
-
-    /// Becomes the step's process, shown `view`. To be tried first.
-    #[cfg(unix)]
-    pub(crate) fn become_step_in(&self, step: &Step, view: &View, dir: &Path) -> anyhow::Result<ExitCode> {
-        use std::os::unix::process::CommandExt as _;
-        let mut command = self.command(step);
-        namespace::show(&mut command, view, dir)?;
-        Err(command.exec()).with_context(|| format!("cannot start {}", step.program))
-    }
-
-    #[cfg(not(unix))]
-    pub(crate) fn become_step_in(&self, step: &Step, view: &View, dir: &Path) -> anyhow::Result<ExitCode> {
-        namespace::show(&mut self.command(step), view, dir)?;
-        self.become_step(step, dir)
     }
 
     #[cfg(not(unix))]

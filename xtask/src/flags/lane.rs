@@ -129,12 +129,6 @@ pub(crate) struct LaneHook {
 pub(crate) struct LaneRun {
     #[command(flatten)]
     pub(crate) place: PlaceFlags,
-    /// Show the worktree at the path of the main checkout, to this command alone (Linux)
-    ///
-    /// Then paths that compilers and tests write down are the same in all worktrees. The lane is one of its own, since
-    /// what is built at one path is wrong at another. Where the system does not allow it, the command runs without.
-    #[arg(long, conflicts_with = "agent")]
-    pub(crate) at_root: bool,
     /// What to run [default: $SHELL]
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,

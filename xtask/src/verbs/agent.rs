@@ -8,13 +8,8 @@ use anyhow::{Context as _, bail};
 
 use crate::effects::shell::Shell;
 use crate::effects::{disk, ui};
-use crate::facts::cargo_config::CargoConfig;
-use crate::facts::common::workspace_in;
-use crate::facts::host;
-use crate::facts::repo::Repo;
 use crate::flags;
-use crate::plan::at_root::{self, Trees, View};
-use crate::plan::lane::{Agent, Lane, Owner};
+use crate::plan::lane::Agent;
 use crate::plan::recipe::{Program, Step};
 use crate::plan::surroundings::{Dialect, Surroundings};
 use crate::verbs::session::{Session, Workspace};
@@ -23,12 +18,6 @@ impl flags::lane::LaneRun {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         let mut workspace = session.workspace(None)?;
         let surroundings = workspace.surroundings(&self.place)?;
-        if self.at_root && surroundings.agent.is_some() {
-            bail!(
-                "--at-root needs a worktree, and there is no {0}\nhelp: lane run {0} --new --at-root",
-                self.place.name
-            );
-        }
         let ui = workspace.session.ui;
         let bin = workspace.install_shim().inspect_err(|err| {
             ui.warn(format_args!("no cargo of ours on PATH, so plain cargo builds in target/: {err:#}"));
@@ -37,25 +26,15 @@ impl flags::lane::LaneRun {
         let mut command = self.command.into_iter();
         let program = command.next().unwrap_or_else(|| default_shell(env.get("SHELL"), env.get("COMSPEC")));
         let mut step = Step::of_program(Program::Other(program), command.collect());
-        let sh = Shell::outside_of_cargo(env)?;
-
-        let view = if self.at_root { workspace.view_if_possible(&sh, &surroundings) } else { None };
-        let seen = |path: &Path| view.as_ref().map_or_else(|| path.to_owned(), |view| view.seen(path));
-        let (dir, here) = (seen(&surroundings.dir), surroundings.dir.display());
-        let path = bin.ok().map(|bin| env.path_behind(&seen(&bin))).transpose()?;
+        let path = bin.ok().map(|bin| env.path_behind(&bin)).transpose()?;
         step.env = surroundings.environment(path);
 
-        if let Some(view) = view {
-            workspace.warm_for(&view)?;
-            ui.status("Running", format_args!("in {}, which is {here} there", dir.display()));
-            return sh.become_step_in(&step, &view, &dir);
-        }
         let lane = match &surroundings.agent {
             Some(agent) => format!(".lanes/{agent}"),
             None => "target".to_owned(),
         };
-        ui.status("Running", format_args!("in {here}, with the lane {lane}"));
-        sh.become_step(&step, &dir)
+        ui.status("Running", format_args!("in {}, with the lane {lane}", surroundings.dir.display()));
+        Shell::outside_of_cargo(env)?.become_step(&step, &surroundings.dir)
     }
 }
 
@@ -106,62 +85,6 @@ impl Workspace {
         let dirs: [PathBuf; 3] = [top.join(&inside).join(below), top.join(&inside), top];
         let dir = dirs.into_iter().find(|dir| dir.is_dir()).context("the worktree is not there")?;
         Ok(Surroundings { dir: dir.components().collect(), agent: None })
-    }
-
-    /// `None`, and a word why, where the worktree has to stay at its own path.
-    fn view_if_possible(&self, sh: &Shell, surroundings: &Surroundings) -> Option<View> {
-        let view = self.view(surroundings).and_then(|view| {
-            sh.try_view(&view, &view.seen(&surroundings.dir))?;
-            Ok(view)
-        });
-        let warn = |err: &anyhow::Error| {
-            self.session.ui.warn(format_args!("the worktree stays at its own path: {err:#}"));
-        };
-        view.inspect_err(warn).ok()
-    }
-
-    fn view(&self, surroundings: &Surroundings) -> anyhow::Result<View> {
-        let common = self.common()?;
-        let all = self.checkouts()?;
-        let main = all.first().context("git lists no worktree")?;
-        let tree = self.checkout_of(&surroundings.dir)?;
-        let git_dir = self.sh.read("git", ["rev-parse", "--absolute-git-dir"], &tree)?;
-        let config = CargoConfig::read(&surroundings.dir, &self.session.env);
-        let conditions = ["config", "--get-regexp", r"^includeif\.gitdir"];
-        let base = self.session.env.runtime_dir();
-        let view = View::of(&Trees {
-            main,
-            has_git_dir: main.join(".git").symlink_metadata().is_ok_and(|meta| meta.is_dir()),
-            tree: &tree,
-            git_dir_of_tree: Path::new(String::from_utf8_lossy(&git_dir).trim()),
-            inside: common.inside(),
-            all: &all,
-            builds_elsewhere: config.target_dir.is_some() || config.has_build_dir,
-            hooks_path: self.hooks_path(&["--type=path"])?.as_deref().map(Path::new),
-            has_conditions: self.sh.read("git", conditions, &tree).is_ok(),
-            base: &base,
-        });
-        let view = view.map_err(anyhow::Error::msg)?;
-
-        disk::make_private_dir(&base).with_context(|| format!("cannot use {}", base.display()))?;
-        let root = workspace_in(&tree, common.inside());
-        let lane = Lane { dir: at_root::lane_of(&root), owner: Owner::Worktree };
-        disk::enter_agent_lane(&root.join(".lanes"), &lane, "", host::now())?;
-        let [_, (lanes, _)] = view.lanes();
-        disk::make_lanes_dir(&lanes)?;
-        disk::make_lane(&root.join("target"))?; // Something to mount on.
-        Ok(view)
-    }
-
-    /// What is built in the main checkout, as far as it is right in another tree.
-    fn warm_for(&mut self, view: &View) -> anyhow::Result<()> {
-        let root = workspace_in(&view.tree, &view.inside);
-        self.repo = Repo::locate(root.clone(), &root)?;
-        self.config = CargoConfig::read(&root, &self.session.env);
-        self.provide_wrapper(self.session.ui.quiet(true));
-        let lane = Lane { dir: at_root::lane_of(&root), owner: Owner::Worktree };
-        self.fork_if_empty_from(self.session.ui, &lane, &workspace_in(&view.main, &view.inside));
-        Ok(())
     }
 
     /// Puts the shim where all worktrees have it, and says in which directory.

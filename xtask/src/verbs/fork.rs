@@ -88,14 +88,6 @@ impl Workspace {
         }
     }
 
-    /// The same from one tree alone.
-    pub(crate) fn fork_if_empty_from(&self, ui: Ui, lane: &Lane, from: &Path) {
-        // One in which nothing is built has nothing to give.
-        let begun = Instant::now();
-        let Some(donors) = self.donor_at(from).ok().filter(|_| !units::has_any(&lane.dir)) else { return };
-        self.fork_or_warn(ui, lane, Ok(donors), begun);
-    }
-
     /// Whether nothing was built in the lane yet, as far as it is ours to fill.
     pub(crate) fn is_cold(&self, lane: &Lane) -> bool {
         lane.owner != Owner::Named && !self.has_intermediates_elsewhere(lane) && !units::has_any(&lane.dir)

@@ -1,6 +1,5 @@
 //! What was asked: one file for each verb or family of verbs, each in the same beats: gather, decide, act, report.
 
-mod adopt;
 mod adopt_cache;
 mod affected;
 mod agent;
@@ -18,7 +17,6 @@ mod editor;
 mod fmt;
 mod fork;
 mod hook;
-mod init;
 mod lane;
 mod linker;
 pub(crate) mod session;
@@ -26,7 +24,6 @@ pub(crate) mod shared_cache;
 mod test;
 mod tools;
 mod tune;
-mod upgrade;
 mod verify;
 mod worktree;
 mod wrapper;

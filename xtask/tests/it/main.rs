@@ -7,7 +7,6 @@
     reason = "a test is its own user: it starts processes and makes and deletes its scratch files"
 )]
 
-mod adopt;
 mod affected;
 mod analyze;
 mod clean;
@@ -27,7 +26,6 @@ mod fork_races;
 mod fork_sources;
 mod fork_traps;
 mod hook;
-mod init;
 #[cfg(unix)]
 mod install_tools;
 mod lanes;
@@ -43,6 +41,5 @@ mod support;
 mod template;
 mod test_verb;
 mod tidy;
-mod upgrade;
 mod verify;
 mod worktrees;
