@@ -1,75 +1,33 @@
-//! `cargo xtask <verb>`: everything that this workspace does and plain cargo does not.
+//! The project's own commands. `multilane` has the rest: `cargo xtask --help`.
 //!
-//! Reading order: `flags` (what can be asked), one file of `verbs` (how it is answered), then the nouns it uses. Data goes
-//! one way: `facts` are read once, `plan` decides on them without touching the world, `effects` carry out.
-//!
-//! Under the name `cargo` it is the shim that `lane run` puts on `PATH`, and takes cargo's command line instead; under the name
-//! `through-cache` it has a crate compiled through the shared cache.
-//!
-//! Exit codes: 0 done; 1 it failed, or problems were found; 2 the command line is wrong; and wherever cargo ran, cargo's own.
-
-mod effects;
-mod facts;
-mod flags;
-mod plan;
-mod verbs;
+//! To add a verb: a function here, and its command line in `main`.
 
 use std::process::ExitCode;
-use std::time::Instant;
 
-use clap::Parser as _;
-
-use crate::effects::ui::Ui;
-use crate::facts::host::{self, Environment};
-use crate::facts::shared_cache;
-use crate::flags::Verb;
-use crate::verbs::session::Session;
+use clap::{Arg, ArgMatches, Command};
+use xshell::{Shell, cmd};
 
 fn main() -> ExitCode {
-    let started = Instant::now();
-    let env = Environment::read();
-    let ui = Ui::new(&env);
-    let session = Session { env, ui, started };
-
-    if let Some((path, compiler)) = host::arguments_as(shared_cache::PROGRAM) {
-        return verbs::shared_cache::compile(&session, &path, &compiler);
-    }
-    let answer = match host::arguments_of_shim() {
-        Some(args) => verbs::cargo::shim(session, args),
-        None => answer(flags::Xtask::parse().verb, session),
-    };
-    match answer {
-        Ok(code) => code,
-        Err(err) => {
-            ui.error(&err);
-            ExitCode::FAILURE
-        }
-    }
+    multilane::Cli::new().verb(lines_command(), lines).main()
 }
 
-fn answer(verb: Verb, session: Session) -> anyhow::Result<ExitCode> {
-    match verb {
-        Verb::Build(flags) => flags.run(session),
-        Verb::BuildDev(flags) => flags.run(session),
-        Verb::BuildTest(flags) => flags.run(session),
-        Verb::BuildRelease(flags) => flags.run(session),
-        Verb::Check(flags) => flags.run(session),
-        Verb::CheckFast(flags) => flags.run(session),
-        Verb::Test(flags) => flags.run(session),
-        Verb::Clippy(flags) => flags.run(session),
-        Verb::Fmt(flags) => flags.run(session),
-        Verb::Run(flags) => flags.run(session),
-        Verb::Clean(flags) => flags.run(session),
-        Verb::Ci(flags) => flags.run(session),
-        Verb::Lane(verb) => verb.run(session),
-        Verb::Doctor(flags) => flags.run(session),
-        Verb::InstallTools(flags) => flags.run(session),
-        Verb::Analyze(flags) => flags.run(session),
-        Verb::Bench(flags) => flags.run(session),
-        Verb::Cargo(flags) => flags.run(session),
-        Verb::Editor(flags) => flags.run(session),
-        Verb::Completions(flags) => flags.run(),
-        Verb::Complete(flags) => flags.run(session),
-        Verb::AdoptCache(flags) => flags.run(session),
+fn lines_command() -> Command {
+    Command::new("lines")
+        .about("Count the lines of the project's own crates")
+        .arg(Arg::new("folder").default_value("crates").help("Where to count"))
+}
+
+/// An example of a verb. Replace it by one that this project needs: a release, a code generator, a deployment.
+fn lines(args: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let folder = args.get_one::<String>("folder").expect("it has a default");
+    let sh = Shell::new()?;
+    let files = cmd!(sh, "git ls-files -- {folder}/*.rs").quiet().read()?;
+    let mut total = 0;
+    for file in files.lines() {
+        let count = sh.read_file(file)?.lines().count();
+        println!("{count:>7} {file}");
+        total += count;
     }
+    println!("{total:>7} in all");
+    Ok(ExitCode::SUCCESS)
 }

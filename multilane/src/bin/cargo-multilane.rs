@@ -1,0 +1,5 @@
+//! `cargo multilane <verb>`: the engine, installed, for workspaces that have no xtask of their own.
+
+fn main() -> std::process::ExitCode {
+    multilane::installed()
+}

@@ -1,0 +1,166 @@
+//! The environment and the clock, each read in this file alone.
+//!
+//! Everything else takes them as arguments, so that a decision can be tested without a process of its own.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+
+/// The environment of this process, as it was when it started.
+pub struct Environment {
+    vars: BTreeMap<OsString, OsString>,
+}
+
+impl Environment {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    pub fn read() -> Environment {
+        Environment { vars: std::env::vars_os().collect() }
+    }
+
+    /// The value as it is. An empty value counts as none: that is how shells unset a variable for one command.
+    pub fn get(&self, name: &str) -> Option<&OsStr> {
+        let value = self.vars.get(OsStr::new(name))?;
+        if value.is_empty() { None } else { Some(value) }
+    }
+
+    /// Whether a switch such as `VERBOSE` is on: set, and neither `0`, `false`, `no` nor `off`.
+    pub fn is_on(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| {
+            !["0", "false", "no", "off"].iter().any(|off| value.eq_ignore_ascii_case(off))
+        })
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.vars.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+
+    /// Where cargo keeps its own configuration, registries and installed programs.
+    pub fn cargo_home(&self) -> Option<PathBuf> {
+        match self.get("CARGO_HOME") {
+            Some(home) => Some(PathBuf::from(home)),
+            None => Some(std::env::home_dir()?.join(".cargo")),
+        }
+    }
+
+    /// The file that starts when `program` is typed: the first match on `PATH`.
+    pub fn find_program(&self, program: &str) -> Option<PathBuf> {
+        self.programs(program).next()
+    }
+
+    /// The first `cargo` on `PATH` that is no shim, of this repository or another: two that took each other for the real one
+    /// would never end.
+    pub fn real_cargo(&self) -> Option<PathBuf> {
+        let is_real = |cargo: &PathBuf| {
+            let dir = cargo.parent().and_then(|dir| dir.canonicalize().ok());
+            dir.is_some_and(|dir| !is_shim_dir(&dir))
+        };
+        self.programs("cargo").find(is_real)
+    }
+
+    /// `PATH` with `first` at its front, and no other shim on it.
+    pub fn path_behind(&self, first: &Path) -> anyhow::Result<OsString> {
+        let path = self.get("PATH").unwrap_or_default();
+        let others = std::env::split_paths(path).filter(|dir| !is_shim_dir(dir));
+        std::env::join_paths(std::iter::once(first.to_owned()).chain(others))
+            .with_context(|| format!("{} cannot be on PATH", first.display()))
+    }
+
+    /// A directory for what lives no longer than this user's processes: `$XDG_RUNTIME_DIR`'s, or one in `/tmp`.
+    pub fn runtime_dir(&self) -> PathBuf {
+        match self.get("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_dir()) {
+            Some(dir) => dir.join("multilane"),
+            None => std::env::temp_dir().join(format!("multilane-{}", user_id())),
+        }
+    }
+
+    /// Where programs keep what can be made again.
+    pub fn cache_home(&self) -> Option<PathBuf> {
+        let set = |name| self.get(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
+        match std::env::consts::OS {
+            "windows" => set("LOCALAPPDATA"),
+            "macos" => Some(std::env::home_dir()?.join("Library/Caches")),
+            _ => set("XDG_CACHE_HOME").or_else(|| Some(std::env::home_dir()?.join(".cache"))),
+        }
+    }
+
+    fn programs(&self, program: &str) -> impl Iterator<Item = PathBuf> {
+        let name = format!("{program}{}", std::env::consts::EXE_SUFFIX);
+        let dirs = std::env::split_paths(self.get("PATH").unwrap_or_default());
+        dirs.map(move |dir| dir.join(&name)).filter(|candidate| is_executable(candidate))
+    }
+}
+
+/// Tells the users of a machine apart.
+#[cfg(unix)]
+fn user_id() -> String {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata("/proc/self").map(|meta| meta.uid().to_string()).unwrap_or_default()
+}
+
+#[cfg(not(unix))]
+fn user_id() -> String {
+    String::new()
+}
+
+#[cfg(unix)]
+pub fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+pub fn is_executable(path: &Path) -> bool {
+    path.is_file()
+}
+
+/// What time it is.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+pub fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Where the user stands. cargo is started there as well, so that it selects the packages it would select without us.
+pub fn current_dir() -> anyhow::Result<PathBuf> {
+    std::env::current_dir().context("cannot read the current directory")
+}
+
+/// What is typed behind the program's name, if that name is `cargo`: then this is the shim.
+pub fn arguments_of_shim() -> Option<Vec<OsString>> {
+    arguments_as("cargo").map(|(_, args)| args)
+}
+
+/// The path that this was started by and what is typed behind it, if it is `name`.
+pub fn arguments_as(name: &str) -> Option<(PathBuf, Vec<OsString>)> {
+    let mut args = std::env::args_os();
+    let path = PathBuf::from(args.next()?);
+    (path.file_stem()? == name).then(|| (path, args.collect()))
+}
+
+/// Who has started this process.
+pub fn parent_id() -> Option<u32> {
+    #[cfg(unix)]
+    return Some(std::os::unix::process::parent_id());
+    #[cfg(not(unix))]
+    None
+}
+
+/// xtask's own program, where it really lies.
+pub fn exe() -> Option<PathBuf> {
+    std::env::current_exe().ok()?.canonicalize().ok()
+}
+
+/// The directory of xtask's own program: `target/xtask`, unless somebody moved it.
+pub fn exe_dir() -> Option<PathBuf> {
+    Some(std::env::current_exe().ok()?.parent()?.to_owned())
+}
+
+/// The folder of ours in git's directory.
+pub const FOLDER: &str = "multilane";
+
+/// Whether `dir` is where a shim lies, of whichever repository.
+pub fn is_shim_dir(dir: &Path) -> bool {
+    dir.ends_with(Path::new(FOLDER).join("bin"))
+}

@@ -1,0 +1,107 @@
+//! From which lanes another can be forked: those of all worktrees, found by looking.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::SystemTime;
+
+use crate::lanes::list;
+use crate::lanes::list::Found;
+use crate::lanes::lockfile_hash;
+use crate::process::Shell;
+use crate::project::root::Repo;
+use crate::units;
+use crate::units::Place;
+
+/// A lane in which something is built, and what is known without reading its units.
+#[derive(Debug)]
+pub struct Donor {
+    pub place: Place,
+    /// The commit of its tree.
+    pub commit: Option<String>,
+    /// SHA-256 of its tree's lockfile; empty where there is none.
+    pub lockfile: String,
+    /// What cargo keeps of rustc's answers there.
+    pub rustc_info: String,
+    /// How many units it has, complete or not.
+    pub units: usize,
+}
+
+/// From what a lane can be forked.
+#[derive(Debug)]
+pub struct Donors {
+    pub found: Vec<Donor>,
+    /// The commit of the lane's own tree.
+    pub own_commit: Option<String>,
+    /// Whether that tree has other lanes in which something is built.
+    pub own_tree_has_more: bool,
+}
+
+/// All of the repository, but `own`.
+pub fn find(sh: &Shell, repo: &Repo, target_dir: &Path, own: &Path) -> Donors {
+    let worktrees = list::worktrees(sh, repo);
+    let places = list::places(&worktrees, repo, target_dir).into_iter();
+    let places = places.filter(|place| place.dir != own && units::has_any(&place.dir));
+    let mut lockfiles = Lockfiles::default();
+    let donor = |found: Found| {
+        let Found { root, dir, commit, .. } = found;
+        Donor { commit, ..Donor::at(Place::new(root, dir), &mut lockfiles) }
+    };
+    let found: Vec<Donor> = places.map(donor).collect();
+    Donors {
+        own_commit: worktrees.first().and_then(|first| first.commit.clone()),
+        own_tree_has_more: found.iter().any(|donor| donor.place.root == repo.root),
+        found,
+    }
+}
+
+impl Donors {
+    /// This one alone. What is known of it is not asked again.
+    pub fn only(mut self, sh: &Shell, place: Place) -> Donors {
+        self.found.retain(|donor| donor.place == place);
+        if self.found.is_empty() {
+            let commit = commit(sh, &place.root);
+            self.found.push(Donor { commit, ..Donor::at(place, &mut Lockfiles::default()) });
+        }
+        self
+    }
+}
+
+impl Donor {
+    /// A lane that is named, of whatever commit.
+    fn at(place: Place, lockfiles: &mut Lockfiles) -> Donor {
+        Donor {
+            commit: None,
+            lockfile: lockfiles.hash(&place.root.join("Cargo.lock")),
+            rustc_info: std::fs::read_to_string(place.lane.join(".rustc_info.json")).unwrap_or_default(),
+            units: units::count(&place.lane),
+            place,
+        }
+    }
+}
+
+/// In most trees it is the same, and xtask is compiled without optimisation: each is hashed once.
+#[derive(Default)]
+struct Lockfiles(HashMap<Vec<u8>, String>);
+
+impl Lockfiles {
+    fn hash(&mut self, path: &Path) -> String {
+        let Ok(bytes) = std::fs::read(path) else { return String::new() };
+        match self.0.get(&bytes) {
+            Some(hash) => hash.clone(),
+            None => self.0.entry(bytes).or_insert_with_key(|bytes| lockfile_hash(bytes)).clone(),
+        }
+    }
+}
+
+/// The commit of a tree.
+fn commit(sh: &Shell, root: &Path) -> Option<String> {
+    let commit = sh.read("git", ["rev-parse", "--verify", "--quiet", "HEAD"], root).ok()?;
+    Some(String::from_utf8(commit).ok()?.trim().to_owned())
+}
+
+/// Since when a tree has the commit that it has, by git's log of it.
+pub fn commit_since(sh: &Shell, root: &Path) -> Option<SystemTime> {
+    let log = sh.read("git", ["rev-parse", "--git-path", "logs/HEAD"], root).ok()?;
+    let log = root.join(String::from_utf8(log).ok()?.trim());
+    log.metadata().ok()?.modified().ok()
+}

@@ -1,0 +1,249 @@
+//! Fills a lane from a donor: the fork that comes before the first build in a lane, and what `lane fork` carries out.
+
+pub mod choice;
+pub mod display;
+pub mod donors;
+pub mod files;
+pub mod plan;
+pub mod reason;
+pub mod rules;
+pub mod sources;
+pub mod write;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime};
+
+use anyhow::{Context as _, bail};
+
+use crate::environment;
+use crate::fork::donors::Donor;
+use crate::fork::donors::Donors;
+use crate::fork::plan::Plan;
+use crate::fork::plan::Question;
+use crate::fork::plan::Suits;
+use crate::fork::plan::Why;
+use crate::fork::sources::Wanted;
+use crate::lanes::Lane;
+use crate::lanes::Owner;
+use crate::lanes::choose::LaneChoice;
+use crate::lanes::choose::Lockfile;
+use crate::project::Project;
+use crate::retarget::provide::WRAPPER_DIR;
+use crate::retarget::wrapper;
+use crate::ui;
+use crate::ui::Ui;
+use crate::units;
+use crate::units::Place;
+use crate::units::Unit;
+use crate::units::incremental;
+
+/// Fills a lane in which nothing was built yet, but from none of the `avoided` lanes. Whatever goes wrong, cargo can
+/// build without.
+pub fn fork_if_empty(project: &Project, ui: Ui, lane: &Lane, toolchain: Option<&str>, avoided: &[PathBuf]) {
+    if !is_cold(project, lane) {
+        return;
+    }
+    let begun = Instant::now();
+    let donors = donors(project, lane, toolchain).map(|mut donors| {
+        donors.found.retain(|donor| !avoided.contains(&donor.place.lane));
+        donors
+    });
+    fork_or_warn(project, ui, lane, donors, begun);
+}
+
+/// The same from one donor, into a lane that may have units already.
+pub fn fork_one(project: &Project, ui: Ui, lane: &Lane, donor: Place) {
+    let begun = Instant::now();
+    let donors = donors::find(
+        &project.sh,
+        &project.repo,
+        &crate::lanes::choose::worktree_lane(project).dir,
+        &lane.dir,
+    );
+    fork_or_warn(project, ui, lane, Ok(donors.only(&project.sh, donor)), begun);
+}
+
+pub fn fork_or_warn(project: &Project, ui: Ui, lane: &Lane, donors: anyhow::Result<Donors>, begun: Instant) {
+    let forked = donors.and_then(|donors| match best_fork(project, lane, &donors) {
+        Some(plan) if !plan.is_empty() => carry_out_fork(project, ui, &plan, begun),
+        _ => Ok(()),
+    });
+    if let Err(err) = forked {
+        ui.warn(format_args!("{} begins cold: {err:#}", project.shown(&lane.dir)));
+    }
+}
+
+/// Whether nothing was built in the lane yet, as far as it is ours to fill.
+pub fn is_cold(project: &Project, lane: &Lane) -> bool {
+    lane.owner != Owner::Named && !has_intermediates_elsewhere(project, lane) && !units::has_any(&lane.dir)
+}
+
+/// With `build.build-dir`, a worktree's units are not in its target directory.
+pub fn has_intermediates_elsewhere(project: &Project, lane: &Lane) -> bool {
+    lane.owner == Owner::Worktree && project.config.has_build_dir
+}
+
+pub fn donors(project: &Project, lane: &Lane, toolchain: Option<&str>) -> anyhow::Result<Donors> {
+    let mut donors = donors::find(
+        &project.sh,
+        &project.repo,
+        &crate::lanes::choose::worktree_lane(project).dir,
+        &lane.dir,
+    );
+    if donors.found.is_empty() {
+        return Ok(donors);
+    }
+    let inputs = match &lane.owner {
+        Owner::Agent { inputs, .. } => inputs.clone(),
+        _ => crate::lanes::choose::key_inputs(
+            project,
+            &LaneChoice {
+                toolchain: toolchain.map(str::to_owned),
+                lockfile: Lockfile::MustStay,
+                ..LaneChoice::default()
+            },
+        )?,
+    };
+    donors.found = plan::ranked(
+        donors.found,
+        &Suits {
+            toolchain: &inputs.toolchain,
+            lockfile: &inputs.lockfile,
+            root: &project.repo.root,
+            commit: donors.own_commit.as_deref(),
+        },
+    );
+    Ok(donors)
+}
+
+/// A worktree, or a lane of one.
+pub fn donor_at(project: &Project, dir: &Path) -> anyhow::Result<Donors> {
+    let dir = project.repo.start.join(dir);
+    let dir = dir.canonicalize().with_context(|| format!("--from {}", dir.display()))?;
+    let target_dir = crate::lanes::choose::worktree_lane(project).dir;
+    let known = donors::find(&project.sh, &project.repo, &target_dir, &PathBuf::new());
+    let is_it = |donor: &&Donor| donor.place.lane == dir || donor.place.lane == dir.join("target");
+    let place = match known.found.iter().find(is_it) {
+        Some(donor) => donor.place.clone(),
+        // It may be a lane of another clone: what lies in `target` belongs to the tree around it.
+        None if dir.file_name().is_some_and(|name| name == "target") && units::has_any(&dir) => {
+            let root = dir.parent().unwrap_or(&dir).to_owned();
+            Place::new(root, dir)
+        }
+        None if units::has_any(&dir.join("target")) => {
+            let lane = dir.join("target");
+            Place::new(dir, lane)
+        }
+        None => bail!("--from {} is no lane, and no worktree with one", dir.display()),
+    };
+    Ok(known.only(&project.sh, place))
+}
+
+/// The first donor that has nearly everything, or of the best few the one that gives most.
+pub fn best_fork(project: &Project, lane: &Lane, donors: &Donors) -> Option<Plan> {
+    const TRIED_MAX: usize = 3; // Each costs a look at all its units.
+    let mut best: Option<Plan> = None;
+    let present = units::read_present(&lane.dir);
+    for donor in donors.found.iter().take(TRIED_MAX) {
+        let plan = fork_plan(project, lane, donor, donors, &present);
+        let of_this_donor = plan.left.iter().filter(|left| left.why.is_of_this_donor()).count();
+        // Most donors have a few units from earlier builds that nobody needs any more.
+        let is_enough = !plan.is_empty() && of_this_donor * 20 <= plan.brought.len();
+        if best.as_ref().is_none_or(|best| plan.brought.len() > best.brought.len()) {
+            best = Some(plan);
+        }
+        if is_enough {
+            break;
+        }
+    }
+    best
+}
+
+pub fn fork_plan(project: &Project, lane: &Lane, donor: &Donor, donors: &Donors, present: &[Unit]) -> Plan {
+    let own = Place::new(project.repo.root.clone(), lane.dir.clone());
+    // Agents start xtask from the worktree's own lane.
+    let with_xtask = lane.owner == Owner::Worktree && !own.lane.join("xtask").exists();
+    let units = units::read(&donor.place, &own.root, with_xtask);
+    let wanted = plan::wanted(&units, &donor.place, &own.root);
+    let sources = sources::compare(&project.sh, &donor.place.root, &own.root, &wanted);
+    let is_same_tree = donor.place.root == own.root;
+    let has_lanes = units::has_any(&own.lane) || donors.own_tree_has_more;
+    // Of another tree's, the wrapper alone can make something.
+    let brings_caches = is_same_tree || crate::retarget::provide::has_wrapper(project);
+    let of_xtask = Place::new(own.root.clone(), crate::lanes::choose::worktree_lane(project).dir);
+    let own_xtask = units::read_xtask(&of_xtask);
+    let commit = &donors.own_commit;
+    let is_same_commit = !is_same_tree && commit.is_some() && *commit == donor.commit;
+    plan::plan(&Question {
+        donor: &donor.place,
+        own: &own,
+        units: &units,
+        present,
+        sources: &sources,
+        now: environment::now(),
+        may_set_times: !is_same_tree && !has_lanes,
+        sources_of_xtask: &plan::wanted(&own_xtask, &of_xtask, &own.root),
+        removes_linked: crate::retarget::provide::has_wrapper(project)
+            && wrapper::is_current(&donor.place.root.join(WRAPPER_DIR)),
+        same_commit_since: if is_same_commit {
+            donors::commit_since(&project.sh, &donor.place.root)
+        } else {
+            None
+        },
+        caches: if brings_caches { incremental::read(&donor.place.lane, with_xtask) } else { Vec::new() },
+        present_caches: &incremental::dirs(&own.lane, with_xtask),
+    })
+}
+
+/// What a worktree with the same files would be given of a lane of this one, and what it would have to compile itself.
+pub fn fork_for_another_tree(project: &Project, lane: &Lane) -> Plan {
+    let donor = Place::new(project.repo.root.clone(), lane.dir.clone());
+    // Nobody looks into it; it is only somewhere else.
+    let other = project.repo.root.join("..").join(lane.dir.file_name().unwrap_or_default());
+    let own = Place::new(other.clone(), other.join("target"));
+    let units = units::read(&donor, &own.root, false);
+    let wanted = plan::wanted(&units, &donor, &own.root);
+    plan::plan(&Question {
+        donor: &donor,
+        own: &own,
+        units: &units,
+        present: &[],
+        sources: &sources::of_copy(&project.sh, &donor.root, &wanted),
+        now: environment::now(),
+        may_set_times: true,
+        sources_of_xtask: &Wanted::default(),
+        removes_linked: crate::retarget::provide::has_wrapper(project),
+        same_commit_since: Some(SystemTime::UNIX_EPOCH),
+        caches: Vec::new(),
+        present_caches: &[],
+    })
+}
+
+pub fn carry_out_fork(project: &Project, ui: Ui, plan: &Plan, begun: Instant) -> anyhow::Result<()> {
+    let all = plan.brought.len();
+    let progress = |count: usize| ui.progress("Forking", format_args!("{count}/{all} units"));
+    let forked = write::carry_out(plan, environment::now(), progress);
+    ui.end_progress();
+    let forked = forked?;
+
+    let mut left: Vec<_> = plan.left.iter().filter(|left| left.why != Why::Incomplete).collect();
+    left.extend(&forked.dropped);
+    let mut line = format!(
+        "{} from {}: {} units, {}",
+        project.shown(&plan.own.lane),
+        project.shown(&plan.donor.lane),
+        forked.units,
+        ui::duration(begun.elapsed())
+    );
+    if !left.is_empty() {
+        write!(line, "; left to cargo: {}", left.len())?;
+        let reasons = plan::reasons(left.iter().copied());
+        if let Some(first) = reasons.first() {
+            let more = if reasons.len() > 1 { ", …" } else { "" };
+            write!(line, " ({first}{more})")?;
+        }
+    }
+    ui.status("Forked", line);
+    Ok(())
+}

@@ -1,0 +1,219 @@
+//! What a fork brings from the donor into a lane, what it leaves to cargo, and why.
+//!
+//! A unit is brought only if cargo, starting from nothing in our tree, would make the same: its sources have the same bytes,
+//! and nothing in it names the donor's tree or lane. Whatever cannot be shown is left out; cargo then finds no fingerprint
+//! and compiles the unit. With a unit go all that depend on it.
+//!
+//! Freshness is not left to chance either. cargo takes a unit of a path package for fresh if no source is younger than its
+//! record of them. That record is in the lane, so it gets the time that our newest source has, and our sources stay as they
+//! are. Only what build scripts watch is compared with times that cannot be moved: those files get the donor's time, and
+//! only where no other lane of our tree could mistake it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+pub use super::choice::{Suits, ranked};
+pub use super::display::reasons;
+pub use super::files::{Brought, BroughtCache, Names, Piece, Way};
+pub use super::reason::Why;
+pub use super::rules::wanted;
+
+use super::files::{brought, brought_cache, crate_name};
+use super::rules::judge;
+use crate::fork::sources::Sources;
+use crate::fork::sources::Wanted;
+use crate::units::Mark;
+use crate::units::Place;
+use crate::units::Unit;
+use crate::units::incremental::Cache;
+
+/// The facts that a fork is planned from.
+pub struct Question<'a> {
+    pub donor: &'a Place,
+    pub own: &'a Place,
+    pub units: &'a [Unit],
+    /// What is in our lane already.
+    pub present: &'a [Unit],
+    pub sources: &'a Sources,
+    pub now: SystemTime,
+    /// Whether no lane of our tree has anything built, so that nothing can mistake a source's new time…
+    pub may_set_times: bool,
+    /// …but xtask, which was made from these.
+    pub sources_of_xtask: &'a Wanted,
+    /// Since when the donor's tree has the commit that ours has; `None` where it has another.
+    pub same_commit_since: Option<SystemTime>,
+    /// The incremental caches that our compilers could make use of…
+    pub caches: Vec<Cache>,
+    /// …and those in our lane already, by their directories.
+    pub present_caches: &'a [PathBuf],
+    /// Whether in both trees the wrapper removes what a linker is going to write.
+    pub removes_linked: bool,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub struct Plan {
+    pub donor: Place,
+    pub own: Place,
+    pub brought: Vec<Brought>,
+    pub left: Vec<Left>,
+    /// How many units the lane has already.
+    pub present: usize,
+    /// Sources that get the donor's time. They have the donor's bytes.
+    pub times: Vec<NewTime>,
+    pub caches: Vec<BroughtCache>,
+}
+
+#[derive(Debug, PartialEq)]
+pub struct NewTime {
+    /// Relative to the workspace root.
+    pub path: PathBuf,
+    pub from: SystemTime,
+    pub to: SystemTime,
+}
+
+/// A unit that cargo compiles.
+#[derive(Debug)]
+pub struct Left {
+    pub package: String,
+    pub target: String,
+    pub id: u64,
+    pub why: Why,
+}
+
+/// What is known of one unit.
+enum Verdict {
+    Bring { times: Vec<NewTime> },
+    Present,
+    Leave(Why),
+}
+
+pub fn plan(question: &Question<'_>) -> Plan {
+    let by_id = by_id(question.units);
+    let mut verdicts: Vec<Verdict> =
+        question.units.iter().map(|unit| verdict(question, unit, &by_id)).collect();
+    leave_dependents(question, &by_id, &mut verdicts);
+
+    let mut times = BTreeMap::new();
+    for verdict in &verdicts {
+        if let Verdict::Bring { times: of_unit } = verdict {
+            times.extend(of_unit.iter().map(|time| (time.path.clone(), (time.from, time.to))));
+        }
+    }
+    let mut plan = Plan {
+        donor: question.donor.clone(),
+        own: question.own.clone(),
+        brought: Vec::new(),
+        left: Vec::new(),
+        present: 0,
+        times: Vec::new(),
+        caches: Vec::new(),
+    };
+    for (unit, verdict) in question.units.iter().zip(verdicts) {
+        match (verdict, &unit.mark) {
+            (Verdict::Bring { .. }, Some(mark)) => {
+                plan.brought.push(brought(question, unit, mark, &times));
+            }
+            (Verdict::Leave(why), _) => {
+                let (package, target) = (unit.package.clone(), unit.target.clone());
+                plan.left.push(Left { package, target, id: unit.id, why });
+            }
+            _ => plan.present += 1,
+        }
+    }
+    plan.times = times.into_iter().map(|(path, (from, to))| NewTime { path, from, to }).collect();
+    // Of what is left to cargo as well: a crate of which a line differs is compiled as after an edit of that line.
+    let left = plan.left.iter().map(|left| left.target.as_str());
+    let targets = plan.brought.iter().map(|unit| unit.target.as_str()).chain(left);
+    let crates: HashSet<String> = targets.clone().filter_map(crate_name).collect();
+    let linked: HashSet<String> =
+        targets.filter(|target| !target.starts_with("lib-")).filter_map(crate_name).collect();
+    let lacking = question.caches.iter().filter(|cache| !question.present_caches.contains(&cache.dir));
+    let wanted = lacking.filter(|cache| crates.contains(cache.crate_name()));
+    plan.caches = wanted.map(|cache| brought_cache(question, cache, &linked)).collect();
+    plan.left.sort_by(|a, b| (&a.package, &a.target).cmp(&(&b.package, &b.target)));
+    plan
+}
+
+fn by_id(units: &[Unit]) -> HashMap<u64, Vec<usize>> {
+    let mut by_id: HashMap<u64, Vec<usize>> = HashMap::new();
+    for (at, unit) in units.iter().enumerate().filter(|(_, unit)| unit.mark.is_some()) {
+        by_id.entry(unit.id).or_default().push(at);
+    }
+    by_id
+}
+
+fn verdict(question: &Question<'_>, unit: &Unit, by_id: &HashMap<u64, Vec<usize>>) -> Verdict {
+    // A trace of it is enough: what is in our lane was built with that one.
+    if question.present.iter().any(|present| present.fingerprint == unit.fingerprint) {
+        return Verdict::Present;
+    }
+    if question.present.iter().any(|present| present.dependencies.contains(&unit.id)) && unit.mark.is_some() {
+        return Verdict::Leave(Why::Replaced);
+    }
+    match judge(question, unit, by_id) {
+        Ok(times) => Verdict::Bring { times },
+        Err(why) => Verdict::Leave(why),
+    }
+}
+
+/// With a unit go those that need it, and those whose dependency is not the one that they were built with.
+fn leave_dependents(question: &Question<'_>, by_id: &HashMap<u64, Vec<usize>>, verdicts: &mut [Verdict]) {
+    let same_here: HashSet<&Path> = {
+        let marks: HashMap<&Path, &Mark> = question
+            .present
+            .iter()
+            .filter_map(|unit| Some((unit.fingerprint.as_path(), unit.mark.as_ref()?)))
+            .collect();
+        let is_same = |unit: &&Unit| match (marks.get(unit.fingerprint.as_path()), &unit.mark) {
+            // The hash of a path package's crate holds its directory, so only a copy can take the place of the original.
+            (Some(own), Some(mark)) => !unit.is_path || *own == mark,
+            _ => false,
+        };
+        question.units.iter().filter(is_same).map(|unit| unit.fingerprint.as_path()).collect()
+    };
+    let is_there = |at: usize, verdicts: &[Verdict]| match verdicts[at] {
+        Verdict::Bring { .. } => true,
+        Verdict::Present => same_here.contains(question.units[at].fingerprint.as_path()),
+        Verdict::Leave(_) => false,
+    };
+
+    loop {
+        let mut is_settled = true;
+        for at in 0..verdicts.len() {
+            if !matches!(verdicts[at], Verdict::Bring { .. }) {
+                continue;
+            }
+            let lacking = question.units[at].dependencies.iter().find_map(|id| match by_id.get(id) {
+                Some(candidates) => candidates
+                    .iter()
+                    .find(|candidate| !is_there(**candidate, verdicts))
+                    .map(|candidate| question.units[*candidate].package.clone()),
+                None => Some("a unit that the donor has no longer".to_owned()),
+            });
+            if let Some(package) = lacking {
+                verdicts[at] = Verdict::Leave(Why::Needs(package));
+                is_settled = false;
+            }
+        }
+        if is_settled {
+            return;
+        }
+    }
+}
+
+/// A unit that could not be brought after all takes with it those that need it. Returns what is still brought, by place.
+pub fn still_brought(brought: &[Brought], dropped: &BTreeSet<usize>) -> BTreeSet<usize> {
+    let mut gone = dropped.clone();
+    loop {
+        let lost: HashSet<u64> = gone.iter().map(|at| brought[*at].id).collect();
+        let needs_lost = |at: &usize| brought[*at].dependencies.iter().any(|id| lost.contains(id));
+        let more: Vec<usize> =
+            (0..brought.len()).filter(|at| !gone.contains(at)).filter(needs_lost).collect();
+        if more.is_empty() {
+            return (0..brought.len()).filter(|at| !gone.contains(at)).collect();
+        }
+        gone.extend(more);
+    }
+}

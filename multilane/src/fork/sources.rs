@@ -1,0 +1,309 @@
+//! Which sources are the same in two trees, and when each was last written.
+//!
+//! The bytes are read, always: neither git's index nor a time proves that two files are equal.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::environment;
+use crate::files::parallel::in_parallel;
+use crate::files::search::find;
+use crate::process::Shell;
+
+/// What is to be compared. Paths are relative to the workspace root, or absolute.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    pub files: BTreeSet<PathBuf>,
+    /// Files and directories that a build script watches; of a directory, all that is in it.
+    pub watched: BTreeSet<PathBuf>,
+    /// Packages whose build script watches every file that git does not ignore.
+    pub packages: BTreeSet<PathBuf>,
+    /// Whether it has to be known if the trees are the same altogether.
+    pub everything: bool,
+}
+
+#[derive(Debug, Default)]
+pub struct Sources {
+    pub files: HashMap<PathBuf, Source>,
+    /// What is in the watched paths and packages; all of it is in `files`. `None` where the trees have not the same.
+    pub lists: HashMap<PathBuf, Option<Vec<PathBuf>>>,
+    /// Every file of the trees, where somebody wants to know and it is the same in both; else empty.
+    pub everything: BTreeSet<PathBuf>,
+}
+
+/// A file in the donor's tree and in ours.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Source {
+    /// When it was last written; `None` where it is not there.
+    pub donors: Option<SystemTime>,
+    pub own: Option<SystemTime>,
+    /// Whether the two have the same bytes.
+    pub is_same: bool,
+    /// Whether the one name is that of a file in our tree, and not of a link to elsewhere: its time may be set.
+    pub is_ours: bool,
+    /// Whether it speaks of git, as the source of a build script does that asks for the commit.
+    pub names_history: bool,
+}
+
+/// Up to this many bytes, all files of two trees are compared for the sake of macros that may read them.
+const BYTES_MAX: u64 = 256 << 20;
+
+pub fn compare(sh: &Shell, donor_root: &Path, own_root: &Path, wanted: &Wanted) -> Sources {
+    compare_trees(sh, donor_root, own_root, wanted, donor_root == own_root)
+}
+
+/// What there would be to say of a tree with the same files, with the same times.
+pub fn of_copy(sh: &Shell, root: &Path, wanted: &Wanted) -> Sources {
+    compare_trees(sh, root, root, wanted, false)
+}
+
+fn compare_trees(
+    sh: &Shell,
+    donor_root: &Path,
+    own_root: &Path,
+    wanted: &Wanted,
+    is_same_tree: bool,
+) -> Sources {
+    let mut files = wanted.files.clone();
+    let mut lists = HashMap::new();
+    for path in &wanted.watched {
+        let list = |root: &Path| walk(root, path);
+        let (donors, own) = (list(donor_root), if is_same_tree { None } else { Some(list(own_root)) });
+        lists.insert(path.clone(), if own.is_none_or(|own| own == donors) { Some(donors) } else { None });
+    }
+    let mut everything = BTreeSet::new();
+    if !wanted.packages.is_empty() || (wanted.everything && !is_same_tree) {
+        let (donors, own) = if is_same_tree {
+            (unignored(sh, donor_root), None)
+        } else {
+            let (donors, own) = in_both(sh, donor_root, own_root, unignored);
+            (donors, Some(own))
+        };
+        for package in &wanted.packages {
+            let listed = |all: &Option<Listed>| of_package(&all.as_ref()?.files, package);
+            let of_donor = listed(&donors);
+            let is_same = own.as_ref().is_none_or(|own| listed(own) == of_donor);
+            lists.insert(package.clone(), if is_same { of_donor } else { None });
+        }
+        if let (true, Some(donors), Some(Some(own))) = (wanted.everything, donors, own)
+            && donors == own
+            && let (Some(of_donor), Some(of_own)) =
+                in_both(sh, donor_root, own_root, |sh, root| ignored(sh, root, &own.repositories))
+            && of_donor == of_own
+        {
+            everything = own.files;
+            everything.extend(of_own);
+            // Reading gigabytes of data would take longer than compiling what they may have gone into.
+            let bytes =
+                in_parallel(&everything.iter().collect::<Vec<_>>(), |path| file_len(&own_root.join(path)));
+            if bytes.into_iter().flatten().sum::<u64>() > BYTES_MAX {
+                everything.clear();
+            }
+        }
+    }
+    files.extend(everything.iter().cloned());
+    files.extend(lists.values().flatten().flatten().cloned());
+
+    let files: Vec<PathBuf> = files.into_iter().collect();
+    if !is_same_tree {
+        let_time_pass(&files, own_root);
+    }
+    let compared = in_parallel(&files, |path| source(donor_root, own_root, path));
+    let files: HashMap<PathBuf, Source> = files.into_iter().zip(compared).collect();
+    if !everything.iter().all(|path| files[path].is_same) {
+        everything.clear();
+    }
+    Sources { files, lists, everything }
+}
+
+/// The same question of two trees at the same time: git takes its time for each.
+fn in_both<T: Send>(sh: &Shell, donor: &Path, own: &Path, ask: impl Fn(&Shell, &Path) -> T + Sync) -> (T, T) {
+    std::thread::scope(|scope| {
+        let other = sh.clone(); // One shell stands in one directory.
+        let ask = &ask;
+        let own = scope.spawn(move || ask(&other, own));
+        (ask(sh, donor), own.join().expect("asking does not panic"))
+    })
+}
+
+/// An edit within the same tick of the file system's clock as our look would be invisible. So the newest file has to be a
+/// tick old: 4 ms where times have nanoseconds, up to 2 s where they have not.
+fn let_time_pass(files: &[PathBuf], root: &Path) {
+    let times = in_parallel(files, |path| modified(&root.join(path)));
+    let Some(newest) = times.into_iter().flatten().filter(|time| *time <= environment::now()).max() else {
+        return;
+    };
+    let is_coarse = newest.duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|time| time.subsec_micros() == 0);
+    let tick = if is_coarse { Duration::from_secs(2) } else { Duration::from_millis(20) };
+    if let Some(rest) = environment::now().duration_since(newest).ok().and_then(|age| tick.checked_sub(age)) {
+        std::thread::sleep(rest);
+    }
+}
+
+fn source(donor_root: &Path, own_root: &Path, path: &Path) -> Source {
+    let (donors, own) = (donor_root.join(path), own_root.join(path));
+    if donors == own {
+        let time = modified(&own);
+        return Source { donors: time, own: time, is_same: time.is_some(), ..Source::default() };
+    }
+    // The times come first: whatever is written after the look at them has a later one.
+    let (donors_time, own_time) = (modified(&donors), modified(&own));
+    let mut source = Source { donors: donors_time, own: own_time, ..Source::default() };
+    if donors.is_dir() && own.is_dir() {
+        // What is in a directory is in the list that names it; what is behind a link to one is not.
+        source.is_same = (is_real_dir(&donors) && is_real_dir(&own)) || are_same_links(&donors, &own);
+        source.is_ours = is_inside(&own, own_root);
+    } else if let (Some(donors_len), Some(own_len)) = (file_len(&donors), file_len(&own))
+        && donors_len == own_len
+        && let (Ok(donors_bytes), Ok(own_bytes)) = (std::fs::read(&donors), std::fs::read(&own))
+    {
+        source.is_same = donors_bytes == own_bytes;
+        source.is_ours = is_inside(&own, own_root);
+        source.names_history = names_history(&own_bytes);
+    }
+    // What was written while we read is not what we have compared.
+    if (modified(&donors), modified(&own)) != (donors_time, own_time) {
+        source.is_same = false;
+    }
+    source
+}
+
+/// Words that a build script needs in order to learn of the commit.
+fn names_history(source: &[u8]) -> bool {
+    let words: [&[u8]; 3] = [b"git", b"vergen", b"shadow_rs"];
+    words.iter().any(|word| find(source, word).is_some())
+}
+
+fn is_real_dir(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|meta| meta.is_dir())
+}
+
+fn are_same_links(donors: &Path, own: &Path) -> bool {
+    let links = (std::fs::read_link(donors), std::fs::read_link(own));
+    matches!(links, (Ok(donors), Ok(own)) if donors == own && own.is_relative()) && are_same_dirs(donors, own)
+}
+
+/// Byte for byte, and without further links.
+fn are_same_dirs(donors: &Path, own: &Path) -> bool {
+    let names = |dir: &Path| -> Option<BTreeSet<_>> {
+        std::fs::read_dir(dir).ok()?.map(|entry| Some(entry.ok()?.file_name())).collect()
+    };
+    let (Some(donors_names), Some(own_names)) = (names(donors), names(own)) else { return false };
+    donors_names == own_names
+        && own_names.iter().all(|name| {
+            let (donors, own) = (donors.join(name), own.join(name));
+            if is_real_dir(&donors) && is_real_dir(&own) {
+                return are_same_dirs(&donors, &own);
+            }
+            let are_files = !own.is_symlink() && !donors.is_symlink();
+            are_files && matches!((std::fs::read(&donors), std::fs::read(&own)), (Ok(a), Ok(b)) if a == b)
+        })
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    path.metadata().ok()?.modified().ok()
+}
+
+fn file_len(path: &Path) -> Option<u64> {
+    path.metadata().ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len())
+}
+
+fn is_inside(path: &Path, root: &Path) -> bool {
+    matches!((path.canonicalize(), root.canonicalize()), (Ok(path), Ok(root)) if path.starts_with(&root))
+}
+
+/// A path and all below it, sorted. One that is not there is in the list too: then nothing equals it.
+fn walk(root: &Path, path: &Path) -> Vec<PathBuf> {
+    let mut found = vec![path.to_owned()];
+    if root.join(path).is_dir() {
+        add_below(root, path, &mut found);
+    }
+    found.sort();
+    found
+}
+
+fn add_below(root: &Path, dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(root.join(dir)).into_iter().flatten().flatten() {
+        let path = dir.join(entry.file_name());
+        // A link to a directory is followed by cargo; here it stays a name, under which no file is found.
+        let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        found.push(path.clone());
+        if is_dir {
+            add_below(root, &path, found);
+        }
+    }
+}
+
+/// What git lists in a tree.
+#[derive(PartialEq)]
+struct Listed {
+    /// Every file that git tracks or would track.
+    files: BTreeSet<PathBuf>,
+    /// The repositories inside: submodules, and others that somebody has put there.
+    repositories: BTreeSet<PathBuf>,
+}
+
+/// Of the whole checkout around `root`, relative to that, with what is in the repositories inside: git itself lists of these
+/// only the directory. `None` without git.
+fn unignored(sh: &Shell, root: &Path) -> Option<Listed> {
+    let args = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", ":/"];
+    let mut listed = Listed { files: BTreeSet::new(), repositories: BTreeSet::new() };
+    for path in listed_names(sh, root, &args)?.iter().map(PathBuf::from) {
+        // A submodule that is not checked out has no `.git`.
+        if is_real_dir(&root.join(&path)) && root.join(&path).join(".git").exists() {
+            let inner = unignored(sh, &root.join(&path))?;
+            listed.files.extend(inner.files.iter().map(|file| path.join(file)));
+            listed.repositories.extend(inner.repositories.iter().map(|repository| path.join(repository)));
+            listed.repositories.insert(path);
+        } else {
+            listed.files.insert(path);
+        }
+    }
+    Some(listed)
+}
+
+/// The files that git ignores and that are no build output of ours. `None` without git, and where whole directories are
+/// ignored: what is in those is nobody's to compare.
+fn ignored(sh: &Shell, root: &Path, repositories: &BTreeSet<PathBuf>) -> Option<BTreeSet<PathBuf>> {
+    let args = ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", ":/"];
+    let is_output = |name: &str| {
+        let name = Path::new(name.trim_end_matches('/'));
+        ["target", ".lanes", ".cargo/local.toml", ".cargo/cranelift.toml"].iter().any(|ours| name.ends_with(ours))
+            // Of a folder that ignores itself, git lists the files.
+            || name.ancestors().any(|dir| dir.ends_with(".cargo/wrapper"))
+    };
+    let mut files = BTreeSet::new();
+    for repository in [Path::new("")].into_iter().chain(repositories.iter().map(PathBuf::as_path)) {
+        for name in listed_names(sh, &root.join(repository), &args)? {
+            if name.ends_with('/') && !is_output(&name) {
+                return None;
+            }
+            files.extend(Some(repository.join(&name)).filter(|_| !is_output(&name)));
+        }
+    }
+    Some(files)
+}
+
+fn listed_names(sh: &Shell, dir: &Path, args: &[&str]) -> Option<Vec<String>> {
+    let list = String::from_utf8(sh.read("git", args, dir).ok()?).ok()?;
+    Some(list.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect())
+}
+
+/// Those of a package, without those of the packages inside it. `None` where git does not know the package.
+fn of_package(all: &BTreeSet<PathBuf>, package: &Path) -> Option<Vec<PathBuf>> {
+    if !all.contains(&package.join("Cargo.toml")) {
+        return None;
+    }
+    let is_of_inner = |file: &Path| {
+        file.ancestors()
+            .skip(1)
+            .take_while(|dir| *dir != package)
+            .any(|dir| all.contains(&dir.join("Cargo.toml")))
+    };
+    let is_of_package = |file: &&PathBuf| {
+        let is_beside_the_workspace = file.starts_with(".."); // Which is no matter of a package at its root.
+        file.starts_with(package) && !is_beside_the_workspace && !is_of_inner(file)
+    };
+    Some(all.iter().filter(is_of_package).cloned().collect())
+}

@@ -1,0 +1,416 @@
+//! Carries out a fork: what is staged beside its place comes there by a rename, and nothing of it counts before.
+//!
+//! ```text
+//! <lane>/
+//! ├── .fork-<pid>/     staged; deleted at the end, or by the next fork if a kill has left it
+//! │   ├── .lock        locked by the one who stages
+//! │   └── <profile>/…
+//! └── <profile>/       renamed as a whole where it was not there; else unit by unit, the fingerprint last
+//! ```
+//!
+//! The donor is only read. It is never waited for and none of its locks is touched: a unit that it rebuilds while we copy
+//! is told by its mark, and dropped.
+
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
+
+use crate::files::delete_dir;
+use crate::files::parallel::in_parallel;
+use crate::files::subdirectories;
+use crate::fork::plan::Brought;
+use crate::fork::plan::BroughtCache;
+use crate::fork::plan::Left;
+use crate::fork::plan::Names;
+use crate::fork::plan::NewTime;
+use crate::fork::plan::Piece;
+use crate::fork::plan::Plan;
+use crate::fork::plan::Way;
+use crate::fork::plan::Why;
+use crate::fork::plan::still_brought;
+use crate::lanes::occupy::lock_files;
+use crate::lanes::occupy::make_lane;
+use crate::units::Place;
+use crate::units::incremental::FORKED;
+use crate::units::incremental::FORKED_PROGRAM;
+use crate::units::list_in_other_tree;
+use crate::units::record_in_other_tree;
+use crate::units::with_path;
+
+const STAGED: &str = ".fork-";
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Forked {
+    pub units: usize,
+    /// What the donor rebuilt meanwhile, and what needs it.
+    pub dropped: Vec<Left>,
+}
+
+/// Brings the plan's units into the lane.
+///
+/// `progress` is called with the number of units that are staged, from several threads.
+///
+/// # Errors
+///
+/// When the lane cannot be written, or somebody builds in it. Then it is as it was, or has some units more, each whole.
+pub fn carry_out(plan: &Plan, now: SystemTime, progress: impl Fn(usize) + Sync) -> io::Result<Forked> {
+    let lane = &plan.own.lane;
+    make_lane(lane)?;
+    sweep_staged(lane)?;
+    let staged = Staged::make(lane)?;
+    let result = bring(plan, &staged, now, progress);
+    let swept = delete_dir(&staged.dir);
+    let forked = result?;
+    swept?;
+    Ok(forked)
+}
+
+struct Staged {
+    dir: PathBuf,
+    reflinks: bool,
+    _lock: File,
+}
+
+impl Staged {
+    fn make(lane: &Path) -> io::Result<Staged> {
+        let dir = lane.join(format!("{STAGED}{}", std::process::id()));
+        std::fs::create_dir_all(&dir)?;
+        let lock = File::create(dir.join(".lock"))?;
+        drop(lock.try_lock());
+        Ok(Staged { reflinks: can_reflink(&dir), dir, _lock: lock })
+    }
+}
+
+/// What a fork that was killed has left.
+fn sweep_staged(lane: &Path) -> io::Result<()> {
+    for dir in subdirectories(lane) {
+        if !dir.file_name().unwrap_or_default().to_string_lossy().starts_with(STAGED) {
+            continue;
+        }
+        let is_left = match OpenOptions::new().write(true).open(dir.join(".lock")) {
+            Ok(lock) => !matches!(lock.try_lock(), Err(TryLockError::WouldBlock)),
+            Err(_) => true,
+        };
+        if is_left {
+            delete_dir(&dir)?;
+        }
+    }
+    Ok(())
+}
+
+fn bring(
+    plan: &Plan,
+    staged: &Staged,
+    now: SystemTime,
+    progress: impl Fn(usize) + Sync,
+) -> io::Result<Forked> {
+    let (donor, lane) = (&plan.donor.lane, &plan.own.lane);
+    make_parents(plan, &staged.dir)?;
+    let count = AtomicUsize::new(0);
+    let results = in_parallel(&plan.brought, |unit| {
+        let result = stage(unit, &plan.donor, &plan.own, staged);
+        progress(count.fetch_add(1, Ordering::Relaxed) + 1);
+        result
+    });
+    let mut dropped = BTreeSet::new();
+    for (at, result) in results.into_iter().enumerate() {
+        if !result? {
+            dropped.insert(at);
+        }
+    }
+
+    let brought = still_brought(&plan.brought, &dropped);
+    let mut forked = Forked { units: brought.len(), dropped: Vec::new() };
+    for (at, unit) in plan.brought.iter().enumerate().filter(|(at, _)| !brought.contains(at)) {
+        delete_dir(&staged.dir.join(&unit.fingerprint))?;
+        let why = if dropped.contains(&at) { Why::Changed } else { Why::Needs("a changed unit".to_owned()) };
+        let (package, target) = (unit.package.clone(), unit.target.clone());
+        forked.dropped.push(Left { package, target, id: unit.id, why });
+    }
+
+    let caches: Vec<&BroughtCache> = {
+        let is_staged = in_parallel(&plan.caches, |cache| stage_cache(cache, donor, lane, staged).is_ok());
+        plan.caches
+            .iter()
+            .zip(is_staged)
+            .filter(|(_, is_staged)| *is_staged)
+            .map(|(cache, _)| cache)
+            .collect()
+    };
+
+    // Before the units are there: without them, no time of a source is compared with anything.
+    for time in &plan.times {
+        set_time(plan, time, now)?;
+    }
+    publish(plan, &brought, &caches, staged)?;
+    let info = ".rustc_info.json"; // What rustc answered to cargo; spares asking it again.
+    if !lane.join(info).exists() && donor.join(info).is_file() {
+        let copy = staged.dir.join(info);
+        std::fs::copy(donor.join(info), &copy)?;
+        std::fs::rename(copy, lane.join(info))?;
+    }
+    Ok(forked)
+}
+
+fn make_parents(plan: &Plan, staged: &Path) -> io::Result<()> {
+    let pieces = plan.brought.iter().flat_map(|unit| unit.outputs.iter().chain(&unit.records));
+    let parents: BTreeSet<&Path> = pieces.filter_map(|piece| piece.path.parent()).collect();
+    parents.into_iter().try_for_each(|parent| std::fs::create_dir_all(staged.join(parent)))
+}
+
+/// `false` where the donor has rebuilt the unit meanwhile, or where a rest of another is in its place.
+fn stage(unit: &Brought, donor: &Place, own: &Place, staged: &Staged) -> io::Result<bool> {
+    let is_taken = |piece: &Piece| piece.way == Way::Directory && own.lane.join(&piece.path).exists();
+    if unit.outputs.iter().chain(&unit.records).any(is_taken) {
+        return Ok(false);
+    }
+    for piece in unit.outputs.iter().chain(&unit.records) {
+        match stage_piece(piece, donor, own, staged) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(false),
+            result => result?,
+        }
+    }
+    Ok(unit.mark.holds(&donor.lane))
+}
+
+fn stage_piece(piece: &Piece, donor: &Place, own: &Place, staged: &Staged) -> io::Result<()> {
+    let (from, to) = (donor.lane.join(&piece.path), staged.dir.join(&piece.path));
+    match piece.way {
+        Way::Directory => return std::fs::create_dir_all(&to),
+        Way::Link if link(&from, &to, staged)? => return Ok(()),
+        Way::Link | Way::Copy => {}
+    }
+    // The time before the bytes: what is written later makes the mark another.
+    let modified = match piece.modified {
+        Some(modified) => modified,
+        None => from.metadata()?.modified()?,
+    };
+    let exchanged = |exchange: &dyn Fn(&[u8]) -> Option<Vec<u8>>| -> io::Result<()> {
+        // What has another format now was read in the one that we know.
+        let bytes = exchange(&std::fs::read(&from)?).ok_or(io::ErrorKind::NotFound)?;
+        std::fs::write(&to, bytes)
+    };
+    match piece.names {
+        Names::Nothing => drop(std::fs::copy(&from, &to)?), // A reflink where the file system has them.
+        Names::Lane => exchanged(&|bytes| Some(with_path(bytes, &donor.lane, &own.lane)))?,
+        Names::Sources => exchanged(&|bytes| Some(list_in_other_tree(bytes, donor, own)))?,
+        Names::Record => exchanged(&|bytes| record_in_other_tree(bytes, donor, own))?,
+    }
+    set_modified(&to, modified)
+}
+
+/// `false` where a copy has to do: on another file system, where a file has too many names, or where a reflink is as cheap.
+fn link(from: &Path, to: &Path, staged: &Staged) -> io::Result<bool> {
+    if staged.reflinks {
+        return Ok(false);
+    }
+    match std::fs::hard_link(from, to) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Err(err),
+        result => Ok(result.is_ok()),
+    }
+}
+
+/// A cache that the donor replaces meanwhile is no loss to speak of: the first edit takes longer.
+fn stage_cache(cache: &BroughtCache, donor: &Path, lane: &Path, staged: &Staged) -> io::Result<()> {
+    let unit = staged.dir.join(&cache.dir);
+    let bring = || -> io::Result<()> {
+        std::fs::create_dir_all(unit.join(&cache.session))?;
+        for (file, way) in &cache.files {
+            let inside = Path::new(&cache.session).join(file);
+            let (from, to) = (donor.join(&cache.dir).join(&inside), unit.join(&inside));
+            if *way != Way::Link || !link(&from, &to, staged)? {
+                std::fs::copy(&from, &to)?;
+            }
+        }
+        File::create(unit.join(&cache.lock))?; // A lock belongs to the file, so each lane has its own.
+        let Some(mark) = cache.origin.as_ref().and_then(|origin| origin.mark(lane)) else { return Ok(()) };
+        let forked = unit.with_file_name(FORKED);
+        std::fs::create_dir_all(&forked)?;
+        link_program(&forked.join(FORKED_PROGRAM))?;
+        std::fs::write(forked.join(unit.file_name().unwrap_or_default()), mark)
+    };
+    bring().inspect_err(|_| drop(delete_dir(&unit)))
+}
+
+/// This program, for the wrapper to call. A second name keeps it there whatever becomes of the first.
+fn link_program(to: &Path) -> io::Result<()> {
+    let program = std::env::current_exe()?;
+    match std::fs::hard_link(&program, to) {
+        Err(err) if err.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(_) => std::fs::copy(&program, to).map(drop),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Gives a source the donor's time, unless it is being edited at this moment.
+fn set_time(plan: &Plan, time: &NewTime, now: SystemTime) -> io::Result<()> {
+    let (donors, own) = (plan.donor.root.join(&time.path), plan.own.root.join(&time.path));
+    if own.metadata()?.modified()? != time.from {
+        return Ok(());
+    }
+    set_modified(&own, time.to)?;
+    // An edit between our look and our hand would have lost its own, new time.
+    if own.is_file() && std::fs::read(&own)? != std::fs::read(&donors).unwrap_or_default() {
+        set_modified(&own, now)?;
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn set_modified(path: &Path, time: SystemTime) -> io::Result<()> {
+    File::open(path)?.set_modified(time) // Reading is enough, for files that are read-only and for directories.
+}
+
+#[cfg(not(unix))]
+fn set_modified(path: &Path, time: SystemTime) -> io::Result<()> {
+    OpenOptions::new().write(true).open(path)?.set_modified(time)
+}
+
+/// Where cargo finds it.
+fn publish(
+    plan: &Plan,
+    brought: &BTreeSet<usize>,
+    caches: &[&BroughtCache],
+    staged: &Staged,
+) -> io::Result<()> {
+    let lane = &plan.own.lane;
+    let mut is_whole = true;
+    for dir in subdirectories(&staged.dir) {
+        let place = lane.join(dir.file_name().unwrap_or_default());
+        if place.exists() || std::fs::rename(&dir, &place).is_err() {
+            is_whole = false;
+        }
+    }
+    if is_whole {
+        return Ok(());
+    }
+
+    let _locks = lock_for_adding(lane)?;
+    for unit in brought.iter().map(|at| &plan.brought[*at]) {
+        let fingerprint = staged.dir.join(&unit.fingerprint);
+        // What the whole renames have brought is no longer staged; what cargo has made meanwhile is cargo's.
+        if !fingerprint.exists() || lane.join(&unit.fingerprint).exists() {
+            continue;
+        }
+        for piece in &unit.outputs {
+            let (from, to) = (staged.dir.join(&piece.path), lane.join(&piece.path));
+            if piece.way == Way::Directory {
+                std::fs::create_dir_all(&to)?;
+            } else {
+                to.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+                std::fs::rename(from, to)?;
+            }
+        }
+        let place = lane.join(&unit.fingerprint);
+        place.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        std::fs::rename(fingerprint, place)?;
+    }
+    for cache in caches {
+        publish_cache(cache, lane, staged)?;
+    }
+    Ok(())
+}
+
+/// The mark before the cache: one that is not marked is taken for this tree's own.
+fn publish_cache(cache: &BroughtCache, lane: &Path, staged: &Staged) -> io::Result<()> {
+    let (from, to) = (staged.dir.join(&cache.dir), lane.join(&cache.dir));
+    if !from.exists() || to.exists() {
+        return Ok(());
+    }
+    to.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+    if cache.origin.is_some() {
+        let (marks, forked) = (from.with_file_name(FORKED), to.with_file_name(FORKED));
+        std::fs::create_dir_all(&forked)?;
+        link_program(&forked.join(FORKED_PROGRAM))?;
+        let name = cache.dir.file_name().unwrap_or_default();
+        std::fs::rename(marks.join(name), forked.join(name))?;
+    }
+    std::fs::rename(from, to)
+}
+
+/// cargo's own locks: nobody must build in a lane while units are added to it.
+fn lock_for_adding(lane: &Path) -> io::Result<Vec<File>> {
+    let mut locks = Vec::new();
+    for path in lock_files(lane).into_iter().filter(|path| !path.ends_with(crate::lanes::occupy::STAMP)) {
+        let file = OpenOptions::new().read(true).write(true).open(&path)?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => return Err(io::Error::other("somebody builds in it")),
+            _ => locks.push(file),
+        }
+    }
+    Ok(locks)
+}
+
+/// Whether a file can be copied here without copying its bytes.
+#[cfg(target_os = "linux")]
+pub fn can_reflink(dir: &Path) -> bool {
+    use std::os::fd::AsRawFd as _;
+    let (from, to) = (dir.join(".probe"), dir.join(".probe-copy"));
+    let try_it = || -> io::Result<bool> {
+        std::fs::write(&from, vec![1; 4096])?;
+        let (from, to) = (File::open(&from)?, File::create(&to)?);
+        #[expect(unsafe_code, reason = "std has no reflink that says whether it was one")]
+        // SAFETY: both descriptors are open for the length of the call, which takes no pointer.
+        let result = unsafe { libc::ioctl(to.as_raw_fd(), libc::FICLONE, from.as_raw_fd()) };
+        Ok(result == 0)
+    };
+    try_it().unwrap_or(false)
+}
+
+#[cfg(target_os = "macos")]
+pub fn can_reflink(_dir: &Path) -> bool {
+    true // APFS; `std::fs::copy` clones.
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+pub fn can_reflink(_dir: &Path) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::units::Mark;
+
+    /// The moment between a look and a copy is too short to be met by chance.
+    #[test]
+    fn a_unit_that_the_donor_has_rebuilt_since_is_dropped() {
+        let dir = std::env::temp_dir().join(format!("xtask-fork-{}", std::process::id()));
+        let donor = dir.join("donor");
+        std::fs::create_dir_all(&donor).expect("a directory");
+        let lane = dir.join("lane");
+        std::fs::create_dir_all(&lane).expect("a directory");
+        let staged = Staged::make(&lane).expect("it can be staged");
+        let hash = donor.join("lib-a");
+        std::fs::write(&hash, "0123456789abcdef").expect("it can be written");
+        let unit = Brought {
+            package: "a".to_owned(),
+            target: "lib-a".to_owned(),
+            id: 1,
+            dependencies: Vec::new(),
+            mark: Mark::read(&donor, "lib-a".into()).expect("it is complete"),
+            outputs: Vec::new(),
+            records: Vec::new(),
+            fingerprint: PathBuf::new(),
+        };
+        let (donor, own) = (Place::new(dir.clone(), donor), Place::new(dir.clone(), lane));
+        assert!(stage(&unit, &donor, &own, &staged).expect("it can be read"));
+
+        let file = OpenOptions::new().write(true).open(&hash).expect("it is there");
+        let before = file.metadata().expect("it is there").modified().expect("a time");
+        file.set_modified(before + Duration::from_millis(4)).expect("it can be set");
+        assert!(
+            !stage(&unit, &donor, &own, &staged).expect("it can be read"),
+            "the same hash, written again"
+        );
+        std::fs::write(&hash, "").expect("it can be written");
+        assert!(!stage(&unit, &donor, &own, &staged).expect("it can be read"), "being rebuilt");
+        delete_dir(&dir).expect("it can be deleted");
+    }
+}

@@ -1,0 +1,249 @@
+//! Which lanes there are: in every worktree of the repository, by looking. There is no register that could go stale.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde_json::Value;
+
+use crate::lanes::KeyInputs;
+use crate::lanes::occupy::STAMP;
+use crate::process::Shell;
+use crate::project::git_dir;
+use crate::project::git_dir::workspace_in;
+use crate::project::root::Repo;
+
+/// A lane as it lies on disk.
+pub struct Found {
+    pub worktree: PathBuf,
+    /// The commit of that worktree, as far as git has said.
+    pub commit: Option<String>,
+    /// The workspace root in that worktree.
+    pub root: PathBuf,
+    pub dir: PathBuf,
+    /// `None` for the worktree's own lane.
+    pub agent: Option<String>,
+    pub key: Option<String>,
+    /// `None` in the worktree's own lane, and where the stamp cannot be read.
+    pub inputs: Option<KeyInputs>,
+    /// What it takes on disk, in bytes; a file with several names in it is counted once.
+    pub size: u64,
+    pub last_use: Option<SystemTime>,
+    pub in_use: bool,
+}
+
+/// A checkout of the repository.
+#[derive(Clone)]
+pub struct Worktree {
+    top: PathBuf,
+    /// The workspace root in it.
+    root: PathBuf,
+    /// `None` without git, and where nothing was committed yet.
+    pub commit: Option<String>,
+}
+
+/// The lanes of every worktree: first this one's.
+pub fn of_repository(sh: &Shell, repo: &Repo, target_dir: &Path) -> Vec<Found> {
+    measured(places(&worktrees(sh, repo), repo, target_dir))
+}
+
+/// The same without their sizes, which take a walk.
+pub fn places(worktrees: &[Worktree], repo: &Repo, target_dir: &Path) -> Vec<Found> {
+    let mut places = Vec::new();
+    for worktree in worktrees {
+        let own_dir =
+            if worktree.root == repo.root { target_dir.to_owned() } else { worktree.root.join("target") };
+        places.extend(places_in(worktree, own_dir));
+    }
+    places
+}
+
+/// The same as `of_repository`, of worktrees that git has listed for somebody else.
+pub fn of_worktrees(worktrees: &[Worktree], repo: &Repo, target_dir: &Path) -> Vec<Found> {
+    measured(places(worktrees, repo, target_dir))
+}
+
+/// The lanes of agents in this worktree.
+pub fn of_agents(repo: &Repo) -> Vec<Found> {
+    let worktree = Worktree::without_git(repo);
+    let mut places = places_in(&worktree, PathBuf::new());
+    places.retain(|place| place.agent.is_some());
+    measured(places)
+}
+
+fn places_in(worktree: &Worktree, own_dir: PathBuf) -> Vec<Found> {
+    let place = |dir: PathBuf, agent, key| {
+        let inputs = std::fs::read(dir.join(STAMP)).ok().and_then(|stamp| parse_stamp(&stamp));
+        let Worktree { top: worktree, root, commit } = worktree.clone();
+        Found { worktree, commit, root, dir, agent, key, inputs, size: 0, last_use: None, in_use: false }
+    };
+    let mut places = Vec::new();
+    if own_dir.is_dir() {
+        places.push(place(own_dir, None, None));
+    }
+    let lanes_dir = worktree.root.join(".lanes");
+    if crate::lanes::occupy::lanes_dir_problem(&lanes_dir).is_some() {
+        return places;
+    }
+    for (agent, agent_dir) in directories(&lanes_dir) {
+        for (key, dir) in directories(&agent_dir) {
+            if dir.join(STAMP).is_file() {
+                places.push(place(dir, Some(agent.clone()), Some(key)));
+            }
+        }
+    }
+    places
+}
+
+/// One thread for each lane: walking waits for the disk, not for the processor.
+fn measured(mut places: Vec<Found>) -> Vec<Found> {
+    let locked = locked_inodes();
+    std::thread::scope(|scope| {
+        for place in &mut places {
+            scope.spawn(|| {
+                place.in_use = crate::lanes::occupy::lock_files(&place.dir)
+                    .iter()
+                    .any(|file| is_locked(file, locked.as_ref()));
+                let mut walk = Walk::default();
+                walk.add(&place.dir);
+                place.size = walk.size;
+                place.last_use = walk.newest;
+            });
+        }
+    });
+    places
+}
+
+/// The worktrees of the repository, this one first. Without git, this one alone.
+pub fn worktrees(sh: &Shell, repo: &Repo) -> Vec<Worktree> {
+    let (Some(top), Ok(list)) =
+        (git_dir::checkout(&repo.root), crate::project::worktrees::worktree_list(sh, &repo.root))
+    else {
+        return vec![Worktree::without_git(repo)];
+    };
+    listed(repo, top, &list)
+}
+
+/// `top` is the checkout that the workspace is in; the list is git's.
+pub fn listed(repo: &Repo, top: &Path, list: &str) -> Vec<Worktree> {
+    // The workspace may be in a folder of the repository; then it is in the same one everywhere.
+    let inside = repo.root.strip_prefix(top).unwrap_or(Path::new(""));
+    let worktree = |record: &str| {
+        let field = |name: &str| record.split('\0').find_map(|line| line.strip_prefix(name));
+        let top = PathBuf::from(field("worktree ")?);
+        Some(Worktree { root: workspace_in(&top, inside), top, commit: field("HEAD ").map(str::to_owned) })
+    };
+    let mut found: Vec<Worktree> =
+        list.split("\0\0").filter_map(worktree).filter(|worktree| worktree.root.is_dir()).collect();
+    found.sort_by_key(|worktree| worktree.root != repo.root);
+    if found.first().is_none_or(|first| first.root != repo.root) {
+        found.insert(0, Worktree { top: top.to_owned(), ..Worktree::without_git(repo) });
+    }
+    found
+}
+
+impl Worktree {
+    fn without_git(repo: &Repo) -> Worktree {
+        Worktree { top: repo.root.clone(), root: repo.root.clone(), commit: None }
+    }
+}
+
+/// Real directories, by name, without the hidden ones.
+fn directories(dir: &Path) -> Vec<(String, PathBuf)> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let is_directory = |entry: &std::fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    let mut found: Vec<(String, PathBuf)> = entries
+        .filter(is_directory)
+        .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()))
+        .filter(|(name, _)| !name.starts_with('.'))
+        .collect();
+    found.sort();
+    found
+}
+
+fn parse_stamp(stamp: &[u8]) -> Option<KeyInputs> {
+    let stamp: Value = serde_json::from_slice(stamp).ok()?;
+    let field = |name: &str| Some(stamp.get(name)?.as_str()?.to_owned());
+    Some(KeyInputs {
+        toolchain: field("toolchain")?,
+        target: field("target")?,
+        lockfile: field("lockfile")?,
+        features: field("features")?,
+        backend: field("backend").unwrap_or_default(), // A stamp from before there was a choice.
+    })
+}
+
+#[derive(Default)]
+struct Walk {
+    size: u64,
+    newest: Option<SystemTime>,
+    /// Files with more than one name, by inode.
+    #[cfg(unix)]
+    counted: HashSet<u64>,
+}
+
+impl Walk {
+    fn add(&mut self, dir: &Path) {
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            let Ok(meta) = entry.metadata() else { continue };
+            if meta.is_dir() {
+                self.add(&entry.path());
+            } else {
+                self.newest = self.newest.max(meta.modified().ok());
+                self.size += self.share(&meta);
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    fn share(&mut self, meta: &std::fs::Metadata) -> u64 {
+        use std::os::unix::fs::MetadataExt as _;
+        const BLOCK: u64 = 512; // stat(2): the unit of `st_blocks`, whatever the file system's own is.
+        if meta.nlink() > 1 && !self.counted.insert(meta.ino()) { 0 } else { meta.blocks() * BLOCK }
+    }
+
+    #[cfg(not(unix))]
+    fn share(&mut self, meta: &std::fs::Metadata) -> u64 {
+        meta.len()
+    }
+}
+
+/// Whether cargo was in this lane and has left it. `false` where only trying would tell: a cargo that came at that moment
+/// would say that it waits.
+pub fn was_left_by_cargo(lane: &Path) -> bool {
+    let Some(locked) = locked_inodes() else { return false };
+    let mut locks = crate::lanes::occupy::lock_files(lane);
+    locks.retain(|file| !file.ends_with(STAMP));
+    !locks.is_empty() && !locks.iter().any(|file| is_locked(file, Some(&locked)))
+}
+
+/// The inodes on which somebody holds a lock, as the kernel lists them; asking it disturbs nobody. `None` elsewhere.
+fn locked_inodes() -> Option<HashSet<u64>> {
+    // proc_locks(5): `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    let inode = |line: &str| {
+        line.split_whitespace()
+            .find_map(|word| word.rsplit_once(':')?.1.parse().ok().filter(|_| word.matches(':').count() == 2))
+    };
+    Some(locks.lines().filter_map(inode).collect())
+}
+
+#[cfg(unix)]
+fn is_locked(file: &Path, locked: Option<&HashSet<u64>>) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    match locked {
+        Some(locked) => file.metadata().is_ok_and(|meta| locked.contains(&meta.ino())),
+        None => is_locked_by_trying(file),
+    }
+}
+
+#[cfg(not(unix))]
+fn is_locked(file: &Path, _locked: Option<&HashSet<u64>>) -> bool {
+    is_locked_by_trying(file)
+}
+
+/// Takes the lock for a moment. (Not tried on macOS and Windows.)
+fn is_locked_by_trying(file: &Path) -> bool {
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(file);
+    file.is_ok_and(|file| matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
+}

@@ -1,0 +1,57 @@
+//! The engine of Multilane: every builder of a workspace has a target directory that it uses alone, forked from a warm one.
+//!
+//! A project's own `xtask` is made from [`Cli`]; the program `cargo-multilane` is the same without verbs of a project's own.
+//! The other modules are for `multilane-tools` of the same version, and promise nothing.
+//!
+//! Reading order: `cli`, one file of `verbs`, then what it uses. Imports run one way, from the last to the first of these
+//! groups, and a test holds it:
+//!
+//! 1. `environment`, `files`, `process`, `ui`
+//! 2. `cargo_line`, `project`
+//! 3. `lanes`, `units`
+//! 4. `fork`, `cold_start`, `retarget`, `sccache`
+//! 5. `verbs`, `tools`, `cli`
+
+pub use crate::cli::Cli;
+
+mod cli;
+mod tools;
+
+#[doc(hidden)]
+pub mod cargo_line;
+#[doc(hidden)]
+pub mod cold_start;
+#[doc(hidden)]
+pub mod environment;
+#[doc(hidden)]
+pub mod files;
+#[doc(hidden)]
+pub mod fork;
+#[doc(hidden)]
+pub mod lanes;
+#[doc(hidden)]
+pub mod process;
+#[doc(hidden)]
+pub mod project;
+#[doc(hidden)]
+pub mod retarget;
+#[doc(hidden)]
+pub mod sccache;
+#[doc(hidden)]
+pub mod ui;
+#[doc(hidden)]
+pub mod units;
+#[doc(hidden)]
+pub mod verbs;
+
+/// What the program `cargo-multilane` does.
+#[doc(hidden)]
+pub fn installed() -> std::process::ExitCode {
+    Cli::installed().main()
+}
+
+/// The command line as a tree, for help texts and completion.
+#[doc(hidden)]
+pub fn command() -> clap::Command {
+    Cli::new().command()
+}

@@ -1,0 +1,142 @@
+//! The few keys of cargo's configuration that decide where a build goes and with which compiler.
+//!
+//! cargo merges `.cargo/config.toml` of every directory from where one stands up to `/`, then `$CARGO_HOME`'s; the
+//! nearer file wins, and the environment wins over all files. So does this.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use toml_edit::{DocumentMut, Item, TableLike};
+
+use crate::environment::Environment;
+
+/// `build.*`, merged.
+#[derive(Default, Debug, PartialEq)]
+pub struct CargoConfig {
+    /// `build.target`: the triples that are built for where no `--target` is given. Empty means the host.
+    pub targets: Vec<String>,
+    /// `build.target-dir`, absolute.
+    pub target_dir: Option<PathBuf>,
+    /// Whether `build.build-dir` keeps intermediates elsewhere. A lane has to override it, or all lanes would share
+    /// one directory and one lock.
+    pub has_build_dir: bool,
+    /// `build.rustc`.
+    pub rustc: Option<PathBuf>,
+    /// Every `build.rustc-wrapper`, the one that counts first. An empty one switches those after it off.
+    pub rustc_wrappers: Vec<PathBuf>,
+    /// The files that are included, whether they are there or not.
+    pub includes: Vec<PathBuf>,
+    /// The names in `[alias]`.
+    pub aliases: BTreeSet<String>,
+}
+
+impl CargoConfig {
+    pub fn read(start: &Path, env: &Environment) -> CargoConfig {
+        let mut config = CargoConfig::from_environment(start, env);
+        for dir in start.ancestors() {
+            config.merge_first_of(&dir.join(".cargo"));
+        }
+        if let Some(home) = env.cargo_home() {
+            config.merge_first_of(&home);
+        }
+        config
+    }
+
+    fn from_environment(start: &Path, env: &Environment) -> CargoConfig {
+        let path = |name| env.get(name).map(|value| start.join(value));
+        let text = |name| env.get(name).and_then(|value| value.to_str());
+        CargoConfig {
+            targets: text("CARGO_BUILD_TARGET").map(|target| vec![target.to_owned()]).unwrap_or_default(),
+            target_dir: path("CARGO_TARGET_DIR").or_else(|| path("CARGO_BUILD_TARGET_DIR")),
+            has_build_dir: env.get("CARGO_BUILD_BUILD_DIR").is_some(),
+            aliases: env.iter().filter_map(|(name, _)| alias_variable(name.to_str()?)).collect(),
+            rustc_wrappers: ["RUSTC_WRAPPER", "CARGO_BUILD_RUSTC_WRAPPER"]
+                .into_iter()
+                .filter_map(|name| env.get(name).map(PathBuf::from))
+                .collect(),
+            includes: Vec::new(),
+            rustc: env.get("RUSTC").or_else(|| env.get("CARGO_BUILD_RUSTC")).map(PathBuf::from),
+        }
+    }
+
+    /// cargo reads `config` where both it and `config.toml` exist.
+    fn merge_first_of(&mut self, dir: &Path) {
+        for name in ["config", "config.toml"] {
+            let file = dir.join(name);
+            if file.is_file() {
+                return self.merge_file(&file, 0);
+            }
+        }
+    }
+
+    /// A file that cannot be read or parsed is left out: cargo will say what is wrong with it, better than we could.
+    fn merge_file(&mut self, file: &Path, depth: u32) {
+        const INCLUDE_DEPTH_MAX: u32 = 8; // cargo refuses cycles; this only has to end.
+        let Some(document) = read(file) else { return };
+        let dir = file.parent().unwrap_or(file);
+
+        if let Some(build) = document.get("build").and_then(Item::as_table_like) {
+            self.merge_build(build, dir.parent().unwrap_or(dir));
+        }
+        if let Some(aliases) = document.get("alias").and_then(Item::as_table_like) {
+            self.aliases.extend(aliases.iter().map(|(name, _)| name.to_owned()));
+        }
+        if depth < INCLUDE_DEPTH_MAX {
+            for include in includes(&document).iter().rev() {
+                let include = dir.join(include);
+                self.merge_file(&include, depth + 1);
+                self.includes.push(include);
+            }
+        }
+    }
+
+    fn merge_build(&mut self, build: &dyn TableLike, base: &Path) {
+        if self.targets.is_empty() {
+            self.targets = match build.get("target") {
+                Some(Item::Value(toml_edit::Value::Array(targets))) => {
+                    targets.iter().filter_map(|target| Some(target.as_str()?.to_owned())).collect()
+                }
+                Some(target) => target.as_str().map(|target| vec![target.to_owned()]).unwrap_or_default(),
+                None => Vec::new(),
+            };
+        }
+        let text = |key: &str| build.get(key).and_then(Item::as_str);
+        if self.target_dir.is_none() {
+            self.target_dir = text("target-dir").map(|dir| base.join(dir));
+        }
+        self.has_build_dir |= text("build-dir").is_some();
+        // A name without a slash is looked up on `PATH`, as cargo does.
+        let program = |name: &str| {
+            if name.contains(['/', '\\']) { base.join(name) } else { PathBuf::from(name) }
+        };
+        if self.rustc.is_none() {
+            self.rustc = text("rustc").map(program);
+        }
+        self.rustc_wrappers.extend(text("rustc-wrapper").map(program));
+    }
+}
+
+/// `CARGO_ALIAS_MY_ALIAS` is `my-alias` (the Cargo Book, "Configuration").
+fn alias_variable(name: &str) -> Option<String> {
+    Some(name.strip_prefix("CARGO_ALIAS_")?.to_ascii_lowercase().replace('_', "-"))
+}
+
+fn read(file: &Path) -> Option<DocumentMut> {
+    std::fs::read_to_string(file).ok()?.parse().ok()
+}
+
+/// `include = "a.toml"`, `include = ["a.toml", { path = "b.toml", optional = true }]`.
+pub fn includes(document: &DocumentMut) -> Vec<String> {
+    let path_of = |value: &toml_edit::Value| {
+        let path = value.as_str().or_else(|| value.as_inline_table()?.get("path")?.as_str())?;
+        Some(path.to_owned())
+    };
+    match document.get("include") {
+        Some(Item::Value(toml_edit::Value::Array(array))) => array.iter().filter_map(path_of).collect(),
+        Some(Item::Value(value)) => path_of(value).into_iter().collect(),
+        Some(Item::ArrayOfTables(tables)) => {
+            tables.iter().filter_map(|table| Some(table.get("path")?.as_str()?.to_owned())).collect()
+        }
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,140 @@
+//! What all worktrees of a repository share: a place in git's own directory, which no `cargo clean` and no removed worktree
+//! takes away.
+//!
+//! ```text
+//! <git common dir>/multilane/
+//! ├── xtask          the program, for whatever is started without cargo; effects/disk.rs keeps it current
+//! ├── memo.json      what that program remembers of tools
+//! ├── answers        what was found out about compilers' options (verbs/adopt_cache.rs) and units (facts/units/contents.rs)
+//! ├── workspace      where in a checkout the workspace is; empty for its top
+//! ├── cold/          who leads in a cold start; effects/disk/cold.rs draws it
+//! ├── analyze.json   what the builds of `analyze` took
+//! ├── bin/cargo      the shim: `xtask` by another name, the first `cargo` on the PATH of `lane run`
+//! ├── hooks/         git's hooks while `lane hook` stands in front of a `core.hooksPath`…
+//! └── hooks-path     …and the value that it had: altogether, and in the repository's own configuration
+//! ```
+
+use std::path::{Component, Path, PathBuf};
+
+use crate::environment::FOLDER;
+
+/// `<git common dir>/multilane`, whether it is there or not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Common {
+    pub dir: PathBuf,
+    /// The checkout that the workspace is in.
+    pub top: PathBuf,
+    /// Where in the checkout.
+    inside: PathBuf,
+}
+
+/// The name of the memo, beside whichever program remembers.
+pub const MEMO: &str = "memo.json";
+
+impl Common {
+    /// Finds git's directory as git does (gitrepository-layout(5)), but without a process, and without the variables that
+    /// git sets for hooks: they may speak of another worktree. `None` where there is no repository.
+    pub fn of(root: &Path) -> Option<Common> {
+        let root = root.canonicalize().ok()?;
+        let top = checkout(&root)?;
+        let dir = git_common_dir(top)?.join(FOLDER);
+        let inside = root.strip_prefix(top).ok()?.to_owned();
+        Some(Common { dir, top: top.to_owned(), inside })
+    }
+
+    /// Git's own directory.
+    pub fn git_dir(&self) -> &Path {
+        self.dir.parent().unwrap_or(&self.dir)
+    }
+
+    pub fn program(&self) -> PathBuf {
+        self.dir.join(format!("xtask{}", std::env::consts::EXE_SUFFIX))
+    }
+
+    /// What is remembered of tools, beside the program.
+    pub fn memo(&self) -> PathBuf {
+        self.dir.join(MEMO)
+    }
+
+    /// What was found out once for all worktrees.
+    pub fn answers(&self) -> PathBuf {
+        self.dir.join("answers")
+    }
+
+    pub fn workspace_file(&self) -> PathBuf {
+        self.dir.join("workspace")
+    }
+
+    /// What `workspace_file` has to hold.
+    pub fn inside(&self) -> &Path {
+        &self.inside
+    }
+
+    /// Where builders tell each other what they build.
+    pub fn cold(&self) -> PathBuf {
+        self.dir.join("cold")
+    }
+
+    /// What `analyze` remembers of its builds.
+    pub fn history(&self) -> PathBuf {
+        self.dir.join("analyze.json")
+    }
+
+    /// The directory that comes first on `PATH`.
+    pub fn bin(&self) -> PathBuf {
+        self.dir.join("bin")
+    }
+
+    pub fn shim(&self) -> PathBuf {
+        self.bin().join(format!("cargo{}", std::env::consts::EXE_SUFFIX))
+    }
+
+    pub fn hooks(&self) -> PathBuf {
+        self.dir.join("hooks")
+    }
+
+    pub fn hooks_path_file(&self) -> PathBuf {
+        self.dir.join("hooks-path")
+    }
+
+    /// Where the repository's workspace is in each checkout, as far as anybody has said.
+    pub fn known_inside(&self) -> Option<PathBuf> {
+        Some(PathBuf::from(std::fs::read_to_string(self.workspace_file()).ok()?))
+    }
+}
+
+/// The checkout that a directory is in.
+pub fn checkout(root: &Path) -> Option<&Path> {
+    root.ancestors().find(|dir| dir.join(".git").symlink_metadata().is_ok())
+}
+
+/// The workspace that is `inside` a checkout. (`join` with nothing would end in a slash, which compares as equal and reads as another.)
+pub fn workspace_in(top: &Path, inside: &Path) -> PathBuf {
+    top.join(inside).components().collect()
+}
+
+/// Whether `xtask`, at `exe`, is the shared one of the repository with this `common`.
+pub fn is_shared_program(exe: &Path, common: &Common) -> bool {
+    let dir = exe.parent().unwrap_or(exe);
+    [common.dir.clone(), common.bin()].iter().any(|own| own.canonicalize().is_ok_and(|own| own == dir))
+}
+
+/// Git's own directory of a checkout, the one that its worktrees share.
+pub fn git_common_dir(top: &Path) -> Option<PathBuf> {
+    let git_dir = git_dir(top)?;
+    let common = match std::fs::read_to_string(git_dir.join("commondir")) {
+        Ok(text) => git_dir.join(text.trim()),
+        Err(_) => git_dir,
+    };
+    common.canonicalize().ok().filter(|dir| dir.components().any(|part| matches!(part, Component::Normal(_))))
+}
+
+/// Git's own directory of one checkout: a worktree has one in that of the repository.
+pub fn git_dir(top: &Path) -> Option<PathBuf> {
+    let dot_git = top.join(".git");
+    if dot_git.is_dir() {
+        return Some(dot_git);
+    }
+    let text = std::fs::read_to_string(&dot_git).ok()?;
+    Some(top.join(text.strip_prefix("gitdir:")?.trim()))
+}

@@ -1,0 +1,111 @@
+//! Where things are.
+//!
+//! ```text
+//! <root>/                      the workspace root: the nearest manifest with `[workspace]`
+//! ├── Cargo.toml, Cargo.lock
+//! ├── target/                  the worktree's own lane; plain cargo and the IDE build here
+//! │   ├── debug/, release/, …  one directory, and one lock, per profile
+//! │   ├── xtask/               xtask itself, and what it remembers of tools; `clean` leaves it
+//! │   └── .lane                the stamp: who builds here holds a shared lock on it
+//! └── .lanes/                  the lanes of agents; git-ignored, outside `target/`
+//!     ├── .gitignore           `*`, written before the first lane
+//!     ├── .trash-*/            a lane on its way out; `clean` finishes what a kill has left
+//!     └── <agent>/<key>/       one lane: a target directory, with a `.lane` of its own
+//!         └── .fork-*/         a fork on its way in, as in `target/`; effects/disk/fork.rs draws it
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use toml_edit::{DocumentMut, Item};
+
+use crate::project::cranelift;
+
+/// The workspace that the user stands in.
+pub struct Repo {
+    /// The directory of the workspace's root manifest, absolute.
+    pub root: PathBuf,
+    /// Where the user stands, and where cargo is started.
+    pub start: PathBuf,
+    /// The directory that decides on the package: `start`, or that of `--manifest-path`.
+    pub inside: PathBuf,
+    /// `[workspace.metadata.xtask]`.
+    pub settings: Settings,
+}
+
+/// What a project says in `[workspace.metadata.xtask]`.
+#[derive(Default)]
+pub struct Settings {
+    /// `main-branch`: what `check-fast` compares with, where `origin/HEAD`, `main` and `master` are not it.
+    pub main_branch: Option<String>,
+    /// `cache`: where crates come from that others have compiled. `plan/shared_cache.rs` knows the keys.
+    pub cache: Option<Item>,
+    /// `cranelift`, or what is wrong with it.
+    pub cranelift: Option<Result<cranelift::Settings, String>>,
+}
+
+impl Repo {
+    /// Walks up from `inside` as cargo does. A package that belongs to no workspace is a workspace of its own.
+    pub fn locate(start: PathBuf, inside: &Path) -> anyhow::Result<Repo> {
+        let repo = |root: &Path, settings| Repo {
+            root: root.to_owned(),
+            start: start.clone(),
+            inside: inside.to_owned(),
+            settings,
+        };
+        let mut package = None;
+        for dir in inside.ancestors() {
+            let Some(manifest) = read_manifest(dir)? else { continue };
+
+            if manifest.contains_key("workspace") {
+                return Ok(repo(dir, settings(&manifest)));
+            }
+            let pointer = || manifest.get("package")?.get("workspace")?.as_str();
+            if let Some(root) = pointer() {
+                let root = dir.join(root).canonicalize().with_context(|| {
+                    format!("`package.workspace` in {} names no directory", dir.join("Cargo.toml").display())
+                })?;
+                let settings = read_manifest(&root)?.as_ref().map(settings).unwrap_or_default();
+                return Ok(repo(&root, settings));
+            }
+            package = package.or(Some(dir));
+        }
+
+        match package {
+            Some(dir) => Ok(repo(dir, Settings::default())),
+            None => bail!(
+                "no Cargo.toml in {} or above it\nhelp: cd into the workspace, then try again",
+                inside.display()
+            ),
+        }
+    }
+
+    pub fn lockfile(&self) -> PathBuf {
+        self.root.join("Cargo.lock")
+    }
+
+    /// The folder of the agents' lanes.
+    pub fn lanes_dir(&self) -> PathBuf {
+        self.root.join(".lanes")
+    }
+}
+
+fn read_manifest(dir: &Path) -> anyhow::Result<Option<DocumentMut>> {
+    let path = dir.join("Cargo.toml");
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(err) => return Err(err).with_context(|| format!("cannot read {}", path.display())),
+    };
+    let manifest = text.parse().with_context(|| format!("cannot parse {}", path.display()))?;
+    Ok(Some(manifest))
+}
+
+fn settings(manifest: &DocumentMut) -> Settings {
+    let table = || manifest.get("workspace")?.get("metadata")?.get("xtask");
+    Settings {
+        main_branch: table().and_then(|xtask| Some(xtask.get("main-branch")?.as_str()?.to_owned())),
+        cache: table().and_then(|xtask| xtask.get("cache").cloned()),
+        cranelift: table().and_then(|xtask| xtask.get("cranelift")).map(cranelift::Settings::read),
+    }
+}

@@ -1,0 +1,61 @@
+//! The program that all worktrees of a repository share, and the shim beside it.
+
+use super::Project;
+use crate::project::git_dir::{Common, is_shared_program};
+use crate::{environment, files};
+use anyhow::Context as _;
+use std::io::{self};
+use std::path::Path;
+
+/// Makes the running program the one that all worktrees share, unless it is that one. A second name costs no space; across
+/// file systems it is a copy.
+pub fn share_program(common: &Common, exe: &Path) -> io::Result<()> {
+    let shared = common.program();
+    if is_shared_program(exe, common) || files::is_unchanged_copy(exe, &shared) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(&common.dir)?;
+    files::replace(&shared, |staged| files::link_or_copy(exe, staged))
+}
+
+/// The same, where somebody has asked for it once: whoever starts another xtask brings the shared one up to date.
+pub fn refresh_shared_program(common: &Common, exe: &Path) {
+    if common.program().is_file() {
+        drop(share_program(common, exe)); // The older one does as well.
+    }
+}
+
+/// Puts the shim, the shared program's other name, where `PATH` finds it.
+pub fn install_shim(common: &Common) -> io::Result<()> {
+    let shim = common.shim();
+    std::fs::create_dir_all(common.bin())?;
+    #[cfg(unix)]
+    {
+        let target = Path::new("..").join(common.program().file_name().unwrap_or_default());
+        if std::fs::read_link(&shim).is_ok_and(|link| link == target) {
+            return Ok(());
+        }
+        files::replace(&shim, |staged| std::os::unix::fs::symlink(&target, staged))
+    }
+    #[cfg(not(unix))]
+    {
+        if files::is_unchanged_copy(&common.program(), &shim) {
+            return Ok(());
+        }
+        files::replace(&shim, |staged| std::fs::copy(common.program(), staged).map(drop))
+    }
+}
+
+/// Where the repository's worktrees share something.
+pub fn common(project: &Project) -> anyhow::Result<Common> {
+    Common::of(&project.repo.root).context("this is no git checkout, so its worktrees have nothing in common")
+}
+
+/// Puts this program where all worktrees find it.
+pub fn share(_project: &Project, common: &Common) -> anyhow::Result<()> {
+    let exe = environment::exe().context("cannot find xtask's own program")?;
+    let inside = common.inside().to_str().context("the path of the workspace is not UTF-8")?;
+    let shared = share_program(common, &exe)
+        .and_then(|()| files::write_atomically(&common.workspace_file(), inside.as_bytes()));
+    shared.with_context(|| format!("cannot write {}", common.dir.display()))
+}

@@ -1,0 +1,233 @@
+//! The tools outside: which there are, and what they say of themselves.
+//!
+//! Asking costs some 20 ms a tool, so an answer is remembered beside xtask's own program, with everything that it depends
+//! on, and is only asked for again when one of those has changed.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use serde_json::{Map, Value};
+
+use crate::environment;
+use crate::environment::Environment;
+use crate::files;
+use crate::process::Shell;
+use crate::process::attempt;
+use crate::process::for_at_most;
+use crate::project::cargo_config::CargoConfig;
+use crate::project::git_dir::MEMO;
+use crate::project::root::Repo;
+
+/// The compiler that cargo will use.
+pub struct Rustc {
+    /// `rustc -vV`, whole.
+    pub version: String,
+    /// The directory of its toolchain.
+    pub sysroot: PathBuf,
+}
+
+/// `rustc -vV` of the compiler that cargo will use, whole. `toolchain` is what stood behind a `+`.
+pub fn rustc_version(
+    sh: &Shell,
+    env: &Environment,
+    repo: &Repo,
+    config: &CargoConfig,
+    toolchain: Option<&str>,
+) -> anyhow::Result<String> {
+    Ok(rustc(sh, env, repo, config, toolchain)?.version)
+}
+
+pub fn rustc(
+    sh: &Shell,
+    env: &Environment,
+    repo: &Repo,
+    config: &CargoConfig,
+    toolchain: Option<&str>,
+) -> anyhow::Result<Rustc> {
+    let rustc = config.rustc.clone().unwrap_or_else(|| PathBuf::from("rustc"));
+    let memo = Memo::beside_program();
+    let inputs = rustc_inputs(env, repo, &rustc, toolchain);
+    if let Some((known, binary)) = memo.known_of("rustc", &inputs) {
+        let sysroot = Path::new(binary).ancestors().nth(2).unwrap_or(Path::new("")).to_owned();
+        return Ok(Rustc { version: known.to_owned(), sysroot });
+    }
+
+    let mut args: Vec<OsString> = toolchain.map(|name| format!("+{name}").into()).into_iter().collect();
+    args.push("-vV".into());
+    let version = sh.read(&rustc, &args, &repo.start).context("cannot ask rustc for its version")?;
+    let version = String::from_utf8(version).context("rustc's version is not UTF-8")?;
+
+    // The compiler itself, where `rustc` on `PATH` is rustup's proxy: it is what `rustup update` replaces.
+    args.pop();
+    args.extend(["--print".into(), "sysroot".into()]);
+    let sysroot = sh.read(&rustc, &args, &repo.start).unwrap_or_default();
+    let sysroot = PathBuf::from(String::from_utf8_lossy(&sysroot).trim());
+    let binary = sysroot.join("bin/rustc").with_extension(std::env::consts::EXE_EXTENSION);
+    memo.remember("rustc", &inputs, &version, &binary);
+    Ok(Rustc { version, sysroot })
+}
+
+/// Whether the component with the other backend is installed: `librustc_codegen_cranelift-<version>.so`, and its like.
+pub fn has_cranelift(sysroot: &Path, host: &str) -> bool {
+    let dir = sysroot.join("lib/rustlib").join(host).join("codegen-backends");
+    let names = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    names
+        .into_iter()
+        .any(|name| name.to_string_lossy().trim_start_matches("lib").starts_with("rustc_codegen_cranelift"))
+}
+
+/// The host triple in `rustc -vV`.
+pub fn host_triple(rustc_version: &str) -> &str {
+    rustc_version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or("unknown")
+}
+
+/// `cargo nextest`, as far as the recipes care.
+#[derive(Clone, Copy)]
+pub struct Nextest {
+    /// Whether it has `--cargo-message-format` (0.9.123 and later, nextest's changelog), and so can tell about units.
+    pub tells_units: bool,
+}
+
+/// `None` where it is not on `PATH`, or does not answer as nextest does, soon.
+pub fn nextest(env: &Environment, repo: &Repo) -> Option<Nextest> {
+    const TELLS_UNITS_SINCE: Version = Version(0, 9, 123);
+    const LIMIT: Duration = Duration::from_secs(5);
+    let binary = env.find_program("cargo-nextest")?;
+    let memo = Memo::beside_program();
+    if let Some(known) = memo.known("nextest", &state(&binary)) {
+        return Some(Nextest { tells_units: Version::first_in(known)? >= TELLS_UNITS_SINCE });
+    }
+    let words = [binary.clone().into_os_string(), "nextest".into(), "--version".into()];
+    let answer = attempt(&words, &repo.start, &[], for_at_most(LIMIT)).ok()??;
+    let answer = answer.status.success().then(|| String::from_utf8_lossy(&answer.stdout).into_owned())?;
+    let tells_units = Version::first_in(&answer)? >= TELLS_UNITS_SINCE;
+    memo.remember("nextest", &state(&binary), &answer, &binary);
+    Some(Nextest { tells_units })
+}
+
+/// A version of a tool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(pub u32, pub u32, pub u32);
+
+impl Version {
+    /// The first in a text: `1.2.3`, `v1.2`, `1:14.0-55.7~deb12u1`.
+    pub fn first_in(text: &str) -> Option<Version> {
+        text.split_whitespace().find_map(|word| {
+            let word = word.rsplit(':').next().unwrap_or(word);
+            let word = word.trim_start_matches(['v', '(', '"']);
+            let end = word.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(word.len());
+            let mut numbers = word[..end].split('.').map(|number| number.parse().ok());
+            Some(Version(numbers.next()??, numbers.next()??, numbers.next().flatten().unwrap_or(0)))
+        })
+    }
+}
+
+impl std::fmt::Display for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}.{}", self.0, self.1, self.2)
+    }
+}
+
+/// What `ask` finds out about `program`, and is asked again only when that has changed.
+pub fn remembered(
+    memo: &Path,
+    question: &str,
+    program: &Path,
+    ask: impl FnOnce() -> Option<String>,
+) -> Option<String> {
+    let inputs = state(program);
+    let memo = Memo::open(Some(memo.to_owned()));
+    if let Some(known) = memo.known(question, &inputs) {
+        return Some(known.to_owned());
+    }
+    let answer = ask()?;
+    memo.remember(question, &inputs, &answer, program);
+    Some(answer)
+}
+
+/// Whether `cargo <command>` is a program that is none of cargo's own.
+pub fn is_external(env: &Environment, command: &str) -> bool {
+    !command.is_empty() && env.find_program(&format!("cargo-{command}")).is_some()
+}
+
+/// What decides which compiler `rustc` is: its file, rustup's override and settings, the toolchain file.
+fn rustc_inputs(env: &Environment, repo: &Repo, rustc: &Path, toolchain: Option<&str>) -> String {
+    let program = if rustc.components().count() > 1 {
+        Some(rustc.to_owned())
+    } else {
+        env.find_program(&rustc.to_string_lossy())
+    };
+    let rustup_home = env.get("RUSTUP_HOME").map(PathBuf::from);
+    let rustup_home = rustup_home.or_else(|| Some(std::env::home_dir()?.join(".rustup"))).unwrap_or_default();
+
+    let over = toolchain.or_else(|| env.get("RUSTUP_TOOLCHAIN")?.to_str()).unwrap_or_default();
+    let mut inputs = vec![over.to_owned(), state(&program.unwrap_or_default())];
+    if over.is_empty() {
+        inputs.push(state(&rustup_home.join("settings.toml")));
+        for dir in repo.start.ancestors() {
+            let files = ["rust-toolchain.toml", "rust-toolchain"].map(|name| dir.join(name));
+            inputs.extend(files.iter().filter(|file| file.exists()).map(|file| state(file)));
+        }
+    }
+    inputs.join("\n")
+}
+
+/// Path, size and modification time: another state, another answer.
+pub fn state(file: &Path) -> String {
+    let Ok(meta) = file.metadata() else {
+        return format!("{} is not there", file.display());
+    };
+    let modified = meta.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    format!("{} {} {}", file.display(), meta.len(), modified.unwrap_or_default().as_nanos())
+}
+
+/// `memo.json`: `{ "question inputs": { answer, binary, state } }`. The shared program is asked from many worktrees, and each
+/// has inputs of its own.
+struct Memo {
+    file: Option<PathBuf>,
+    entries: Map<String, Value>,
+}
+
+impl Memo {
+    fn beside_program() -> Memo {
+        Memo::open(environment::exe_dir().map(|dir| dir.join(MEMO)))
+    }
+
+    /// Empty where there is none or it cannot be read.
+    fn open(file: Option<PathBuf>) -> Memo {
+        let text = file.as_ref().and_then(|file| std::fs::read(file).ok());
+        let entries = text.and_then(|text| serde_json::from_slice(&text).ok());
+        Memo { file, entries: entries.unwrap_or_default() }
+    }
+
+    fn known(&self, question: &str, inputs: &str) -> Option<&str> {
+        Some(self.known_of(question, inputs)?.0)
+    }
+
+    /// The answer, and of which file it is.
+    fn known_of(&self, question: &str, inputs: &str) -> Option<(&str, &str)> {
+        let entry = self.entries.get(&format!("{question} {inputs}"))?;
+        let binary = entry["binary"].as_str()?;
+        let is_current = entry["state"] == state(Path::new(binary)).as_str();
+        if is_current { Some((entry["answer"].as_str()?, binary)) } else { None }
+    }
+
+    /// `binary` is the file whose replacement changes the answer. Where the memo cannot be written, the next call asks again.
+    fn remember(mut self, question: &str, inputs: &str, answer: &str, binary: &Path) {
+        const ENTRIES_MAX: usize = 50; // Inputs that nobody has any more are never asked for again.
+        if self.entries.len() >= ENTRIES_MAX {
+            self.entries.clear();
+        }
+        let entry = serde_json::json!({
+            "answer": answer,
+            "binary": binary.to_string_lossy(),
+            "state": state(binary),
+        });
+        self.entries.insert(format!("{question} {inputs}"), entry);
+        if let Some(file) = self.file {
+            drop(files::write_atomically(&file, Value::Object(self.entries).to_string().as_bytes()));
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The incremental caches in a lane: what rustc keeps of its last run, so that after an edit it compiles only what changed.
+//!
+//! ```text
+//! <lane>/<profile>/incremental/
+//! ├── <crate>-<id>/                    of one unit; the id comes from what cargo calls its metadata
+//! │   ├── s-<time>-<random>-<hash>/    a finished session; nothing in it is written again
+//! │   ├── s-<time>-<random>.lock       its lock
+//! │   └── s-<time>-<random>-working/   one that is being written, or whose compiler was killed
+//! └── .forked/                         ours: of the caches that a fork has brought and nobody has used yet
+//!     ├── <crate>-<id>                 where the cache was made, and for which lane it was brought; [`Origin`]
+//!     ├── xtask                        the program that makes it fit for this tree
+//!     ├── .probe-<pid>/                what that tries out, while it does
+//!     └── places, places.lock          what that has found out on the way, and who is at it
+//! ```
+//!
+//! Times and random numbers are in base 36 (`rustc_incremental/src/persist/fs.rs`).
+
+use std::fs::DirEntry;
+use std::path::{Path, PathBuf};
+
+use crate::files::parallel::in_parallel;
+use crate::units;
+
+/// The folder of what a fork has brought, in `incremental`.
+pub const FORKED: &str = ".forked";
+
+/// The program, in that folder.
+pub const FORKED_PROGRAM: &str = "xtask";
+
+/// How the folder of what is being tried out begins.
+pub const PROBE: &str = ".probe-";
+
+/// What is known of places in the lane that the caches come from, and in this one (`plan/dep_graph.rs`).
+pub const FORKED_PLACES: &str = "places";
+pub const FORKED_LOCK: &str = "places.lock";
+
+/// The newest finished session of one unit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cache {
+    /// Of the unit, relative to the lane.
+    pub dir: PathBuf,
+    pub session: String,
+    /// The names of the files in it.
+    pub files: Vec<String>,
+    /// Where it was made, if a fork has brought it and nobody has used it since.
+    pub origin: Option<Origin>,
+}
+
+/// Where a cache was made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Origin {
+    /// The workspace root.
+    pub root: PathBuf,
+    pub lane: PathBuf,
+}
+
+impl Origin {
+    /// What is written beside a cache that is brought into `lane`. `None` for paths that are no text.
+    pub fn mark(&self, lane: &Path) -> Option<String> {
+        let [root, made_in, lane] = [&self.root, &self.lane, lane].map(Path::to_str);
+        Some(format!("{}\n{}\n{}\n", root?, made_in?, lane?))
+    }
+
+    /// With the lane that it was brought into.
+    pub fn of_mark(text: &str) -> Option<(Origin, PathBuf)> {
+        let mut lines = text.lines().map(PathBuf::from);
+        let origin = Origin { root: lines.next()?, lane: lines.next()? };
+        Some((origin, lines.next()?))
+    }
+}
+
+impl Cache {
+    /// The crate's name, as rustc writes it.
+    pub fn crate_name(&self) -> &str {
+        crate_name(&self.dir)
+    }
+
+    /// The name of its lock's file.
+    pub fn lock(&self) -> String {
+        let stem = self.session.rsplit_once('-').map_or(self.session.as_str(), |(stem, _)| stem);
+        format!("{stem}.lock")
+    }
+}
+
+/// All caches of a lane that a compiler could begin with.
+pub fn read(lane: &Path, with_xtask: bool) -> Vec<Cache> {
+    let dirs: Vec<PathBuf> = dirs(lane, with_xtask);
+    let read = |dir: &PathBuf| {
+        let session = newest_session(&lane.join(dir))?;
+        let entries = std::fs::read_dir(lane.join(dir).join(&session)).ok()?;
+        let files: Option<Vec<String>> =
+            entries.map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+        let marker = dir.with_file_name(FORKED).join(dir.file_name()?);
+        let mark = std::fs::read_to_string(lane.join(marker)).ok();
+        let origin = mark.and_then(|text| Some(Origin::of_mark(&text)?.0));
+        Some(Cache { dir: dir.clone(), session, files: files?, origin })
+    };
+    in_parallel(&dirs, read).into_iter().flatten().collect()
+}
+
+/// The directories of all units' caches, relative to the lane.
+pub fn dirs(lane: &Path, with_xtask: bool) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for profile in units::profile_dirs(lane, with_xtask) {
+        let units = units(&lane.join(profile).join("incremental"));
+        found.extend(units.iter().filter_map(|dir| dir.strip_prefix(lane).ok()).map(Path::to_owned));
+    }
+    found
+}
+
+/// The directories of the units in one `-C incremental`.
+pub fn units(incremental: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(incremental).into_iter().flatten().flatten();
+    let is_unit = |entry: &DirEntry| {
+        entry.file_type().is_ok_and(|kind| kind.is_dir())
+            && !entry.file_name().as_encoded_bytes().starts_with(b".")
+    };
+    entries.filter(is_unit).map(|entry| entry.path()).collect()
+}
+
+/// The names of the caches of a crate that a fork has brought into this `.forked`.
+pub fn forked(forked: &Path, of_crate: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(forked).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| name.contains('-') && crate_name(Path::new(name)) == of_crate).collect()
+}
+
+fn crate_name(dir: &Path) -> &str {
+    let name = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.rsplit_once('-').map_or(name, |(name, _)| name)
+}
+
+/// The path of the newest finished session in a unit's cache.
+pub fn newest_session(dir: &Path) -> Option<String> {
+    let names =
+        std::fs::read_dir(dir).ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let finished = names
+        .filter(|name| name.starts_with("s-") && !name.ends_with("-working") && !name.ends_with(".lock"));
+    finished.max_by_key(|name| name.split('-').nth(1).and_then(|time| u64::from_str_radix(time, 36).ok()))
+}

@@ -1,0 +1,126 @@
+//! `lane run` and `lane env`: a command that knows nothing of lanes builds in one.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::ArgMatches;
+
+use super::run;
+use super::surroundings::{Dialect, Surroundings};
+use super::worktree::{NewWorktree, make_worktree, worktree_named};
+use crate::cargo_line::CargoLine;
+use crate::lanes::Agent;
+use crate::process::Shell;
+use crate::process::step::{Program, Step};
+use crate::project::worktrees::checkout_of;
+use crate::project::{Project, Session, shared_program};
+use crate::ui;
+
+/// Where a builder is to work.
+struct Place {
+    /// Of a worktree or, where there is none, of an agent.
+    name: String,
+    /// Make the worktree if there is none.
+    new: bool,
+    /// Only a worktree.
+    worktree: bool,
+    /// Only an agent.
+    agent: bool,
+}
+
+impl Place {
+    fn of(own: &ArgMatches) -> Option<Place> {
+        Some(Place {
+            name: own.get_one::<String>("name")?.clone(),
+            new: own.get_flag("new"),
+            worktree: own.get_flag("worktree"),
+            agent: own.get_flag("agent"),
+        })
+    }
+}
+
+pub(super) fn lane_run(session: Session, own: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let mut project = run::open(session, &CargoLine::default())?;
+    let surroundings = surroundings(&mut project, &Place::of(own).context("no name")?)?;
+    let ui = project.session.ui;
+    let bin = install_shim(&project).inspect_err(|err| {
+        ui.warn(format_args!("no cargo of ours on PATH, so plain cargo builds in target/: {err:#}"));
+    });
+    let env = &project.session.env;
+    let mut command = own.get_many::<OsString>("command").unwrap_or_default().cloned();
+    let program = command.next().unwrap_or_else(|| default_shell(env.get("SHELL"), env.get("COMSPEC")));
+    let mut step = Step::of_program(Program::Other(program), command.collect());
+    let path = bin.ok().map(|bin| env.path_behind(&bin)).transpose()?;
+    step.env = surroundings.environment(path);
+
+    let lane = match &surroundings.agent {
+        Some(agent) => format!(".lanes/{agent}"),
+        None => "target".to_owned(),
+    };
+    ui.status("Running", format_args!("in {}, with the lane {lane}", surroundings.dir.display()));
+    Shell::outside_of_cargo(env)?.become_step(&step, &surroundings.dir)
+}
+
+pub(super) fn lane_env(session: Session, own: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let mut project = run::open(session, &CargoLine::default())?;
+    let dialect = match own.get_one::<String>("shell").map(String::as_str) {
+        Some("fish") => Dialect::Fish,
+        Some("powershell") => Dialect::PowerShell,
+        Some(_) => Dialect::Sh,
+        None if cfg!(windows) && project.session.env.get("SHELL").is_none() => Dialect::PowerShell,
+        None => Dialect::of(project.session.env.get("SHELL").map(Path::new)),
+    };
+    let Some(place) = Place::of(own) else {
+        ui::data(dialect.leave(&shared_program::common(&project)?.bin()))?;
+        return Ok(ExitCode::SUCCESS);
+    };
+
+    let surroundings = surroundings(&mut project, &place)?;
+    let bin = install_shim(&project)?;
+    if surroundings.dir.to_str().is_none() || bin.to_str().is_none() {
+        bail!("{} is not UTF-8, so no shell can be told of it", surroundings.dir.display());
+    }
+    ui::data(dialect.enter(&surroundings, &bin))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where the builder that `place` names works, and as whom.
+fn surroundings(project: &mut Project, place: &Place) -> anyhow::Result<Surroundings> {
+    let (root, here) = (project.repo.root.clone(), project.repo.start.clone());
+    let found = if place.agent { None } else { worktree_named(project, &place.name).ok() };
+    let top = match found {
+        Some(top) => top,
+        None if place.new => {
+            make_worktree(project, &NewWorktree { name: place.name.clone(), ..NewWorktree::default() })?
+        }
+        None if place.worktree => worktree_named(project, &place.name)?,
+        None => {
+            let agent = Agent::from_environment(Some(OsStr::new(&place.name)))?;
+            let agent = agent.context("an agent needs a name")?.name().to_owned();
+            return Ok(Surroundings { dir: here, agent: Some(agent) });
+        }
+    };
+
+    // The same place in the other tree, if it has it.
+    let inside = root.strip_prefix(checkout_of(project, &root)?).unwrap_or(Path::new("")).to_owned();
+    let below = here.strip_prefix(&root).unwrap_or(Path::new(""));
+    let dirs: [PathBuf; 3] = [top.join(&inside).join(below), top.join(&inside), top];
+    let dir = dirs.into_iter().find(|dir| dir.is_dir()).context("the worktree is not there")?;
+    Ok(Surroundings { dir: dir.components().collect(), agent: None })
+}
+
+/// Puts the shim where all worktrees have it, and says in which directory.
+fn install_shim(project: &Project) -> anyhow::Result<PathBuf> {
+    let common = shared_program::common(project)?;
+    shared_program::share(project, &common)?;
+    shared_program::install_shim(&common)
+        .with_context(|| format!("cannot write {}", common.bin().display()))?;
+    Ok(common.bin())
+}
+
+fn default_shell(shell: Option<&OsStr>, comspec: Option<&OsStr>) -> OsString {
+    let fallback = if cfg!(windows) { comspec.unwrap_or(OsStr::new("cmd")) } else { OsStr::new("/bin/sh") };
+    shell.unwrap_or(fallback).to_owned()
+}

@@ -1,0 +1,113 @@
+//! `clean`: delete lanes that are not in use.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, anyhow, bail};
+use clap::ArgMatches;
+
+use super::run::{self, Options, choice};
+use crate::cargo_line::CargoLine;
+use crate::lanes::choose::{self, Lockfile};
+use crate::lanes::in_lane::{Kind, in_lane};
+use crate::lanes::occupy::{self, Removal};
+use crate::lanes::{Lane, Owner, list};
+use crate::process::step::Recipe;
+use crate::project::{Project, Session};
+use crate::ui;
+
+pub(super) fn clean(session: Session, own: &ArgMatches, words: Vec<OsString>) -> anyhow::Result<ExitCode> {
+    let (project, options, line) = run::begin(session, own, CargoLine::new("clean", words))?;
+    let lanes_dir = project.repo.lanes_dir();
+    // Building elsewhere when `.lanes` is broken is safe; deleting elsewhere is not.
+    if let Some(problem) = occupy::lanes_dir_problem(&lanes_dir) {
+        bail!(
+            "cannot use {}: {problem}\nhelp: look at it, and remove it if it is not needed",
+            lanes_dir.display()
+        );
+    }
+    let lane = choose::lane(&project, &choice(&line, Lockfile::MustStay))?;
+
+    let all = own.get_flag("all");
+    let is_part = line
+        .words
+        .iter()
+        .any(|word| !["-q", "--quiet", "-v", "-vv", "--verbose"].iter().any(|flag| word == flag));
+    if all && is_part {
+        bail!("--all takes whole lanes\nhelp: leave out cargo's options, or --all");
+    }
+    // Where cargo keeps intermediates elsewhere, cargo alone knows where.
+    let is_left_to_cargo = !all && lane.owner == Owner::Worktree && project.config.has_build_dir;
+    if is_part || is_left_to_cargo {
+        if !occupy::is_free(&lane.dir).unwrap_or(true) {
+            return Err(in_use(&project, &project.shown(&lane.dir)));
+        }
+        let line = if options.dry_run { line.and("--dry-run") } else { line };
+        let options = Options { dry_run: false, ..options };
+        let entered = run::enter_lane(&project, &options, lane);
+        let recipe = Recipe::from(in_lane(line, &entered.lane, Kind::Own));
+        return run::carry_out(&project, &options, &entered, recipe);
+    }
+
+    let mut lanes = vec![lane];
+    if all {
+        let agents = list::of_agents(&project.repo);
+        let agents = agents.into_iter().map(|found| Lane { dir: found.dir, owner: Owner::Named });
+        lanes = vec![choose::worktree_lane(&project)];
+        lanes.extend(agents);
+    }
+    if options.dry_run {
+        for lane in lanes.iter().filter(|lane| lane.dir.exists()) {
+            ui::data(project.shown(&lane.dir))?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    remove_all(&project, &lanes, options.quiet)
+}
+
+/// What is in use stays; one that cannot be deleted must not keep the others.
+fn remove_all(project: &Project, lanes: &[Lane], quiet: bool) -> anyhow::Result<ExitCode> {
+    let ui = project.session.ui.quiet(quiet);
+    let lanes_dir = project.repo.lanes_dir();
+    let mut failures = 0;
+    for lane in lanes {
+        let shown = project.shown(&lane.dir);
+        match remove(&lanes_dir, lane).with_context(|| format!("cannot delete {shown}")) {
+            Ok(None) => ui.status("Clean", format_args!("nothing to delete in {shown}")),
+            Ok(Some(Removal::Removed)) => ui.status("Removed", shown),
+            Ok(Some(Removal::InUse)) if lanes.len() > 1 => {
+                ui.status("Kept", format_args!("{shown} (in use)"))
+            }
+            Ok(Some(Removal::InUse)) => return Err(in_use(project, &shown)),
+            Ok(Some(Removal::NoTargetDirectory)) => {
+                failures += 1;
+                ui.warn(format_args!(
+                    "{shown} has no CACHEDIR.TAG, so it may hold other files than cargo's; left alone"
+                ));
+            }
+            Err(err) => {
+                failures += 1;
+                ui.error(&err);
+            }
+        }
+    }
+    occupy::sweep(&lanes_dir).with_context(|| format!("cannot tidy {}", lanes_dir.display()))?;
+    Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn in_use(project: &Project, lane: &str) -> anyhow::Error {
+    let called = project.session.ui.called;
+    anyhow!("{lane} is in use\nhelp: wait for the build in it to end, or stop it; {called} lane list")
+}
+
+/// `None` where there is nothing to delete.
+fn remove(lanes_dir: &Path, lane: &Lane) -> std::io::Result<Option<Removal>> {
+    if !lane.dir.is_dir() {
+        return Ok(None);
+    }
+    match lane.owner {
+        Owner::Worktree => occupy::empty_target_dir(&lane.dir).map(Some),
+        Owner::Agent { .. } | Owner::Named => occupy::remove_agent_lane(lanes_dir, &lane.dir).map(Some),
+    }
+}

@@ -1,0 +1,103 @@
+//! `lane list`: show the lanes there are.
+
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::ArgMatches;
+use serde_json::{Value, json};
+
+use super::run;
+use crate::cargo_line::CargoLine;
+use crate::environment;
+use crate::lanes::choose::{self, LaneChoice, Lockfile};
+use crate::lanes::list::{self, Found};
+use crate::lanes::{KeyInputs, lockfile_hash};
+use crate::project::{Project, Session};
+use crate::ui;
+
+pub(super) fn list(session: Session, own: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let project = run::open(session, &CargoLine::default())?;
+    let found = list::of_repository(&project.sh, &project.repo, &choose::worktree_lane(&project).dir);
+    let today = LaneChoice { lockfile: Lockfile::MustStay, ..LaneChoice::default() };
+    let today = choose::key_inputs(&project, &today)?;
+    let rows: Vec<Row> = found.into_iter().map(|lane| Row::new(lane, &today)).collect();
+
+    if own.get_flag("json") {
+        ui::data(Value::Array(rows.iter().map(Row::to_json).collect()))?;
+    } else {
+        ui::data(table(&project, &rows, environment::now()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+struct Row {
+    lane: Found,
+    /// The key inputs that are not today's.
+    differs: Vec<&'static str>,
+}
+
+impl Row {
+    /// `today` is of this worktree; another one may have another lockfile.
+    fn new(lane: Found, today: &KeyInputs) -> Row {
+        let lockfile = std::fs::read(lane.root.join("Cargo.lock")).map(|bytes| lockfile_hash(&bytes));
+        let today = KeyInputs { lockfile: lockfile.unwrap_or_default(), ..today.clone() };
+        let differs = lane.inputs.as_ref().map(|inputs| inputs.differing(&today)).unwrap_or_default();
+        Row { lane, differs }
+    }
+
+    fn to_json(&self) -> Value {
+        let Found { worktree, dir, agent, key, inputs, size, last_use, in_use, .. } = &self.lane;
+        json!({
+            "worktree": worktree.to_string_lossy(),
+            "path": dir.to_string_lossy(),
+            "agent": agent,
+            "key": key,
+            "size_bytes": size,
+            "last_use_unix_seconds": last_use.and_then(unix_seconds),
+            "in_use": in_use,
+            "differs": self.differs,
+            "inputs": inputs.as_ref().map(|inputs| {
+                Value::Object(inputs.fields().map(|(name, value)| (name.to_owned(), value.into())).into_iter().collect())
+            }),
+        })
+    }
+}
+
+fn unix_seconds(time: SystemTime) -> Option<u64> {
+    Some(time.duration_since(UNIX_EPOCH).ok()?.as_secs())
+}
+
+fn table(project: &Project, rows: &[Row], now: SystemTime) -> String {
+    let mut lines =
+        vec![["WORKTREE", "AGENT", "KEY", "SIZE", "LAST USE", "STATE", "DIFFERS"].map(str::to_owned)];
+    for Row { lane, differs } in rows {
+        let age = lane.last_use.map(|time| now.duration_since(time).unwrap_or_default());
+        lines.push([
+            name_of(project, lane),
+            lane.agent.clone().unwrap_or_else(|| "-".to_owned()),
+            lane.key.clone().unwrap_or_else(|| "-".to_owned()),
+            ui::bytes(lane.size),
+            age.map(ui::age).unwrap_or_else(|| "never".to_owned()),
+            if lane.in_use { "in use" } else { "idle" }.to_owned(),
+            if differs.is_empty() { "-".to_owned() } else { differs.join(",") },
+        ]);
+    }
+
+    let width =
+        |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
+    let widths: [usize; 7] = std::array::from_fn(width);
+    let line = |cells: &[String; 7]| {
+        let cells: Vec<String> =
+            cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    lines.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The worktree's folder; `.` is the one the user stands in.
+fn name_of(project: &Project, lane: &Found) -> String {
+    if lane.root == project.repo.root {
+        return ".".to_owned();
+    }
+    lane.worktree.file_name().unwrap_or(lane.worktree.as_os_str()).to_string_lossy().into_owned()
+}

@@ -1,0 +1,212 @@
+//! What every verb begins and ends with: find the workspace and the lane, carry out the recipe, sum up.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{ExitCode, ExitStatus};
+use std::time::{Duration, Instant};
+
+use clap::ArgMatches;
+
+use crate::cargo_line::CargoLine;
+use crate::cold_start::{self, ColdStart};
+use crate::environment::Environment;
+use crate::lanes::choose::{self, LaneChoice, Lockfile};
+use crate::lanes::in_lane::{Kind, in_lane};
+use crate::lanes::occupy::InUse;
+use crate::lanes::{Agent, Lane};
+use crate::process::step::{Counting, Recipe};
+use crate::process::{Outcome, Units, exit_code};
+use crate::project::{Project, Session};
+use crate::sccache::tally::{TALLY, Tally};
+use crate::ui::{self, milliseconds};
+use crate::{retarget, sccache};
+
+/// What a call wants beside what it asks of cargo.
+#[derive(Clone, Copy, Default)]
+pub struct Options {
+    /// Print the recipe; change nothing.
+    pub dry_run: bool,
+    /// No status lines.
+    pub quiet: bool,
+    /// The command lines, too.
+    pub verbose: bool,
+}
+
+/// A lane that we are in, as far as it can be marked.
+pub struct Entered {
+    pub lane: Lane,
+    _in_use: Option<InUse>,
+}
+
+impl Options {
+    /// Both what is ours and what is cargo's count.
+    fn of(own: &ArgMatches, line: &CargoLine, env: &Environment) -> Options {
+        let quiet = line.is_quiet();
+        Options {
+            dry_run: own.get_flag("dry-run"),
+            quiet,
+            verbose: line.is_verbose() || (env.is_on("VERBOSE") && !quiet),
+        }
+    }
+}
+
+/// Finds the project that a cargo command is for. `VERBOSE` counts as one `--verbose`.
+pub(super) fn begin(
+    session: Session,
+    own: &ArgMatches,
+    line: CargoLine,
+) -> anyhow::Result<(Project, Options, CargoLine)> {
+    let options = Options::of(own, &line, &session.env);
+    let line = if options.verbose && !line.is_verbose() { line.and("--verbose") } else { line };
+    let project = open(session, &line)?;
+    Ok((project, options, line))
+}
+
+/// The project that cargo would find for this command line.
+pub(super) fn open(session: Session, line: &CargoLine) -> anyhow::Result<Project> {
+    // A malformed name is refused before anything else happens, whatever the verb.
+    Agent::from_environment(session.env.get("AGENT_ID"))?;
+    session.project(line.value("--manifest-path").map(Path::new))
+}
+
+/// What of a command line decides on the lane.
+pub(super) fn choice(line: &CargoLine, lockfile: Lockfile) -> LaneChoice {
+    LaneChoice {
+        selection: line.selection(),
+        named: line.value("--target-dir").map(Into::into),
+        toolchain: line.toolchain.clone(),
+        lockfile,
+    }
+}
+
+/// One cargo command in the builder's lane.
+pub(super) fn one(project: &Project, options: &Options, line: CargoLine) -> anyhow::Result<ExitCode> {
+    let entered = enter(project, options, &line)?;
+    let recipe = Recipe::from(in_lane(line, &entered.lane, Kind::Own));
+    carry_out(project, options, &entered, recipe)
+}
+
+/// The lane that a command line leads to, marked as in use unless nothing is to be done.
+pub(super) fn enter(project: &Project, options: &Options, line: &CargoLine) -> anyhow::Result<Entered> {
+    let lockfile = if options.dry_run || line.has(&["--locked", "--frozen"]) {
+        Lockfile::MustStay
+    } else if line.has(&["--offline"]) {
+        Lockfile::MayBeMadeOffline
+    } else {
+        Lockfile::MayBeMade
+    };
+    Ok(enter_lane(project, options, choose::lane(project, &choice(line, lockfile))?))
+}
+
+pub(super) fn enter_lane(project: &Project, options: &Options, lane: Lane) -> Entered {
+    if options.dry_run {
+        return Entered { lane, _in_use: None };
+    }
+    let (lane, in_use) = choose::enter(project, lane);
+    Entered { lane, _in_use: in_use }
+}
+
+/// Carries out a recipe in a lane, or prints it; then sums up.
+pub(super) fn carry_out(
+    project: &Project,
+    options: &Options,
+    entered: &Entered,
+    recipe: Recipe,
+) -> anyhow::Result<ExitCode> {
+    if options.dry_run {
+        return show(project, recipe);
+    }
+    let mut start = ColdStart::default();
+    if recipe.builds() {
+        let ui = project.session.ui.quiet(options.quiet);
+        retarget::provide::provide_wrapper(project, ui);
+        start = cold_start::cold_start(project, ui, &entered.lane, &recipe);
+    }
+    run_steps(project, options, &entered.lane, &recipe, start)
+}
+
+/// Prints `recipe` so that it can be pasted.
+pub(super) fn show(project: &Project, recipe: Recipe) -> anyhow::Result<ExitCode> {
+    // rustup says here that the toolchain comes from `cargo +toolchain xtask`, and not from a file or the environment.
+    let is_typed = project.session.env.get("RUSTUP_TOOLCHAIN_SOURCE").is_some_and(|source| source == "cli");
+    let toolchain = project.session.env.get("RUSTUP_TOOLCHAIN").filter(|_| is_typed);
+    ui::data(recipe.typed_with(toolchain.and_then(|name| name.to_str())))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The code is that of the first step that failed.
+pub fn run_steps(
+    project: &Project,
+    options: &Options,
+    lane: &Lane,
+    recipe: &Recipe,
+    mut start: ColdStart,
+) -> anyhow::Result<ExitCode> {
+    let ui = project.session.ui.quiet(options.quiet);
+    let is_verbose = options.verbose;
+    let before = project.session.started.elapsed();
+    let begun = Instant::now();
+
+    let mut units: Option<Units> = None;
+    let mut failure: Option<ExitStatus> = None;
+    let tally = sccache::tally(project);
+    for (at, step) in recipe.steps.iter().enumerate() {
+        start.before_step(at);
+        if is_verbose {
+            ui.status("Running", format_args!("`{step}`"));
+        }
+        let variable = tally.as_ref().map(|tally: &Tally| (TALLY, tally.file.as_path()));
+        let Outcome { status, units: of_step, interrupted } = project.sh.run(step, variable)?;
+        start.after_step(at, status.success());
+        if let Some(of_step) = of_step {
+            if step.names_executables && matches!(step.counting, Counting::Ask { .. }) {
+                for executable in &of_step.executables {
+                    ui.status("Executable", executable.describe(&project.repo.start));
+                }
+            }
+            units.get_or_insert_default().append(of_step);
+        }
+        if !status.success() {
+            failure = failure.or(Some(status));
+        }
+        if interrupted || (failure.is_some() && !recipe.keep_going) {
+            break;
+        }
+    }
+
+    let built = begun.elapsed();
+    let time = start.waited + built;
+    let from_cache = tally.and_then(|tally| sccache::read_tally(project, &tally, ui));
+    // Where cargo has refused before it came to any unit, there is nothing to sum up.
+    if failure.is_none() || units.as_ref().is_none_or(|units| !units.is_empty()) {
+        let summary = summary(units.as_ref(), from_cache, failure.is_some(), time);
+        ui.status("Lane", format_args!("{}: {summary}", project.shown(&lane.dir)));
+    }
+    if is_verbose {
+        let after = project.session.started.elapsed().saturating_sub(before + built);
+        let (before, after) = (milliseconds(before), milliseconds(after));
+        ui.status("Own", format_args!("xtask took {before:.1} ms before cargo, {after:.1} ms after"));
+    }
+    Ok(failure.map_or(ExitCode::SUCCESS, exit_code))
+}
+
+/// `compiled 2 (core, app), fresh 350, 0.31s`; `compiled 5, from the cache 48, fresh 0, 3.10s`
+fn summary(units: Option<&Units>, from_cache: Option<u64>, failed: bool, time: Duration) -> String {
+    const NAMES_MAX: usize = 3;
+    let time = ui::duration(time);
+    let end = if failed { format!("failed after {time}") } else { time };
+    let Some(units) = units else { return end };
+
+    if let Some(hits @ 1..) = from_cache.and_then(|hits| usize::try_from(hits).ok()) {
+        // Which ones came from there, nobody says.
+        let compiled = units.compiled.len().saturating_sub(hits);
+        return format!("compiled {compiled}, from the cache {hits}, fresh {}, {end}", units.fresh);
+    }
+    let names: BTreeSet<&str> = units.compiled.iter().map(String::as_str).collect();
+    let listed = match names.len() {
+        0 => String::new(),
+        1..=NAMES_MAX => format!(" ({})", names.into_iter().collect::<Vec<_>>().join(", ")),
+        count => format!(" (in {count} packages)"),
+    };
+    format!("compiled {}{listed}, fresh {}, {end}", units.compiled.len(), units.fresh)
+}

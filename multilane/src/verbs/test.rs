@@ -1,0 +1,176 @@
+//! `test`: with nextest where it is there, and then the doctests, which nextest leaves out; otherwise with `cargo test`. The
+//! same filters mean the same either way.
+
+use std::ffi::{OsStr, OsString};
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+
+use super::affected;
+use super::run;
+use crate::cargo_line::CargoLine;
+use crate::lanes::Lane;
+use crate::lanes::in_lane::{Kind, in_lane};
+use crate::process::step::{Recipe, Step};
+use crate::project::packages::{self, Package, spec_matches};
+use crate::project::toolchain::{self, Nextest};
+use crate::project::{Project, Session};
+
+pub(super) fn test(session: Session, own: &ArgMatches, words: Vec<OsString>) -> anyhow::Result<ExitCode> {
+    let (project, options, line) = run::begin(session, own, CargoLine::new("test", words))?;
+    // Neither `cargo test` nor nextest knows cargo's name for it.
+    let line = line.renamed(&[("--keep-going", "--no-fail-fast")]);
+    let Some(line) = affected::narrow_if_asked(&project, &options, own, line)? else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let nextest = toolchain::nextest(&project.session.env, &project.repo);
+    let has_doctests = nextest.is_some() && has_doctests(&project, &line);
+
+    let entered = run::enter(&project, &options, &line)?;
+    // As `cargo test` does: the doctests are run even if other tests have failed.
+    let keep_going = line.has(&["--no-fail-fast"]);
+    let steps = steps(line, &entered.lane, nextest, has_doctests);
+    run::carry_out(&project, &options, &entered, Recipe { steps, keep_going })
+}
+
+/// Whether there are doctests in what `line` selects. Where cargo cannot tell, it is asked to run them and will say why not.
+pub(super) fn has_doctests(project: &Project, line: &CargoLine) -> bool {
+    let Ok(packages) = packages::read(&project.sh, &project.repo.root) else {
+        return true;
+    };
+    let within = packages
+        .iter()
+        .filter(|package| project.repo.inside.starts_with(&package.dir) && package.dir != project.repo.root)
+        .max_by_key(|package| package.dir.as_os_str().len());
+    let excluded = line.values("--exclude", None);
+    selects_doctests(&packages, &line.packages(), &excluded, line.selects_workspace(), within)
+}
+
+/// `has_doctests`: whether a library among the selected packages has them; `cargo test --doc` fails where none has.
+pub(super) fn steps(line: CargoLine, lane: &Lane, nextest: Option<Nextest>, has_doctests: bool) -> Vec<Step> {
+    let is_special = line.has(&["--doc", "--no-run"]);
+    let Some(nextest) = nextest.filter(|_| !is_special && line.rest.iter().all(|arg| knows(arg))) else {
+        return vec![in_lane(with_one_filter(line), lane, Kind::Own)];
+    };
+
+    let mut for_nextest = nextest_line(&line);
+    // `cargo test` is content with finding none; a filter may match doctests alone.
+    for_nextest.words.push("--no-tests=pass".into());
+    let step = in_lane(for_nextest, lane, Kind::Own);
+    // nextest's own report goes to stderr.
+    let mut steps = vec![if nextest.tells_units { step.counted_as("--cargo-message-format") } else { step }];
+    if has_doctests && !line.selects_targets() {
+        steps.push(in_lane(with_one_filter(line.and("--doc")), lane, Kind::Own));
+    }
+    steps
+}
+
+/// libtest takes any number of names behind `--`; `cargo test` itself takes one.
+fn with_one_filter(mut line: CargoLine) -> CargoLine {
+    let more = line.take_further_positional();
+    line.rest.splice(0..0, more);
+    line
+}
+
+/// nextest uses some of cargo's names for its own options.
+fn nextest_line(line: &CargoLine) -> CargoLine {
+    const NAMES: [(&str, &str); 9] = [
+        ("--profile", "--cargo-profile"),
+        ("--jobs", "--build-jobs"),
+        ("-j", "--build-jobs"),
+        ("--message-format", "--cargo-message-format"),
+        ("--quiet", "--cargo-quiet"),
+        ("-q", "--cargo-quiet"),
+        ("--verbose", "--cargo-verbose"),
+        ("-v", "--cargo-verbose"),
+        ("-vv", "--cargo-verbose"),
+    ];
+    CargoLine { command: "nextest".to_owned(), ..line.clone().renamed(&NAMES) }.with(["run"])
+}
+
+/// Whether nextest knows an option of libtest's ("emulated test binary arguments" in its help).
+fn knows(arg: &OsStr) -> bool {
+    const KNOWN: [&str; 6] =
+        ["--exact", "--ignored", "--include-ignored", "--no-capture", "--nocapture", "--skip"];
+    let arg = arg.to_string_lossy();
+    !arg.starts_with('-') || KNOWN.contains(&&*arg) || arg.starts_with("--skip=")
+}
+
+/// Whether one of the packages that the flags select has doctests. `named` and `excluded` are the values of `--package` and
+/// `--exclude`; `within` is
+/// the package in whose directory the user stands.
+fn selects_doctests(
+    packages: &[Package],
+    named: &[String],
+    excluded: &[String],
+    workspace: bool,
+    within: Option<&Package>,
+) -> bool {
+    let is_selected = |package: &&Package| {
+        if !named.is_empty() {
+            named.iter().any(|spec| spec_matches(spec, &package.name))
+        } else if workspace {
+            !excluded.iter().any(|spec| spec_matches(spec, &package.name))
+        } else {
+            within.map_or(package.is_default, |within| within.name == package.name)
+        }
+    };
+    packages.iter().filter(is_selected).any(|package| package.has_doctests)
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(words: &str, nextest: bool, expected: Expect) {
+        let line = CargoLine::new("test", words.split_whitespace().map(OsString::from).collect());
+        let nextest = nextest.then_some(Nextest { tells_units: true });
+        let steps = steps(line, &Lane::none(), nextest, true);
+        expected.assert_eq(&steps.iter().map(Step::to_string).collect::<Vec<_>>().join("\n"));
+    }
+
+    #[test]
+    fn nextest_then_doctests() {
+        check(
+            "--package a --profile release -j 2 one two -- --exact",
+            true,
+            expect![[r#"
+                cargo nextest run --package a --cargo-profile release --build-jobs 2 one two --no-tests=pass -- --exact
+                cargo test --package a --profile release -j 2 one --doc -- two --exact"#]],
+        );
+    }
+
+    #[test]
+    fn without_nextest_cargo_test_does_both() {
+        check("--package a one two -- --exact", false, expect!["cargo test --package a one -- two --exact"]);
+    }
+
+    #[test]
+    fn an_option_that_no_cargo_has_yet_stays_where_it_is() {
+        check("--new value -p a one", false, expect!["cargo test --new value -p a -- one"]);
+        check("--new=value one", false, expect!["cargo test --new=value one"]);
+    }
+
+    #[test]
+    fn what_nextest_does_not_know_goes_to_cargo_test() {
+        check("one -- --test-threads=1", true, expect!["cargo test one -- --test-threads=1"]);
+    }
+
+    #[test]
+    fn a_selection_of_targets_leaves_out_doctests() {
+        check("--lib", true, expect!["cargo nextest run --lib --no-tests=pass"]);
+    }
+
+    #[test]
+    fn doctests_alone() {
+        check("--doc a", true, expect!["cargo test --doc a"]);
+    }
+
+    #[test]
+    fn building_only() {
+        check("--no-run", true, expect!["cargo test --no-run"]);
+    }
+}

@@ -1,0 +1,345 @@
+//! A workspace on disk, and the calls that a user would make in it.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long something that must happen may take before a test calls it wrong. No test waits that long when all is well.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A directory of its own under the target directory, kept for a look when the test fails.
+pub(crate) struct Project {
+    pub(crate) root: PathBuf,
+    scratch: PathBuf,
+    /// What its user has set in the environment.
+    variables: Vec<(String, String)>,
+}
+
+impl Project {
+    /// An empty directory, whose path has a space and a letter beyond ASCII in it: every test is a test of that too.
+    pub(crate) fn empty() -> Project {
+        Project::within(Path::new(env!("CARGO_TARGET_TMPDIR")), "")
+    }
+
+    /// One that does not lie in this workspace, so that a package in it is a workspace of its own.
+    pub(crate) fn outside() -> Project {
+        Project::within(&std::env::temp_dir(), "xtask-it-")
+    }
+
+    fn within(dir: &Path, prefix: &str) -> Project {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let scratch = dir.join(format!("{prefix}{}-{number}", std::process::id()));
+        let root = scratch.join("wörk space");
+        std::fs::create_dir_all(&root).expect("a scratch directory can be made");
+        Project { root, scratch, variables: Vec::new() }
+    }
+
+    /// A workspace of these library packages, each with its path dependencies, in `crates/`.
+    pub(crate) fn workspace(packages: &[(&str, &[&str])]) -> Project {
+        let project = Project::empty();
+        project.write("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"crates/*\"]\n");
+        for (name, dependencies) in packages {
+            project.package(&format!("crates/{name}"), name, dependencies);
+        }
+        project.write(".gitignore", "/target/\n");
+        project
+    }
+
+    pub(crate) fn package(&self, dir: &str, name: &str, dependencies: &[&str]) {
+        let mut manifest = format!(
+            "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[dependencies]\n"
+        );
+        for dependency in dependencies {
+            manifest.push_str(&format!("{dependency} = {{ path = \"../{dependency}\" }}\n"));
+        }
+        self.write(&format!("./{dir}/Cargo.toml"), &manifest);
+        self.write(&format!("./{dir}/src/lib.rs"), "pub fn here() {}\n");
+    }
+
+    pub(crate) fn write(&self, path: &str, text: &str) -> &Project {
+        assert!(!path.starts_with('/'), "{path} is not in the project");
+        let path = self.root.join(path);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        std::fs::write(&path, text).unwrap_or_else(|err| panic!("cannot write {}: {err}", path.display()));
+        self
+    }
+
+    pub(crate) fn read(&self, path: &str) -> String {
+        let path = self.root.join(path);
+        std::fs::read_to_string(&path).unwrap_or_else(|err| panic!("cannot read {}: {err}", path.display()))
+    }
+
+    pub(crate) fn exists(&self, path: &str) -> bool {
+        self.root.join(path).symlink_metadata().is_ok()
+    }
+
+    /// Makes it a git repository with one commit on `main` that holds everything.
+    pub(crate) fn commit(&self) -> &Project {
+        if !self.exists(".git") {
+            self.git(&["init", "--quiet", "--initial-branch=main"]);
+        }
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--allow-empty", "--message=state"]);
+        self
+    }
+
+    pub(crate) fn git(&self, args: &[&str]) -> String {
+        let output = self.command("git").args(args).output().expect("git starts");
+        assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    /// Sets a variable for all calls.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// The layout that cargo has from 1.100 on; before, only nightly knows it. `false` where there is none.
+    pub(crate) fn use_new_layout(&mut self) -> bool {
+        if !self.cargo("+nightly --version").run().output.status.success() {
+            return false;
+        }
+        self.set("RUSTUP_TOOLCHAIN", "nightly");
+        self.set("CARGO_UNSTABLE_BUILD_DIR_NEW_LAYOUT", "true");
+        true
+    }
+
+    /// The environment of a user who has set nothing but what [`Project::set`] says.
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        const KEPT: [&str; 10] = [
+            "PATH",
+            "HOME",
+            "CARGO_HOME",
+            "RUSTUP_HOME",
+            "RUSTUP_TOOLCHAIN",
+            "CARGO_UNSTABLE_BUILD_DIR_NEW_LAYOUT", // So that every test can be run in that layout.
+            "SystemRoot",
+            "TEMP",
+            "TMP",
+            "USERPROFILE",
+        ];
+        let mut command = Command::new(program);
+        command.env_clear().current_dir(&self.root).stdin(Stdio::null());
+        for name in KEPT {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+        for role in ["AUTHOR", "COMMITTER"] {
+            command
+                .env(format!("GIT_{role}_NAME"), "Test")
+                .env(format!("GIT_{role}_EMAIL"), "test@example.org");
+        }
+        // The shared cache, which an sccache of this machine would be, belongs to its user.
+        command.env("CARGO_NET_OFFLINE", "true").env("XTASK_CACHE", "off");
+        // Where the tools are compiled, once for all tests, as for a user.
+        command.env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// `cargo xtask <words>`, but for cargo.
+    pub(crate) fn xtask(&self, words: &str) -> Call {
+        let mut command = self.command(env!("CARGO_BIN_EXE_cargo-multilane"));
+        command.args(words.split_whitespace());
+        Call { command }
+    }
+
+    pub(crate) fn cargo(&self, words: &str) -> Call {
+        let mut command = self.command("cargo");
+        command.args(words.split_whitespace());
+        Call { command }
+    }
+
+    /// The lanes of agents, relative to the root, sorted.
+    pub(crate) fn lanes(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for agent in directories(&self.root.join(".lanes")) {
+            for key in directories(&agent) {
+                found.push(key.strip_prefix(&self.root).expect("inside").display().to_string());
+            }
+        }
+        found.sort();
+        found
+    }
+
+    /// The one lane that there is.
+    pub(crate) fn only_lane(&self) -> String {
+        let lanes = self.lanes();
+        assert_eq!(lanes.len(), 1, "{lanes:?}");
+        lanes[0].clone()
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            drop(std::fs::remove_dir_all(&self.scratch));
+        }
+    }
+}
+
+fn directories(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let is_hidden = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with('.');
+    entries.filter(|entry| !is_hidden(entry)).map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+}
+
+/// A command before it runs.
+pub(crate) struct Call {
+    pub(crate) command: Command,
+}
+
+impl Call {
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Call {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn agent(self, name: &str) -> Call {
+        self.env("AGENT_ID", name)
+    }
+
+    pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Call {
+        self.command.arg(arg);
+        self
+    }
+
+    pub(crate) fn words(mut self, words: &str) -> Call {
+        self.command.args(words.split_whitespace());
+        self
+    }
+
+    pub(crate) fn within(mut self, dir: impl AsRef<Path>) -> Call {
+        self.command.current_dir(dir);
+        self
+    }
+
+    /// Without these programs on `PATH`: a directory of links to what is left.
+    pub(crate) fn without(mut self, project: &Project, programs: &[&str]) -> Call {
+        let dir = project.scratch.join("path");
+        std::fs::create_dir_all(&dir).expect("a directory");
+        let path = std::env::var_os("PATH").expect("a PATH");
+        for entry in
+            std::env::split_paths(&path).filter_map(|dir| std::fs::read_dir(dir).ok()).flatten().flatten()
+        {
+            let name = entry.file_name();
+            if !programs.iter().any(|program| name == *program) {
+                // The first of a name wins, as on PATH.
+                drop(link(&entry.path(), &dir.join(name)));
+            }
+        }
+        self.command.env("PATH", dir);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn run(mut self) -> Ran {
+        let output = self.command.output().expect("it starts");
+        Ran { shown: format!("{:?}", self.command), output }
+    }
+
+    /// Runs it and expects success.
+    #[track_caller]
+    pub(crate) fn ok(self) -> Ran {
+        let ran = self.run();
+        assert!(ran.output.status.success(), "{}", ran.report());
+        ran
+    }
+
+    #[track_caller]
+    pub(crate) fn fails_with(self, code: i32) -> Ran {
+        let ran = self.run();
+        assert_eq!(ran.output.status.code(), Some(code), "{}", ran.report());
+        ran
+    }
+
+    /// Starts it, its output piped.
+    pub(crate) fn start(mut self) -> Child {
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts")
+    }
+}
+
+#[cfg(unix)]
+fn link(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(from, to)
+}
+
+#[cfg(not(unix))]
+fn link(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::copy(from, to).map(drop)
+}
+
+/// What came of a call.
+pub(crate) struct Ran {
+    shown: String,
+    pub(crate) output: Output,
+}
+
+impl Ran {
+    pub(crate) fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.output.stdout).into_owned()
+    }
+
+    pub(crate) fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.output.stderr).into_owned()
+    }
+
+    pub(crate) fn report(&self) -> String {
+        format!("{}\n{}\n{}\n{}", self.shown, self.output.status, self.stdout(), self.stderr())
+    }
+
+    #[track_caller]
+    pub(crate) fn says(&self, text: &str) -> &Ran {
+        assert!(self.stderr().contains(text), "no {text:?} in\n{}", self.report());
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn does_not_say(&self, text: &str) -> &Ran {
+        assert!(!self.stderr().contains(text), "{text:?} in\n{}", self.report());
+        self
+    }
+
+    /// cargo's part of stderr, without the times and the waits for the package cache that no two runs share.
+    pub(crate) fn cargos_words(&self) -> String {
+        let stderr = self.stderr();
+        let own =
+            ["        Lane ", "     Running in ", "    Blocking waiting for file lock on package cache"];
+        let lines = stderr.lines().filter(|line| !own.iter().any(|start| line.starts_with(start)));
+        let without_time = |line: &str| match line.split_once("target(s) in ") {
+            Some((start, _)) => format!("{start}target(s)\n"),
+            None if line.contains("  Executable ") => String::new(), // Their paths differ in the directory.
+            None => format!("{line}\n"),
+        };
+        lines.map(without_time).collect()
+    }
+
+    /// The packages that cargo says it compiled or checked, sorted.
+    pub(crate) fn built(&self) -> Vec<String> {
+        let stderr = self.stderr();
+        let lines = stderr.lines().map(str::trim_start);
+        let names = lines.filter_map(|line| {
+            let rest = line.strip_prefix("Compiling ").or_else(|| line.strip_prefix("Checking "))?;
+            rest.split(' ').next().map(str::to_owned)
+        });
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+/// Waits until something that must come has come.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut has_come: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !has_come() {
+        assert!(started.elapsed() < PATIENCE, "{what} has not come");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}

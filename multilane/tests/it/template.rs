@@ -1,0 +1,111 @@
+//! The template as a newcomer gets it: cloned somewhere else, used by the README alone.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::{Project, wait_until};
+
+/// This workspace. Asked at run time: a test executable that was copied with its target directory must not find the
+/// place where it was compiled.
+pub(crate) fn template_root() -> PathBuf {
+    let manifest_dir = std::env::var_os("CARGO_MANIFEST_DIR").expect("tests are run by cargo or nextest");
+    Path::new(&manifest_dir).parent().expect("xtask lies in the workspace").to_owned()
+}
+
+/// The files of the template, tracked or about to be.
+pub(crate) fn template_files() -> Vec<String> {
+    let mut git = std::process::Command::new("git");
+    git.args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"]).current_dir(template_root());
+    let output = git.output().expect("git starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let names = String::from_utf8(output.stdout).expect("UTF-8");
+    names.split('\0').filter(|name| template_root().join(name).is_file()).map(str::to_owned).collect()
+}
+
+pub(crate) fn fresh_clone() -> Project {
+    let clone = Project::empty();
+    for name in template_files() {
+        let to = clone.root.join(&name);
+        std::fs::create_dir_all(to.parent().expect("a parent")).expect("a directory");
+        std::fs::copy(template_root().join(&name), to).expect("a copy");
+    }
+    clone
+}
+
+/// One test and not several: compiling xtask in the clone is what takes the time.
+#[test]
+fn a_fresh_clone_works_by_the_readme_alone() {
+    let clone = fresh_clone();
+    clone.cargo("xtask build-dev").ok().says("Lane target: compiled");
+    clone.cargo("xtask build-dev").ok().says("compiled 0");
+    assert_eq!(clone.cargo("build").ok().built(), [""; 0]);
+    clone.cargo("xtask test").ok();
+
+    // From below the root, as an agent, without git.
+    let below = clone.root.join("crates/notes/src");
+    let ran = clone.cargo("xtask check").within(&below).agent("a").ok();
+    ran.says("Lane .lanes/a/");
+    let ran = clone.cargo("xtask check-fast --package notes-core").within(&below).ok();
+    ran.says("compiled 1 (notes-core)");
+
+    // Starting it waits for no build, from wherever: one holds target/debug all the while.
+    clone.package("crates/slow", "slow", &[]);
+    clone.write("crates/slow/build.rs", crate::signals::WAITS);
+    let build = clone.cargo("build --package slow").env("STAGE", &clone.root).start();
+    wait_until("the build script", || clone.exists("pid"));
+    clone.cargo("xtask lane list").within(&below).ok();
+    clone.cargo("xtask check --package notes").agent("a").ok();
+    clone.write("go", "");
+    assert!(build.wait_with_output().expect("it ends").status.success());
+    std::fs::remove_dir_all(clone.root.join("crates/slow")).expect("it is there");
+
+    // What it costs can be measured in any workspace, and leaves nothing behind.
+    let lanes = clone.lanes();
+    let json = clone.cargo("xtask bench --runs 1 --json --quiet").ok().stdout();
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["rows"].as_array().map(Vec::len), Some(3), "{json}");
+    assert_eq!(clone.lanes(), lanes);
+
+    // make starts the program itself once it is current, and cargo again when it no longer is.
+    let make = |words: &str| {
+        let mut command = clone.command("make");
+        command.args(words.split_whitespace());
+        crate::support::Call { command }
+    };
+    let help = make("").ok().stdout();
+    for target in [
+        "build-dev",
+        "build-test",
+        "build-release",
+        "check",
+        "check-fast",
+        "test",
+        "analyze",
+        "clean",
+        "help",
+    ] {
+        assert!(help.contains(&format!("make {target} ")), "{target} is not in\n{help}");
+    }
+    make("check").ok().says("Lane target: compiled");
+    make("check").ok().says("compiled 0").does_not_say("`xtask` profile");
+    make("check AGENT_ID=a PKG=notes-core VERBOSE=1 ARGS=--offline")
+        .ok()
+        .says("Lane .lanes/a/")
+        .says("--package notes-core --offline");
+    // A dependency that is new changes the lockfile, and so the key, before the first build and not in it.
+    let manifest = clone.read("crates/notes-core/Cargo.toml");
+    clone.write(
+        "crates/notes-core/Cargo.toml",
+        &format!("{manifest}\n[dependencies]\nanyhow.workspace = true\n"),
+    );
+    make("check AGENT_ID=a PKG=notes-core").ok();
+    make("check AGENT_ID=a PKG=notes-core").ok().says("compiled 0");
+
+    clone.write(
+        "xtask/src/main.rs",
+        &clone
+            .read("xtask/src/main.rs")
+            .replace("fn main() -> ExitCode {", "fn main() -> ExitCode { return ExitCode::from(42);"),
+    );
+    make("check").fails_with(2);
+    clone.cargo("xtask check").fails_with(42);
+}

@@ -1,0 +1,162 @@
+//! What each of the workspace's crates costs for being changed: how often it is, times what that makes others compile.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::analyze::graph::Graph;
+use crate::analyze::metadata::{Metadata, Package};
+use crate::analyze::simulate::{Model, Takes};
+use crate::analyze::timings::{Kind, Mode};
+
+/// Of one member.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Cost {
+    pub(crate) package: String,
+    /// Commits that changed what its library or programs are made of.
+    pub(crate) commits: usize,
+    /// How long all that depends on it takes to compile, on this machine, each unit as long as from nothing.
+    pub(crate) seconds: f64,
+    /// The other members that are compiled again.
+    pub(crate) dependents: Vec<String>,
+    pub(crate) units: usize,
+    /// Its files that were changed most, and in how many commits.
+    pub(crate) files: Vec<(String, usize)>,
+    pub(crate) seconds_a_week: f64,
+}
+
+/// The members, the dearest first; those that nobody has changed come last, by what a change would take.
+pub(crate) fn costs(
+    graph: &Graph,
+    model: &Model,
+    metadata: &Metadata,
+    git_log: &str,
+    weeks: f64,
+) -> Vec<Cost> {
+    let commits = commits(git_log);
+    let members: Vec<&Package> = metadata.packages.iter().filter(|package| package.is_member).collect();
+    let mut costs: Vec<Cost> = members
+        .iter()
+        .filter_map(|member| {
+            let units = graph.units.iter().enumerate();
+            let own: HashSet<usize> = units
+                .filter(|(_, unit)| {
+                    let timed = &unit.timed;
+                    timed.package == member.name
+                        && timed.version == member.version
+                        && matches!(timed.kind, Kind::Lib | Kind::Bin(_))
+                        && timed.mode != Mode::Run
+                })
+                .map(|(at, _)| at)
+                .collect();
+            if own.is_empty() {
+                return None; // It was not built, so nothing is known of it.
+            }
+            let rebuilt = graph.rebuilt(&own);
+            let takes =
+                |(at, takes): (usize, &Takes)| if rebuilt.contains(&at) { *takes } else { Takes::NOTHING };
+            let takes: Vec<Takes> = model.takes.iter().enumerate().map(takes).collect();
+            let seconds = model.run(&takes).total - model.lead_in;
+
+            let mut files: BTreeMap<&str, usize> = BTreeMap::new();
+            let mut count = 0;
+            for commit in &commits {
+                let own = commit.iter().filter(|file| {
+                    owner(&members, file).is_some_and(|owner| std::ptr::eq(owner, *member))
+                        && is_built(member, file)
+                });
+                let own: Vec<&str> = own.copied().collect();
+                count += usize::from(!own.is_empty());
+                for file in own {
+                    *files.entry(file).or_default() += 1;
+                }
+            }
+            let mut files: Vec<(String, usize)> =
+                files.into_iter().map(|(file, count)| (file.to_owned(), count)).collect();
+            files.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+            files.truncate(5);
+
+            let mut dependents: Vec<String> = rebuilt
+                .iter()
+                .map(|at| &graph.units[*at].timed.package)
+                .filter(|package| **package != member.name)
+                .cloned()
+                .collect();
+            dependents.sort();
+            dependents.dedup();
+            Some(Cost {
+                package: member.name.clone(),
+                commits: count,
+                seconds_a_week: seconds * count as f64 / weeks,
+                seconds,
+                dependents,
+                units: rebuilt.len(),
+                files,
+            })
+        })
+        .collect();
+    costs.sort_by(|a, b| b.seconds_a_week.total_cmp(&a.seconds_a_week).then(b.seconds.total_cmp(&a.seconds)));
+    costs
+}
+
+/// The files that each commit has changed.
+fn commits(git_log: &str) -> Vec<Vec<&str>> {
+    let commits = git_log.split('\x01').skip(1);
+    commits.map(|commit| commit.lines().skip(1).filter(|line| !line.is_empty()).collect()).collect()
+}
+
+/// The member whose directory a file lies in, the innermost one.
+fn owner<'a>(members: &[&'a Package], file: &str) -> Option<&'a Package> {
+    let inside = members.iter().filter(|member| file.starts_with(dir(member)));
+    inside.max_by_key(|member| dir(member).len()).copied()
+}
+
+/// With a slash at its end; empty for a package at the root.
+fn dir(package: &Package) -> &str {
+    package.manifest.strip_suffix("Cargo.toml").unwrap_or(&package.manifest)
+}
+
+/// Whether the library or a program is made of it: no test, no example, no page of documentation.
+fn is_built(member: &Package, file: &str) -> bool {
+    let inside = file.strip_prefix(dir(member)).unwrap_or(file);
+    let is_apart = ["tests/", "benches/", "examples/"].iter().any(|folder| inside.starts_with(folder));
+    !is_apart && (inside.starts_with("src/") || inside.ends_with(".rs") || inside == "Cargo.toml")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(name: &str, manifest: &str) -> Package {
+        Package { name: name.into(), manifest: manifest.into(), is_member: true, ..Package::default() }
+    }
+
+    #[test]
+    fn a_file_belongs_to_the_innermost_member() {
+        let (root, core) = (member("root", "Cargo.toml"), member("core", "crates/core/Cargo.toml"));
+        let members = [&root, &core];
+        let name = |file| owner(&members, file).map(|package| package.name.as_str());
+        assert_eq!(name("src/main.rs"), Some("root"));
+        assert_eq!(name("crates/core/src/lib.rs"), Some("core"));
+        assert_eq!(name("crates/other/src/lib.rs"), Some("root"));
+    }
+
+    #[test]
+    fn what_no_library_is_made_of_does_not_count() {
+        let core = member("core", "crates/core/Cargo.toml");
+        for (file, expected) in [
+            ("src/lib.rs", true),
+            ("src/words.txt", true),
+            ("build.rs", true),
+            ("Cargo.toml", true),
+            ("tests/it.rs", false),
+            ("README.md", false),
+        ] {
+            assert_eq!(is_built(&core, &format!("crates/core/{file}")), expected, "{file}");
+        }
+    }
+
+    #[test]
+    fn a_log_is_read_commit_by_commit() {
+        let log = "\x01aa 1\n\nsrc/a.rs\nsrc/b.rs\n\x01bb 2\n\x01cc 3\n\nsrc/a.rs\n";
+        assert_eq!(commits(log), [vec!["src/a.rs", "src/b.rs"], vec![], vec!["src/a.rs"]]);
+    }
+}

@@ -1,0 +1,204 @@
+//! The scripts that `lane hook` gives to git, and what has to happen for them to be there or to go.
+//!
+//! Nobody's hook is edited. A `post-checkout` in git's own hooks directory gets another name there, and ours starts it. Where
+//! `core.hooksPath` leads to another directory, that may be in the tree, or on everybody's way: it stays as it is, and a
+//! directory of ours stands in front of it, from which each hook goes on to the one of the same name.
+
+use std::path::{Path, PathBuf};
+
+use multilane::process::step::quoted;
+
+/// The hook that git runs when it has made a worktree.
+pub(crate) const HOOK: &str = "post-checkout";
+
+/// The name that a hook of the user's has while ours starts it.
+pub(crate) const BEFORE: &str = "post-checkout.before-multilane";
+
+/// The second line of each of our scripts; what does not have it is not ours.
+const MARK: &str = "# multilane: written by `cargo xtask lane hook --install`, taken away by `--remove`.";
+
+/// Where git looks for hooks today.
+#[derive(Debug)]
+pub(crate) struct Hooks {
+    /// `core.hooksPath`, from whichever configuration; `None` where it is unset.
+    pub(crate) configured: Option<PathBuf>,
+    /// The directory that it would be without us.
+    pub(crate) default_dir: PathBuf,
+    /// Ours, for standing in front.
+    pub(crate) own_dir: PathBuf,
+    /// What `configured` was before we stood in front.
+    pub(crate) behind: Option<PathBuf>,
+    /// The `post-checkout` in `default_dir`.
+    pub(crate) present: Present,
+    /// Whether there is one under the name `BEFORE`.
+    pub(crate) has_before: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Present {
+    Nothing,
+    Ours,
+    Theirs,
+}
+
+/// How ours comes to be there.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Installation {
+    /// In git's own directory, after the user's hook has got its other name.
+    Beside { renames: bool },
+    /// In front of a directory that `core.hooksPath` names.
+    InFront { of: PathBuf },
+    /// A hook of the user's and one that has been put aside: which of them is to run, only the user can say.
+    TwoThere,
+}
+
+impl Hooks {
+    pub(crate) fn installation(&self) -> Installation {
+        match &self.configured {
+            Some(dir) if *dir == self.own_dir => {
+                Installation::InFront { of: self.behind.clone().unwrap_or_else(|| self.default_dir.clone()) }
+            }
+            Some(dir) if *dir != self.default_dir => Installation::InFront { of: dir.clone() },
+            _ if self.present == Present::Theirs && self.has_before => Installation::TwoThere,
+            _ => Installation::Beside { renames: self.present == Present::Theirs },
+        }
+    }
+
+    /// The directory in which git finds ours, if it does.
+    pub(crate) fn installed(&self) -> Option<&Path> {
+        match &self.configured {
+            Some(dir) if *dir == self.own_dir => Some(&self.own_dir),
+            Some(dir) if *dir != self.default_dir => None,
+            _ => (self.present == Present::Ours).then_some(self.default_dir.as_path()),
+        }
+    }
+}
+
+pub(crate) fn is_ours(script: &[u8]) -> bool {
+    String::from_utf8_lossy(script).lines().nth(1) == Some(MARK)
+}
+
+/// `post-checkout`, starting first the user's, which is in `behind` or has its other name beside ours. `program` is the file
+/// name of the shared xtask.
+pub(crate) fn script(behind: Option<&Path>, program: &str) -> String {
+    let behind = match behind {
+        Some(dir) => quoted(dir.join(HOOK).as_os_str()),
+        None => format!("\"${{0%/*}}/{BEFORE}\""),
+    };
+    format!(
+        "\
+#!/bin/sh
+{MARK}
+# Warms a worktree that git has made just now. Whatever fails here, git goes on as it would without.
+
+behind={behind}
+status=0
+if [ -x \"$behind\" ]; then
+    \"$behind\" \"$@\" || status=$?
+fi
+
+# git names a previous commit unless the worktree is new.
+case $1 in
+'' | *[!0]*) ;;
+*)
+    xtask=$(git rev-parse --git-common-dir)/multilane/{program}
+    if [ -x \"$xtask\" ]; then
+        # No toolchain is fetched for the sake of a fork.
+        AGENT_ID='' RUSTUP_AUTO_INSTALL=0 \"$xtask\" worktree-made </dev/null || :
+    fi
+    ;;
+esac
+
+exit $status
+"
+    )
+}
+
+/// Any other hook, which only goes on to the user's.
+pub(crate) fn pass_on(name: &str, behind: &Path) -> String {
+    let behind = quoted(behind.join(name).as_os_str());
+    format!("#!/bin/sh\n{MARK}\nif [ -x {behind} ]; then exec {behind} \"$@\"; fi\n")
+}
+
+/// The hooks that a directory in front of another one needs: those that are there, and those that people and their tools
+/// may add later. Not the ones whose mere presence changes what git does, or that it runs for each reference.
+pub(crate) fn names_in_front(there: impl IntoIterator<Item = String>) -> Vec<String> {
+    const LATER: [&str; 14] = [
+        "applypatch-msg",
+        "commit-msg",
+        "post-applypatch",
+        "post-commit",
+        "post-merge",
+        "post-rewrite",
+        "pre-applypatch",
+        "pre-auto-gc",
+        "pre-commit",
+        "pre-merge-commit",
+        "pre-push",
+        "pre-rebase",
+        "prepare-commit-msg",
+        "sendemail-validate",
+    ];
+    let is_hook = |name: &String| {
+        name != HOOK && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+    };
+    let mut names: Vec<String> = there.into_iter().filter(is_hook).collect();
+    names.extend(LATER.map(str::to_owned));
+    names.sort();
+    names.dedup();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hooks() -> Hooks {
+        Hooks {
+            configured: None,
+            default_dir: "/r/.git/hooks".into(),
+            own_dir: "/r/.git/multilane/hooks".into(),
+            behind: None,
+            present: Present::Nothing,
+            has_before: false,
+        }
+    }
+
+    #[test]
+    fn nobodys_hook_is_lost() {
+        let beside = |present, has_before| Hooks { present, has_before, ..hooks() }.installation();
+        assert_eq!(beside(Present::Nothing, false), Installation::Beside { renames: false });
+        assert_eq!(beside(Present::Theirs, false), Installation::Beside { renames: true });
+        // A second time, with the user's put aside already.
+        assert_eq!(beside(Present::Ours, true), Installation::Beside { renames: false });
+        assert_eq!(beside(Present::Theirs, true), Installation::TwoThere);
+    }
+
+    #[test]
+    fn another_directory_stays_as_it_is() {
+        let configured = |dir: &str| Hooks { configured: Some(dir.into()), ..hooks() };
+        let in_front = |of: &str| Installation::InFront { of: of.into() };
+        assert_eq!(configured(".husky/_").installation(), in_front(".husky/_"));
+        assert_eq!(configured("/r/.git/hooks").installation(), Installation::Beside { renames: false });
+        let again = Hooks { behind: Some(".husky/_".into()), ..configured("/r/.git/multilane/hooks") };
+        assert_eq!(again.installation(), in_front(".husky/_"));
+        assert_eq!(again.installed(), Some(Path::new("/r/.git/multilane/hooks")));
+        assert_eq!(configured(".husky/_").installed(), None);
+    }
+
+    #[test]
+    fn what_we_write_is_known_again() {
+        assert!(is_ours(script(None, "xtask").as_bytes()));
+        assert!(is_ours(pass_on("pre-commit", Path::new("it's/here")).as_bytes()));
+        assert!(!is_ours(b"#!/bin/sh\nexec something\n") && !is_ours(b""));
+        assert!(pass_on("pre-commit", Path::new("it's/here")).contains(r"'it'\''s/here/pre-commit'"));
+    }
+
+    #[test]
+    fn hooks_that_are_there_are_passed_on_to() {
+        let names = names_in_front(["reference-transaction", "_", "README.md", HOOK].map(str::to_owned));
+        assert!(names.iter().any(|name| name == "reference-transaction"));
+        assert!(names.iter().any(|name| name == "pre-commit"));
+        assert!(!names.iter().any(|name| name == HOOK || name == "_" || name == "README.md"));
+    }
+}

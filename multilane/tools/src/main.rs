@@ -1,0 +1,63 @@
+//! The verbs of multilane that are called once a month. The engine compiles this program when one of them is first called, and
+//! starts it as `multilane-tools <how the engine was called> <words>`.
+
+mod analyze;
+mod bench;
+mod completions;
+mod doctor;
+mod editor;
+mod flags;
+mod hook;
+mod install;
+mod linkers;
+mod stats;
+mod verify;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+use multilane::environment::Environment;
+use multilane::project::Session;
+use multilane::ui::Ui;
+
+use crate::flags::{Lane, Tools, Verb};
+
+fn main() -> ExitCode {
+    let started = Instant::now();
+    let env = Environment::read();
+    let mut words = std::env::args_os().skip(1);
+    let called = match words.next() {
+        Some(called) if called == "cargo multilane" => "cargo multilane",
+        Some(_) => "cargo xtask",
+        None => "multilane-tools",
+    };
+    let ui = Ui::new(&env, called);
+    let session = Session { env, ui, started };
+    let command = Tools::command().name(called).bin_name(called).no_binary_name(true);
+    let words: Vec<OsString> = words.collect();
+    let tools = command.try_get_matches_from(words).and_then(|matches| Tools::from_arg_matches(&matches));
+    let answer = match tools {
+        Ok(tools) => answer(tools.verb, session),
+        Err(err) => err.exit(),
+    };
+    answer.unwrap_or_else(|err| {
+        ui.error(&err);
+        ExitCode::FAILURE
+    })
+}
+
+fn answer(verb: Verb, session: Session) -> anyhow::Result<ExitCode> {
+    match verb {
+        Verb::Doctor(flags) => flags.run(session),
+        Verb::InstallTools(flags) => flags.run(session),
+        Verb::Analyze(flags) => flags.run(session),
+        Verb::Editor(flags) => flags.run(session),
+        Verb::Completions(flags) => flags.run(),
+        Verb::Complete(flags) => flags.run(session),
+        Verb::Lane(Lane::Hook(flags)) => flags.run(session),
+        Verb::Lane(Lane::Verify(flags)) => flags.run(session),
+        Verb::Lane(Lane::Bench(flags)) => flags.run(session),
+    }
+}
