@@ -1,7 +1,8 @@
 //! cargo's command lines: the one place that knows cargo's words.
 //!
-//! cargo's options are not declared again. A line is taken apart as far as the lane needs it, and put together as it was:
-//! what is not known here stays in its place, so an option that cargo gets next year works.
+//! cargo's options are not declared again. A line is taken apart as far as the lane needs it, and
+//! put together as it was: what is not known here stays in its place, so an option that cargo gets
+//! next year works.
 
 use std::ffi::{OsStr, OsString};
 
@@ -41,7 +42,8 @@ pub struct Command {
     pub builds: bool,
     /// It takes `--target-dir`. (`install` does too, but it builds other packages.)
     pub takes_target_dir: bool,
-    /// It writes nothing of its own to stdout, so that stdout can carry cargo's messages about units.
+    /// It writes nothing of its own to stdout, so that stdout can carry cargo's messages about
+    /// units.
     pub reports_units: bool,
     /// What another builder may wait for, by the name of the command that makes it.
     pub product: Option<&'static str>,
@@ -72,7 +74,8 @@ const fn elsewhere(names: &'static [&'static str]) -> Command {
     Command { is_elsewhere: true, ..command(names) }
 }
 
-/// The commands of cargo 1.95 (`cargo --list`), and of the programs that come with it or that a build needs.
+/// The commands of cargo 1.95 (`cargo --list`), and of the programs that come with it or that a
+/// build needs.
 const COMMANDS: &[Command] = &[
     reports(&["build", "b"], "build"),
     reports(&["check", "c"], "check"),
@@ -120,8 +123,9 @@ const COMMANDS: &[Command] = &[
     elsewhere(&["yank"]),
 ];
 
-/// Options whose value may be a word of its own (`cargo <command> --help` of 1.95, nextest 0.9). Needed only to tell the
-/// values from names of tests, and a goal from another; the lane needs none of it.
+/// Options whose value may be a word of its own (`cargo <command> --help` of 1.95, nextest 0.9).
+/// Needed only to tell the values from names of tests, and a goal from another; the lane needs none
+/// of it.
 const WITH_VALUE: &[&str] = &[
     "--artifact-dir",
     "--base",
@@ -232,9 +236,16 @@ impl CargoLine {
         let mut words = self.words.iter().map(|word| word.to_string_lossy());
         while let Some(word) = words.next() {
             let attached = match short {
-                _ if word == long || Some(&*word) == short => words.next().map(|value| value.into_owned()),
-                Some(short) if !word.starts_with("--") => word.strip_prefix(short).map(str::to_owned),
-                _ => word.strip_prefix(long).and_then(|rest| rest.strip_prefix('=')).map(str::to_owned),
+                _ if word == long || Some(&*word) == short => {
+                    words.next().map(|value| value.into_owned())
+                }
+                Some(short) if !word.starts_with("--") => {
+                    word.strip_prefix(short).map(str::to_owned)
+                }
+                _ => word
+                    .strip_prefix(long)
+                    .and_then(|rest| rest.strip_prefix('='))
+                    .map(str::to_owned),
             };
             found.extend(attached.map(|value| value.trim_start_matches('=').to_owned()));
         }
@@ -262,9 +273,12 @@ impl CargoLine {
 
     /// Whether targets are named (`--lib`, `--test x`), and so doctests are not among them.
     pub fn selects_targets(&self) -> bool {
-        const FLAGS: [&str; 6] = ["--lib", "--bins", "--examples", "--tests", "--benches", "--all-targets"];
+        const FLAGS: [&str; 6] =
+            ["--lib", "--bins", "--examples", "--tests", "--benches", "--all-targets"];
         self.has(&FLAGS)
-            || ["--bin", "--example", "--test", "--bench"].iter().any(|name| self.value(name).is_some())
+            || ["--bin", "--example", "--test", "--bench"]
+                .iter()
+                .any(|name| self.value(name).is_some())
     }
 
     /// Whether the command line itself chooses a profile.
@@ -287,14 +301,17 @@ impl CargoLine {
 
     /// Whether a lane has anything to do with it, and nothing in it says where to build.
     pub fn concerns_lane(&self) -> bool {
-        let is_elsewhere =
-            self.known().is_some_and(|command| command.is_elsewhere) && self.value("--path").is_none();
-        let names_place = |arg: &OsString| arg.to_string_lossy().contains("target-dir") || arg == "-C";
-        !is_elsewhere && !self.is_question() && !self.before.iter().chain(&self.words).any(names_place)
+        let is_elsewhere = self.known().is_some_and(|command| command.is_elsewhere)
+            && self.value("--path").is_none();
+        let names_place =
+            |arg: &OsString| arg.to_string_lossy().contains("target-dir") || arg == "-C";
+        !is_elsewhere
+            && !self.is_question()
+            && !self.before.iter().chain(&self.words).any(names_place)
     }
 
-    /// Takes all names of tests but the first out of the words. A word behind an option that is not known here may be its
-    /// value, so it stays.
+    /// Takes all names of tests but the first out of the words. A word behind an option that is not
+    /// known here may be its value, so it stays.
     pub fn take_further_positional(&mut self) -> Vec<OsString> {
         let mut further = Vec::new();
         let (mut is_value, mut follows_option, mut has_first) = (false, false, false);
@@ -321,7 +338,8 @@ impl CargoLine {
             let (name, value) =
                 text.split_once('=').map_or((&*text, None), |(name, value)| (name, Some(value)));
             if let Some((_, new)) = names.iter().find(|(old, _)| *old == name) {
-                *word = value.map_or_else(|| (*new).into(), |value| format!("{new}={value}").into());
+                *word =
+                    value.map_or_else(|| (*new).into(), |value| format!("{new}={value}").into());
             }
         }
         self
@@ -333,7 +351,8 @@ impl CargoLine {
         let mut is_value = false;
         self.words.retain(|word| {
             let text = word.to_string_lossy();
-            let is_one = text == long || text.strip_prefix(long).is_some_and(|rest| rest.starts_with('='));
+            let is_one =
+                text == long || text.strip_prefix(long).is_some_and(|rest| rest.starts_with('='));
             let stays = !is_one && !is_value;
             is_value = text == long;
             stays
@@ -343,7 +362,8 @@ impl CargoLine {
 
     /// As it is typed behind `cargo`.
     pub fn to_words(&self) -> Vec<OsString> {
-        let mut words: Vec<OsString> = self.toolchain.iter().map(|name| format!("+{name}").into()).collect();
+        let mut words: Vec<OsString> =
+            self.toolchain.iter().map(|name| format!("+{name}").into()).collect();
         words.extend(self.before.iter().cloned());
         words.extend((!self.command.is_empty()).then(|| self.command.clone().into()));
         words.extend(self.words.iter().cloned());
@@ -395,7 +415,8 @@ mod tests {
 
     #[test]
     fn names_of_tests_are_told_from_values() {
-        let mut line = CargoLine::new("test", words("-p a one --target=t --jobs 2 two --unknown three four"));
+        let mut line =
+            CargoLine::new("test", words("-p a one --target=t --jobs 2 two --unknown three four"));
         assert_eq!(line.take_further_positional(), words("two four"));
         assert_eq!(line.words, words("-p a one --target=t --jobs 2 --unknown three"));
     }

@@ -1,7 +1,8 @@
 //! The command line: which verbs there are, and which of them a call asks for.
 //!
-//! A verb that comes down to a cargo command declares only the options that are ours. The rest of its words go to cargo in
-//! their place. Some verbs are called once a month; those are in `multilane-tools`, of which only the names are known here.
+//! A verb that comes down to a cargo command declares only the options that are ours. The rest of
+//! its words go to cargo in their place. Some verbs are called once a month; those are in
+//! `multilane-tools`, of which only the names are known here.
 
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
@@ -56,15 +57,15 @@ impl Cli {
         Cli { called: "cargo multilane", verbs: Vec::new() }
     }
 
-    /// Adds a verb of the project's own. It is listed in `--help` and completed by shells; a name that the engine has is
-    /// taken over.
+    /// Adds a verb of the project's own. It is listed in `--help` and completed by shells; a name
+    /// that the engine has is taken over.
     pub fn verb(mut self, command: Command, run: Run) -> Cli {
         self.verbs.push((command, run));
         self
     }
 
-    /// Does what the process was started for. Exit codes: 0 done; 1 it failed, or problems were found; 2 the command line is
-    /// wrong; where cargo ran, cargo's own.
+    /// Does what the process was started for. Exit codes: 0 done; 1 it failed, or problems were
+    /// found; 2 the command line is wrong; where cargo ran, cargo's own.
     pub fn main(self) -> ExitCode {
         let started = Instant::now();
         let env = Environment::read();
@@ -92,15 +93,19 @@ impl Cli {
 
     fn answer(&self, session: Session, mut words: Vec<OsString>) -> anyhow::Result<ExitCode> {
         // cargo hands the name of the subcommand on: `cargo-multilane multilane build`.
-        if self.called == "cargo multilane" && words.first().is_some_and(|word| word == "multilane") {
+        if self.called == "cargo multilane" && words.first().is_some_and(|word| word == "multilane")
+        {
             words.remove(0);
         }
         let name = match words.first().and_then(|word| word.to_str()) {
             Some(word) if !word.starts_with('-') => words.remove(0).to_string_lossy().into_owned(),
             _ => return Err(self.usage(&words).into()),
         };
-        if let Some((command, run)) = self.verbs.iter().find(|(command, _)| command.get_name() == name) {
-            let command = command.clone().bin_name(format!("{} {name}", self.called)).no_binary_name(true);
+        if let Some((command, run)) =
+            self.verbs.iter().find(|(command, _)| command.get_name() == name)
+        {
+            let command =
+                command.clone().bin_name(format!("{} {name}", self.called)).no_binary_name(true);
             return run(&command.try_get_matches_from(words)?);
         }
         if let Some(verb) = verbs::all().into_iter().find(|verb| verb.name == name) {
@@ -142,7 +147,8 @@ impl Cli {
                 tools::call(session, &self.known_verbs(), "", words)
             }
             Kind::Group(verbs) => {
-                let sub = words.first().and_then(|word| word.to_str()).unwrap_or_default().to_owned();
+                let sub =
+                    words.first().and_then(|word| word.to_str()).unwrap_or_default().to_owned();
                 match verbs().into_iter().find(|verb| verb.name == sub) {
                     Some(verb) => {
                         words.remove(0);
@@ -155,11 +161,13 @@ impl Cli {
                 }
             }
             Kind::Own(run) => {
-                let command = verb.command().bin_name(format!("{} {name}", self.called)).no_binary_name(true);
+                let command =
+                    verb.command().bin_name(format!("{} {name}", self.called)).no_binary_name(true);
                 run(session, &command.try_get_matches_from(words)?)
             }
             Kind::Cargo(run) => {
-                let command = verb.command().bin_name(format!("{} {name}", self.called)).no_binary_name(true);
+                let command =
+                    verb.command().bin_name(format!("{} {name}", self.called)).no_binary_name(true);
                 let (own, cargos) = split(&command, words);
                 run(session, &command.try_get_matches_from(own)?, cargos)
             }
@@ -170,22 +178,30 @@ impl Cli {
     fn usage(&self, words: &[OsString]) -> clap::Error {
         match self.command().no_binary_name(true).try_get_matches_from(words) {
             Err(err) => err,
-            Ok(_) => self.command().error(clap::error::ErrorKind::MissingSubcommand, "no verb is given"),
+            Ok(_) => {
+                self.command().error(clap::error::ErrorKind::MissingSubcommand, "no verb is given")
+            }
         }
     }
 
     /// The whole command line, for help and completion.
     pub(crate) fn command(&self) -> Command {
         let own = self.verbs.iter().map(|(command, _)| command.clone());
-        let is_taken = |verb: &Verb| self.verbs.iter().any(|(command, _)| command.get_name() == verb.name);
-        let engines = verbs::all().into_iter().filter(|verb| !is_taken(verb)).map(|verb| verb.tree());
+        let is_taken =
+            |verb: &Verb| self.verbs.iter().any(|(command, _)| command.get_name() == verb.name);
+        let engines =
+            verbs::all().into_iter().filter(|verb| !is_taken(verb)).map(|verb| verb.tree());
         verbs::root(self.called).subcommands(own).subcommands(engines)
     }
 
     /// The names and help of the project's own verbs, for `multilane-tools`, which completes them.
     fn known_verbs(&self) -> Vec<(String, String)> {
-        let about = |command: &Command| command.get_about().map(ToString::to_string).unwrap_or_default();
-        self.verbs.iter().map(|(command, _)| (command.get_name().to_owned(), about(command))).collect()
+        let about =
+            |command: &Command| command.get_about().map(ToString::to_string).unwrap_or_default();
+        self.verbs
+            .iter()
+            .map(|(command, _)| (command.get_name().to_owned(), about(command)))
+            .collect()
     }
 }
 
@@ -196,14 +212,19 @@ fn is_of_cargo(session: &Session, name: &str) -> bool {
     let is_alias = || {
         let here = environment::current_dir();
         here.is_ok_and(|here| {
-            crate::project::cargo_config::CargoConfig::read(&here, &session.env).aliases.contains(name)
+            crate::project::cargo_config::CargoConfig::read(&here, &session.env)
+                .aliases
+                .contains(name)
         })
     };
     !is_ours
-        && (cargo_line::known(name).is_some() || toolchain::is_external(&session.env, name) || is_alias())
+        && (cargo_line::known(name).is_some()
+            || toolchain::is_external(&session.env, name)
+            || is_alias())
 }
 
-/// The words that are options of `command`, with their values, and those that are cargo's, in order.
+/// The words that are options of `command`, with their values, and those that are cargo's, in
+/// order.
 fn split(command: &Command, words: Vec<OsString>) -> (Vec<OsString>, Vec<OsString>) {
     let (mut own, mut cargos) = (Vec::new(), Vec::new());
     let mut words = words.into_iter();
@@ -214,7 +235,8 @@ fn split(command: &Command, words: Vec<OsString>) -> (Vec<OsString>, Vec<OsStrin
         } else if is_help(&word) {
             own.push(word);
         } else if let Some(option) = option_of(command, &word) {
-            let has_value = option.get_action().takes_values() && !word.to_string_lossy().contains('=');
+            let has_value =
+                option.get_action().takes_values() && !word.to_string_lossy().contains('=');
             own.push(word);
             own.extend(if has_value { words.next() } else { None });
         } else {

@@ -1,6 +1,7 @@
 //! The environment and the clock, each read in this file alone.
 //!
-//! Everything else takes them as arguments, so that a decision can be tested without a process of its own.
+//! Everything else takes them as arguments, so that a decision can be tested without a process of
+//! its own.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -20,7 +21,8 @@ impl Environment {
         Environment { vars: std::env::vars_os().collect() }
     }
 
-    /// The value as it is. An empty value counts as none: that is how shells unset a variable for one command.
+    /// The value as it is. An empty value counts as none: that is how shells unset a variable for
+    /// one command.
     pub fn get(&self, name: &str) -> Option<&OsStr> {
         let value = self.vars.get(OsStr::new(name))?;
         if value.is_empty() { None } else { Some(value) }
@@ -50,8 +52,8 @@ impl Environment {
         self.programs(program).next()
     }
 
-    /// The first `cargo` on `PATH` that is no shim, of this repository or another: two that took each other for the real one
-    /// would never end.
+    /// The first `cargo` on `PATH` that is no shim, of this repository or another: two that took
+    /// each other for the real one would never end.
     pub fn real_cargo(&self) -> Option<PathBuf> {
         let is_real = |cargo: &PathBuf| {
             let dir = cargo.parent().and_then(|dir| dir.canonicalize().ok());
@@ -68,7 +70,8 @@ impl Environment {
             .with_context(|| format!("{} cannot be on PATH", first.display()))
     }
 
-    /// A directory for what lives no longer than this user's processes: `$XDG_RUNTIME_DIR`'s, or one in `/tmp`.
+    /// A directory for what lives no longer than this user's processes: `$XDG_RUNTIME_DIR`'s, or
+    /// one in `/tmp`.
     pub fn runtime_dir(&self) -> PathBuf {
         match self.get("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_dir()) {
             Some(dir) => dir.join("multilane"),
@@ -122,7 +125,8 @@ pub fn now() -> SystemTime {
     SystemTime::now()
 }
 
-/// Where the user stands. cargo is started there as well, so that it selects the packages it would select without us.
+/// Where the user stands. cargo is started there as well, so that it selects the packages it would
+/// select without us.
 pub fn current_dir() -> anyhow::Result<PathBuf> {
     std::env::current_dir().context("cannot read the current directory")
 }

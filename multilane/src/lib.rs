@@ -1,10 +1,12 @@
-//! The engine of Multilane: every builder of a workspace has a target directory that it uses alone, forked from a warm one.
+//! The engine of Multilane: every builder of a workspace has a target directory that it uses alone,
+//! forked from a warm one.
 //!
-//! A project's own `xtask` is made from [`Cli`]; the program `cargo-multilane` is the same without verbs of a project's own.
-//! The other modules are for `multilane-tools` of the same version, and promise nothing.
+//! A project's own `xtask` is made from [`Cli`]; the program `cargo-multilane` is the same without
+//! verbs of a project's own. The other modules are for `multilane-tools` of the same version, and
+//! promise nothing.
 //!
-//! Reading order: `cli`, one file of `verbs`, then what it uses. Imports run one way, from the last to the first of these
-//! groups, and a test holds it:
+//! Reading order: `cli`, one file of `verbs`, then what it uses. Imports run one way, from the last
+//! to the first of these groups, and a test holds it:
 //!
 //! 1. `environment`, `files`, `process`, `ui`
 //! 2. `cargo_line`, `project`

@@ -1,4 +1,5 @@
-//! The verbs that are called once a month: in `multilane-tools`, a program that is compiled when one of them is first called.
+//! The verbs that are called once a month: in `multilane-tools`, a program that is compiled when
+//! one of them is first called.
 //!
 //! ```text
 //! <user's cache>/multilane/tools/
@@ -15,20 +16,20 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use sha2::{Digest as _, Sha256};
 
-use crate::environment;
-use crate::files;
 use crate::files::answers::Answers;
 use crate::lanes::hex;
 use crate::process::Shell;
 use crate::process::step::{Program, Step};
 use crate::project::{Session, toolchain};
+use crate::{environment, files};
 
 const PROGRAM: &str = "multilane-tools";
 
 /// Names another program to call instead.
 const VARIABLE: &str = "MULTILANE_TOOLS";
 
-/// Calls `multilane-tools` with these words, and becomes it. `own` are the project's verbs, `first` a hidden word in front.
+/// Calls `multilane-tools` with these words, and becomes it. `own` are the project's verbs, `first`
+/// a hidden word in front.
 pub(crate) fn call(
     session: Session,
     own: &[(String, String)],
@@ -55,7 +56,8 @@ fn program(session: &Session) -> anyhow::Result<PathBuf> {
     if beside.is_file() {
         return Ok(beside);
     }
-    let home = session.env.cache_home().context("there is no directory for caches\nhelp: set HOME")?;
+    let home =
+        session.env.cache_home().context("there is no directory for caches\nhelp: set HOME")?;
     let home = home.join("multilane/tools");
     let here = environment::current_dir()?;
     match sources(&here) {
@@ -64,15 +66,16 @@ fn program(session: &Session) -> anyhow::Result<PathBuf> {
     }
 }
 
-/// The folder of the engine's sources: that of the workspace we are in, or the one we were compiled from.
+/// The folder of the engine's sources: that of the workspace we are in, or the one we were compiled
+/// from.
 fn sources(here: &Path) -> Option<PathBuf> {
     let of_workspace = here.ancestors().filter_map(engine_of);
     let compiled_from = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     of_workspace.chain([compiled_from]).find(|engine| engine.join("tools/Cargo.toml").is_file())
 }
 
-/// What `xtask/Cargo.toml` in `dir` names as the path of the engine. A program that was copied with its target directory must
-/// not find the place where it was compiled.
+/// What `xtask/Cargo.toml` in `dir` names as the path of the engine. A program that was copied with
+/// its target directory must not find the place where it was compiled.
 fn engine_of(dir: &Path) -> Option<PathBuf> {
     let text = std::fs::read_to_string(dir.join("xtask/Cargo.toml")).ok()?;
     let manifest: toml_edit::DocumentMut = text.parse().ok()?;
@@ -88,7 +91,8 @@ fn compiled(session: &Session, home: &Path, engine: &Path, here: &Path) -> anyho
         return Ok(program);
     }
 
-    // Beside the build of xtask much of it is there already. An installed engine leaves the tree alone.
+    // Beside the build of xtask much of it is there already. An installed engine leaves the tree
+    // alone.
     let root = here.ancestors().find(|dir| dir.join("xtask/Cargo.toml").is_file());
     let target_dir = match root {
         Some(root) if session.ui.called == "cargo xtask" => root.join("target"),
@@ -107,7 +111,8 @@ fn compiled(session: &Session, home: &Path, engine: &Path, here: &Path) -> anyho
         bail!("cannot compile {PROGRAM}");
     }
     let built = target_dir.join("xtask").join(with_suffix(PROGRAM));
-    std::fs::create_dir_all(home.join(&key)).with_context(|| format!("cannot write {}", home.display()))?;
+    std::fs::create_dir_all(home.join(&key))
+        .with_context(|| format!("cannot write {}", home.display()))?;
     files::replace(&program, |staged| files::link_or_copy(&built, staged))
         .with_context(|| format!("cannot write {}", program.display()))?;
     Ok(program)
@@ -121,12 +126,18 @@ fn from_registry(session: &Session, home: &Path) -> anyhow::Result<PathBuf> {
     if program.is_file() {
         return Ok(program);
     }
-    session.ui.status("Installing", format_args!("{PROGRAM} {version}, which has this verb; only this once"));
-    let mut args: Vec<OsString> = ["install", "--locked", PROGRAM, "--version"].map(Into::into).into();
+    session.ui.status(
+        "Installing",
+        format_args!("{PROGRAM} {version}, which has this verb; only this once"),
+    );
+    let mut args: Vec<OsString> =
+        ["install", "--locked", PROGRAM, "--version"].map(Into::into).into();
     args.extend([format!("={version}").into(), "--root".into(), root.into()]);
     let outcome = Shell::new(&session.env)?.run(&Step::cargo(args), None)?;
     if !outcome.status.success() {
-        bail!("cannot install {PROGRAM}\nhelp: cargo install --locked {PROGRAM} --version ={version}");
+        bail!(
+            "cannot install {PROGRAM}\nhelp: cargo install --locked {PROGRAM} --version ={version}"
+        );
     }
     Ok(program)
 }
@@ -151,7 +162,8 @@ fn hash(home: &Path, engine: &Path) -> anyhow::Result<String> {
 
     let mut hasher = Sha256::new();
     for file in &files {
-        let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let bytes =
+            std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
         let name = file.strip_prefix(engine).unwrap_or(file);
         hasher.update(name.as_os_str().as_encoded_bytes());
         hasher.update((bytes.len() as u64).to_le_bytes());
@@ -167,7 +179,9 @@ fn files_below(path: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
         found.push(path.to_owned());
         return Ok(());
     }
-    for entry in std::fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))? {
+    for entry in
+        std::fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))?
+    {
         files_below(&entry?.path(), found)?;
     }
     Ok(())

@@ -64,8 +64,8 @@ impl Ui {
         say(&format!("{}: {message}", self.paint(YELLOW, "warning")));
     }
 
-    /// Warns where another process does, for one that repeats what we write to our own stderr. Not into a file: what it writes
-    /// next would lie over our line.
+    /// Warns where another process does, for one that repeats what we write to our own stderr. Not
+    /// into a file: what it writes next would lie over our line.
     pub fn warn_beside(self, process: u32, message: impl std::fmt::Display) {
         let stderr = std::fs::OpenOptions::new().append(true).open(format!("/proc/{process}/fd/2"));
         if let Ok(mut stderr) = stderr

@@ -17,7 +17,8 @@ fn lines_command() -> Command {
         .arg(Arg::new("folder").default_value("crates").help("Where to count"))
 }
 
-/// An example of a verb. Replace it by one that this project needs: a release, a code generator, a deployment.
+/// An example of a verb. Replace it by one that this project needs: a release, a code generator, a
+/// deployment.
 fn lines(args: &ArgMatches) -> anyhow::Result<ExitCode> {
     let folder = args.get_one::<String>("folder").expect("it has a default");
     let sh = Shell::new()?;

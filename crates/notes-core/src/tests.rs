@@ -9,7 +9,11 @@ fn example() -> Result<Notes, Error> {
         ("Call Ada", "errand", "About the milk\nand the engine."),
         ("Élan vital", "Reading", ""),
     ] {
-        store.add(Note { title: title.parse()?, tags: [tag.parse()?].into(), text: text.to_owned() })?;
+        store.add(Note {
+            title: title.parse()?,
+            tags: [tag.parse()?].into(),
+            text: text.to_owned(),
+        })?;
     }
     Ok(store)
 }

@@ -86,5 +86,8 @@ fn write_through(path: &Path, text: &str) -> io::Result<()> {
 
 /// For `map_err`: says what was tried on which file.
 fn failed(action: &str, path: &Path) -> impl FnOnce(io::Error) -> Error {
-    move |err| Error::Storage { what: format!("cannot {action} {}", path.display()), cause: err.into() }
+    move |err| Error::Storage {
+        what: format!("cannot {action} {}", path.display()),
+        cause: err.into(),
+    }
 }

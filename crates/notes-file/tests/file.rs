@@ -31,7 +31,10 @@ fn the_file_is_plain_text() -> Result<(), Error> {
     assert_eq!(store.add(note(""))?, 2);
 
     let text = fs::read_to_string(&path).expect("read the file");
-    assert_eq!(text, "1\terrand home\tBuy milk\n\tTwo litres.\n\tOr three.\n2\terrand home\tBuy milk\n");
+    assert_eq!(
+        text,
+        "1\terrand home\tBuy milk\n\tTwo litres.\n\tOr three.\n2\terrand home\tBuy milk\n"
+    );
     Ok(())
 }
 

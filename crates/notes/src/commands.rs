@@ -6,7 +6,11 @@ use notes_core::{Error, Note, Notes, Store, find};
 
 use crate::flags::Command;
 
-pub(crate) fn run(command: Command, store: &mut dyn Store, out: &mut dyn Write) -> anyhow::Result<()> {
+pub(crate) fn run(
+    command: Command,
+    store: &mut dyn Store,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     match command {
         Command::Add { title, tags, text } => {
             let tags = tags.into_iter().collect();

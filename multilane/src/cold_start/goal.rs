@@ -1,9 +1,10 @@
 //! Cold starts: whose build another may wait for, and until when.
 //!
-//! Several builders that begin with nothing would each compile the same, all of them slower than one. So the first leads and
-//! the others wait, fork from its lane, and leave the rest to cargo. Waiting never costs more than it saves, as far as that
-//! can be told: a builder waits for one who makes all that it wants itself, only while something is missing there that it
-//! can use, and not for one who does not get on.
+//! Several builders that begin with nothing would each compile the same, all of them slower than
+//! one. So the first leads and the others wait, fork from its lane, and leave the rest to cargo.
+//! Waiting never costs more than it saves, as far as that can be told: a builder waits for one who
+//! makes all that it wants itself, only while something is missing there that it can use, and not
+//! for one who does not get on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -14,8 +15,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use toml_edit::DocumentMut;
 
-use crate::cargo_line::CargoLine;
-use crate::cargo_line::Selection;
+use crate::cargo_line::{CargoLine, Selection};
 use crate::lanes::hex;
 use crate::project::packages::spec_matches;
 
@@ -62,8 +62,8 @@ pub enum Stage {
 /// What one sees of the one who leads, by looking.
 #[derive(Clone, Debug, Default)]
 pub struct Look {
-    /// How many units its lane has, complete or not. cargo makes a place for each that it is going to build before it builds
-    /// the first.
+    /// How many units its lane has, complete or not. cargo makes a place for each that it is going
+    /// to build before it builds the first.
     pub units: usize,
     /// The packages of those that are not complete.
     pub incomplete: Vec<String>,
@@ -87,7 +87,8 @@ pub enum Verdict {
 pub type Needed = Option<BTreeSet<String>>;
 
 pub fn verdict(note: &Note, needed: &Needed, look: &Look, patience: Duration) -> Verdict {
-    let is_needed = |package: &String| needed.as_ref().is_none_or(|needed| needed.contains(package));
+    let is_needed =
+        |package: &String| needed.as_ref().is_none_or(|needed| needed.contains(package));
     let has_begun = look.units > note.units;
     let has_all = has_begun && !look.incomplete.iter().any(is_needed);
     if note.stage == Stage::Last && (has_all || look.is_left) {
@@ -102,16 +103,19 @@ pub fn verdict(note: &Note, needed: &Needed, look: &Look, patience: Duration) ->
     Verdict::Wait
 }
 
-/// What we can use of what the one who leads is building. `lockfile` is the text of `Cargo.lock`, the same for both.
+/// What we can use of what the one who leads is building. `lockfile` is the text of `Cargo.lock`,
+/// the same for both.
 ///
-/// Units of registries are the same wherever they were built. Those of members are of use only if they were made from our
-/// sources; where these differ, some members' units may be of use nevertheless, but which is not known before they are there.
+/// Units of registries are the same wherever they were built. Those of members are of use only if
+/// they were made from our sources; where these differ, some members' units may be of use
+/// nevertheless, but which is not known before they are there.
 pub fn needed(lockfile: &str, goal: &Goal, has_our_sources: bool) -> Needed {
     let Some(packages) = Packages::read(lockfile) else {
         return if has_our_sources { None } else { Some(BTreeSet::new()) };
     };
     let makes = goal.makes();
-    let roots = packages.members.iter().filter(|member| makes.iter().any(|make| make.may_want(member)));
+    let roots =
+        packages.members.iter().filter(|member| makes.iter().any(|make| make.may_want(member)));
     let mut needed = BTreeSet::new();
     let mut open: Vec<&String> = roots.collect();
     while let Some(package) = open.pop() {
@@ -125,7 +129,8 @@ pub fn needed(lockfile: &str, goal: &Goal, has_our_sources: bool) -> Needed {
     Some(needed)
 }
 
-/// `Cargo.lock` by names alone: two versions of a package count as one, which asks for more rather than less.
+/// `Cargo.lock` by names alone: two versions of a package count as one, which asks for more rather
+/// than less.
 #[derive(Default)]
 struct Packages {
     members: BTreeSet<String>,
@@ -152,7 +157,8 @@ impl Packages {
     }
 }
 
-/// The variables that make other units, or take another time for them, as far as the lane key does not know them.
+/// The variables that make other units, or take another time for them, as far as the lane key does
+/// not know them.
 pub fn settings<'a>(variables: impl Iterator<Item = (&'a OsStr, &'a OsStr)>) -> Vec<String> {
     const NAMES: [&str; 5] = [
         "RUSTFLAGS",
@@ -161,11 +167,13 @@ pub fn settings<'a>(variables: impl Iterator<Item = (&'a OsStr, &'a OsStr)>) -> 
         "RUSTC_WORKSPACE_WRAPPER",
         "CARGO_INCREMENTAL",
     ];
-    const PREFIXES: [&str; 4] = ["CARGO_BUILD_", "CARGO_PROFILE_", "CARGO_TARGET_", "CARGO_UNSTABLE_"];
+    const PREFIXES: [&str; 4] =
+        ["CARGO_BUILD_", "CARGO_PROFILE_", "CARGO_TARGET_", "CARGO_UNSTABLE_"];
     // Where it is built.
     const NOT: [&str; 3] = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR", "CARGO_BUILD_BUILD_DIR"];
     let matters = |name: &str| {
-        let is_one = NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        let is_one =
+            NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix));
         is_one && !NOT.contains(&name)
     };
     let mut settings: Vec<String> = variables
@@ -255,12 +263,17 @@ impl Make {
         };
         let (mut named, mut excluded, mut is_workspace) = (BTreeSet::new(), BTreeSet::new(), false);
 
-        let words: Vec<String> =
-            line.before.iter().chain(&line.words).map(|word| word.to_string_lossy().into_owned()).collect();
+        let words: Vec<String> = line
+            .before
+            .iter()
+            .chain(&line.words)
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect();
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
             let (name, attached) = split(&word);
-            let mut value = || attached.map(str::to_owned).or_else(|| words.next()).unwrap_or_default();
+            let mut value =
+                || attached.map(str::to_owned).or_else(|| words.next()).unwrap_or_default();
             match name {
                 "--doc" | "--fix" => return None,
                 "-p" | "--package" => drop(named.insert(value())),
@@ -276,11 +289,16 @@ impl Make {
                     make.targets.insert(format!("{name} {}", value()));
                 }
                 // It would take longer than ours.
-                "--jobs" | "-j" | "--build-jobs" => drop(make.others.insert(format!("--jobs {}", value()))),
+                "--jobs" | "-j" | "--build-jobs" => {
+                    drop(make.others.insert(format!("--jobs {}", value())))
+                }
                 "--config" => {
                     let value = value();
                     // The lane.
-                    if !["build.target-dir=", "build.build-dir="].iter().any(|dir| value.starts_with(dir)) {
+                    if !["build.target-dir=", "build.build-dir="]
+                        .iter()
+                        .any(|dir| value.starts_with(dir))
+                    {
                         make.others.insert(format!("--config {value}"));
                     }
                 }
@@ -293,7 +311,8 @@ impl Make {
         }
         // What is written there is for the program or the tests, and otherwise for the compiler.
         if !is_run && !matches!(command, "test" | "bench") {
-            make.others.extend(line.rest.iter().map(|word| format!("-- {}", word.to_string_lossy())));
+            make.others
+                .extend(line.rest.iter().map(|word| format!("-- {}", word.to_string_lossy())));
         }
         if is_run && make.targets.is_empty() {
             make.targets.insert(RUN.to_owned());
@@ -323,7 +342,9 @@ impl Make {
         self.targets == *targets
             || self.targets.contains("--all-targets")
             || (!targets.is_empty() && targets.is_subset(&self.targets))
-            || (self.targets.is_empty() && self.command != "doc" && targets.iter().all(is_in_default))
+            || (self.targets.is_empty()
+                && self.command != "doc"
+                && targets.iter().all(is_in_default))
     }
 
     fn may_want(&self, member: &str) -> bool {
@@ -530,8 +551,16 @@ mod tests {
 
     #[test]
     fn another_command_is_another_thing() {
-        let commands =
-            ["build", "check", "clippy", "test", "bench", "doc", "build --release", "rustc -p a -- --cfg x"];
+        let commands = [
+            "build",
+            "check",
+            "clippy",
+            "test",
+            "bench",
+            "doc",
+            "build --release",
+            "rustc -p a -- --cfg x",
+        ];
         for one in commands {
             for other in commands {
                 check(one, other, one == other);
@@ -567,7 +596,8 @@ mod tests {
             ("CARGO_INCREMENTAL", ""),
             ("CARGO_PROFILE_DEV_DEBUG", "0"),
         ];
-        let settings = settings(variables.iter().map(|(name, value)| (name.as_ref(), value.as_ref())));
+        let settings =
+            settings(variables.iter().map(|(name, value)| (name.as_ref(), value.as_ref())));
         assert_eq!(settings, ["CARGO_PROFILE_DEV_DEBUG=0", "RUSTFLAGS=-g"]);
     }
 
@@ -647,7 +677,10 @@ mod tests {
         let idle = |seconds| Look { idle: Duration::from_secs(seconds), ..look.clone() };
         assert_eq!(verdict(&idle(59)), Verdict::Wait);
         assert_eq!(verdict(&idle(60)), Verdict::GoOn("does not get on"));
-        assert_eq!(verdict(&Look { is_suspended: true, ..look.clone() }), Verdict::GoOn("is suspended"));
+        assert_eq!(
+            verdict(&Look { is_suspended: true, ..look.clone() }),
+            Verdict::GoOn("is suspended")
+        );
         let complete = Look { incomplete: Vec::new(), is_suspended: true, ..idle(600) };
         assert_eq!(verdict(&complete), Verdict::Ready, "it runs a program");
     }

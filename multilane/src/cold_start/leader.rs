@@ -1,21 +1,21 @@
-//! Who leads in a cold start: one file for each goal, locked by the one who builds, for as long as it does.
+//! Who leads in a cold start: one file for each goal, locked by the one who builds, for as long as
+//! it does.
 //!
 //! ```text
 //! <git common dir>/multilane/cold/   without git, <root>/.lanes/.cold/
 //! └── <key>-<goal>                   a note as JSON; the exclusive lock on it says that somebody leads
 //! ```
 //!
-//! The kernel lets go of the lock however a process ends. A file without a lock is a rest, and whoever meets it deletes it.
-//! Those who wait want the same lock, one after the other, and give it back at once: to have it means that the one who led
-//! has ended.
+//! The kernel lets go of the lock however a process ends. A file without a lock is a rest, and
+//! whoever meets it deletes it. Those who wait want the same lock, one after the other, and give it
+//! back at once: to have it means that the one who led has ended.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver};
 
-use crate::cold_start::goal::Note;
-use crate::cold_start::goal::Stage;
+use crate::cold_start::goal::{Note, Stage};
 use crate::files::is_same_file;
 
 /// We build, and others may wait for it. Dropped without a word, it counts as given up.
@@ -58,10 +58,12 @@ pub fn elect(room: &Path, note: Note, covers: impl Fn(&Note) -> bool) -> io::Res
         }
     }
 
-    // Each further round means that somebody has deleted the file under our hands, so a few are plenty.
+    // Each further round means that somebody has deleted the file under our hands, so a few are
+    // plenty.
     const ROUNDS_MAX: u32 = 16;
     for _ in 0..ROUNDS_MAX {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
         match file.try_lock() {
             Ok(()) if is_same_file(&file, &path) => {
                 let mut lead = Lead { file, path, note };
@@ -124,7 +126,8 @@ impl Lead {
         delete(&self.file, &self.path);
     }
 
-    /// Lets the process that this one becomes hold the lead, and whatever it starts: all of it has ended when the lock is free.
+    /// Lets the process that this one becomes hold the lead, and whatever it starts: all of it has
+    /// ended when the lock is free.
     pub fn hand_on(self) {
         #[cfg(unix)]
         {
@@ -160,7 +163,8 @@ impl Leader {
         read(&self.reader)
     }
 
-    /// Whether it leads no longer, as far as the others are concerned, though it may not have ended.
+    /// Whether it leads no longer, as far as the others are concerned, though it may not have
+    /// ended.
     pub fn is_deposed(&self) -> bool {
         !is_same_file(&self.reader, &self.path)
     }
@@ -170,7 +174,8 @@ impl Leader {
         delete(&self.reader, &self.path);
     }
 
-    /// Hears when it has ended, however it did. Only a thread waits, so a signal still ends us at once.
+    /// Hears when it has ended, however it did. Only a thread waits, so a signal still ends us at
+    /// once.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! A cold start: the first build in a lane in which nothing was built yet. Whoever comes first leads; those who want the same
-//! wait, and then fork from its lane.
+//! A cold start: the first build in a lane in which nothing was built yet. Whoever comes first
+//! leads; those who want the same wait, and then fork from its lane.
 
 pub mod goal;
 pub mod leader;
@@ -9,31 +9,16 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-use crate::cold_start::goal::Goal;
-use crate::cold_start::goal::Look;
-use crate::cold_start::goal::Needed;
-use crate::cold_start::goal::Note;
-use crate::cold_start::goal::Stage;
-use crate::cold_start::goal::Verdict;
-use crate::cold_start::goal::builds;
-use crate::cold_start::goal::needed;
-use crate::cold_start::goal::selection;
-use crate::cold_start::goal::settings;
-use crate::cold_start::goal::verdict;
-use crate::cold_start::leader::Election;
-use crate::cold_start::leader::Lead;
-use crate::cold_start::leader::Leader;
+use crate::cold_start::goal::{
+    Goal, Look, Needed, Note, Stage, Verdict, builds, needed, selection, settings, verdict,
+};
+use crate::cold_start::leader::{Election, Lead, Leader};
 use crate::cold_start::progress::Progress;
-use crate::lanes::Lane;
-use crate::lanes::Owner;
-use crate::lanes::choose::LaneChoice;
-use crate::lanes::choose::Lockfile;
-use crate::lanes::list;
-use crate::process::step::Recipe;
-use crate::process::step::Step;
-use crate::project::Project;
-use crate::project::changes;
+use crate::lanes::choose::{LaneChoice, Lockfile};
+use crate::lanes::{Lane, Owner, list};
+use crate::process::step::{Recipe, Step};
 use crate::project::git_dir::Common;
+use crate::project::{Project, changes};
 use crate::ui::Ui;
 use crate::units;
 use crate::units::Place;
@@ -87,15 +72,16 @@ impl ColdStart {
     }
 }
 
-/// Sees to it that what others have built, or are building, need not be built again in a lane that is empty. Whatever
-/// goes wrong, cargo can build without.
+/// Sees to it that what others have built, or are building, need not be built again in a lane that
+/// is empty. Whatever goes wrong, cargo can build without.
 pub fn cold_start(project: &Project, ui: Ui, lane: &Lane, recipe: &Recipe) -> ColdStart {
     if !crate::fork::is_cold(project, lane) {
         return ColdStart::default();
     }
     let toolchain = recipe.toolchain();
     let last = recipe.steps.iter().rposition(|step| builds(&step.line()));
-    // Windows lets nobody read a file that is locked, so that nobody would hear of the one who leads.
+    // Windows lets nobody read a file that is locked, so that nobody would hear of the one who
+    // leads.
     let Some(last) = last.filter(|_| cfg!(unix)) else {
         crate::fork::fork_if_empty(project, ui, lane, toolchain, &[]);
         return ColdStart::default();
@@ -121,8 +107,8 @@ pub fn cold_start(project: &Project, ui: Ui, lane: &Lane, recipe: &Recipe) -> Co
     ColdStart { lead, last, waited: begun.elapsed() }
 }
 
-/// Returns when there is something to do for cargo: with the lead, or without where somebody had it. `donor` is one who
-/// was leading before, and may have ended since.
+/// Returns when there is something to do for cargo: with the lead, or without where somebody had
+/// it. `donor` is one who was leading before, and may have ended since.
 pub fn lead_or_follow(
     project: &Project,
     ui: Ui,
@@ -191,7 +177,8 @@ pub fn wait_for(
                 let watch = watch.as_mut().filter(|watch| watch.lane == note.lane);
                 note.stage == Stage::Done || watch.is_some_and(|watch| watch.sees_all(note))
             };
-            let waited = if note.as_ref().is_some_and(is_done) { Waited::Enough } else { Waited::GoOn };
+            let waited =
+                if note.as_ref().is_some_and(is_done) { Waited::Enough } else { Waited::GoOn };
             return Ok((waited, note));
         }
         let Some(note) = note else {
@@ -214,7 +201,10 @@ pub fn wait_for(
             Verdict::GoOn(why) => {
                 leader.depose();
                 ui.end_progress();
-                ui.status("Continuing", format_args!("without {} (pid {}), which {why}", note.who, note.pid));
+                ui.status(
+                    "Continuing",
+                    format_args!("without {} (pid {}), which {why}", note.who, note.pid),
+                );
                 return Ok((Waited::GoOn, Some(note)));
             }
             Verdict::Wait if has_said => {
@@ -273,7 +263,8 @@ fn goal_of(project: &Project, lane: &Lane, recipe: &Recipe) -> anyhow::Result<Go
     let workspace = common.as_ref().map(Common::inside).unwrap_or(Path::new(""));
     let mut settings = settings(project.session.env.iter());
     settings.push(format!("workspace={}", workspace.display()));
-    let inside = project.repo.inside.strip_prefix(&project.repo.root).unwrap_or(&project.repo.inside);
+    let inside =
+        project.repo.inside.strip_prefix(&project.repo.root).unwrap_or(&project.repo.inside);
     let inside = inside.to_string_lossy().into_owned();
     Ok(Goal { key, inside, settings, lines })
 }
@@ -292,16 +283,18 @@ pub fn name_of(project: &Project, lane: &Lane) -> String {
     dir.and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// How long one waits for somebody who completes nothing. A single crate can take minutes; who waits that long in vain
-/// loses no more than this.
+/// How long one waits for somebody who completes nothing. A single crate can take minutes; who
+/// waits that long in vain loses no more than this.
 pub fn patience(project: &Project) -> Duration {
     const PATIENCE: Duration = Duration::from_secs(180);
     // Nobody has time for that in a test.
-    let of_test = project.session.env.get("XTASK_TEST_PATIENCE_MS").and_then(|value| value.to_str());
+    let of_test =
+        project.session.env.get("XTASK_TEST_PATIENCE_MS").and_then(|value| value.to_str());
     of_test.and_then(|value| value.parse().ok()).map_or(PATIENCE, Duration::from_millis)
 }
 
-/// Whether somebody builds what we want, in a lane that we see: in a container its name may be that of another one.
+/// Whether somebody builds what we want, in a lane that we see: in a container its name may be that
+/// of another one.
 fn is_for(note: &Note, goal: &Goal) -> bool {
     let is_seen = note.identity.is_none() || note.identity == progress::identity(&note.lane);
     is_seen && note.goal.covers(goal)

@@ -19,7 +19,12 @@ pub struct Progress {
 
 impl Progress {
     pub fn of(lane: &Path) -> Progress {
-        Progress { lane: lane.to_owned(), complete: HashSet::new(), incomplete: Vec::new(), newest: None }
+        Progress {
+            lane: lane.to_owned(),
+            complete: HashSet::new(),
+            incomplete: Vec::new(),
+            newest: None,
+        }
     }
 
     /// Returns whether anything has happened since the last look.
@@ -54,7 +59,8 @@ impl fmt::Display for Progress {
     }
 }
 
-/// What tells a directory from all others on this machine, under whatever name; `None` where nothing does.
+/// What tells a directory from all others on this machine, under whatever name; `None` where
+/// nothing does.
 #[cfg(unix)]
 pub fn identity(dir: &Path) -> Option<String> {
     use std::os::unix::fs::MetadataExt as _;

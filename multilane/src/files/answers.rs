@@ -1,8 +1,8 @@
-//! What was answered to questions that take long, by a compiler or a look into large files: lines of a question's hash and an
-//! answer, for all worktrees of a repository.
+//! What was answered to questions that take long, by a compiler or a look into large files: lines
+//! of a question's hash and an answer, for all worktrees of a repository.
 //!
-//! Several processes add to it at the same time, each a line with one write (`O_APPEND`). A line that is not whole, after a crash of
-//! the machine say, answers nothing.
+//! Several processes add to it at the same time, each a line with one write (`O_APPEND`). A line
+//! that is not whole, after a crash of the machine say, answers nothing.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -10,7 +10,8 @@ use std::path::PathBuf;
 
 use crate::files::search::find;
 
-/// Questions that nobody asks any more (other versions, worktrees that are gone) go with all others when it is full.
+/// Questions that nobody asks any more (other versions, worktrees that are gone) go with all others
+/// when it is full.
 const BYTES_MAX: usize = 1 << 20;
 
 pub struct Answers {

@@ -1,4 +1,5 @@
-//! Files of our own: written so that a reader sees the old text or the new one, and deleted here alone.
+//! Files of our own: written so that a reader sees the old text or the new one, and deleted here
+//! alone.
 
 pub mod answers;
 pub mod parallel;
@@ -20,7 +21,9 @@ pub fn delete_dir(dir: &Path) -> io::Result<()> {
 
 pub fn subdirectories(dir: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path())
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
 }
 
 /// Writes beside the file and renames, so that a reader sees the old text or the new one.
@@ -28,7 +31,8 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace(path, |staged| std::fs::write(staged, bytes))
 }
 
-/// Makes the file, and locks it until the result is dropped. Whoever has it only starts compilers of next to nothing.
+/// Makes the file, and locks it until the result is dropped. Whoever has it only starts compilers
+/// of next to nothing.
 pub fn wait_for_lock(path: &Path) -> io::Result<File> {
     let file = File::create(path)?;
     file.lock()?;
@@ -107,7 +111,8 @@ impl Drop for Scratch {
     }
 }
 
-/// Copies a file that belongs to this machine, if there is one, to where another tree looks for it; what is there stays.
+/// Copies a file that belongs to this machine, if there is one, to where another tree looks for it;
+/// what is there stays.
 pub fn carry_over(from: &Path, to: &Path) -> io::Result<()> {
     if !from.is_file() || to.exists() {
         return Ok(());
@@ -165,7 +170,10 @@ pub fn make_private_dir(_dir: &Path) -> io::Result<()> {
 /// Gives a file another name, which nothing must have yet.
 pub fn rename_to_free(from: &Path, to: &Path) -> io::Result<()> {
     if to.symlink_metadata().is_ok() {
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} is there", to.display())));
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            format!("{} is there", to.display()),
+        ));
     }
     std::fs::rename(from, to)
 }

@@ -1,4 +1,5 @@
-//! Looks for words in bytes and in files, which may be large: a program with debug information has hundreds of megabytes.
+//! Looks for words in bytes and in files, which may be large: a program with debug information has
+//! hundreds of megabytes.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -7,13 +8,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::files::parallel::in_parallel;
 
-/// xtask is compiled without optimisation, and hundreds of megabytes are searched: the C library's search is optimised.
+/// xtask is compiled without optimisation, and hundreds of megabytes are searched: the C library's
+/// search is optimised.
 #[cfg(unix)]
 pub fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
     #[expect(unsafe_code, reason = "std searches bytes for a byte, not for bytes")]
     // SAFETY: both pointers are valid for the lengths that go with them, and nothing is written.
-    let at =
-        unsafe { libc::memmem(bytes.as_ptr().cast(), bytes.len(), needle.as_ptr().cast(), needle.len()) };
+    let at = unsafe {
+        libc::memmem(bytes.as_ptr().cast(), bytes.len(), needle.as_ptr().cast(), needle.len())
+    };
     if at.is_null() { None } else { Some(at.addr() - bytes.as_ptr().addr()) }
 }
 
@@ -22,11 +25,12 @@ pub fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
     bytes.windows(needle.len()).position(|part| part == needle)
 }
 
-/// Whether the file holds `needle` followed by something that counts, of which `counts` gets to see at least `ahead` bytes, or all
-/// that there are.
+/// Whether the file holds `needle` followed by something that counts, of which `counts` gets to see
+/// at least `ahead` bytes, or all that there are.
 ///
-/// It is read in windows that stay in the processor's cache, on all processors: reading 190 MB into memory of its own took 0.12 s,
-/// in windows 0.03 s (`read` of a file in the page cache, Linux, one processor).
+/// It is read in windows that stay in the processor's cache, on all processors: reading 190 MB into
+/// memory of its own took 0.12 s, in windows 0.03 s (`read` of a file in the page cache, Linux, one
+/// processor).
 ///
 /// # Errors
 ///

@@ -1,4 +1,5 @@
-//! Directories that are made for one call and go with it: nothing that was there before is ever touched.
+//! Directories that are made for one call and go with it: nothing that was there before is ever
+//! touched.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,8 @@ impl Temporary {
         Ok(())
     }
 
-    /// Moves one of its directories, or something in one, to a place in another, which nothing has yet.
+    /// Moves one of its directories, or something in one, to a place in another, which nothing has
+    /// yet.
     pub fn set_aside(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         let is_own = |path: &Path| self.dirs.iter().any(|dir| path.starts_with(dir));
         if !is_own(from) || !is_own(to) || to.symlink_metadata().is_ok() {

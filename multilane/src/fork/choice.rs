@@ -13,15 +13,21 @@ pub struct Suits<'a> {
     pub commit: Option<&'a str>,
 }
 
-/// The donors of the same compiler, the best first: same dependencies, then same sources, then most units.
+/// The donors of the same compiler, the best first: same dependencies, then same sources, then most
+/// units.
 pub fn ranked(mut donors: Vec<Donor>, suits: &Suits<'_>) -> Vec<Donor> {
-    // Another compiler's units have other hashes. cargo keeps the answer of `rustc -vV`, whose first line names the commit.
+    // Another compiler's units have other hashes. cargo keeps the answer of `rustc -vV`, whose
+    // first line names the commit.
     let compiler = suits.toolchain.lines().next().unwrap_or_default();
     donors.retain(|donor| donor.rustc_info.contains(compiler));
     donors.sort_by_key(|donor| {
         let is_same_commit = suits.commit.is_some() && donor.commit.as_deref() == suits.commit;
-        let rank =
-            (donor.lockfile == suits.lockfile, donor.place.root == suits.root, is_same_commit, donor.units);
+        let rank = (
+            donor.lockfile == suits.lockfile,
+            donor.place.root == suits.root,
+            is_same_commit,
+            donor.units,
+        );
         std::cmp::Reverse(rank)
     });
     donors
@@ -41,7 +47,8 @@ mod tests {
             place: Place::new(root.clone(), root.join("target")),
             commit: commit.map(str::to_owned),
             lockfile: lockfile.to_owned(),
-            rustc_info: "{\"stdout\":\"rustc 1.95.0 (0123 2026-04-14)\\nbinary: rustc\"}".to_owned(),
+            rustc_info: "{\"stdout\":\"rustc 1.95.0 (0123 2026-04-14)\\nbinary: rustc\"}"
+                .to_owned(),
             units,
         }
     }
@@ -70,8 +77,15 @@ mod tests {
             donor("lockfile-commit", "lock", Some("c"), 1),
             donor("own", "lock", Some("d"), 900),
         ];
-        let expected =
-            ["own with more", "lockfile-commit", "lockfile", "own", "commit", "bare with more", "bare"];
+        let expected = [
+            "own with more",
+            "lockfile-commit",
+            "lockfile",
+            "own",
+            "commit",
+            "bare with more",
+            "bare",
+        ];
         check(donors.into_iter().rev().collect(), Some("c"), &expected);
     }
 

@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::fork::plan::Left;
-use crate::fork::plan::Plan;
-use crate::fork::plan::Way;
-use crate::fork::plan::Why;
+use crate::fork::plan::{Left, Plan, Way, Why};
 
 impl Plan {
     pub fn is_empty(&self) -> bool {
@@ -30,14 +27,19 @@ impl Plan {
         for left in self.left.iter().filter(|left| left.package == package) {
             lines.push(format!("{} {}: left to cargo: {}", left.package, left.target, left.why));
         }
-        if lines.is_empty() { format!("{package}: the donor has no unit of it") } else { lines.join("\n") }
+        if lines.is_empty() {
+            format!("{package}: the donor has no unit of it")
+        } else {
+            lines.join("\n")
+        }
     }
 }
 
 /// What `lane fork --dry-run` prints.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pieces = || self.brought.iter().flat_map(|unit| unit.outputs.iter().chain(&unit.records));
+        let pieces =
+            || self.brought.iter().flat_map(|unit| unit.outputs.iter().chain(&unit.records));
         let of = |way: Way| pieces().filter(move |piece| piece.way == way);
         let bytes: u64 = of(Way::Copy).map(|piece| piece.len).sum();
         writeln!(f, "from {} into {}", self.donor.lane.display(), self.own.lane.display())?;

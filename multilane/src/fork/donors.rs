@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::SystemTime;
 
-use crate::lanes::list;
 use crate::lanes::list::Found;
-use crate::lanes::lockfile_hash;
+use crate::lanes::{list, lockfile_hash};
 use crate::process::Shell;
 use crate::project::root::Repo;
 use crate::units;
@@ -72,7 +71,8 @@ impl Donor {
         Donor {
             commit: None,
             lockfile: lockfiles.hash(&place.root.join("Cargo.lock")),
-            rustc_info: std::fs::read_to_string(place.lane.join(".rustc_info.json")).unwrap_or_default(),
+            rustc_info: std::fs::read_to_string(place.lane.join(".rustc_info.json"))
+                .unwrap_or_default(),
             units: units::count(&place.lane),
             place,
         }

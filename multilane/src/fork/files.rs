@@ -7,14 +7,8 @@ use std::time::{Duration, SystemTime};
 use crate::fork::plan::Question;
 use crate::fork::rules::source_path;
 use crate::units;
-use crate::units::DepInfo;
-use crate::units::Entry;
-use crate::units::EntryKind;
-use crate::units::Mark;
-use crate::units::Place;
-use crate::units::Unit;
-use crate::units::incremental::Cache;
-use crate::units::incremental::Origin;
+use crate::units::incremental::{Cache, Origin};
+use crate::units::{DepInfo, Entry, EntryKind, Mark, Place, Unit};
 
 #[derive(Debug)]
 pub struct Brought {
@@ -94,10 +88,12 @@ pub(super) fn brought(
     };
     let mut outputs: Vec<Piece> =
         unit.outputs.iter().map(|entry| piece(entry, way(question, unit, &entry.path))).collect();
-    let mut records: Vec<Piece> = unit.records.iter().map(|entry| piece(entry, Way::Copy)).collect();
+    let mut records: Vec<Piece> =
+        unit.records.iter().map(|entry| piece(entry, Way::Copy)).collect();
     if unit.is_path
         && question.donor.root != question.own.root
-        && let Some(DepInfo { sources, watched_absolutely, record: Some((record, _)), .. }) = &unit.dep_info
+        && let Some(DepInfo { sources, watched_absolutely, record: Some((record, _)), .. }) =
+            &unit.dep_info
     {
         let of_tree = |path: &PathBuf| source_path(unit, path, question.donor, &question.own.root);
         let time = |path: PathBuf| match times.get(&path) {
@@ -106,14 +102,16 @@ pub(super) fn brought(
         };
         let newest = sources.iter().chain(watched_absolutely).map(of_tree).filter_map(time).max();
         for piece in records.iter_mut().filter(|piece| piece.path == *record) {
-            // A tick later, where the file system has such ticks: a source without a fraction of a second would be taken for
-            // edited after the build if another lane is forked from ours.
+            // A tick later, where the file system has such ticks: a source without a fraction of a
+            // second would be taken for edited after the build if another lane is forked from ours.
             piece.modified = newest.map(|newest| newest + Duration::from_nanos(1));
-            piece.names = if watched_absolutely.is_empty() { Names::Nothing } else { Names::Record };
+            piece.names =
+                if watched_absolutely.is_empty() { Names::Nothing } else { Names::Record };
         }
         if !watched_absolutely.is_empty() {
-            let lists =
-                outputs.iter_mut().filter(|piece| piece.path.extension().is_some_and(|end| end == "d"));
+            let lists = outputs
+                .iter_mut()
+                .filter(|piece| piece.path.extension().is_some_and(|end| end == "d"));
             lists.for_each(|piece| piece.names = Names::Sources);
         }
     }
@@ -134,25 +132,34 @@ fn way(question: &Question<'_>, unit: &Unit, path: &Path) -> Way {
     if unit.is_run() {
         return Way::Copy;
     }
-    let has_code =
-        unit.outputs.iter().any(|entry| entry.path.extension().is_some_and(|extension| extension == "rlib"));
-    // A linker may write over what is there; cargo removes the file first where it gives it a second name.
-    let is_uplifted = ["bin-", "example-", "build-script-"].iter().any(|kind| unit.target.starts_with(kind));
+    let has_code = unit
+        .outputs
+        .iter()
+        .any(|entry| entry.path.extension().is_some_and(|extension| extension == "rlib"));
+    // A linker may write over what is there; cargo removes the file first where it gives it a
+    // second name.
+    let is_uplifted =
+        ["bin-", "example-", "build-script-"].iter().any(|kind| unit.target.starts_with(kind));
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("rlib") => Way::Link,
-        // cargo sets the time of a path package's in place, after a check; but not of one that was built.
+        // cargo sets the time of a path package's in place, after a check; but not of one that was
+        // built.
         Some("rmeta") if !unit.is_path || has_code => Way::Link,
         None | Some("exe") if is_uplifted => Way::Link,
-        // The next linker may be another, and cargo need not know: `target.<triple>.linker` is in no name.
+        // The next linker may be another, and cargo need not know: `target.<triple>.linker` is in
+        // no name.
         None | Some("exe") if unit.is_linked_anew && question.removes_linked => Way::Link,
-        _ if units::is_dynamic_library(path) && !unit.is_path && question.removes_linked => Way::Link,
+        _ if units::is_dynamic_library(path) && !unit.is_path && question.removes_linked => {
+            Way::Link
+        }
         _ => Way::Copy,
     }
 }
 
 /// `my_app` of `test-bin-my-app`.
 pub(super) fn crate_name(target: &str) -> Option<String> {
-    const KINDS: [&str; 6] = ["lib-", "bin-", "integration-test-", "example-", "bench-", "build-script-"];
+    const KINDS: [&str; 6] =
+        ["lib-", "bin-", "integration-test-", "example-", "bench-", "build-script-"];
     let target = target.strip_prefix("test-").unwrap_or(target);
     let name = KINDS.iter().find_map(|kind| target.strip_prefix(kind))?;
     Some(name.replace('-', "_"))
@@ -165,18 +172,22 @@ pub(super) fn brought_cache(
     linked: &HashSet<String>,
 ) -> BroughtCache {
     // Optimised, rustc may write into files of an earlier session (rust-lang/rust#159287).
-    let is_optimised = cache.files.iter().any(|file| file.ends_with(".bc") || file.starts_with("thin-lto"));
-    // rustc gives `metadata.rmeta` a second name among the outputs, where cargo sets its time after a check, which makes no code.
+    let is_optimised =
+        cache.files.iter().any(|file| file.ends_with(".bc") || file.starts_with("thin-lto"));
+    // rustc gives `metadata.rmeta` a second name among the outputs, where cargo sets its time after
+    // a check, which makes no code.
     let has_code = cache.files.iter().any(|file| file.ends_with(".o"));
     let way = |file: &String| {
-        const REPLACED: [&str; 5] = [".o", ".dwo", "dep-graph.bin", "query-cache.bin", "work-products.bin"];
-        let is_replaced =
-            REPLACED.iter().any(|end| file.ends_with(end)) || (has_code && file == "metadata.rmeta");
+        const REPLACED: [&str; 5] =
+            [".o", ".dwo", "dep-graph.bin", "query-cache.bin", "work-products.bin"];
+        let is_replaced = REPLACED.iter().any(|end| file.ends_with(end))
+            || (has_code && file == "metadata.rmeta");
         let way = if !is_optimised && is_replaced { Way::Link } else { Way::Copy };
         (file.clone(), way)
     };
     let Place { root, lane, .. } = question.donor;
-    let origin = cache.origin.clone().unwrap_or_else(|| Origin { root: root.clone(), lane: lane.clone() });
+    let origin =
+        cache.origin.clone().unwrap_or_else(|| Origin { root: root.clone(), lane: lane.clone() });
     // For the lanes of one tree the words of a library are the same.
     let fits = origin.root == question.own.root && !linked.contains(cache.crate_name());
     BroughtCache {

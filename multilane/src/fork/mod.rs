@@ -1,4 +1,5 @@
-//! Fills a lane from a donor: the fork that comes before the first build in a lane, and what `lane fork` carries out.
+//! Fills a lane from a donor: the fork that comes before the first build in a lane, and what `lane
+//! fork` carries out.
 
 pub mod choice;
 pub mod display;
@@ -16,31 +17,27 @@ use std::time::{Instant, SystemTime};
 
 use anyhow::{Context as _, bail};
 
-use crate::environment;
-use crate::fork::donors::Donor;
-use crate::fork::donors::Donors;
-use crate::fork::plan::Plan;
-use crate::fork::plan::Question;
-use crate::fork::plan::Suits;
-use crate::fork::plan::Why;
+use crate::fork::donors::{Donor, Donors};
+use crate::fork::plan::{Plan, Question, Suits, Why};
 use crate::fork::sources::Wanted;
-use crate::lanes::Lane;
-use crate::lanes::Owner;
-use crate::lanes::choose::LaneChoice;
-use crate::lanes::choose::Lockfile;
+use crate::lanes::choose::{LaneChoice, Lockfile};
+use crate::lanes::{Lane, Owner};
 use crate::project::Project;
 use crate::retarget::provide::WRAPPER_DIR;
 use crate::retarget::wrapper;
-use crate::ui;
 use crate::ui::Ui;
-use crate::units;
-use crate::units::Place;
-use crate::units::Unit;
-use crate::units::incremental;
+use crate::units::{Place, Unit, incremental};
+use crate::{environment, ui, units};
 
-/// Fills a lane in which nothing was built yet, but from none of the `avoided` lanes. Whatever goes wrong, cargo can
-/// build without.
-pub fn fork_if_empty(project: &Project, ui: Ui, lane: &Lane, toolchain: Option<&str>, avoided: &[PathBuf]) {
+/// Fills a lane in which nothing was built yet, but from none of the `avoided` lanes. Whatever goes
+/// wrong, cargo can build without.
+pub fn fork_if_empty(
+    project: &Project,
+    ui: Ui,
+    lane: &Lane,
+    toolchain: Option<&str>,
+    avoided: &[PathBuf],
+) {
     if !is_cold(project, lane) {
         return;
     }
@@ -64,7 +61,13 @@ pub fn fork_one(project: &Project, ui: Ui, lane: &Lane, donor: Place) {
     fork_or_warn(project, ui, lane, Ok(donors.only(&project.sh, donor)), begun);
 }
 
-pub fn fork_or_warn(project: &Project, ui: Ui, lane: &Lane, donors: anyhow::Result<Donors>, begun: Instant) {
+pub fn fork_or_warn(
+    project: &Project,
+    ui: Ui,
+    lane: &Lane,
+    donors: anyhow::Result<Donors>,
+    begun: Instant,
+) {
     let forked = donors.and_then(|donors| match best_fork(project, lane, &donors) {
         Some(plan) if !plan.is_empty() => carry_out_fork(project, ui, &plan, begun),
         _ => Ok(()),
@@ -76,7 +79,9 @@ pub fn fork_or_warn(project: &Project, ui: Ui, lane: &Lane, donors: anyhow::Resu
 
 /// Whether nothing was built in the lane yet, as far as it is ours to fill.
 pub fn is_cold(project: &Project, lane: &Lane) -> bool {
-    lane.owner != Owner::Named && !has_intermediates_elsewhere(project, lane) && !units::has_any(&lane.dir)
+    lane.owner != Owner::Named
+        && !has_intermediates_elsewhere(project, lane)
+        && !units::has_any(&lane.dir)
 }
 
 /// With `build.build-dir`, a worktree's units are not in its target directory.
@@ -160,7 +165,13 @@ pub fn best_fork(project: &Project, lane: &Lane, donors: &Donors) -> Option<Plan
     best
 }
 
-pub fn fork_plan(project: &Project, lane: &Lane, donor: &Donor, donors: &Donors, present: &[Unit]) -> Plan {
+pub fn fork_plan(
+    project: &Project,
+    lane: &Lane,
+    donor: &Donor,
+    donors: &Donors,
+    present: &[Unit],
+) -> Plan {
     let own = Place::new(project.repo.root.clone(), lane.dir.clone());
     // Agents start xtask from the worktree's own lane.
     let with_xtask = lane.owner == Owner::Worktree && !own.lane.join("xtask").exists();
@@ -191,12 +202,17 @@ pub fn fork_plan(project: &Project, lane: &Lane, donor: &Donor, donors: &Donors,
         } else {
             None
         },
-        caches: if brings_caches { incremental::read(&donor.place.lane, with_xtask) } else { Vec::new() },
+        caches: if brings_caches {
+            incremental::read(&donor.place.lane, with_xtask)
+        } else {
+            Vec::new()
+        },
         present_caches: &incremental::dirs(&own.lane, with_xtask),
     })
 }
 
-/// What a worktree with the same files would be given of a lane of this one, and what it would have to compile itself.
+/// What a worktree with the same files would be given of a lane of this one, and what it would have
+/// to compile itself.
 pub fn fork_for_another_tree(project: &Project, lane: &Lane) -> Plan {
     let donor = Place::new(project.repo.root.clone(), lane.dir.clone());
     // Nobody looks into it; it is only somewhere else.
@@ -220,7 +236,12 @@ pub fn fork_for_another_tree(project: &Project, lane: &Lane) -> Plan {
     })
 }
 
-pub fn carry_out_fork(project: &Project, ui: Ui, plan: &Plan, begun: Instant) -> anyhow::Result<()> {
+pub fn carry_out_fork(
+    project: &Project,
+    ui: Ui,
+    plan: &Plan,
+    begun: Instant,
+) -> anyhow::Result<()> {
     let all = plan.brought.len();
     let progress = |count: usize| ui.progress("Forking", format_args!("{count}/{all} units"));
     let forked = write::carry_out(plan, environment::now(), progress);

@@ -1,13 +1,15 @@
 //! What a fork brings from the donor into a lane, what it leaves to cargo, and why.
 //!
-//! A unit is brought only if cargo, starting from nothing in our tree, would make the same: its sources have the same bytes,
-//! and nothing in it names the donor's tree or lane. Whatever cannot be shown is left out; cargo then finds no fingerprint
-//! and compiles the unit. With a unit go all that depend on it.
+//! A unit is brought only if cargo, starting from nothing in our tree, would make the same: its
+//! sources have the same bytes, and nothing in it names the donor's tree or lane. Whatever cannot
+//! be shown is left out; cargo then finds no fingerprint and compiles the unit. With a unit go all
+//! that depend on it.
 //!
-//! Freshness is not left to chance either. cargo takes a unit of a path package for fresh if no source is younger than its
-//! record of them. That record is in the lane, so it gets the time that our newest source has, and our sources stay as they
-//! are. Only what build scripts watch is compared with times that cannot be moved: those files get the donor's time, and
-//! only where no other lane of our tree could mistake it.
+//! Freshness is not left to chance either. cargo takes a unit of a path package for fresh if no
+//! source is younger than its record of them. That record is in the lane, so it gets the time that
+//! our newest source has, and our sources stay as they are. Only what build scripts watch is
+//! compared with times that cannot be moved: those files get the donor's time, and only where no
+//! other lane of our tree could mistake it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -16,17 +18,13 @@ use std::time::SystemTime;
 pub use super::choice::{Suits, ranked};
 pub use super::display::reasons;
 pub use super::files::{Brought, BroughtCache, Names, Piece, Way};
-pub use super::reason::Why;
-pub use super::rules::wanted;
-
 use super::files::{brought, brought_cache, crate_name};
+pub use super::reason::Why;
 use super::rules::judge;
-use crate::fork::sources::Sources;
-use crate::fork::sources::Wanted;
-use crate::units::Mark;
-use crate::units::Place;
-use crate::units::Unit;
+pub use super::rules::wanted;
+use crate::fork::sources::{Sources, Wanted};
 use crate::units::incremental::Cache;
+use crate::units::{Mark, Place, Unit};
 
 /// The facts that a fork is planned from.
 pub struct Question<'a> {
@@ -37,7 +35,8 @@ pub struct Question<'a> {
     pub present: &'a [Unit],
     pub sources: &'a Sources,
     pub now: SystemTime,
-    /// Whether no lane of our tree has anything built, so that nothing can mistake a source's new time…
+    /// Whether no lane of our tree has anything built, so that nothing can mistake a source's new
+    /// time…
     pub may_set_times: bool,
     /// …but xtask, which was made from these.
     pub sources_of_xtask: &'a Wanted,
@@ -123,13 +122,15 @@ pub fn plan(question: &Question<'_>) -> Plan {
         }
     }
     plan.times = times.into_iter().map(|(path, (from, to))| NewTime { path, from, to }).collect();
-    // Of what is left to cargo as well: a crate of which a line differs is compiled as after an edit of that line.
+    // Of what is left to cargo as well: a crate of which a line differs is compiled as after an
+    // edit of that line.
     let left = plan.left.iter().map(|left| left.target.as_str());
     let targets = plan.brought.iter().map(|unit| unit.target.as_str()).chain(left);
     let crates: HashSet<String> = targets.clone().filter_map(crate_name).collect();
     let linked: HashSet<String> =
         targets.filter(|target| !target.starts_with("lib-")).filter_map(crate_name).collect();
-    let lacking = question.caches.iter().filter(|cache| !question.present_caches.contains(&cache.dir));
+    let lacking =
+        question.caches.iter().filter(|cache| !question.present_caches.contains(&cache.dir));
     let wanted = lacking.filter(|cache| crates.contains(cache.crate_name()));
     plan.caches = wanted.map(|cache| brought_cache(question, cache, &linked)).collect();
     plan.left.sort_by(|a, b| (&a.package, &a.target).cmp(&(&b.package, &b.target)));
@@ -149,7 +150,9 @@ fn verdict(question: &Question<'_>, unit: &Unit, by_id: &HashMap<u64, Vec<usize>
     if question.present.iter().any(|present| present.fingerprint == unit.fingerprint) {
         return Verdict::Present;
     }
-    if question.present.iter().any(|present| present.dependencies.contains(&unit.id)) && unit.mark.is_some() {
+    if question.present.iter().any(|present| present.dependencies.contains(&unit.id))
+        && unit.mark.is_some()
+    {
         return Verdict::Leave(Why::Replaced);
     }
     match judge(question, unit, by_id) {
@@ -158,8 +161,13 @@ fn verdict(question: &Question<'_>, unit: &Unit, by_id: &HashMap<u64, Vec<usize>
     }
 }
 
-/// With a unit go those that need it, and those whose dependency is not the one that they were built with.
-fn leave_dependents(question: &Question<'_>, by_id: &HashMap<u64, Vec<usize>>, verdicts: &mut [Verdict]) {
+/// With a unit go those that need it, and those whose dependency is not the one that they were
+/// built with.
+fn leave_dependents(
+    question: &Question<'_>,
+    by_id: &HashMap<u64, Vec<usize>>,
+    verdicts: &mut [Verdict],
+) {
     let same_here: HashSet<&Path> = {
         let marks: HashMap<&Path, &Mark> = question
             .present
@@ -167,7 +175,8 @@ fn leave_dependents(question: &Question<'_>, by_id: &HashMap<u64, Vec<usize>>, v
             .filter_map(|unit| Some((unit.fingerprint.as_path(), unit.mark.as_ref()?)))
             .collect();
         let is_same = |unit: &&Unit| match (marks.get(unit.fingerprint.as_path()), &unit.mark) {
-            // The hash of a path package's crate holds its directory, so only a copy can take the place of the original.
+            // The hash of a path package's crate holds its directory, so only a copy can take the
+            // place of the original.
             (Some(own), Some(mark)) => !unit.is_path || *own == mark,
             _ => false,
         };
@@ -185,13 +194,14 @@ fn leave_dependents(question: &Question<'_>, by_id: &HashMap<u64, Vec<usize>>, v
             if !matches!(verdicts[at], Verdict::Bring { .. }) {
                 continue;
             }
-            let lacking = question.units[at].dependencies.iter().find_map(|id| match by_id.get(id) {
-                Some(candidates) => candidates
-                    .iter()
-                    .find(|candidate| !is_there(**candidate, verdicts))
-                    .map(|candidate| question.units[*candidate].package.clone()),
-                None => Some("a unit that the donor has no longer".to_owned()),
-            });
+            let lacking =
+                question.units[at].dependencies.iter().find_map(|id| match by_id.get(id) {
+                    Some(candidates) => candidates
+                        .iter()
+                        .find(|candidate| !is_there(**candidate, verdicts))
+                        .map(|candidate| question.units[*candidate].package.clone()),
+                    None => Some("a unit that the donor has no longer".to_owned()),
+                });
             if let Some(package) = lacking {
                 verdicts[at] = Verdict::Leave(Why::Needs(package));
                 is_settled = false;
@@ -203,7 +213,8 @@ fn leave_dependents(question: &Question<'_>, by_id: &HashMap<u64, Vec<usize>>, v
     }
 }
 
-/// A unit that could not be brought after all takes with it those that need it. Returns what is still brought, by place.
+/// A unit that could not be brought after all takes with it those that need it. Returns what is
+/// still brought, by place.
 pub fn still_brought(brought: &[Brought], dropped: &BTreeSet<usize>) -> BTreeSet<usize> {
     let mut gone = dropped.clone();
     loop {

@@ -14,7 +14,8 @@ pub enum Why {
     Outdated(PathBuf),
     /// Our source is another one, or is not there.
     Differs(PathBuf),
-    /// The donor was built under a clock that was put back since: what is younger than the build may look older.
+    /// The donor was built under a clock that was put back since: what is younger than the build
+    /// may look older.
     BuiltInFuture,
     /// Our source is from the future, so an edit could go unnoticed.
     Future(PathBuf),

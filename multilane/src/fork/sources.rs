@@ -26,9 +26,11 @@ pub struct Wanted {
 #[derive(Debug, Default)]
 pub struct Sources {
     pub files: HashMap<PathBuf, Source>,
-    /// What is in the watched paths and packages; all of it is in `files`. `None` where the trees have not the same.
+    /// What is in the watched paths and packages; all of it is in `files`. `None` where the trees
+    /// have not the same.
     pub lists: HashMap<PathBuf, Option<Vec<PathBuf>>>,
-    /// Every file of the trees, where somebody wants to know and it is the same in both; else empty.
+    /// Every file of the trees, where somebody wants to know and it is the same in both; else
+    /// empty.
     pub everything: BTreeSet<PathBuf>,
 }
 
@@ -40,13 +42,15 @@ pub struct Source {
     pub own: Option<SystemTime>,
     /// Whether the two have the same bytes.
     pub is_same: bool,
-    /// Whether the one name is that of a file in our tree, and not of a link to elsewhere: its time may be set.
+    /// Whether the one name is that of a file in our tree, and not of a link to elsewhere: its time
+    /// may be set.
     pub is_ours: bool,
     /// Whether it speaks of git, as the source of a build script does that asks for the commit.
     pub names_history: bool,
 }
 
-/// Up to this many bytes, all files of two trees are compared for the sake of macros that may read them.
+/// Up to this many bytes, all files of two trees are compared for the sake of macros that may read
+/// them.
 const BYTES_MAX: u64 = 256 << 20;
 
 pub fn compare(sh: &Shell, donor_root: &Path, own_root: &Path, wanted: &Wanted) -> Sources {
@@ -69,8 +73,12 @@ fn compare_trees(
     let mut lists = HashMap::new();
     for path in &wanted.watched {
         let list = |root: &Path| walk(root, path);
-        let (donors, own) = (list(donor_root), if is_same_tree { None } else { Some(list(own_root)) });
-        lists.insert(path.clone(), if own.is_none_or(|own| own == donors) { Some(donors) } else { None });
+        let (donors, own) =
+            (list(donor_root), if is_same_tree { None } else { Some(list(own_root)) });
+        lists.insert(
+            path.clone(),
+            if own.is_none_or(|own| own == donors) { Some(donors) } else { None },
+        );
     }
     let mut everything = BTreeSet::new();
     if !wanted.packages.is_empty() || (wanted.everything && !is_same_tree) {
@@ -94,9 +102,11 @@ fn compare_trees(
         {
             everything = own.files;
             everything.extend(of_own);
-            // Reading gigabytes of data would take longer than compiling what they may have gone into.
-            let bytes =
-                in_parallel(&everything.iter().collect::<Vec<_>>(), |path| file_len(&own_root.join(path)));
+            // Reading gigabytes of data would take longer than compiling what they may have gone
+            // into.
+            let bytes = in_parallel(&everything.iter().collect::<Vec<_>>(), |path| {
+                file_len(&own_root.join(path))
+            });
             if bytes.into_iter().flatten().sum::<u64>() > BYTES_MAX {
                 everything.clear();
             }
@@ -118,7 +128,12 @@ fn compare_trees(
 }
 
 /// The same question of two trees at the same time: git takes its time for each.
-fn in_both<T: Send>(sh: &Shell, donor: &Path, own: &Path, ask: impl Fn(&Shell, &Path) -> T + Sync) -> (T, T) {
+fn in_both<T: Send>(
+    sh: &Shell,
+    donor: &Path,
+    own: &Path,
+    ask: impl Fn(&Shell, &Path) -> T + Sync,
+) -> (T, T) {
     std::thread::scope(|scope| {
         let other = sh.clone(); // One shell stands in one directory.
         let ask = &ask;
@@ -127,16 +142,21 @@ fn in_both<T: Send>(sh: &Shell, donor: &Path, own: &Path, ask: impl Fn(&Shell, &
     })
 }
 
-/// An edit within the same tick of the file system's clock as our look would be invisible. So the newest file has to be a
-/// tick old: 4 ms where times have nanoseconds, up to 2 s where they have not.
+/// An edit within the same tick of the file system's clock as our look would be invisible. So the
+/// newest file has to be a tick old: 4 ms where times have nanoseconds, up to 2 s where they have
+/// not.
 fn let_time_pass(files: &[PathBuf], root: &Path) {
     let times = in_parallel(files, |path| modified(&root.join(path)));
-    let Some(newest) = times.into_iter().flatten().filter(|time| *time <= environment::now()).max() else {
+    let Some(newest) = times.into_iter().flatten().filter(|time| *time <= environment::now()).max()
+    else {
         return;
     };
-    let is_coarse = newest.duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|time| time.subsec_micros() == 0);
+    let is_coarse =
+        newest.duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|time| time.subsec_micros() == 0);
     let tick = if is_coarse { Duration::from_secs(2) } else { Duration::from_millis(20) };
-    if let Some(rest) = environment::now().duration_since(newest).ok().and_then(|age| tick.checked_sub(age)) {
+    if let Some(rest) =
+        environment::now().duration_since(newest).ok().and_then(|age| tick.checked_sub(age))
+    {
         std::thread::sleep(rest);
     }
 }
@@ -152,7 +172,8 @@ fn source(donor_root: &Path, own_root: &Path, path: &Path) -> Source {
     let mut source = Source { donors: donors_time, own: own_time, ..Source::default() };
     if donors.is_dir() && own.is_dir() {
         // What is in a directory is in the list that names it; what is behind a link to one is not.
-        source.is_same = (is_real_dir(&donors) && is_real_dir(&own)) || are_same_links(&donors, &own);
+        source.is_same =
+            (is_real_dir(&donors) && is_real_dir(&own)) || are_same_links(&donors, &own);
         source.is_ours = is_inside(&own, own_root);
     } else if let (Some(donors_len), Some(own_len)) = (file_len(&donors), file_len(&own))
         && donors_len == own_len
@@ -181,7 +202,8 @@ fn is_real_dir(path: &Path) -> bool {
 
 fn are_same_links(donors: &Path, own: &Path) -> bool {
     let links = (std::fs::read_link(donors), std::fs::read_link(own));
-    matches!(links, (Ok(donors), Ok(own)) if donors == own && own.is_relative()) && are_same_dirs(donors, own)
+    matches!(links, (Ok(donors), Ok(own)) if donors == own && own.is_relative())
+        && are_same_dirs(donors, own)
 }
 
 /// Byte for byte, and without further links.
@@ -197,7 +219,8 @@ fn are_same_dirs(donors: &Path, own: &Path) -> bool {
                 return are_same_dirs(&donors, &own);
             }
             let are_files = !own.is_symlink() && !donors.is_symlink();
-            are_files && matches!((std::fs::read(&donors), std::fs::read(&own)), (Ok(a), Ok(b)) if a == b)
+            are_files
+                && matches!((std::fs::read(&donors), std::fs::read(&own)), (Ok(a), Ok(b)) if a == b)
         })
 }
 
@@ -213,7 +236,8 @@ fn is_inside(path: &Path, root: &Path) -> bool {
     matches!((path.canonicalize(), root.canonicalize()), (Ok(path), Ok(root)) if path.starts_with(&root))
 }
 
-/// A path and all below it, sorted. One that is not there is in the list too: then nothing equals it.
+/// A path and all below it, sorted. One that is not there is in the list too: then nothing equals
+/// it.
 fn walk(root: &Path, path: &Path) -> Vec<PathBuf> {
     let mut found = vec![path.to_owned()];
     if root.join(path).is_dir() {
@@ -226,7 +250,8 @@ fn walk(root: &Path, path: &Path) -> Vec<PathBuf> {
 fn add_below(root: &Path, dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(root.join(dir)).into_iter().flatten().flatten() {
         let path = dir.join(entry.file_name());
-        // A link to a directory is followed by cargo; here it stays a name, under which no file is found.
+        // A link to a directory is followed by cargo; here it stays a name, under which no file is
+        // found.
         let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
         found.push(path.clone());
         if is_dir {
@@ -244,8 +269,8 @@ struct Listed {
     repositories: BTreeSet<PathBuf>,
 }
 
-/// Of the whole checkout around `root`, relative to that, with what is in the repositories inside: git itself lists of these
-/// only the directory. `None` without git.
+/// Of the whole checkout around `root`, relative to that, with what is in the repositories inside:
+/// git itself lists of these only the directory. `None` without git.
 fn unignored(sh: &Shell, root: &Path) -> Option<Listed> {
     let args = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", ":/"];
     let mut listed = Listed { files: BTreeSet::new(), repositories: BTreeSet::new() };
@@ -254,7 +279,9 @@ fn unignored(sh: &Shell, root: &Path) -> Option<Listed> {
         if is_real_dir(&root.join(&path)) && root.join(&path).join(".git").exists() {
             let inner = unignored(sh, &root.join(&path))?;
             listed.files.extend(inner.files.iter().map(|file| path.join(file)));
-            listed.repositories.extend(inner.repositories.iter().map(|repository| path.join(repository)));
+            listed
+                .repositories
+                .extend(inner.repositories.iter().map(|repository| path.join(repository)));
             listed.repositories.insert(path);
         } else {
             listed.files.insert(path);
@@ -263,10 +290,11 @@ fn unignored(sh: &Shell, root: &Path) -> Option<Listed> {
     Some(listed)
 }
 
-/// The files that git ignores and that are no build output of ours. `None` without git, and where whole directories are
-/// ignored: what is in those is nobody's to compare.
+/// The files that git ignores and that are no build output of ours. `None` without git, and where
+/// whole directories are ignored: what is in those is nobody's to compare.
 fn ignored(sh: &Shell, root: &Path, repositories: &BTreeSet<PathBuf>) -> Option<BTreeSet<PathBuf>> {
-    let args = ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", ":/"];
+    let args =
+        ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", ":/"];
     let is_output = |name: &str| {
         let name = Path::new(name.trim_end_matches('/'));
         ["target", ".lanes", ".cargo/local.toml", ".cargo/cranelift.toml"].iter().any(|ours| name.ends_with(ours))
@@ -290,7 +318,8 @@ fn listed_names(sh: &Shell, dir: &Path, args: &[&str]) -> Option<Vec<String>> {
     Some(list.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect())
 }
 
-/// Those of a package, without those of the packages inside it. `None` where git does not know the package.
+/// Those of a package, without those of the packages inside it. `None` where git does not know the
+/// package.
 fn of_package(all: &BTreeSet<PathBuf>, package: &Path) -> Option<Vec<PathBuf>> {
     if !all.contains(&package.join("Cargo.toml")) {
         return None;

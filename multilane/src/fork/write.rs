@@ -1,4 +1,5 @@
-//! Carries out a fork: what is staged beside its place comes there by a rename, and nothing of it counts before.
+//! Carries out a fork: what is staged beside its place comes there by a rename, and nothing of it
+//! counts before.
 //!
 //! ```text
 //! <lane>/
@@ -8,8 +9,8 @@
 //! └── <profile>/       renamed as a whole where it was not there; else unit by unit, the fingerprint last
 //! ```
 //!
-//! The donor is only read. It is never waited for and none of its locks is touched: a unit that it rebuilds while we copy
-//! is told by its mark, and dropped.
+//! The donor is only read. It is never waited for and none of its locks is touched: a unit that it
+//! rebuilds while we copy is told by its mark, and dropped.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -18,27 +19,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
-use crate::files::delete_dir;
 use crate::files::parallel::in_parallel;
-use crate::files::subdirectories;
-use crate::fork::plan::Brought;
-use crate::fork::plan::BroughtCache;
-use crate::fork::plan::Left;
-use crate::fork::plan::Names;
-use crate::fork::plan::NewTime;
-use crate::fork::plan::Piece;
-use crate::fork::plan::Plan;
-use crate::fork::plan::Way;
-use crate::fork::plan::Why;
-use crate::fork::plan::still_brought;
-use crate::lanes::occupy::lock_files;
-use crate::lanes::occupy::make_lane;
-use crate::units::Place;
-use crate::units::incremental::FORKED;
-use crate::units::incremental::FORKED_PROGRAM;
-use crate::units::list_in_other_tree;
-use crate::units::record_in_other_tree;
-use crate::units::with_path;
+use crate::files::{delete_dir, subdirectories};
+use crate::fork::plan::{
+    Brought, BroughtCache, Left, Names, NewTime, Piece, Plan, Way, Why, still_brought,
+};
+use crate::lanes::occupy::{lock_files, make_lane};
+use crate::units::incremental::{FORKED, FORKED_PROGRAM};
+use crate::units::{Place, list_in_other_tree, record_in_other_tree, with_path};
 
 const STAGED: &str = ".fork-";
 
@@ -56,8 +44,13 @@ pub struct Forked {
 ///
 /// # Errors
 ///
-/// When the lane cannot be written, or somebody builds in it. Then it is as it was, or has some units more, each whole.
-pub fn carry_out(plan: &Plan, now: SystemTime, progress: impl Fn(usize) + Sync) -> io::Result<Forked> {
+/// When the lane cannot be written, or somebody builds in it. Then it is as it was, or has some
+/// units more, each whole.
+pub fn carry_out(
+    plan: &Plan,
+    now: SystemTime,
+    progress: impl Fn(usize) + Sync,
+) -> io::Result<Forked> {
     let lane = &plan.own.lane;
     make_lane(lane)?;
     sweep_staged(lane)?;
@@ -127,13 +120,18 @@ fn bring(
     let mut forked = Forked { units: brought.len(), dropped: Vec::new() };
     for (at, unit) in plan.brought.iter().enumerate().filter(|(at, _)| !brought.contains(at)) {
         delete_dir(&staged.dir.join(&unit.fingerprint))?;
-        let why = if dropped.contains(&at) { Why::Changed } else { Why::Needs("a changed unit".to_owned()) };
+        let why = if dropped.contains(&at) {
+            Why::Changed
+        } else {
+            Why::Needs("a changed unit".to_owned())
+        };
         let (package, target) = (unit.package.clone(), unit.target.clone());
         forked.dropped.push(Left { package, target, id: unit.id, why });
     }
 
     let caches: Vec<&BroughtCache> = {
-        let is_staged = in_parallel(&plan.caches, |cache| stage_cache(cache, donor, lane, staged).is_ok());
+        let is_staged =
+            in_parallel(&plan.caches, |cache| stage_cache(cache, donor, lane, staged).is_ok());
         plan.caches
             .iter()
             .zip(is_staged)
@@ -162,9 +160,11 @@ fn make_parents(plan: &Plan, staged: &Path) -> io::Result<()> {
     parents.into_iter().try_for_each(|parent| std::fs::create_dir_all(staged.join(parent)))
 }
 
-/// `false` where the donor has rebuilt the unit meanwhile, or where a rest of another is in its place.
+/// `false` where the donor has rebuilt the unit meanwhile, or where a rest of another is in its
+/// place.
 fn stage(unit: &Brought, donor: &Place, own: &Place, staged: &Staged) -> io::Result<bool> {
-    let is_taken = |piece: &Piece| piece.way == Way::Directory && own.lane.join(&piece.path).exists();
+    let is_taken =
+        |piece: &Piece| piece.way == Way::Directory && own.lane.join(&piece.path).exists();
     if unit.outputs.iter().chain(&unit.records).any(is_taken) {
         return Ok(false);
     }
@@ -203,7 +203,8 @@ fn stage_piece(piece: &Piece, donor: &Place, own: &Place, staged: &Staged) -> io
     set_modified(&to, modified)
 }
 
-/// `false` where a copy has to do: on another file system, where a file has too many names, or where a reflink is as cheap.
+/// `false` where a copy has to do: on another file system, where a file has too many names, or
+/// where a reflink is as cheap.
 fn link(from: &Path, to: &Path, staged: &Staged) -> io::Result<bool> {
     if staged.reflinks {
         return Ok(false);
@@ -227,7 +228,9 @@ fn stage_cache(cache: &BroughtCache, donor: &Path, lane: &Path, staged: &Staged)
             }
         }
         File::create(unit.join(&cache.lock))?; // A lock belongs to the file, so each lane has its own.
-        let Some(mark) = cache.origin.as_ref().and_then(|origin| origin.mark(lane)) else { return Ok(()) };
+        let Some(mark) = cache.origin.as_ref().and_then(|origin| origin.mark(lane)) else {
+            return Ok(());
+        };
         let forked = unit.with_file_name(FORKED);
         std::fs::create_dir_all(&forked)?;
         link_program(&forked.join(FORKED_PROGRAM))?;
@@ -236,7 +239,8 @@ fn stage_cache(cache: &BroughtCache, donor: &Path, lane: &Path, staged: &Staged)
     bring().inspect_err(|_| drop(delete_dir(&unit)))
 }
 
-/// This program, for the wrapper to call. A second name keeps it there whatever becomes of the first.
+/// This program, for the wrapper to call. A second name keeps it there whatever becomes of the
+/// first.
 fn link_program(to: &Path) -> io::Result<()> {
     let program = std::env::current_exe()?;
     match std::fs::hard_link(&program, to) {
@@ -292,7 +296,8 @@ fn publish(
     let _locks = lock_for_adding(lane)?;
     for unit in brought.iter().map(|at| &plan.brought[*at]) {
         let fingerprint = staged.dir.join(&unit.fingerprint);
-        // What the whole renames have brought is no longer staged; what cargo has made meanwhile is cargo's.
+        // What the whole renames have brought is no longer staged; what cargo has made meanwhile is
+        // cargo's.
         if !fingerprint.exists() || lane.join(&unit.fingerprint).exists() {
             continue;
         }
@@ -335,7 +340,9 @@ fn publish_cache(cache: &BroughtCache, lane: &Path, staged: &Staged) -> io::Resu
 /// cargo's own locks: nobody must build in a lane while units are added to it.
 fn lock_for_adding(lane: &Path) -> io::Result<Vec<File>> {
     let mut locks = Vec::new();
-    for path in lock_files(lane).into_iter().filter(|path| !path.ends_with(crate::lanes::occupy::STAMP)) {
+    for path in
+        lock_files(lane).into_iter().filter(|path| !path.ends_with(crate::lanes::occupy::STAMP))
+    {
         let file = OpenOptions::new().read(true).write(true).open(&path)?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => return Err(io::Error::other("somebody builds in it")),

@@ -69,8 +69,11 @@ pub fn key_inputs(project: &Project, choice: &LaneChoice) -> anyhow::Result<KeyI
         &project.config,
         choice.toolchain.as_deref(),
     )?;
-    let mut targets =
-        if selection.targets.is_empty() { project.config.targets.clone() } else { selection.targets.clone() };
+    let mut targets = if selection.targets.is_empty() {
+        project.config.targets.clone()
+    } else {
+        selection.targets.clone()
+    };
     if targets.is_empty() {
         targets.push(toolchain::host_triple(&toolchain).to_owned());
     }
@@ -84,12 +87,16 @@ pub fn key_inputs(project: &Project, choice: &LaneChoice) -> anyhow::Result<KeyI
             selection.all_features,
             selection.no_default_features,
         ),
-        backend: selection.profile.clone().filter(|name| name == cranelift::PROFILE).unwrap_or_default(),
+        backend: selection
+            .profile
+            .clone()
+            .filter(|name| name == cranelift::PROFILE)
+            .unwrap_or_default(),
     })
 }
 
-/// A workspace that does not keep its lockfile gets one before the key is made from it; otherwise the first build
-/// would write one, and the second would have another key and a cold lane.
+/// A workspace that does not keep its lockfile gets one before the key is made from it; otherwise
+/// the first build would write one, and the second would have another key and a cold lane.
 pub fn lockfile_hash(project: &Project, lockfile: Lockfile) -> String {
     let path = project.repo.lockfile();
     if lockfile != Lockfile::MustStay && !path.is_file() {

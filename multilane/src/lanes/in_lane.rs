@@ -10,7 +10,8 @@ use crate::process::step::Step;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
     Own,
-    /// `[alias]` of cargo's configuration; also where it gives another meaning to one of cargo's own short names.
+    /// `[alias]` of cargo's configuration; also where it gives another meaning to one of cargo's
+    /// own short names.
     Alias,
     /// A program `cargo-<command>`.
     External,
@@ -23,7 +24,8 @@ enum Placement {
     FlagAfter(usize),
     /// `--config`, in front of the command.
     Configuration,
-    /// An external program gets no `--config` from cargo; the variable is all that it and the cargo it may start see.
+    /// An external program gets no `--config` from cargo; the variable is all that it and the cargo
+    /// it may start see.
     ConfigurationAndVariable,
 }
 
@@ -68,8 +70,8 @@ pub fn step(command: &[&str], lane: &Lane, words: Vec<OsString>) -> Step {
     in_lane(CargoLine::parse(line), lane, Kind::Own).uncounted()
 }
 
-/// Whether it may compile something, so that a warm lane is worth having. Only they know what an alias or another program
-/// does; formatting compiles nothing, and everybody calls it.
+/// Whether it may compile something, so that a warm lane is worth having. Only they know what an
+/// alias or another program does; formatting compiles nothing, and everybody calls it.
 pub fn may_build(line: &CargoLine, kind: Kind) -> bool {
     match kind {
         Kind::Own => line.known().is_some_and(|known| known.builds) && !line.is_question(),
@@ -112,8 +114,10 @@ mod tests {
 
     #[track_caller]
     fn check(line: &str, expected: &str) {
-        let agent = Agent::from_environment(Some(OsStr::new("a"))).expect("a name").expect("an agent");
-        let lane = Lane::of_agent(Path::new("/l"), &agent, KeyInputs::default(), Detours::default());
+        let agent =
+            Agent::from_environment(Some(OsStr::new("a"))).expect("a name").expect("an agent");
+        let lane =
+            Lane::of_agent(Path::new("/l"), &agent, KeyInputs::default(), Detours::default());
         let kind = match parse(line).command.as_str() {
             "external" => Kind::External,
             "my-alias" | "r" => Kind::Alias,
@@ -130,7 +134,10 @@ mod tests {
         check("+nightly -q build -p x -- y", "cargo +nightly -q build --target-dir LANE -p x -- y");
         check("--config a=1 t", "cargo --config a=1 t --target-dir LANE");
         check("nextest run x", "cargo nextest run --target-dir LANE x");
-        check("nextest --no-pager list -p a", "cargo nextest --no-pager list --target-dir LANE -p a");
+        check(
+            "nextest --no-pager list -p a",
+            "cargo nextest --no-pager list --target-dir LANE -p a",
+        );
         check("nextest show-config version", "cargo nextest show-config version");
         check("r x", "cargo --config 'build.target-dir=\"LANE\"' r x");
         check("metadata", "cargo --config 'build.target-dir=\"LANE\"' metadata");
@@ -150,9 +157,11 @@ mod tests {
 
     #[test]
     fn a_step_can_be_pasted() {
-        let agent = Agent::from_environment(Some(OsStr::new("a 1"))).expect("a name").expect("an agent");
+        let agent =
+            Agent::from_environment(Some(OsStr::new("a 1"))).expect("a name").expect("an agent");
         let detours = Detours { build_dir: true, variables: vec!["CARGO_TARGET_DIR"] };
-        let lane = Lane::of_agent(Path::new("/w/it's/.lanes"), &agent, KeyInputs::default(), detours);
+        let lane =
+            Lane::of_agent(Path::new("/w/it's/.lanes"), &agent, KeyInputs::default(), detours);
         let mut line = parse("build --package core -- --exact");
         line.rest.push(OsString::new());
         expect_test::expect![[r#"env -u CARGO_TARGET_DIR cargo build --target-dir '/w/it'\''s/.lanes/a 1/2c34ce1df23b' --config 'build.build-dir="/w/it'\''s/.lanes/a 1/2c34ce1df23b"' --package core -- --exact ''"#]]

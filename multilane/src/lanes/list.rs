@@ -1,4 +1,5 @@
-//! Which lanes there are: in every worktree of the repository, by looking. There is no register that could go stale.
+//! Which lanes there are: in every worktree of the repository, by looking. There is no register
+//! that could go stale.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -51,8 +52,11 @@ pub fn of_repository(sh: &Shell, repo: &Repo, target_dir: &Path) -> Vec<Found> {
 pub fn places(worktrees: &[Worktree], repo: &Repo, target_dir: &Path) -> Vec<Found> {
     let mut places = Vec::new();
     for worktree in worktrees {
-        let own_dir =
-            if worktree.root == repo.root { target_dir.to_owned() } else { worktree.root.join("target") };
+        let own_dir = if worktree.root == repo.root {
+            target_dir.to_owned()
+        } else {
+            worktree.root.join("target")
+        };
         places.extend(places_in(worktree, own_dir));
     }
     places
@@ -75,7 +79,18 @@ fn places_in(worktree: &Worktree, own_dir: PathBuf) -> Vec<Found> {
     let place = |dir: PathBuf, agent, key| {
         let inputs = std::fs::read(dir.join(STAMP)).ok().and_then(|stamp| parse_stamp(&stamp));
         let Worktree { top: worktree, root, commit } = worktree.clone();
-        Found { worktree, commit, root, dir, agent, key, inputs, size: 0, last_use: None, in_use: false }
+        Found {
+            worktree,
+            commit,
+            root,
+            dir,
+            agent,
+            key,
+            inputs,
+            size: 0,
+            last_use: None,
+            in_use: false,
+        }
     };
     let mut places = Vec::new();
     if own_dir.is_dir() {
@@ -131,7 +146,11 @@ pub fn listed(repo: &Repo, top: &Path, list: &str) -> Vec<Worktree> {
     let worktree = |record: &str| {
         let field = |name: &str| record.split('\0').find_map(|line| line.strip_prefix(name));
         let top = PathBuf::from(field("worktree ")?);
-        Some(Worktree { root: workspace_in(&top, inside), top, commit: field("HEAD ").map(str::to_owned) })
+        Some(Worktree {
+            root: workspace_in(&top, inside),
+            top,
+            commit: field("HEAD ").map(str::to_owned),
+        })
     };
     let mut found: Vec<Worktree> =
         list.split("\0\0").filter_map(worktree).filter(|worktree| worktree.root.is_dir()).collect();
@@ -151,7 +170,8 @@ impl Worktree {
 /// Real directories, by name, without the hidden ones.
 fn directories(dir: &Path) -> Vec<(String, PathBuf)> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let is_directory = |entry: &std::fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    let is_directory =
+        |entry: &std::fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
     let mut found: Vec<(String, PathBuf)> = entries
         .filter(is_directory)
         .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()))
@@ -208,8 +228,8 @@ impl Walk {
     }
 }
 
-/// Whether cargo was in this lane and has left it. `false` where only trying would tell: a cargo that came at that moment
-/// would say that it waits.
+/// Whether cargo was in this lane and has left it. `false` where only trying would tell: a cargo
+/// that came at that moment would say that it waits.
 pub fn was_left_by_cargo(lane: &Path) -> bool {
     let Some(locked) = locked_inodes() else { return false };
     let mut locks = crate::lanes::occupy::lock_files(lane);
@@ -217,13 +237,15 @@ pub fn was_left_by_cargo(lane: &Path) -> bool {
     !locks.is_empty() && !locks.iter().any(|file| is_locked(file, Some(&locked)))
 }
 
-/// The inodes on which somebody holds a lock, as the kernel lists them; asking it disturbs nobody. `None` elsewhere.
+/// The inodes on which somebody holds a lock, as the kernel lists them; asking it disturbs nobody.
+/// `None` elsewhere.
 fn locked_inodes() -> Option<HashSet<u64>> {
     // proc_locks(5): `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`
     let locks = std::fs::read_to_string("/proc/locks").ok()?;
     let inode = |line: &str| {
-        line.split_whitespace()
-            .find_map(|word| word.rsplit_once(':')?.1.parse().ok().filter(|_| word.matches(':').count() == 2))
+        line.split_whitespace().find_map(|word| {
+            word.rsplit_once(':')?.1.parse().ok().filter(|_| word.matches(':').count() == 2)
+        })
     };
     Some(locks.lines().filter_map(inode).collect())
 }

@@ -20,7 +20,8 @@ impl Agent {
     ///
     /// # Errors
     ///
-    /// When the value is no plain file name. It would become a path outside `.lanes/`, or one that cargo cannot use.
+    /// When the value is no plain file name. It would become a path outside `.lanes/`, or one that
+    /// cargo cannot use.
     pub fn from_environment(value: Option<&OsStr>) -> anyhow::Result<Option<Agent>> {
         let Some(value) = value else { return Ok(None) };
         match refusal(value) {
@@ -76,8 +77,8 @@ fn shortened(text: &str) -> String {
     text.chars().take(LENGTH_MAX).chain(['…']).collect()
 }
 
-/// What a lane key is made of. Whatever cargo tells apart by itself within one target directory (profile, packages,
-/// flags) is not in it.
+/// What a lane key is made of. Whatever cargo tells apart by itself within one target directory
+/// (profile, packages, flags) is not in it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct KeyInputs {
     /// `rustc -vV`, whole.
@@ -130,12 +131,17 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The feature selection in one spelling: order, commas, spaces and repetition do not make another lane.
+/// The feature selection in one spelling: order, commas, spaces and repetition do not make another
+/// lane.
 pub fn feature_selection(features: &[String], all: bool, no_default: bool) -> String {
     let mut names: Vec<&str> = if all {
         vec!["--all-features"] // Names add nothing to it.
     } else {
-        features.iter().flat_map(|list| list.split([',', ' '])).filter(|name| !name.is_empty()).collect()
+        features
+            .iter()
+            .flat_map(|list| list.split([',', ' ']))
+            .filter(|name| !name.is_empty())
+            .collect()
     };
     if no_default {
         names.push("--no-default-features");
@@ -175,14 +181,15 @@ impl Lane {
         Lane { dir, owner: Owner::Agent { inputs, detours } }
     }
 
-    /// How cargo is told of the lane: by flag, never by `CARGO_TARGET_DIR`. sccache hashes every `CARGO_*` variable, so
-    /// each agent would have a cache of its own, and an empty one.
+    /// How cargo is told of the lane: by flag, never by `CARGO_TARGET_DIR`. sccache hashes every
+    /// `CARGO_*` variable, so each agent would have a cache of its own, and an empty one.
     pub fn flags(&self) -> Vec<OsString> {
         let target_dir = ["--target-dir".into(), self.dir.clone().into()];
         self.unless_worktree(target_dir)
     }
 
-    /// The same for a cargo command that has no `--target-dir`, or that may be an alias: in front of the command.
+    /// The same for a cargo command that has no `--target-dir`, or that may be an alias: in front
+    /// of the command.
     pub fn config_flags(&self) -> Vec<OsString> {
         self.unless_worktree(config_flag("build.target-dir", &self.dir))
     }
@@ -198,7 +205,8 @@ impl Lane {
         flags
     }
 
-    /// Variables that would lead past the lane, here or in a cargo that a build script or a test starts.
+    /// Variables that would lead past the lane, here or in a cargo that a build script or a test
+    /// starts.
     pub fn environment(&self) -> Vec<(OsString, Option<OsString>)> {
         match &self.owner {
             Owner::Worktree | Owner::Named => Vec::new(),
@@ -212,7 +220,8 @@ impl Lane {
 /// What the user has configured that would lead a build past its lane.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Detours {
-    /// `build.build-dir` is set: without a word from us the intermediates of all lanes would go there, under one lock.
+    /// `build.build-dir` is set: without a word from us the intermediates of all lanes would go
+    /// there, under one lock.
     pub build_dir: bool,
     /// Those of `DETOUR_VARIABLES` that are set.
     pub variables: Vec<&'static str>,
@@ -221,7 +230,8 @@ pub struct Detours {
 pub const DETOUR_VARIABLES: [&str; 2] = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"];
 
 fn config_flag(key: &str, path: &Path) -> [OsString; 2] {
-    // TOML is UTF-8; `Lane`s lie below a workspace root, which cargo itself only accepts as UTF-8 here.
+    // TOML is UTF-8; `Lane`s lie below a workspace root, which cargo itself only accepts as UTF-8
+    // here.
     let value = toml_edit::Value::from(path.to_string_lossy().as_ref());
     ["--config".into(), format!("{key}={}", value.to_string().trim()).into()]
 }
@@ -236,11 +246,15 @@ mod tests {
 
     #[test]
     fn plain_names_are_agents() {
-        for name in ["a", "agent-1", "ci_42.x", "claude@host", "two words", "ÄÖ", "com", "console"] {
+        for name in ["a", "agent-1", "ci_42.x", "claude@host", "two words", "ÄÖ", "com", "console"]
+        {
             let agent = agent(name).expect(name).expect(name);
             assert_eq!(agent.name(), name);
         }
-        assert_eq!(agent(" padded ").expect("trims").map(|agent| agent.0), Some("padded".to_owned()));
+        assert_eq!(
+            agent(" padded ").expect("trims").map(|agent| agent.0),
+            Some("padded".to_owned())
+        );
         assert_eq!(Agent::from_environment(None).expect("no agent"), None);
     }
 
@@ -248,8 +262,8 @@ mod tests {
     fn names_that_are_no_plain_file_name_are_refused() {
         let long = "x".repeat(300);
         let names = [
-            " ", "\t", ".", "..", "../x", "a/b", "a\\b", "/abs", "C:", "a:b", "a\nb", "a\0b", "-rf", ".git",
-            "NUL", "com1.txt", "dot.", "a*", &long,
+            " ", "\t", ".", "..", "../x", "a/b", "a\\b", "/abs", "C:", "a:b", "a\nb", "a\0b",
+            "-rf", ".git", "NUL", "com1.txt", "dot.", "a*", &long,
         ];
         for name in names {
             assert!(agent(name).is_err(), "{name:?} was taken");
@@ -291,6 +305,9 @@ mod tests {
         assert_eq!(select(&["b,a"]), select(&["a", "b a"]));
         assert_ne!(select(&["a"]), select(&[]));
         assert_ne!(feature_selection(&[], true, false), feature_selection(&[], false, true));
-        assert_eq!(feature_selection(&["a".into()], true, false), feature_selection(&[], true, false));
+        assert_eq!(
+            feature_selection(&["a".into()], true, false),
+            feature_selection(&[], true, false)
+        );
     }
 }

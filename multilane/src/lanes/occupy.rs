@@ -1,28 +1,32 @@
 //! Lanes are made, entered and deleted here.
 //!
-//! Locks tell that a lane is in use, never a register. A builder holds a shared lock on the lane's stamp (`.lane`), and cargo
-//! holds its own on `.cargo-lock` and its kin. The kernel releases both, however a process ends.
+//! Locks tell that a lane is in use, never a register. A builder holds a shared lock on the lane's
+//! stamp (`.lane`), and cargo holds its own on `.cargo-lock` and its kin. The kernel releases both,
+//! however a process ends.
 
-use super::{Lane, Owner};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// The stamp at the top of a lane: its key inputs as JSON (empty in a worktree's own lane), locked while it is in use,
-/// modified when it was last used.
+use super::{Lane, Owner};
+
+/// The stamp at the top of a lane: its key inputs as JSON (empty in a worktree's own lane), locked
+/// while it is in use, modified when it was last used.
 pub const STAMP: &str = ".lane";
 
 /// The files that cargo locks in a profile's directory, by version (1.95, 1.96 and later).
 pub const CARGO_LOCKS: [&str; 3] = [".cargo-lock", ".cargo-build-lock", ".cargo-artifact-lock"];
 
-/// A lane that we are in. It is free again when this is dropped, or when the process ends in any way.
+/// A lane that we are in. It is free again when this is dropped, or when the process ends in any
+/// way.
 pub struct InUse {
     _stamp: File,
 }
 
-/// Why the lanes of agents cannot be in `lanes_dir`, in words that follow "cannot use". A link is refused: behind it may
-/// lie the lanes of another worktree, and two trees in one lane run each other's code.
+/// Why the lanes of agents cannot be in `lanes_dir`, in words that follow "cannot use". A link is
+/// refused: behind it may lie the lanes of another worktree, and two trees in one lane run each
+/// other's code.
 pub fn lanes_dir_problem(lanes_dir: &Path) -> Option<&'static str> {
     match lanes_dir.symlink_metadata() {
         Err(_) => None, // Not there yet, or not readable: making the lane will tell.
@@ -32,12 +36,18 @@ pub fn lanes_dir_problem(lanes_dir: &Path) -> Option<&'static str> {
     }
 }
 
-/// Makes an agent's lane if it is not there, ignored by git from the first moment, and marks it as in use.
+/// Makes an agent's lane if it is not there, ignored by git from the first moment, and marks it as
+/// in use.
 ///
 /// # Errors
 ///
 /// When it cannot be written, or something else than a directory stands in its place.
-pub fn enter_agent_lane(lanes_dir: &Path, lane: &Lane, stamp: &str, now: SystemTime) -> io::Result<InUse> {
+pub fn enter_agent_lane(
+    lanes_dir: &Path,
+    lane: &Lane,
+    stamp: &str,
+    now: SystemTime,
+) -> io::Result<InUse> {
     if let Some(problem) = lanes_dir_problem(lanes_dir) {
         return Err(io::Error::other(problem));
     }
@@ -49,7 +59,8 @@ pub fn enter_agent_lane(lanes_dir: &Path, lane: &Lane, stamp: &str, now: SystemT
         }
     }
 
-    // Each further round means that `clean` has deleted the lane under our hands, so a few are plenty.
+    // Each further round means that `clean` has deleted the lane under our hands, so a few are
+    // plenty.
     const ROUNDS_MAX: u32 = 16;
     for _ in 0..ROUNDS_MAX {
         match make_lane(&lane.dir).and_then(|()| enter(&lane.dir, stamp, now)) {
@@ -60,8 +71,8 @@ pub fn enter_agent_lane(lanes_dir: &Path, lane: &Lane, stamp: &str, now: SystemT
     Err(io::Error::other("it is deleted again and again"))
 }
 
-/// The folder of agents' lanes. The rule that git ignores it must be there before the first lane: cargo takes unignored files
-/// in a root package for its sources.
+/// The folder of agents' lanes. The rule that git ignores it must be there before the first lane:
+/// cargo takes unignored files in a root package for its sources.
 pub fn make_lanes_dir(lanes_dir: &Path) -> io::Result<()> {
     let ignore = lanes_dir.join(".gitignore");
     if ignore.is_file() {
@@ -90,10 +101,13 @@ pub fn make_lane(dir: &Path) -> io::Result<()> {
 /// `NotFound` when there is none, or when it was deleted just now.
 pub fn enter(dir: &Path, stamp: &str, now: SystemTime) -> io::Result<InUse> {
     let path = dir.join(STAMP);
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
-    // A file system without locks (some network shares) is no reason not to build; cargo takes none there either.
+    let mut file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+    // A file system without locks (some network shares) is no reason not to build; cargo takes none
+    // there either.
     drop(file.lock_shared());
-    // `clean` moves the lane away with its stamp locked: what we have opened may no longer be what has the name.
+    // `clean` moves the lane away with its stamp locked: what we have opened may no longer be what
+    // has the name.
     if !crate::files::is_same_file(&file, &path) {
         return Err(io::ErrorKind::NotFound.into());
     }
@@ -119,8 +133,8 @@ pub enum Removal {
     NoTargetDirectory,
 }
 
-/// Takes an agent's lane out of use by renaming it, so that a kill leaves no half lane that looks whole; `sweep` deletes
-/// it.
+/// Takes an agent's lane out of use by renaming it, so that a kill leaves no half lane that looks
+/// whole; `sweep` deletes it.
 pub fn remove_agent_lane(lanes_dir: &Path, lane: &Path) -> io::Result<Removal> {
     let Some(locks) = lock_whole(lane)? else {
         return Ok(Removal::InUse);
@@ -160,7 +174,8 @@ pub fn empty_target_dir(dir: &Path) -> io::Result<Removal> {
     Ok(Removal::Removed)
 }
 
-/// Deletes what a `clean` that was killed has left behind: lanes on their way out, folders of agents without lanes.
+/// Deletes what a `clean` that was killed has left behind: lanes on their way out, folders of
+/// agents without lanes.
 pub fn sweep(lanes_dir: &Path) -> io::Result<()> {
     for dir in crate::files::subdirectories(lanes_dir) {
         let name = dir.file_name().unwrap_or_default().to_string_lossy();
@@ -197,8 +212,9 @@ fn lock_whole(dir: &Path) -> io::Result<Option<Vec<File>>> {
     Ok(Some(locks))
 }
 
-/// The files that tell by their locks whether a lane is in use: the stamp, and cargo's in each profile's directory
-/// (`<dir>/<profile>` and `<dir>/<triple>/<profile>`), but for xtask's own profile.
+/// The files that tell by their locks whether a lane is in use: the stamp, and cargo's in each
+/// profile's directory (`<dir>/<profile>` and `<dir>/<triple>/<profile>`), but for xtask's own
+/// profile.
 pub fn lock_files(dir: &Path) -> Vec<PathBuf> {
     let mut files = vec![dir.join(STAMP)];
     for outer in crate::files::subdirectories(dir).filter(|outer| !outer.ends_with("xtask")) {

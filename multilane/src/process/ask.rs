@@ -1,4 +1,5 @@
-//! Asks programs that nobody vouches for: one that hangs, writes without end or leaves a child behind holds nobody up.
+//! Asks programs that nobody vouches for: one that hangs, writes without end or leaves a child
+//! behind holds nobody up.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -8,10 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use crate::process::Held;
-use crate::process::OF_ONE_REPOSITORY;
-use crate::process::Shell;
-use crate::process::signals;
+use crate::process::{Held, OF_ONE_REPOSITORY, Shell, signals};
 
 /// Asks from any thread; a [`Shell`] belongs to one.
 pub struct Asker<'a> {
@@ -51,14 +49,16 @@ impl fmt::Display for Silence {
 }
 
 impl Shell {
-    /// While somebody asks, signals are held, so that nothing stays behind; one that comes ends every question.
+    /// While somebody asks, signals are held, so that nothing stays behind; one that comes ends
+    /// every question.
     pub fn asker<'a>(&'a self, held: &'a Held) -> Asker<'a> {
         Asker { cargo: &self.cargo, changes: &self.changes, held }
     }
 }
 
 impl Asker<'_> {
-    /// Runs `program` in `dir` to its end, but for no longer than `limit`. It reads nothing, and rustup fetches nothing for it.
+    /// Runs `program` in `dir` to its end, but for no longer than `limit`. It reads nothing, and
+    /// rustup fetches nothing for it.
     #[expect(clippy::disallowed_methods, reason = "a door of the shell's own")]
     pub fn ask(
         &self,
@@ -96,7 +96,12 @@ impl Asker<'_> {
         Ok(Answer { success, stdout: text(stdout), stderr: text(stderr) })
     }
 
-    pub fn ask_cargo(&self, args: &[&OsStr], dir: &Path, limit: Duration) -> Result<Answer, Silence> {
+    pub fn ask_cargo(
+        &self,
+        args: &[&OsStr],
+        dir: &Path,
+        limit: Duration,
+    ) -> Result<Answer, Silence> {
         self.ask(self.cargo, args, dir, limit)
     }
 
@@ -148,7 +153,8 @@ impl Heard {
         Heard { bytes, end }
     }
 
-    /// The program has ended. A child that it has left behind may keep the pipe open for as long as it likes.
+    /// The program has ended. A child that it has left behind may keep the pipe open for as long as
+    /// it likes.
     fn text(self) -> String {
         const REST: Duration = Duration::from_millis(200);
         let _ = self.end.recv_timeout(REST);
@@ -166,7 +172,8 @@ fn own_group(command: &mut Command) {
 fn end_group(child: &Child) {
     let Ok(group) = i32::try_from(child.id()) else { return };
     #[expect(unsafe_code, reason = "std ends single processes alone")]
-    // SAFETY: `kill` takes numbers and touches no memory; the group is the child's, which nobody has waited for yet.
+    // SAFETY: `kill` takes numbers and touches no memory; the group is the child's, which nobody
+    // has waited for yet.
     unsafe {
         libc::kill(-group, libc::SIGKILL);
     }
@@ -195,11 +202,13 @@ mod tests {
 
     #[test]
     fn an_answer_is_both_streams_and_the_end() {
-        let answer = Answer { success: false, stdout: "out\n".to_owned(), stderr: "err\n".to_owned() };
+        let answer =
+            Answer { success: false, stdout: "out\n".to_owned(), stderr: "err\n".to_owned() };
         assert_eq!(ask("echo out; echo err >&2; exit 3", LONG), Ok(answer));
         let sh = Shell::as_is("cargo".into()).expect("a directory");
         let nothing: [&str; 0] = [];
-        let missing = sh.asker(&Held::start()).ask("no-such-program-here", nothing, Path::new("/"), LONG);
+        let missing =
+            sh.asker(&Held::start()).ask("no-such-program-here", nothing, Path::new("/"), LONG);
         assert_eq!(missing, Err(Silence::NotThere));
     }
 
@@ -215,7 +224,8 @@ mod tests {
         });
         let child = child.expect("the script has come so far");
         std::fs::remove_file(&file).expect("it is there");
-        // One that has ended is a zombie until somebody asks for it, if it is listed at all; elsewhere nothing is listed.
+        // One that has ended is a zombie until somebody asks for it, if it is listed at all;
+        // elsewhere nothing is listed.
         let state = Path::new("/proc").join(child.trim()).join("stat");
         let started = Instant::now();
         while std::fs::read_to_string(&state).is_ok_and(|stat| !stat.contains(") Z")) {

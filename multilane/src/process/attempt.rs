@@ -25,10 +25,11 @@ pub const TICK: Duration = Duration::from_secs(1);
 /// Between looks at a process that has closed its streams.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Runs `words` in `dir` with `changes` in their environment, for as long as `goes_on` says so. `None`: it was ended.
+/// Runs `words` in `dir` with `changes` in their environment, for as long as `goes_on` says so.
+/// `None`: it was ended.
 ///
-/// It inherits nothing of ours but the standard streams: a server that it leaves behind would keep what we have open, and that may
-/// be a lock that others wait for.
+/// It inherits nothing of ours but the standard streams: a server that it leaves behind would keep
+/// what we have open, and that may be a lock that others wait for.
 ///
 /// # Errors
 ///
@@ -52,7 +53,8 @@ pub fn attempt(
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     signals::end_with_parent(&mut command);
     close_the_rest(&mut command);
-    let mut child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
+    let mut child =
+        command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
 
     let (sender, parts) = mpsc::channel();
     if let Some(stdout) = child.stdout.take() {
@@ -99,8 +101,13 @@ pub fn for_at_most(limit: Duration) -> impl FnMut() -> bool {
     move || started.elapsed() < limit
 }
 
-/// Up to a length that no compiler's words have: then the stream is closed, which ends most who write without end.
-fn read(mut stream: impl Read + Send + 'static, is_stdout: bool, to: mpsc::Sender<(bool, Vec<u8>)>) {
+/// Up to a length that no compiler's words have: then the stream is closed, which ends most who
+/// write without end.
+fn read(
+    mut stream: impl Read + Send + 'static,
+    is_stdout: bool,
+    to: mpsc::Sender<(bool, Vec<u8>)>,
+) {
     const LEN_MAX: usize = 1 << 26;
     std::thread::spawn(move || {
         let (mut part, mut len) = (vec![0; 1 << 16], 0);
@@ -118,10 +125,16 @@ fn close_the_rest(command: &mut Command) {
     use std::os::unix::process::CommandExt as _;
     const CLOSE_RANGE_CLOEXEC: libc::c_uint = 4;
     #[expect(unsafe_code, reason = "std has no name for close_range")]
-    // SAFETY: between fork and exec only one system call is made, with numbers. An older kernel refuses it, and nothing happens.
+    // SAFETY: between fork and exec only one system call is made, with numbers. An older kernel
+    // refuses it, and nothing happens.
     unsafe {
         command.pre_exec(|| {
-            libc::syscall(libc::SYS_close_range, 3 as libc::c_uint, libc::c_uint::MAX, CLOSE_RANGE_CLOEXEC);
+            libc::syscall(
+                libc::SYS_close_range,
+                3 as libc::c_uint,
+                libc::c_uint::MAX,
+                CLOSE_RANGE_CLOEXEC,
+            );
             Ok(())
         });
     }

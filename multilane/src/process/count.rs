@@ -17,7 +17,8 @@ pub struct Units {
     pub executables: BTreeSet<Executable>,
 }
 
-/// What cargo prints about an executable under `cargo test --no-run`, and not if it is asked for JSON.
+/// What cargo prints about an executable under `cargo test --no-run`, and not if it is asked for
+/// JSON.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub struct Executable {
     package: String,
@@ -54,8 +55,8 @@ impl Executable {
     }
 }
 
-/// Reads until the child closes its stdout. Lines that are not cargo's JSON are the user's and are always passed on;
-/// cargo's own are passed on where the user asked for them.
+/// Reads until the child closes its stdout. Lines that are not cargo's JSON are the user's and are
+/// always passed on; cargo's own are passed on where the user asked for them.
 pub(super) fn count(stdout: ChildStdout, forwards: bool) -> Units {
     let mut units = Units::default();
     let mut reader = BufReader::new(stdout);
@@ -80,9 +81,14 @@ pub(super) fn count(stdout: ChildStdout, forwards: bool) -> Units {
 const ARTIFACT: &[u8] = br#"{"reason":"compiler-artifact""#;
 const FINISHED: &[u8] = br#"{"reason":"build-finished""#;
 
-/// What cargo writes while it builds (the Cargo Book, "External tools"). Whatever comes after the last is a test's.
-const CARGOS: [&[u8]; 4] =
-    [ARTIFACT, FINISHED, br#"{"reason":"build-script-executed""#, br#"{"reason":"compiler-message""#];
+/// What cargo writes while it builds (the Cargo Book, "External tools"). Whatever comes after the
+/// last is a test's.
+const CARGOS: [&[u8]; 4] = [
+    ARTIFACT,
+    FINISHED,
+    br#"{"reason":"build-script-executed""#,
+    br#"{"reason":"compiler-message""#,
+];
 
 impl Units {
     pub fn is_empty(&self) -> bool {
@@ -105,8 +111,8 @@ impl Units {
         if !line.starts_with(ARTIFACT) {
             return;
         }
-        // Most units of most builds are fresh, so those are told by their text: quotes inside JSON strings are escaped,
-        // so it can stand nowhere else in the line.
+        // Most units of most builds are fresh, so those are told by their text: quotes inside JSON
+        // strings are escaped, so it can stand nowhere else in the line.
         let is_fresh = contains(line, br#""fresh":true"#);
         let is_test_executable =
             contains(line, br#""test":true},"features""#) && contains(line, br#""executable":""#);
@@ -129,7 +135,8 @@ fn contains(line: &[u8], needle: &[u8]) -> bool {
     line.windows(needle.len()).any(|window| window == needle)
 }
 
-/// The name in a package ID (the Cargo Book, "Package ID Specifications"): `…/crates/core#0.1.0`, `…#serde@1.0.0`.
+/// The name in a package ID (the Cargo Book, "Package ID Specifications"): `…/crates/core#0.1.0`,
+/// `…#serde@1.0.0`.
 fn package_name(id: &str) -> &str {
     let (url, fragment) = id.split_once('#').unwrap_or((id, ""));
     match fragment.split_once('@') {

@@ -8,17 +8,16 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::process::Outcome;
-use crate::process::Shell;
-use crate::process::Units;
-use crate::process::signals;
 use crate::process::step::Step;
+use crate::process::{Outcome, Shell, Units, signals};
 
 impl Shell {
-    /// Runs `step` in `dir`. What it writes to stdout and stderr goes to `log`, in the order in which it is written, and
-    /// each line of it that is not for counting units to `hear`, soon after. A signal ends the step, but not xtask.
+    /// Runs `step` in `dir`. What it writes to stdout and stderr goes to `log`, in the order in
+    /// which it is written, and each line of it that is not for counting units to `hear`, soon
+    /// after. A signal ends the step, but not xtask.
     ///
-    /// A file and not a pipe, because a test may leave a process behind that would hold a pipe open for ever.
+    /// A file and not a pipe, because a test may leave a process behind that would hold a pipe open
+    /// for ever.
     pub fn listen(
         &self,
         step: &Step,
@@ -28,9 +27,13 @@ impl Shell {
     ) -> anyhow::Result<Outcome> {
         const LOOKING_EVERY: Duration = Duration::from_millis(50);
         let cannot_write = || format!("cannot write {}", log.display());
-        let write = File::options().append(true).create(true).open(log).with_context(cannot_write)?;
-        let mut said =
-            Said { reader: BufReader::new(File::open(log)?), line: Vec::new(), units: Units::default() };
+        let write =
+            File::options().append(true).create(true).open(log).with_context(cannot_write)?;
+        let mut said = Said {
+            reader: BufReader::new(File::open(log)?),
+            line: Vec::new(),
+            units: Units::default(),
+        };
 
         let mut command = self.command(step);
         command.current_dir(dir).stdin(Stdio::null());
@@ -60,7 +63,9 @@ struct Said {
 
 impl Said {
     fn pass_on(&mut self, hear: &mut impl FnMut(&str)) {
-        while matches!(self.reader.read_until(b'\n', &mut self.line), Ok(1..)) && self.line.ends_with(b"\n") {
+        while matches!(self.reader.read_until(b'\n', &mut self.line), Ok(1..))
+            && self.line.ends_with(b"\n")
+        {
             if !self.units.hear(&self.line) {
                 hear(String::from_utf8_lossy(&self.line).trim_end());
             }

@@ -15,14 +15,16 @@ pub struct Measured {
     pub stderr: String,
 }
 
-/// How long the processes that we have started, and theirs, have had a processor, as far as they have ended.
+/// How long the processes that we have started, and theirs, have had a processor, as far as they
+/// have ended.
 #[cfg(unix)]
 pub fn processor_seconds() -> Option<f64> {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
     #[expect(unsafe_code, reason = "std does not tell")]
     // SAFETY: the pointer is valid for a `rusage`, of which all bit patterns are valid.
     let usage = unsafe {
-        (libc::getrusage(libc::RUSAGE_CHILDREN, usage.as_mut_ptr()) == 0).then(|| usage.assume_init())?
+        (libc::getrusage(libc::RUSAGE_CHILDREN, usage.as_mut_ptr()) == 0)
+            .then(|| usage.assume_init())?
     };
     let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
     Some(seconds(usage.ru_utime) + seconds(usage.ru_stime))
@@ -47,9 +49,12 @@ impl Shell {
             let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
             children.push(command.spawn().context("cannot start what is to be measured")?);
         }
-        // What a no-op build writes fits into a pipe, so nobody is held up while another is waited for.
-        let outputs =
-            children.into_iter().map(|child| child.wait_with_output()).collect::<Result<Vec<_>, _>>()?;
+        // What a no-op build writes fits into a pipe, so nobody is held up while another is waited
+        // for.
+        let outputs = children
+            .into_iter()
+            .map(|child| child.wait_with_output())
+            .collect::<Result<Vec<_>, _>>()?;
         let time = started.elapsed();
 
         let mut stderr = String::new();

@@ -1,7 +1,8 @@
 //! Starts processes: cargo, git, rustc. Nothing else in xtask does.
 //!
-//! cargo describes xtask to xtask in environment variables (`CARGO_PKG_NAME`, …). Some build scripts watch those, so a
-//! cargo that inherited them would rebuild units which plain cargo finds fresh. They are cleared here, once, for all.
+//! cargo describes xtask to xtask in environment variables (`CARGO_PKG_NAME`, …). Some build
+//! scripts watch those, so a cargo that inherited them would rebuild units which plain cargo finds
+//! fresh. They are cleared here, once, for all.
 
 mod ask;
 mod attempt;
@@ -17,7 +18,6 @@ use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus, Output, Stdio};
 
 use anyhow::{Context as _, bail};
-
 pub use ask::{Answer, Asker, Silence};
 #[cfg(unix)]
 pub use attempt::become_words;
@@ -29,23 +29,23 @@ pub use signals::Held;
 
 use crate::environment;
 use crate::environment::Environment;
-use crate::process::step::Counting;
-use crate::process::step::Program;
-use crate::process::step::Step;
+use crate::process::step::{Counting, Program, Step};
 
 /// The door to other processes.
 #[derive(Clone)]
 pub struct Shell {
     inner: xshell::Shell,
     cargo: OsString,
-    /// rustup's, where there is one. It understands `+nightly`, which the one inside a toolchain does not.
+    /// rustup's, where there is one. It understands `+nightly`, which the one inside a toolchain
+    /// does not.
     cargo_on_path: OsString,
     /// What the environment of a child differs in from ours.
     changes: Vec<(OsString, Option<OsString>)>,
 }
 
-/// Variables that tell git of a repository, whatever directory it is started in (`git rev-parse --local-env-vars`). Git sets
-/// some of them for hooks and for what a rebase executes, and we ask about more than one worktree.
+/// Variables that tell git of a repository, whatever directory it is started in (`git rev-parse
+/// --local-env-vars`). Git sets some of them for hooks and for what a rebase executes, and we ask
+/// about more than one worktree.
 const OF_ONE_REPOSITORY: [&str; 7] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -68,9 +68,11 @@ pub struct Outcome {
 impl Shell {
     pub fn new(env: &Environment) -> anyhow::Result<Shell> {
         let exe_dir = environment::exe_dir();
-        let cargo_on_path = env.real_cargo().map_or_else(|| OsString::from("cargo"), OsString::from);
+        let cargo_on_path =
+            env.real_cargo().map_or_else(|| OsString::from("cargo"), OsString::from);
         Ok(Shell {
-            // Set by `cargo run`: the cargo that the user called. Started without it, as `make` does: the one on `PATH`.
+            // Set by `cargo run`: the cargo that the user called. Started without it, as `make`
+            // does: the one on `PATH`.
             cargo: env.get("CARGO").map_or_else(|| cargo_on_path.clone(), OsStr::to_owned),
             changes: environment_changes(env, exe_dir.as_deref()),
             ..Shell::as_is(cargo_on_path)?
@@ -83,18 +85,20 @@ impl Shell {
         Ok(Shell { inner, cargo_on_path: cargo.clone(), cargo, changes: Vec::new() })
     }
 
-    /// One whose children see what they would in the user's shell, before cargo and rustup added to it: a shell in which
-    /// `RUSTUP_TOOLCHAIN` stayed would use this toolchain wherever it went.
+    /// One whose children see what they would in the user's shell, before cargo and rustup added to
+    /// it: a shell in which `RUSTUP_TOOLCHAIN` stayed would use this toolchain wherever it went.
     pub fn outside_of_cargo(env: &Environment) -> anyhow::Result<Shell> {
         let mut sh = Shell::new(env)?;
         let is_from_cargo_run = env.get("CARGO_MANIFEST_DIR").is_some();
         sh.changes.extend(is_from_cargo_run.then(|| ("CARGO".into(), None)));
-        // rustup 1.29 and later say so; who has set the variable themselves, or typed `+name`, meant it.
+        // rustup 1.29 and later say so; who has set the variable themselves, or typed `+name`,
+        // meant it.
         if let Some(source) = env.get("RUSTUP_TOOLCHAIN_SOURCE") {
             let is_meant = source == "env" || source == "cli";
             sh.changes.extend((!is_meant).then(|| ("RUSTUP_TOOLCHAIN".into(), None)));
-            sh.changes
-                .extend(["RUSTUP_TOOLCHAIN_SOURCE", "RUST_RECURSION_COUNT"].map(|name| (name.into(), None)));
+            sh.changes.extend(
+                ["RUSTUP_TOOLCHAIN_SOURCE", "RUST_RECURSION_COUNT"].map(|name| (name.into(), None)),
+            );
         }
         Ok(sh)
     }
@@ -150,8 +154,8 @@ impl Shell {
 
     /// Carries out one step of a recipe, in the user's directory, with everything passed through.
     ///
-    /// `variable` is for what is started below, and no part of the recipe. Ctrl-c and `kill` reach the child; this returns when
-    /// the child has ended.
+    /// `variable` is for what is started below, and no part of the recipe. Ctrl-c and `kill` reach
+    /// the child; this returns when the child has ended.
     pub fn run(&self, step: &Step, variable: Option<(&str, &Path)>) -> anyhow::Result<Outcome> {
         let mut command = self.command(step);
         command.envs(variable);
@@ -189,8 +193,8 @@ impl Shell {
         command
     }
 
-    /// Becomes the step's process, in `dir`, so that whoever started us has it in our place. Where the system cannot do
-    /// that, starts it and ends as it does.
+    /// Becomes the step's process, in `dir`, so that whoever started us has it in our place. Where
+    /// the system cannot do that, starts it and ends as it does.
     ///
     /// # Errors
     ///
@@ -211,8 +215,12 @@ impl Shell {
     }
 }
 
-/// What has to be cleared from the environment, or put back, so that cargo sees what it would see without xtask.
-fn environment_changes(env: &Environment, exe_dir: Option<&Path>) -> Vec<(OsString, Option<OsString>)> {
+/// What has to be cleared from the environment, or put back, so that cargo sees what it would see
+/// without xtask.
+fn environment_changes(
+    env: &Environment,
+    exe_dir: Option<&Path>,
+) -> Vec<(OsString, Option<OsString>)> {
     let mut changes = Vec::new();
     for (name, _) in env.iter() {
         if name.to_str().is_some_and(describes_xtask) {
@@ -220,8 +228,8 @@ fn environment_changes(env: &Environment, exe_dir: Option<&Path>) -> Vec<(OsStri
         }
     }
 
-    // `cargo run` puts its own directories in front of the library path; rustup's entry, which is there under plain
-    // cargo too, stays.
+    // `cargo run` puts its own directories in front of the library path; rustup's entry, which is
+    // there under plain cargo too, stays.
     let library_path = match std::env::consts::OS {
         "macos" => "DYLD_FALLBACK_LIBRARY_PATH",
         "windows" => "PATH",
@@ -229,7 +237,8 @@ fn environment_changes(env: &Environment, exe_dir: Option<&Path>) -> Vec<(OsStri
     };
     if let (Some(value), Some(exe_dir)) = (env.get(library_path), exe_dir) {
         let is_from_cargo_run = |path: &Path| {
-            let in_rustlib = path.ancestors().nth(2).is_some_and(|dir| dir.ends_with("lib/rustlib"));
+            let in_rustlib =
+                path.ancestors().nth(2).is_some_and(|dir| dir.ends_with("lib/rustlib"));
             path.starts_with(exe_dir) || in_rustlib
         };
         let kept = std::env::split_paths(value).filter(|path| !is_from_cargo_run(path));
@@ -240,20 +249,27 @@ fn environment_changes(env: &Environment, exe_dir: Option<&Path>) -> Vec<(OsStri
     changes
 }
 
-/// The variables that cargo sets for a program that it runs (the Cargo Book, "Environment Variables"), and that are
-/// wrong for the next cargo. `CARGO` itself stays: it says which cargo was called.
+/// The variables that cargo sets for a program that it runs (the Cargo Book, "Environment
+/// Variables"), and that are wrong for the next cargo. `CARGO` itself stays: it says which cargo
+/// was called.
 fn describes_xtask(name: &str) -> bool {
     const PREFIXES: [&str; 5] =
         ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CFG_", "CARGO_BIN_", "CARGO_FEATURE_"];
-    const NAMES: [&str; 5] =
-        ["CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "CARGO_TARGET_TMPDIR", "CARGO_MAKEFLAGS", "OUT_DIR"];
+    const NAMES: [&str; 5] = [
+        "CARGO_CRATE_NAME",
+        "CARGO_PRIMARY_PACKAGE",
+        "CARGO_TARGET_TMPDIR",
+        "CARGO_MAKEFLAGS",
+        "OUT_DIR",
+    ];
     PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || NAMES.contains(&name)
 }
 
 /// The child's own code; 128 + the signal's number where one ended it, as shells have it.
 pub fn exit_code(status: ExitStatus) -> ExitCode {
     #[cfg(unix)]
-    let by_signal = std::os::unix::process::ExitStatusExt::signal(&status).map(|signal| 128 + signal);
+    let by_signal =
+        std::os::unix::process::ExitStatusExt::signal(&status).map(|signal| 128 + signal);
     #[cfg(not(unix))]
     let by_signal = None;
 

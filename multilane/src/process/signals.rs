@@ -1,18 +1,18 @@
 //! Ctrl-c and `kill` end the child as well, and leave nothing running.
 //!
-//! A terminal sends ctrl-c to every process of the foreground group, so the child has it already, and a second one would
-//! cut short its clean ending (nextest takes the second as "now"). A signal that another process sent, to xtask alone as
-//! far as we can know, is passed on to everything that the child has started: cargo does not pass it to its compilers.
+//! A terminal sends ctrl-c to every process of the foreground group, so the child has it already,
+//! and a second one would cut short its clean ending (nextest takes the second as "now"). A signal
+//! that another process sent, to xtask alone as far as we can know, is passed on to everything that
+//! the child has started: cargo does not pass it to its compilers.
 
 use std::process::Command;
 
 #[cfg(not(unix))]
 use other as system;
-#[cfg(unix)]
-use unix as system;
-
 pub use system::Held;
 pub(super) use system::{Forwarding, end_like};
+#[cfg(unix)]
+use unix as system;
 
 /// Has the kernel end `command` when xtask is killed in a way that no handler sees. Linux only.
 pub(super) fn end_with_parent(command: &mut Command) {
@@ -20,7 +20,8 @@ pub(super) fn end_with_parent(command: &mut Command) {
     {
         use std::os::unix::process::CommandExt as _;
         #[expect(unsafe_code, reason = "std has no safe name for prctl")]
-        // SAFETY: between fork and exec only `prctl` is called, which is async-signal-safe and touches no memory.
+        // SAFETY: between fork and exec only `prctl` is called, which is async-signal-safe and
+        // touches no memory.
         unsafe {
             command.pre_exec(|| {
                 libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
@@ -37,7 +38,8 @@ mod unix {
     use std::os::unix::process::ExitStatusExt as _;
     use std::process::ExitStatus;
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
+    use std::sync::atomic::AtomicI32;
+    use std::sync::atomic::Ordering::SeqCst;
     use std::thread::JoinHandle;
 
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -89,7 +91,8 @@ mod unix {
             pass_on(self.state.to_pass_on.load(SeqCst), child.cast_signed());
         }
 
-        /// The child has ended; returns whether a signal had come meanwhile, so that nothing more is begun.
+        /// The child has ended; returns whether a signal had come meanwhile, so that nothing more
+        /// is begun.
         pub(crate) fn finish(self) -> bool {
             self.state.child.store(0, SeqCst);
             if let Some((handle, thread)) = self.thread {
@@ -101,8 +104,9 @@ mod unix {
         }
     }
 
-    /// If a signal ended the child, xtask ends by the same one, so that the shell above sees what it would have seen of
-    /// cargo. A child that has caught it and ended by itself (nextest) keeps its own exit code.
+    /// If a signal ended the child, xtask ends by the same one, so that the shell above sees what
+    /// it would have seen of cargo. A child that has caught it and ended by itself (nextest) keeps
+    /// its own exit code.
     pub(crate) fn end_like(status: ExitStatus) {
         if let Some(signal) = status.signal().filter(|signal| SIGNALS.contains(signal)) {
             drop(signal_hook::low_level::emulate_default_handler(signal));
@@ -135,7 +139,8 @@ mod unix {
     fn was_sent_by_a_process(info: &libc::siginfo_t) -> bool {
         #[cfg(target_os = "linux")]
         const BY_PROCESS: [i32; 3] = [libc::SI_USER, libc::SI_QUEUE, libc::SI_TKILL];
-        // `SI_USER` and `SI_QUEUE` of <sys/signal.h> on macOS and the BSDs; libc does not have them.
+        // `SI_USER` and `SI_QUEUE` of <sys/signal.h> on macOS and the BSDs; libc does not have
+        // them.
         #[cfg(not(target_os = "linux"))]
         const BY_PROCESS: [i32; 2] = [0x10001, 0x10002];
 
@@ -160,8 +165,9 @@ mod unix {
         unsafe { libc::kill(process, signal) };
     }
 
-    /// Every process below `parent`, as far as `/proc` tells. Empty where there is none (macOS): there the compilers of
-    /// a cargo that was killed finish their crate and end by themselves, as they do under plain cargo.
+    /// Every process below `parent`, as far as `/proc` tells. Empty where there is none (macOS):
+    /// there the compilers of a cargo that was killed finish their crate and end by themselves, as
+    /// they do under plain cargo.
     fn descendants(parent: i32) -> Vec<i32> {
         let mut found = Vec::new();
         let mut open = vec![parent];
@@ -170,8 +176,10 @@ mod unix {
                 continue;
             };
             for thread in threads.flatten() {
-                let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-                let children = children.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok());
+                let children =
+                    std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+                let children =
+                    children.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok());
                 for child in children {
                     found.push(child);
                     open.push(child);
@@ -184,7 +192,8 @@ mod unix {
 
 #[cfg(not(unix))]
 mod other {
-    /// Windows sends ctrl-c to every process of the console; there is nothing to pass on. (Not tried on Windows.)
+    /// Windows sends ctrl-c to every process of the console; there is nothing to pass on. (Not
+    /// tried on Windows.)
     pub struct Forwarding;
 
     impl Forwarding {

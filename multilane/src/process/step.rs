@@ -71,8 +71,8 @@ pub enum Program {
 pub enum Counting {
     /// Not at all: stdout belongs to a program or a test.
     No,
-    /// cargo is asked for `json-render-diagnostics`: what it prints on stderr stays the same to the letter, and stdout,
-    /// where it otherwise writes nothing, tells about each unit.
+    /// cargo is asked for `json-render-diagnostics`: what it prints on stderr stays the same to the
+    /// letter, and stdout, where it otherwise writes nothing, tells about each unit.
     Ask { option: &'static str },
     /// The user asked for JSON; it is passed through and read on the way.
     Overhear,
@@ -169,7 +169,8 @@ pub fn value_of<'a>(args: &'a [OsString], name: &str) -> Option<&'a OsStr> {
         if arg == name {
             return args.next().map(OsString::as_os_str);
         }
-        if let Some(value) = arg.to_str().and_then(|arg| arg.strip_prefix(name)?.strip_prefix('=')) {
+        if let Some(value) = arg.to_str().and_then(|arg| arg.strip_prefix(name)?.strip_prefix('='))
+        {
             return Some(OsStr::new(value));
         }
     }

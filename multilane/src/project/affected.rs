@@ -7,14 +7,14 @@
 //! | a file that a package names by a relative path out of its own directory (`include_str!("../../…")`, `#[path]`, `rerun-if-changed`, a path dependency), or through a symbolic link | the packages that name it, too |
 //! | any other file | none |
 //!
-//! A path that a build script computes at run time cannot be seen; `--package` names such a package.
+//! A path that a build script computes at run time cannot be seen; `--package` names such a
+//! package.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::project::changes::Mention;
-use crate::project::packages::Package;
-use crate::project::packages::normalized;
+use crate::project::packages::{Package, normalized};
 
 /// What has to be built.
 #[derive(Debug, PartialEq)]
@@ -35,7 +35,12 @@ pub struct References {
 }
 
 /// `changed` and the directories of `packages` are absolute, without `.` and `..`.
-pub fn affected(root: &Path, packages: &[Package], changed: &[PathBuf], references: &References) -> Affected {
+pub fn affected(
+    root: &Path,
+    packages: &[Package],
+    changed: &[PathBuf],
+    references: &References,
+) -> Affected {
     if let Some(file) = changed.iter().find(|file| concerns_all(root, file)) {
         let file = file.strip_prefix(root).unwrap_or(file);
         return Affected::All { why: format!("{} changed", file.display()) };
@@ -43,7 +48,8 @@ pub fn affected(root: &Path, packages: &[Package], changed: &[PathBuf], referenc
 
     let mut names = BTreeSet::new();
     let mut concerned: Vec<PathBuf> = changed.to_vec();
-    // A link, or a file of no package that names another file, hands the change on; this goes round until nothing is new.
+    // A link, or a file of no package that names another file, hands the change on; this goes round
+    // until nothing is new.
     let mut next = 0;
     while let Some(file) = concerned.get(next).cloned() {
         next += 1;
@@ -53,15 +59,24 @@ pub fn affected(root: &Path, packages: &[Package], changed: &[PathBuf], referenc
             }
         };
         names.extend(owner(packages, &file).map(|package| package.name.clone()));
-        let depends = |package: &&Package| package.path_dependencies.iter().any(|dir| file.starts_with(dir));
+        let depends =
+            |package: &&Package| package.path_dependencies.iter().any(|dir| file.starts_with(dir));
         let is_foreign = owner(packages, &file).is_none();
         names.extend(
-            packages.iter().filter(|_| is_foreign).filter(depends).map(|package| package.name.clone()),
+            packages
+                .iter()
+                .filter(|_| is_foreign)
+                .filter(depends)
+                .map(|package| package.name.clone()),
         );
 
         for (link, target) in &references.links {
             if let Ok(inside) = file.strip_prefix(target) {
-                hand_on(if inside.as_os_str().is_empty() { link.clone() } else { link.join(inside) });
+                hand_on(if inside.as_os_str().is_empty() {
+                    link.clone()
+                } else {
+                    link.join(inside)
+                });
             }
         }
         for mention in &references.mentions {
@@ -89,8 +104,9 @@ pub fn with_dependents(affected: Affected, packages: &[Package]) -> Affected {
             .map(|package| package.dir.as_path())
             .collect();
         let count = names.len();
-        let depends =
-            |package: &&Package| package.path_dependencies.iter().any(|dir| dirs.contains(&dir.as_path()));
+        let depends = |package: &&Package| {
+            package.path_dependencies.iter().any(|dir| dirs.contains(&dir.as_path()))
+        };
         names.extend(packages.iter().filter(depends).map(|package| package.name.clone()));
         if names.len() == count {
             return Affected::Packages(names);
@@ -119,18 +135,26 @@ pub fn owner<'a>(packages: &'a [Package], file: &Path) -> Option<&'a Package> {
 }
 
 /// Whether a line names `file`, or a directory that it lies in, by a path with `../` in it.
-fn names_file(mention: &Mention, package: Option<&Package>, packages: &[Package], file: &Path) -> bool {
+fn names_file(
+    mention: &Mention,
+    package: Option<&Package>,
+    packages: &[Package],
+    file: &Path,
+) -> bool {
     let Some(dir) = mention.file.parent() else { return false };
     let package_dir = package.map_or(dir, |package| package.dir.as_path());
-    // rustc reads `include_str!("../a")` and `#[path = "../a"]` from the file's own directory. Build scripts, tests and
-    // whatever follows `CARGO_MANIFEST_DIR` start at the package's. Where it may be either, it is both.
+    // rustc reads `include_str!("../a")` and `#[path = "../a"]` from the file's own directory.
+    // Build scripts, tests and whatever follows `CARGO_MANIFEST_DIR` start at the package's. Where
+    // it may be either, it is both.
     let is_for_rustc = ["include!(", "include_str!(", "include_bytes!(", "#[path"];
     let is_for_rustc = is_for_rustc.iter().any(|start| mention.line.contains(start));
 
     let is_part_of_path = |c: char| c.is_alphanumeric() || "-_./+@".contains(c);
     mention.line.split(|c| !is_part_of_path(c)).filter(|word| word.contains("../")).any(|word| {
-        // What follows `env!("CARGO_MANIFEST_DIR")` in a `concat!`, or `$CARGO_MANIFEST_DIR` in one string.
-        let after_manifest_dir = word.strip_prefix("CARGO_MANIFEST_DIR/").or_else(|| word.strip_prefix('/'));
+        // What follows `env!("CARGO_MANIFEST_DIR")` in a `concat!`, or `$CARGO_MANIFEST_DIR` in one
+        // string.
+        let after_manifest_dir =
+            word.strip_prefix("CARGO_MANIFEST_DIR/").or_else(|| word.strip_prefix('/'));
         let bases = match after_manifest_dir {
             Some(_) => vec![package_dir],
             None if is_for_rustc => vec![dir],
@@ -139,10 +163,13 @@ fn names_file(mention: &Mention, package: Option<&Package>, packages: &[Package]
         bases.iter().any(|base| {
             let named = normalized(&base.join(after_manifest_dir.unwrap_or(word)));
             // A member in a manifest is a dependency; those are `--dependents`' business.
-            if mention.file.ends_with("Cargo.toml") && packages.iter().any(|package| package.dir == named) {
+            if mention.file.ends_with("Cargo.toml")
+                && packages.iter().any(|package| package.dir == named)
+            {
                 return false;
             }
-            // `..` alone names a directory that the package itself lies in: that is a start of a path, not a file.
+            // `..` alone names a directory that the package itself lies in: that is a start of a
+            // path, not a file.
             file.starts_with(&named) && !base.starts_with(&named)
         })
     })
@@ -175,10 +202,14 @@ mod tests {
     #[track_caller]
     fn check(changed: &[&str], mentions: &[(&str, &str)], expected: &str) {
         let changed: Vec<PathBuf> = changed.iter().map(PathBuf::from).collect();
-        let mentions: Vec<Mention> =
-            mentions.iter().map(|&(file, line)| Mention { file: file.into(), line: line.into() }).collect();
-        let links =
-            vec![("/w/app/GUIDE.md".into(), "/w/GUIDE.md".into()), ("/w/app/data".into(), "/w/data".into())];
+        let mentions: Vec<Mention> = mentions
+            .iter()
+            .map(|&(file, line)| Mention { file: file.into(), line: line.into() })
+            .collect();
+        let links = vec![
+            ("/w/app/GUIDE.md".into(), "/w/GUIDE.md".into()),
+            ("/w/app/data".into(), "/w/data".into()),
+        ];
         let references = References { mentions, links };
         let found = match affected(Path::new("/w"), &packages(), &changed, &references) {
             Affected::All { why } => format!("all: {why}"),
@@ -245,8 +276,9 @@ mod tests {
     #[test]
     fn dependents_are_added_through_others() {
         let only = |name: &str| Affected::Packages(BTreeSet::from([name.to_owned()]));
-        let names =
-            |names: &[&str]| Affected::Packages(names.iter().map(|name| (*name).to_owned()).collect());
+        let names = |names: &[&str]| {
+            Affected::Packages(names.iter().map(|name| (*name).to_owned()).collect())
+        };
         assert_eq!(with_dependents(only("core"), &packages()), names(&["adapter", "app", "core"]));
         assert_eq!(with_dependents(only("app"), &packages()), names(&["app"]));
     }

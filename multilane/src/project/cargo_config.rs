@@ -1,7 +1,7 @@
 //! The few keys of cargo's configuration that decide where a build goes and with which compiler.
 //!
-//! cargo merges `.cargo/config.toml` of every directory from where one stands up to `/`, then `$CARGO_HOME`'s; the
-//! nearer file wins, and the environment wins over all files. So does this.
+//! cargo merges `.cargo/config.toml` of every directory from where one stands up to `/`, then
+//! `$CARGO_HOME`'s; the nearer file wins, and the environment wins over all files. So does this.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -13,16 +13,18 @@ use crate::environment::Environment;
 /// `build.*`, merged.
 #[derive(Default, Debug, PartialEq)]
 pub struct CargoConfig {
-    /// `build.target`: the triples that are built for where no `--target` is given. Empty means the host.
+    /// `build.target`: the triples that are built for where no `--target` is given. Empty means the
+    /// host.
     pub targets: Vec<String>,
     /// `build.target-dir`, absolute.
     pub target_dir: Option<PathBuf>,
-    /// Whether `build.build-dir` keeps intermediates elsewhere. A lane has to override it, or all lanes would share
-    /// one directory and one lock.
+    /// Whether `build.build-dir` keeps intermediates elsewhere. A lane has to override it, or all
+    /// lanes would share one directory and one lock.
     pub has_build_dir: bool,
     /// `build.rustc`.
     pub rustc: Option<PathBuf>,
-    /// Every `build.rustc-wrapper`, the one that counts first. An empty one switches those after it off.
+    /// Every `build.rustc-wrapper`, the one that counts first. An empty one switches those after it
+    /// off.
     pub rustc_wrappers: Vec<PathBuf>,
     /// The files that are included, whether they are there or not.
     pub includes: Vec<PathBuf>,
@@ -46,7 +48,9 @@ impl CargoConfig {
         let path = |name| env.get(name).map(|value| start.join(value));
         let text = |name| env.get(name).and_then(|value| value.to_str());
         CargoConfig {
-            targets: text("CARGO_BUILD_TARGET").map(|target| vec![target.to_owned()]).unwrap_or_default(),
+            targets: text("CARGO_BUILD_TARGET")
+                .map(|target| vec![target.to_owned()])
+                .unwrap_or_default(),
             target_dir: path("CARGO_TARGET_DIR").or_else(|| path("CARGO_BUILD_TARGET_DIR")),
             has_build_dir: env.get("CARGO_BUILD_BUILD_DIR").is_some(),
             aliases: env.iter().filter_map(|(name, _)| alias_variable(name.to_str()?)).collect(),
@@ -69,7 +73,8 @@ impl CargoConfig {
         }
     }
 
-    /// A file that cannot be read or parsed is left out: cargo will say what is wrong with it, better than we could.
+    /// A file that cannot be read or parsed is left out: cargo will say what is wrong with it,
+    /// better than we could.
     fn merge_file(&mut self, file: &Path, depth: u32) {
         const INCLUDE_DEPTH_MAX: u32 = 8; // cargo refuses cycles; this only has to end.
         let Some(document) = read(file) else { return };
@@ -96,7 +101,9 @@ impl CargoConfig {
                 Some(Item::Value(toml_edit::Value::Array(targets))) => {
                     targets.iter().filter_map(|target| Some(target.as_str()?.to_owned())).collect()
                 }
-                Some(target) => target.as_str().map(|target| vec![target.to_owned()]).unwrap_or_default(),
+                Some(target) => {
+                    target.as_str().map(|target| vec![target.to_owned()]).unwrap_or_default()
+                }
                 None => Vec::new(),
             };
         }
@@ -132,11 +139,14 @@ pub fn includes(document: &DocumentMut) -> Vec<String> {
         Some(path.to_owned())
     };
     match document.get("include") {
-        Some(Item::Value(toml_edit::Value::Array(array))) => array.iter().filter_map(path_of).collect(),
-        Some(Item::Value(value)) => path_of(value).into_iter().collect(),
-        Some(Item::ArrayOfTables(tables)) => {
-            tables.iter().filter_map(|table| Some(table.get("path")?.as_str()?.to_owned())).collect()
+        Some(Item::Value(toml_edit::Value::Array(array))) => {
+            array.iter().filter_map(path_of).collect()
         }
+        Some(Item::Value(value)) => path_of(value).into_iter().collect(),
+        Some(Item::ArrayOfTables(tables)) => tables
+            .iter()
+            .filter_map(|table| Some(table.get("path")?.as_str()?.to_owned()))
+            .collect(),
         _ => Vec::new(),
     }
 }

@@ -26,8 +26,9 @@ pub struct Mention {
     pub line: String,
 }
 
-/// Compares the working tree with the merge base of `HEAD` and the main branch (or with `base`): commits since then,
-/// what is staged, what is not, and files that git does not track and does not ignore.
+/// Compares the working tree with the merge base of `HEAD` and the main branch (or with `base`):
+/// commits since then, what is staged, what is not, and files that git does not track and does not
+/// ignore.
 ///
 /// # Errors
 ///
@@ -44,19 +45,23 @@ pub fn read(sh: &Shell, repo: &Repo, base: Option<&str>) -> anyhow::Result<Chang
     }
 
     let (base, commit) = if let Some(base) = base {
-        let commit = line(&["rev-parse", "--verify", &format!("{base}^{{commit}}")]).map_err(|_| {
-            anyhow::anyhow!("--base {base} names no commit here\nhelp: git fetch, or name another")
-        })?;
+        let commit =
+            line(&["rev-parse", "--verify", &format!("{base}^{{commit}}")]).map_err(|_| {
+                anyhow::anyhow!(
+                    "--base {base} names no commit here\nhelp: git fetch, or name another"
+                )
+            })?;
         (base.to_owned(), line(&["merge-base", "HEAD", &commit]).unwrap_or(commit))
     } else {
         let branches = main_branches(repo.settings.main_branch.as_deref(), &line);
         let [first, ..] = branches.as_slice() else {
             return Ok(Changes::Unknown {
-                why: "no main branch was found (set `main-branch` in [workspace.metadata.xtask])".to_owned(),
+                why: "no main branch was found (set `main-branch` in [workspace.metadata.xtask])"
+                    .to_owned(),
             });
         };
-        // With several commits git takes the best common ancestor of HEAD and all of them together: the nearest,
-        // whether the local branch or the remote one is ahead.
+        // With several commits git takes the best common ancestor of HEAD and all of them together:
+        // the nearest, whether the local branch or the remote one is ahead.
         let mut args = vec!["merge-base", "HEAD"];
         args.extend(branches.iter().map(String::as_str));
         match line(&args) {
@@ -68,19 +73,24 @@ pub fn read(sh: &Shell, repo: &Repo, base: Option<&str>) -> anyhow::Result<Chang
         }
     };
 
-    // Without rename detection a renamed file is listed under both names, and so concerns both packages. Whatever the
-    // user has configured for their own eyes (`diff.relative`, colours) is put back to what a program can read.
-    let options = ["--name-only", "--no-renames", "--no-relative", "--no-color", "--no-ext-diff", "-z"];
+    // Without rename detection a renamed file is listed under both names, and so concerns both
+    // packages. Whatever the user has configured for their own eyes (`diff.relative`, colours) is
+    // put back to what a program can read.
+    let options =
+        ["--name-only", "--no-renames", "--no-relative", "--no-color", "--no-ext-diff", "-z"];
     let tracked = git(&[&["diff", "--ignore-submodules=none"], &options[..], &[&commit]].concat())?;
     let untracked = git(&["ls-files", "--others", "--exclude-standard", "-z"])?;
     let files = tracked.split(|&byte| byte == 0).chain(untracked.split(|&byte| byte == 0));
-    let files = files.filter(|file| !file.is_empty()).map(|file| top.join(path_from(file))).collect();
+    let files =
+        files.filter(|file| !file.is_empty()).map(|file| top.join(path_from(file))).collect();
     Ok(Changes::Known { base, files })
 }
 
-/// Whether two checkouts of the repository have the same sources for certain: one commit, and nothing edited since.
+/// Whether two checkouts of the repository have the same sources for certain: one commit, and
+/// nothing edited since.
 pub fn are_same(sh: &Shell, one: &Path, other: &Path) -> bool {
-    let commit = |dir: &Path| sh.read("git", ["rev-parse", "--verify", "--quiet", "HEAD"], dir).ok();
+    let commit =
+        |dir: &Path| sh.read("git", ["rev-parse", "--verify", "--quiet", "HEAD"], dir).ok();
     let is_clean = |dir: &Path| {
         // Without the lock on the index, which somebody who works there may want.
         let args = ["--no-optional-locks", "status", "--porcelain", "--untracked-files=no"];
@@ -93,7 +103,8 @@ pub fn are_same(sh: &Shell, one: &Path, other: &Path) -> bool {
 /// Lines with `../` in the manifests and Rust sources of the checkout, tracked or not.
 pub fn mentions(sh: &Shell, repo: &Repo) -> Vec<Mention> {
     let Ok(top) = top_level(sh, repo) else { return Vec::new() };
-    let options = ["--untracked", "--full-name", "--no-color", "--no-line-number", "--no-column", "-z", "-I"];
+    let options =
+        ["--untracked", "--full-name", "--no-color", "--no-line-number", "--no-column", "-z", "-I"];
     let pattern = ["--fixed-strings", "-e", "../", "--", "*.rs", "*Cargo.toml"];
     // git grep ends with 1 where nothing matches.
     let Ok(out) = sh.read("git", [&["grep"], &options[..], &pattern].concat(), &top) else {
@@ -114,7 +125,10 @@ pub fn links(sh: &Shell, repo: &Repo) -> Vec<(PathBuf, PathBuf)> {
     let Ok(out) = sh.read("git", ["ls-files", "--stage", "-z"], &top) else { return Vec::new() };
     let links = out.split(|&byte| byte == 0).filter_map(|entry| {
         // git-ls-files(1): `<mode> <object> <stage>\t<file>`; 120000 is a symbolic link.
-        let tab = entry.iter().position(|&byte| byte == b'\t').filter(|_| entry.starts_with(b"120000 "))?;
+        let tab = entry
+            .iter()
+            .position(|&byte| byte == b'\t')
+            .filter(|_| entry.starts_with(b"120000 "))?;
         let link = top.join(path_from(&entry[tab + 1..]));
         let target = normalized(&link.parent()?.join(std::fs::read_link(&link).ok()?));
         Some((link, target))
@@ -137,18 +151,26 @@ fn why_no_git(err: &anyhow::Error) -> String {
     words.lines().next().unwrap_or("git does not answer").to_owned()
 }
 
-/// The configured branch, or what usually is the main one, locally and at the remote, as far as they exist.
-fn main_branches(configured: Option<&str>, line: &dyn Fn(&[&str]) -> anyhow::Result<String>) -> Vec<String> {
+/// The configured branch, or what usually is the main one, locally and at the remote, as far as
+/// they exist.
+fn main_branches(
+    configured: Option<&str>,
+    line: &dyn Fn(&[&str]) -> anyhow::Result<String>,
+) -> Vec<String> {
     let mut names: Vec<String> = match configured {
         Some(name) => vec![name.to_owned(), format!("origin/{name}")],
         None => match line(&["symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD"]) {
-            Ok(remote) => vec![remote.strip_prefix("origin/").unwrap_or(&remote).to_owned(), remote],
+            Ok(remote) => {
+                vec![remote.strip_prefix("origin/").unwrap_or(&remote).to_owned(), remote]
+            }
             Err(_) => ["main", "origin/main", "master", "origin/master", "trunk", "origin/trunk"]
                 .map(str::to_owned)
                 .into(),
         },
     };
-    names.retain(|name| line(&["rev-parse", "--verify", "--quiet", &format!("{name}^{{commit}}")]).is_ok());
+    names.retain(|name| {
+        line(&["rev-parse", "--verify", "--quiet", &format!("{name}^{{commit}}")]).is_ok()
+    });
     names
 }
 

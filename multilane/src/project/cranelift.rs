@@ -1,12 +1,13 @@
 //! Whether a build for the edit loop is made by Cranelift instead of LLVM, and how cargo is told.
 //!
-//! By a profile of its own, in a file that every builder of the tree reads: `[profile.cranelift]` in `.cargo/cranelift.toml`.
-//! cargo asks for the unstable feature only when the profile is used, so a stable cargo reads the file and minds nothing; with
-//! `profile.dev.codegen-backend` in it, it would refuse every command. And plain cargo, with `--profile cranelift`, makes the
-//! same units. docs/cranelift.md has what was tried.
+//! By a profile of its own, in a file that every builder of the tree reads: `[profile.cranelift]`
+//! in `.cargo/cranelift.toml`. cargo asks for the unstable feature only when the profile is used,
+//! so a stable cargo reads the file and minds nothing; with `profile.dev.codegen-backend` in it, it
+//! would refuse every command. And plain cargo, with `--profile cranelift`, makes the same units.
+//! docs/cranelift.md has what was tried.
 //!
-//! Only for `build-dev` and `run`: what is only checked has no code; tests have to unwind, which Cranelift cannot on macOS and
-//! Windows; a release is worth LLVM's time.
+//! Only for `build-dev` and `run`: what is only checked has no code; tests have to unwind, which
+//! Cranelift cannot on macOS and Windows; a release is worth LLVM's time.
 
 use toml_edit::{Item, Value};
 
@@ -28,7 +29,8 @@ impl Settings {
             return Err(FORM.to_owned());
         }
         let Some(llvm) = table.get("llvm") else { return Ok(Settings::default()) };
-        let names = llvm.as_array().ok_or(FORM)?.iter().map(|name| name.as_str().map(str::to_owned));
+        let names =
+            llvm.as_array().ok_or(FORM)?.iter().map(|name| name.as_str().map(str::to_owned));
         Ok(Settings { llvm: names.collect::<Option<_>>().ok_or(FORM)? })
     }
 }
@@ -86,11 +88,13 @@ pub fn backend(request: &Request<'_>) -> Backend {
 
 /// Also one that somebody has built: `-dev`.
 pub fn is_nightly(toolchain: &str) -> bool {
-    let release = toolchain.lines().find_map(|line| line.strip_prefix("release: ")).unwrap_or_default();
+    let release =
+        toolchain.lines().find_map(|line| line.strip_prefix("release: ")).unwrap_or_default();
     release.ends_with("-nightly") || release.ends_with("-dev")
 }
 
-/// The file. Build scripts and proc-macros stay with LLVM: rustc runs them, and a macro that panics has to unwind.
+/// The file. Build scripts and proc-macros stay with LLVM: rustc runs them, and a macro that panics
+/// has to unwind.
 pub fn config(settings: &Settings) -> String {
     let mut text = "# Written by cargo xtask, as [workspace.metadata.xtask.cranelift] in Cargo.toml says (docs/cranelift.md).\n\
         # cargo needs a nightly for it only where the profile is used.\n\
@@ -100,7 +104,9 @@ pub fn config(settings: &Settings) -> String {
         .to_owned();
     for package in &settings.llvm {
         let name = Value::from(package.as_str()).to_string();
-        text.push_str(&format!("\n[profile.cranelift.package.{name}]\ncodegen-backend = \"llvm\"\n"));
+        text.push_str(&format!(
+            "\n[profile.cranelift.package.{name}]\ncodegen-backend = \"llvm\"\n"
+        ));
     }
     text
 }
@@ -111,8 +117,7 @@ mod tests {
 
     use super::*;
 
-    const NIGHTLY: &str =
-        "rustc 1.97.0-nightly (x 2026-05-14)\nhost: x86_64-unknown-linux-gnu\nrelease: 1.97.0-nightly\n";
+    const NIGHTLY: &str = "rustc 1.97.0-nightly (x 2026-05-14)\nhost: x86_64-unknown-linux-gnu\nrelease: 1.97.0-nightly\n";
 
     #[test]
     fn everything_has_to_be_there() {
@@ -149,10 +154,16 @@ mod tests {
             Settings::read(&document["cranelift"])
         };
         assert_eq!(read("[cranelift]"), Ok(Settings::default()));
-        assert_eq!(read("cranelift.llvm = [\"ring\"]"), Ok(Settings { llvm: vec!["ring".to_owned()] }));
-        for wrong in
-            ["cranelift = true", "cranelift.llvm = \"ring\"", "cranelift.llvm = [1]", "cranelift.lvm = []"]
-        {
+        assert_eq!(
+            read("cranelift.llvm = [\"ring\"]"),
+            Ok(Settings { llvm: vec!["ring".to_owned()] })
+        );
+        for wrong in [
+            "cranelift = true",
+            "cranelift.llvm = \"ring\"",
+            "cranelift.llvm = [1]",
+            "cranelift.lvm = []",
+        ] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
     }

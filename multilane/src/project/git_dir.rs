@@ -1,5 +1,5 @@
-//! What all worktrees of a repository share: a place in git's own directory, which no `cargo clean` and no removed worktree
-//! takes away.
+//! What all worktrees of a repository share: a place in git's own directory, which no `cargo clean`
+//! and no removed worktree takes away.
 //!
 //! ```text
 //! <git common dir>/multilane/
@@ -32,8 +32,9 @@ pub struct Common {
 pub const MEMO: &str = "memo.json";
 
 impl Common {
-    /// Finds git's directory as git does (gitrepository-layout(5)), but without a process, and without the variables that
-    /// git sets for hooks: they may speak of another worktree. `None` where there is no repository.
+    /// Finds git's directory as git does (gitrepository-layout(5)), but without a process, and
+    /// without the variables that git sets for hooks: they may speak of another worktree. `None`
+    /// where there is no repository.
     pub fn of(root: &Path) -> Option<Common> {
         let root = root.canonicalize().ok()?;
         let top = checkout(&root)?;
@@ -108,7 +109,8 @@ pub fn checkout(root: &Path) -> Option<&Path> {
     root.ancestors().find(|dir| dir.join(".git").symlink_metadata().is_ok())
 }
 
-/// The workspace that is `inside` a checkout. (`join` with nothing would end in a slash, which compares as equal and reads as another.)
+/// The workspace that is `inside` a checkout. (`join` with nothing would end in a slash, which
+/// compares as equal and reads as another.)
 pub fn workspace_in(top: &Path, inside: &Path) -> PathBuf {
     top.join(inside).components().collect()
 }
@@ -116,7 +118,9 @@ pub fn workspace_in(top: &Path, inside: &Path) -> PathBuf {
 /// Whether `xtask`, at `exe`, is the shared one of the repository with this `common`.
 pub fn is_shared_program(exe: &Path, common: &Common) -> bool {
     let dir = exe.parent().unwrap_or(exe);
-    [common.dir.clone(), common.bin()].iter().any(|own| own.canonicalize().is_ok_and(|own| own == dir))
+    [common.dir.clone(), common.bin()]
+        .iter()
+        .any(|own| own.canonicalize().is_ok_and(|own| own == dir))
 }
 
 /// Git's own directory of a checkout, the one that its worktrees share.
@@ -126,7 +130,10 @@ pub fn git_common_dir(top: &Path) -> Option<PathBuf> {
         Ok(text) => git_dir.join(text.trim()),
         Err(_) => git_dir,
     };
-    common.canonicalize().ok().filter(|dir| dir.components().any(|part| matches!(part, Component::Normal(_))))
+    common
+        .canonicalize()
+        .ok()
+        .filter(|dir| dir.components().any(|part| matches!(part, Component::Normal(_))))
 }
 
 /// Git's own directory of one checkout: a worktree has one in that of the repository.

@@ -39,7 +39,8 @@ pub struct Project {
 }
 
 impl Session {
-    /// `manifest_path` is what the user gave as such; cargo then works on that workspace, and so do we.
+    /// `manifest_path` is what the user gave as such; cargo then works on that workspace, and so do
+    /// we.
     pub fn project(self, manifest_path: Option<&Path>) -> anyhow::Result<Project> {
         let start = environment::current_dir()?;
         let inside = match manifest_path.and_then(Path::parent) {

@@ -12,7 +12,8 @@ use crate::process::Shell;
 pub struct Package {
     pub name: String,
     pub dir: PathBuf,
-    /// The directories of its path dependencies, of every kind (normal, build, dev), members or not.
+    /// The directories of its path dependencies, of every kind (normal, build, dev), members or
+    /// not.
     pub path_dependencies: Vec<PathBuf>,
     /// Whether `cargo test --doc` has something to run in it.
     pub has_doctests: bool,
@@ -24,7 +25,8 @@ pub struct Package {
 pub fn read(sh: &Shell, root: &Path) -> anyhow::Result<Vec<Package>> {
     let args = ["metadata", "--no-deps", "--offline", "--format-version=1"];
     let output = sh.read_cargo(&args, root)?;
-    let metadata: Value = serde_json::from_slice(&output).context("`cargo metadata` printed no JSON")?;
+    let metadata: Value =
+        serde_json::from_slice(&output).context("`cargo metadata` printed no JSON")?;
     let defaults = metadata["workspace_default_members"].as_array();
     let package = |package: &Value| {
         let manifest = Path::new(package["manifest_path"].as_str()?);
@@ -62,7 +64,8 @@ pub fn normalized(path: &Path) -> PathBuf {
     normal
 }
 
-/// A package ID specification (`name`, `name@1.0`, a URL) or a pattern, as `--package` and `--exclude` take them.
+/// A package ID specification (`name`, `name@1.0`, a URL) or a pattern, as `--package` and
+/// `--exclude` take them.
 pub fn spec_matches(spec: &str, name: &str) -> bool {
     // A URL ends in `#name` or `#name@version`, or in the directory, which is most often the name.
     let spec = spec.rsplit(['#', '/']).next().unwrap_or(spec);
@@ -70,7 +73,8 @@ pub fn spec_matches(spec: &str, name: &str) -> bool {
     glob_matches(spec.as_bytes(), name.as_bytes())
 }
 
-/// `*` and `?`, and `[…]` as any one character: a package more costs an empty run of doctests, one less would lose them.
+/// `*` and `?`, and `[…]` as any one character: a package more costs an empty run of doctests, one
+/// less would lose them.
 fn glob_matches(pattern: &[u8], name: &[u8]) -> bool {
     match (pattern, name) {
         ([], []) => true,
@@ -93,9 +97,15 @@ mod tests {
 
     #[test]
     fn specifications_and_patterns() {
-        for spec in
-            ["notes", "notes@1.0.0", "n*", "*", "note?", "note[st]", "path+file:///w/notes#notes@0.1.0"]
-        {
+        for spec in [
+            "notes",
+            "notes@1.0.0",
+            "n*",
+            "*",
+            "note?",
+            "note[st]",
+            "path+file:///w/notes#notes@0.1.0",
+        ] {
             assert!(spec_matches(spec, "notes"), "{spec}");
         }
         for spec in ["note", "notes-core", "m*", "notes?"] {

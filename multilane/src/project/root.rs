@@ -36,16 +36,19 @@ pub struct Repo {
 /// What a project says in `[workspace.metadata.xtask]`.
 #[derive(Default)]
 pub struct Settings {
-    /// `main-branch`: what `check-fast` compares with, where `origin/HEAD`, `main` and `master` are not it.
+    /// `main-branch`: what `check-fast` compares with, where `origin/HEAD`, `main` and `master` are
+    /// not it.
     pub main_branch: Option<String>,
-    /// `cache`: where crates come from that others have compiled. `plan/shared_cache.rs` knows the keys.
+    /// `cache`: where crates come from that others have compiled. `plan/shared_cache.rs` knows the
+    /// keys.
     pub cache: Option<Item>,
     /// `cranelift`, or what is wrong with it.
     pub cranelift: Option<Result<cranelift::Settings, String>>,
 }
 
 impl Repo {
-    /// Walks up from `inside` as cargo does. A package that belongs to no workspace is a workspace of its own.
+    /// Walks up from `inside` as cargo does. A package that belongs to no workspace is a workspace
+    /// of its own.
     pub fn locate(start: PathBuf, inside: &Path) -> anyhow::Result<Repo> {
         let repo = |root: &Path, settings| Repo {
             root: root.to_owned(),
@@ -63,7 +66,10 @@ impl Repo {
             let pointer = || manifest.get("package")?.get("workspace")?.as_str();
             if let Some(root) = pointer() {
                 let root = dir.join(root).canonicalize().with_context(|| {
-                    format!("`package.workspace` in {} names no directory", dir.join("Cargo.toml").display())
+                    format!(
+                        "`package.workspace` in {} names no directory",
+                        dir.join("Cargo.toml").display()
+                    )
                 })?;
                 let settings = read_manifest(&root)?.as_ref().map(settings).unwrap_or_default();
                 return Ok(repo(&root, settings));

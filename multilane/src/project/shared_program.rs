@@ -1,14 +1,16 @@
 //! The program that all worktrees of a repository share, and the shim beside it.
 
-use super::Project;
-use crate::project::git_dir::{Common, is_shared_program};
-use crate::{environment, files};
-use anyhow::Context as _;
 use std::io::{self};
 use std::path::Path;
 
-/// Makes the running program the one that all worktrees share, unless it is that one. A second name costs no space; across
-/// file systems it is a copy.
+use anyhow::Context as _;
+
+use super::Project;
+use crate::project::git_dir::{Common, is_shared_program};
+use crate::{environment, files};
+
+/// Makes the running program the one that all worktrees share, unless it is that one. A second name
+/// costs no space; across file systems it is a copy.
 pub fn share_program(common: &Common, exe: &Path) -> io::Result<()> {
     let shared = common.program();
     if is_shared_program(exe, common) || files::is_unchanged_copy(exe, &shared) {
@@ -18,7 +20,8 @@ pub fn share_program(common: &Common, exe: &Path) -> io::Result<()> {
     files::replace(&shared, |staged| files::link_or_copy(exe, staged))
 }
 
-/// The same, where somebody has asked for it once: whoever starts another xtask brings the shared one up to date.
+/// The same, where somebody has asked for it once: whoever starts another xtask brings the shared
+/// one up to date.
 pub fn refresh_shared_program(common: &Common, exe: &Path) {
     if common.program().is_file() {
         drop(share_program(common, exe)); // The older one does as well.
@@ -48,7 +51,8 @@ pub fn install_shim(common: &Common) -> io::Result<()> {
 
 /// Where the repository's worktrees share something.
 pub fn common(project: &Project) -> anyhow::Result<Common> {
-    Common::of(&project.repo.root).context("this is no git checkout, so its worktrees have nothing in common")
+    Common::of(&project.repo.root)
+        .context("this is no git checkout, so its worktrees have nothing in common")
 }
 
 /// Puts this program where all worktrees find it.

@@ -1,7 +1,7 @@
 //! The tools outside: which there are, and what they say of themselves.
 //!
-//! Asking costs some 20 ms a tool, so an answer is remembered beside xtask's own program, with everything that it depends
-//! on, and is only asked for again when one of those has changed.
+//! Asking costs some 20 ms a tool, so an answer is remembered beside xtask's own program, with
+//! everything that it depends on, and is only asked for again when one of those has changed.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -10,15 +10,12 @@ use std::time::{Duration, UNIX_EPOCH};
 use anyhow::Context as _;
 use serde_json::{Map, Value};
 
-use crate::environment;
 use crate::environment::Environment;
-use crate::files;
-use crate::process::Shell;
-use crate::process::attempt;
-use crate::process::for_at_most;
+use crate::process::{Shell, attempt, for_at_most};
 use crate::project::cargo_config::CargoConfig;
 use crate::project::git_dir::MEMO;
 use crate::project::root::Repo;
+use crate::{environment, files};
 
 /// The compiler that cargo will use.
 pub struct Rustc {
@@ -54,12 +51,15 @@ pub fn rustc(
         return Ok(Rustc { version: known.to_owned(), sysroot });
     }
 
-    let mut args: Vec<OsString> = toolchain.map(|name| format!("+{name}").into()).into_iter().collect();
+    let mut args: Vec<OsString> =
+        toolchain.map(|name| format!("+{name}").into()).into_iter().collect();
     args.push("-vV".into());
-    let version = sh.read(&rustc, &args, &repo.start).context("cannot ask rustc for its version")?;
+    let version =
+        sh.read(&rustc, &args, &repo.start).context("cannot ask rustc for its version")?;
     let version = String::from_utf8(version).context("rustc's version is not UTF-8")?;
 
-    // The compiler itself, where `rustc` on `PATH` is rustup's proxy: it is what `rustup update` replaces.
+    // The compiler itself, where `rustc` on `PATH` is rustup's proxy: it is what `rustup update`
+    // replaces.
     args.pop();
     args.extend(["--print".into(), "sysroot".into()]);
     let sysroot = sh.read(&rustc, &args, &repo.start).unwrap_or_default();
@@ -69,13 +69,15 @@ pub fn rustc(
     Ok(Rustc { version, sysroot })
 }
 
-/// Whether the component with the other backend is installed: `librustc_codegen_cranelift-<version>.so`, and its like.
+/// Whether the component with the other backend is installed:
+/// `librustc_codegen_cranelift-<version>.so`, and its like.
 pub fn has_cranelift(sysroot: &Path, host: &str) -> bool {
     let dir = sysroot.join("lib/rustlib").join(host).join("codegen-backends");
-    let names = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
-    names
-        .into_iter()
-        .any(|name| name.to_string_lossy().trim_start_matches("lib").starts_with("rustc_codegen_cranelift"))
+    let names =
+        std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    names.into_iter().any(|name| {
+        name.to_string_lossy().trim_start_matches("lib").starts_with("rustc_codegen_cranelift")
+    })
 }
 
 /// The host triple in `rustc -vV`.
@@ -86,7 +88,8 @@ pub fn host_triple(rustc_version: &str) -> &str {
 /// `cargo nextest`, as far as the recipes care.
 #[derive(Clone, Copy)]
 pub struct Nextest {
-    /// Whether it has `--cargo-message-format` (0.9.123 and later, nextest's changelog), and so can tell about units.
+    /// Whether it has `--cargo-message-format` (0.9.123 and later, nextest's changelog), and so can
+    /// tell about units.
     pub tells_units: bool,
 }
 
@@ -101,7 +104,8 @@ pub fn nextest(env: &Environment, repo: &Repo) -> Option<Nextest> {
     }
     let words = [binary.clone().into_os_string(), "nextest".into(), "--version".into()];
     let answer = attempt(&words, &repo.start, &[], for_at_most(LIMIT)).ok()??;
-    let answer = answer.status.success().then(|| String::from_utf8_lossy(&answer.stdout).into_owned())?;
+    let answer =
+        answer.status.success().then(|| String::from_utf8_lossy(&answer.stdout).into_owned())?;
     let tells_units = Version::first_in(&answer)? >= TELLS_UNITS_SINCE;
     memo.remember("nextest", &state(&binary), &answer, &binary);
     Some(Nextest { tells_units })
@@ -152,7 +156,8 @@ pub fn is_external(env: &Environment, command: &str) -> bool {
     !command.is_empty() && env.find_program(&format!("cargo-{command}")).is_some()
 }
 
-/// What decides which compiler `rustc` is: its file, rustup's override and settings, the toolchain file.
+/// What decides which compiler `rustc` is: its file, rustup's override and settings, the toolchain
+/// file.
 fn rustc_inputs(env: &Environment, repo: &Repo, rustc: &Path, toolchain: Option<&str>) -> String {
     let program = if rustc.components().count() > 1 {
         Some(rustc.to_owned())
@@ -160,7 +165,8 @@ fn rustc_inputs(env: &Environment, repo: &Repo, rustc: &Path, toolchain: Option<
         env.find_program(&rustc.to_string_lossy())
     };
     let rustup_home = env.get("RUSTUP_HOME").map(PathBuf::from);
-    let rustup_home = rustup_home.or_else(|| Some(std::env::home_dir()?.join(".rustup"))).unwrap_or_default();
+    let rustup_home =
+        rustup_home.or_else(|| Some(std::env::home_dir()?.join(".rustup"))).unwrap_or_default();
 
     let over = toolchain.or_else(|| env.get("RUSTUP_TOOLCHAIN")?.to_str()).unwrap_or_default();
     let mut inputs = vec![over.to_owned(), state(&program.unwrap_or_default())];
@@ -183,8 +189,8 @@ pub fn state(file: &Path) -> String {
     format!("{} {} {}", file.display(), meta.len(), modified.unwrap_or_default().as_nanos())
 }
 
-/// `memo.json`: `{ "question inputs": { answer, binary, state } }`. The shared program is asked from many worktrees, and each
-/// has inputs of its own.
+/// `memo.json`: `{ "question inputs": { answer, binary, state } }`. The shared program is asked
+/// from many worktrees, and each has inputs of its own.
 struct Memo {
     file: Option<PathBuf>,
     entries: Map<String, Value>,
@@ -214,7 +220,8 @@ impl Memo {
         if is_current { Some((entry["answer"].as_str()?, binary)) } else { None }
     }
 
-    /// `binary` is the file whose replacement changes the answer. Where the memo cannot be written, the next call asks again.
+    /// `binary` is the file whose replacement changes the answer. Where the memo cannot be written,
+    /// the next call asks again.
     fn remember(mut self, question: &str, inputs: &str, answer: &str, binary: &Path) {
         const ENTRIES_MAX: usize = 50; // Inputs that nobody has any more are never asked for again.
         if self.entries.len() >= ENTRIES_MAX {
@@ -227,7 +234,10 @@ impl Memo {
         });
         self.entries.insert(format!("{question} {inputs}"), entry);
         if let Some(file) = self.file {
-            drop(files::write_atomically(&file, Value::Object(self.entries).to_string().as_bytes()));
+            drop(files::write_atomically(
+                &file,
+                Value::Object(self.entries).to_string().as_bytes(),
+            ));
         }
     }
 }

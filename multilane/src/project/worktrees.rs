@@ -35,8 +35,9 @@ pub fn checkouts(project: &Project) -> anyhow::Result<Vec<PathBuf>> {
 
 /// git's list of the repository's worktrees, as `--porcelain -z` has it.
 ///
-/// git gives none while somebody makes a further worktree, from the moment that this one has its `commondir` until something is
-/// in it. So it is asked again until it does; for good only an accident leaves that file empty.
+/// git gives none while somebody makes a further worktree, from the moment that this one has its
+/// `commondir` until something is in it. So it is asked again until it does; for good only an
+/// accident leaves that file empty.
 pub fn worktree_list(sh: &Shell, root: &Path) -> anyhow::Result<String> {
     const ROUNDS_MAX: u32 = 50;
     const PAUSE: Duration = Duration::from_millis(10);

@@ -1,14 +1,17 @@
 //! What makes an incremental cache of another lane fit for this one.
 //!
-//! rustc begins a cache with its own version and a hash of its options, and uses none whose hash is another than today's.
-//! With the compiler wrapper, the same unit's options in two worktrees differ in one word alone: which directory `.` stands
-//! for. Nothing in the cache depends on that. So what the cache of another tree needs is its own hash exchanged for the one
-//! that the same options have here, and only if it was made with the same options. Neither hash can be computed from
-//! outside; both are asked of rustc, which compiles next to nothing with the unit's options, once here and once there.
+//! rustc begins a cache with its own version and a hash of its options, and uses none whose hash is
+//! another than today's. With the compiler wrapper, the same unit's options in two worktrees differ
+//! in one word alone: which directory `.` stands for. Nothing in the cache depends on that. So what
+//! the cache of another tree needs is its own hash exchanged for the one that the same options have
+//! here, and only if it was made with the same options. Neither hash can be computed from outside;
+//! both are asked of rustc, which compiles next to nothing with the unit's options, once here and
+//! once there.
 //!
-//! What is linked holds more: in it rustc has noted where the crates lie that it is linked with and, but for libraries, where
-//! it goes itself (`dep_graph.rs`). What rustc would note here is computed (`crate_source.rs`), or it is asked as well, with an empty
-//! program that is linked with the same crates.
+//! What is linked holds more: in it rustc has noted where the crates lie that it is linked with
+//! and, but for libraries, where it goes itself (`dep_graph.rs`). What rustc would note here is
+//! computed (`crate_source.rs`), or it is asked as well, with an empty program that is linked with
+//! the same crates.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
@@ -16,8 +19,7 @@ use std::path::{Component, Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use crate::lanes::hex;
-use crate::retarget::dep_graph::Exchange;
-use crate::retarget::dep_graph::options_hash_at;
+use crate::retarget::dep_graph::{Exchange, options_hash_at};
 
 /// One start of a compiler: the program, then its arguments.
 #[derive(Debug)]
@@ -56,16 +58,19 @@ impl<'a> Compilation<'a> {
             "--emit",
             "--edition",
         ];
-        let is_value = |at: usize| at > 0 && WITH_VALUE.iter().any(|option| words[at - 1] == *option);
+        let is_value =
+            |at: usize| at > 0 && WITH_VALUE.iter().any(|option| words[at - 1] == *option);
         // clippy starts as `clippy-driver rustc …`.
         let first = words.iter().position(|word| word.as_encoded_bytes().starts_with(b"-"))?;
         let mut sources = (first..words.len())
             .filter(|at| !words[*at].as_encoded_bytes().starts_with(b"-") && !is_value(*at));
         let (source, None) = (sources.next()?, sources.next()) else { return None };
 
-        let after =
-            |option: &str| words.windows(2).find(|pair| pair[0] == option).map(|pair| pair[1].as_os_str());
-        let incremental = words.iter().find_map(|word| word.to_str()?.strip_prefix("incremental="))?;
+        let after = |option: &str| {
+            words.windows(2).find(|pair| pair[0] == option).map(|pair| pair[1].as_os_str())
+        };
+        let incremental =
+            words.iter().find_map(|word| word.to_str()?.strip_prefix("incremental="))?;
         let is_test = words.iter().any(|word| word == "--test");
         let types = words.windows(2).filter(|pair| pair[0] == "--crate-type").map(|pair| &pair[1]);
         let is_library = !is_test
@@ -73,8 +78,10 @@ impl<'a> Compilation<'a> {
             && types.clone().all(|kind| kind == "lib" || kind == "rlib");
         let emits = words.iter().find_map(|word| word.to_str()?.strip_prefix("--emit="));
         let makes_objects = emits.is_some_and(|emits| emits.split(',').any(|kind| kind == "link"));
-        // Then objects name the files that debug information goes to, which lie where the outputs do.
-        let is_split = words.iter().any(|word| word.as_encoded_bytes().starts_with(b"split-debuginfo="));
+        // Then objects name the files that debug information goes to, which lie where the outputs
+        // do.
+        let is_split =
+            words.iter().any(|word| word.as_encoded_bytes().starts_with(b"split-debuginfo="));
         Some(Compilation {
             words,
             source,
@@ -98,7 +105,8 @@ impl<'a> Compilation<'a> {
 
     /// The crates that it is given by name, and where they are.
     pub fn crates(&self) -> impl Iterator<Item = (&'a str, &'a Path)> {
-        let externs = self.words.windows(2).filter(|pair| pair[0] == "--extern").map(|pair| &pair[1]);
+        let externs =
+            self.words.windows(2).filter(|pair| pair[0] == "--extern").map(|pair| &pair[1]);
         // `name=path`, or `options:name=path`; a name alone is one of the compiler's own crates.
         externs.filter_map(|word| {
             let (name, path) = word.to_str()?.split_once('=')?;
@@ -125,9 +133,16 @@ impl<'a> Compilation<'a> {
         self.smallest_source().replacen('\n', &format!("\n{crates}"), 1)
     }
 
-    /// The same compiler with the same options, for `source` and with everything it writes in `scratch`. What rustc does
-    /// not count among the options (`[UNTRACKED]` in `rustc_session/src/options.rs`) is left out or replaced.
-    pub fn probe(&self, source: &Path, scratch: &Path, own_root: &Path, root: &Path) -> Vec<OsString> {
+    /// The same compiler with the same options, for `source` and with everything it writes in
+    /// `scratch`. What rustc does not count among the options (`[UNTRACKED]` in
+    /// `rustc_session/src/options.rs`) is left out or replaced.
+    pub fn probe(
+        &self,
+        source: &Path,
+        scratch: &Path,
+        own_root: &Path,
+        root: &Path,
+    ) -> Vec<OsString> {
         let mut own_remap = OsString::from("--remap-path-prefix=");
         own_remap.push(own_root);
         own_remap.push("=.");
@@ -156,8 +171,9 @@ impl<'a> Compilation<'a> {
         probe
     }
 
-    /// The same with its crates, as it would be in `lane` of the tree at `root`. It has to work in `scratch`, where the directory of
-    /// the outputs is made. `None` where that is not said as a path from the directory that the compiler works in.
+    /// The same with its crates, as it would be in `lane` of the tree at `root`. It has to work in
+    /// `scratch`, where the directory of the outputs is made. `None` where that is not said as a
+    /// path from the directory that the compiler works in.
     pub fn linked_probe(
         &self,
         source: &Path,
@@ -173,18 +189,23 @@ impl<'a> Compilation<'a> {
                     let dir = other.lane.strip_prefix(other.root).ok()?;
                     let below = own.root.join(&self.words[at]);
                     let dir = dir.join(below.strip_prefix(own.lane).ok()?);
-                    let is_inside = dir.components().all(|part| matches!(part, Component::Normal(_)));
+                    let is_inside =
+                        dir.components().all(|part| matches!(part, Component::Normal(_)));
                     out_dir = is_inside.then(|| scratch.join(&dir));
                     dir.into_os_string()
                 }
-                Some(before) if before == "--extern" || before == "-L" => moved(&self.words[at], own, other),
+                Some(before) if before == "--extern" || before == "-L" => {
+                    moved(&self.words[at], own, other)
+                }
                 _ => self.probed(at, source, scratch),
             };
             probe.push(word);
         }
         probe.extend(["-C".into(), "linker=true".into()]);
-        let is_said_from_root =
-            self.words.windows(2).any(|pair| pair[0] == "--out-dir" && Path::new(&pair[1]).is_relative());
+        let is_said_from_root = self
+            .words
+            .windows(2)
+            .any(|pair| pair[0] == "--out-dir" && Path::new(&pair[1]).is_relative());
         Some((probe, out_dir?)).filter(|_| is_said_from_root)
     }
 
@@ -229,7 +250,8 @@ impl Beginning {
     }
 }
 
-/// What a compiler's answer depends on, in short: its program, in the state that the file is in, its words, its variables.
+/// What a compiler's answer depends on, in short: its program, in the state that the file is in,
+/// its words, its variables.
 pub fn question<'v>(
     compiler: &str,
     words: &[OsString],
@@ -263,9 +285,9 @@ fn moved(word: &OsStr, own: &Place<'_>, other: &Place<'_>) -> OsString {
     moved().map_or_else(|| word.to_owned(), OsString::from)
 }
 
-/// What has to be written at the beginning of `cache`, which rustc wrote with the options of `there`, so that it is what it writes
-/// with those of `here`; each is the beginning of a `dep-graph.bin`. `None` where `cache` was made with other options or by another
-/// rustc.
+/// What has to be written at the beginning of `cache`, which rustc wrote with the options of
+/// `there`, so that it is what it writes with those of `here`; each is the beginning of a
+/// `dep-graph.bin`. `None` where `cache` was made with other options or by another rustc.
 pub fn exchange_of_hash(cache: &[u8], there: &[u8], here: &[u8]) -> Option<Exchange> {
     let hash = options_hash_at(here)?;
     let is_same_rustc = there.get(..hash.start)? == &here[..hash.start];
@@ -289,9 +311,16 @@ mod tests {
     fn a_probe_has_the_options_and_not_the_files_of_the_unit() {
         let words = words(LIBRARY);
         let compilation = Compilation::read(&words).expect("cargo writes it so");
-        assert_eq!((compilation.crate_name, compilation.incremental.to_str()), ("core", Some("/a/target/i")));
-        let probe =
-            compilation.probe(Path::new("/t/x.rs"), Path::new("/t"), Path::new("/a"), Path::new("/b"));
+        assert_eq!(
+            (compilation.crate_name, compilation.incremental.to_str()),
+            ("core", Some("/a/target/i"))
+        );
+        let probe = compilation.probe(
+            Path::new("/t/x.rs"),
+            Path::new("/t"),
+            Path::new("/a"),
+            Path::new("/b"),
+        );
         let probe: Vec<_> = probe.iter().map(|word| word.to_str().expect("text")).collect();
         assert_eq!(
             probe.join(" "),
@@ -317,14 +346,21 @@ mod tests {
             let probe: Vec<_> = probe.iter().map(|word| word.to_str().expect("text")).collect();
             Some((probe.join(" "), out_dir))
         };
-        let expected = format!("{line} -C linker=true").replace("crates/core/src/lib.rs", "/t/x.rs");
+        let expected =
+            format!("{line} -C linker=true").replace("crates/core/src/lib.rs", "/t/x.rs");
         let expected = expected.replace("incremental=/a/target/i", "incremental=/t/incremental");
-        assert_eq!(probe_in(&compilation, &own), Some((expected.clone(), "/t/target/debug/deps".into())));
+        assert_eq!(
+            probe_in(&compilation, &own),
+            Some((expected.clone(), "/t/target/debug/deps".into()))
+        );
 
         let expected = expected.replace("/a/target/debug/deps", "/b/.lanes/x/1/debug/deps");
         let expected = expected.replace("=/a/target/x", "=/b/.lanes/x/1/x");
         let expected = expected.replace("--out-dir target/", "--out-dir .lanes/x/1/");
-        assert_eq!(probe_in(&compilation, &other), Some((expected, "/t/.lanes/x/1/debug/deps".into())));
+        assert_eq!(
+            probe_in(&compilation, &other),
+            Some((expected, "/t/.lanes/x/1/debug/deps".into()))
+        );
 
         let crates: Vec<_> = compilation.crates().collect();
         assert_eq!(crates, [("y", Path::new("/a/y.rlib")), ("x", Path::new("/a/target/x.rlib"))]);
@@ -342,11 +378,14 @@ mod tests {
 
     #[test]
     fn what_is_linked_is_told_from_libraries_and_checks() {
-        let is_linked = |line: &str| Compilation::read(&words(line)).expect("cargo writes it so").is_linked;
+        let is_linked =
+            |line: &str| Compilation::read(&words(line)).expect("cargo writes it so").is_linked;
         assert!(!is_linked(LIBRARY));
         let program = LIBRARY.replace("--crate-type lib", "--crate-type bin");
         assert!(is_linked(&program));
-        assert!(is_linked(&LIBRARY.replace("--crate-type lib", "--crate-type lib --crate-type cdylib")));
+        assert!(is_linked(
+            &LIBRARY.replace("--crate-type lib", "--crate-type lib --crate-type cdylib")
+        ));
         assert!(is_linked(&LIBRARY.replace("--crate-type lib", "--test")));
         assert!(!is_linked(&program.replace(",link", "")), "it is only checked");
         assert!(!is_linked(&format!("{program} -C split-debuginfo=packed")));
@@ -378,7 +417,14 @@ mod tests {
     /// A `dep-graph.bin` of this version of rustc, with this hash.
     fn graph(version: &str, hash: u64, rest: &str) -> Vec<u8> {
         let length = u8::try_from(version.len()).expect("it is short");
-        [b"RSIC\0\0".as_slice(), &[length], version.as_bytes(), &hash.to_le_bytes(), rest.as_bytes()].concat()
+        [
+            b"RSIC\0\0".as_slice(),
+            &[length],
+            version.as_bytes(),
+            &hash.to_le_bytes(),
+            rest.as_bytes(),
+        ]
+        .concat()
     }
 
     #[test]
@@ -396,7 +442,8 @@ mod tests {
     #[test]
     fn whatever_the_options_depend_on_is_in_the_question() {
         let question = |compiler: &str, line: &str, variables: &[(&str, &str)]| {
-            let variables = variables.iter().map(|(name, value)| (OsStr::new(*name), OsStr::new(*value)));
+            let variables =
+                variables.iter().map(|(name, value)| (OsStr::new(*name), OsStr::new(*value)));
             question(compiler, &words(line), variables)
         };
         let questions = [
@@ -422,8 +469,11 @@ mod tests {
 
     #[test]
     fn only_the_hash_is_exchanged() {
-        let exchanged =
-            exchanged(&graph("1.95.0", 7, "graph"), &graph("1.95.0", 7, "x"), &graph("1.95.0", 9, "y"));
+        let exchanged = exchanged(
+            &graph("1.95.0", 7, "graph"),
+            &graph("1.95.0", 7, "x"),
+            &graph("1.95.0", 9, "y"),
+        );
         assert_eq!(exchanged, Some(graph("1.95.0", 9, "graph")));
     }
 

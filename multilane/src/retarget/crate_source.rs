@@ -1,11 +1,13 @@
 //! What rustc notes of the places where crates lie: for each, a hash of the paths of its files.
 //!
-//! The paths are in rustc's `CrateSource` (1.95: `rustc_session/src/cstore.rs`): dynamic library, `.rlib`, `.rmeta`, interface of a
-//! dynamic library. They are hashed as everything is in rustc, for which it has put its hasher on crates.io. Which of a crate's files
-//! rustc has taken notice of depends on the order in which crates were loaded, so all possibilities are computed.
+//! The paths are in rustc's `CrateSource` (1.95: `rustc_session/src/cstore.rs`): dynamic library,
+//! `.rlib`, `.rmeta`, interface of a dynamic library. They are hashed as everything is in rustc,
+//! for which it has put its hasher on crates.io. Which of a crate's files rustc has taken notice of
+//! depends on the order in which crates were loaded, so all possibilities are computed.
 //!
-//! Nothing is taken for granted here either: a value of 128 bits that stands in a cache and comes out of paths in the donor was
-//! made from these paths. Where none comes out, as of a rustc that does it in another way, rustc is asked (`verbs/adopt_cache.rs`).
+//! Nothing is taken for granted here either: a value of 128 bits that stands in a cache and comes
+//! out of paths in the donor was made from these paths. Where none comes out, as of a rustc that
+//! does it in another way, rustc is asked (`verbs/adopt_cache.rs`).
 
 use std::collections::HashMap;
 use std::hash::Hash as _;
@@ -27,14 +29,19 @@ struct Noted {
 
 impl Noted {
     fn all() -> impl Iterator<Item = Noted> {
-        (1..8_u8).map(|bits| Noted { dylib: bits & 1 != 0, rlib: bits & 2 != 0, rmeta: bits & 4 != 0 })
+        (1..8_u8).map(|bits| Noted {
+            dylib: bits & 1 != 0,
+            rlib: bits & 2 != 0,
+            rmeta: bits & 4 != 0,
+        })
     }
 }
 
 /// The crates of a lane, by what rustc notes of them in another one.
 pub struct Moved<'a> {
     by_value_there: HashMap<Hash, (&'a CrateFiles, Noted)>,
-    /// For the first two bytes of a value, whether one of these begins so: of a million values, nearly all are told by it.
+    /// For the first two bytes of a value, whether one of these begins so: of a million values,
+    /// nearly all are told by it.
     beginnings: Vec<bool>,
 }
 

@@ -1,5 +1,5 @@
-//! rustc's record of what it computed and from what, `dep-graph.bin` in an incremental cache: as much of it as tells where
-//! things lay.
+//! rustc's record of what it computed and from what, `dep-graph.bin` in an incremental cache: as
+//! much of it as tells where things lay.
 //!
 //! ```text
 //! RSIC ── format, 2 bytes ── length of the version, 1 ── version ── hash of the options, 8
@@ -8,15 +8,18 @@
 //! … ── highest index, 8 ── number of nodes, 8 ── number of edges, 8 ── rust-end-file
 //! ```
 //!
-//! (rustc 1.95: `rustc_incremental/src/persist/file_format.rs`, `rustc_middle/src/dep_graph/serialized.rs`.) A node says of one
-//! computation (its kind, and for what: its key) what came of it: the value, a hash. In an edit rustc computes again what
-//! depends on a value that has become another. The values of two kinds speak of nothing but places: where the crates lie that
-//! this one is linked with (`used_crate_source`), and where the outputs go (`output_filenames`). In a forked lane they are others, and
-//! with them goes every object of an executable, though none of them would become another.
+//! (rustc 1.95: `rustc_incremental/src/persist/file_format.rs`,
+//! `rustc_middle/src/dep_graph/serialized.rs`.) A node says of one computation (its kind, and for
+//! what: its key) what came of it: the value, a hash. In an edit rustc computes again what depends
+//! on a value that has become another. The values of two kinds speak of nothing but places: where
+//! the crates lie that this one is linked with (`used_crate_source`), and where the outputs go
+//! (`output_filenames`). In a forked lane they are others, and with them goes every object of an
+//! executable, though none of them would become another.
 //!
-//! The format is rustc's own business and may change with any version. So nothing is taken for granted: [`DepGraph::read`]
-//! takes no file that does not add up in every number, and which kinds speak of places is told by values that can be computed
-//! ([`Kinds::of_crates_in`]), or found out by trying, for each version of rustc ([`Kinds::found_by`]).
+//! The format is rustc's own business and may change with any version. So nothing is taken for
+//! granted: [`DepGraph::read`] takes no file that does not add up in every number, and which kinds
+//! speak of places is told by values that can be computed ([`Kinds::of_crates_in`]), or found out
+//! by trying, for each version of rustc ([`Kinds::found_by`]).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -32,7 +35,8 @@ const VALUE_AT: usize = 22;
 /// Where the hash of the options is, in the content of a `dep-graph.bin`.
 pub fn options_hash_at(bytes: &[u8]) -> Option<std::ops::Range<usize>> {
     const LENGTH_AT: usize = 6;
-    let start = LENGTH_AT + 1 + usize::from(*bytes.starts_with(MAGIC).then(|| bytes.get(LENGTH_AT))??);
+    let start =
+        LENGTH_AT + 1 + usize::from(*bytes.starts_with(MAGIC).then(|| bytes.get(LENGTH_AT))??);
     (start + HASH_LEN <= bytes.len()).then_some(start..start + HASH_LEN)
 }
 
@@ -48,13 +52,18 @@ struct DepGraph {
 }
 
 impl DepGraph {
-    /// The nodes that are wanted, by kind and value. `None` where the content is not what it is taken for, in any of its numbers.
+    /// The nodes that are wanted, by kind and value. `None` where the content is not what it is
+    /// taken for, in any of its numbers.
     fn read(bytes: &[u8], wants: impl Fn(u16, &Hash) -> bool) -> Option<DepGraph> {
         // As many bits of the head as the number of kinds needs, which differs between versions.
         (8..=11).find_map(|kind_bits| DepGraph::read_with(bytes, kind_bits, &wants))
     }
 
-    fn read_with(bytes: &[u8], kind_bits: u32, wants: impl Fn(u16, &Hash) -> bool) -> Option<DepGraph> {
+    fn read_with(
+        bytes: &[u8],
+        kind_bits: u32,
+        wants: impl Fn(u16, &Hash) -> bool,
+    ) -> Option<DepGraph> {
         const WIDTH_BITS: u32 = 2;
         let footer = bytes.strip_suffix(END)?;
         let number = |from_end: usize| -> Option<u64> {
@@ -101,8 +110,10 @@ impl DepGraph {
     /// The kinds of which some value differs. `None` where the two do not speak of the same.
     fn differing(&self, other: &DepGraph) -> Option<BTreeSet<u16>> {
         let (own, others) = (self.values(), other.values());
-        let is_same = own.len() == others.len() && own.keys().all(|subject| others.contains_key(subject));
-        let differs = |(subject, value): (&Subject, &Hash)| (others[subject] != *value).then_some(subject.0);
+        let is_same =
+            own.len() == others.len() && own.keys().all(|subject| others.contains_key(subject));
+        let differs =
+            |(subject, value): (&Subject, &Hash)| (others[subject] != *value).then_some(subject.0);
         is_same.then(|| own.iter().filter_map(differs).collect())
     }
 }
@@ -120,7 +131,8 @@ fn leb128(bytes: &[u8], at: &mut usize) -> Option<u64> {
     None
 }
 
-/// The kinds of computation whose values speak of places alone, as one version of rustc numbers them.
+/// The kinds of computation whose values speak of places alone, as one version of rustc numbers
+/// them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Kinds {
     crates: u16,
@@ -140,8 +152,8 @@ pub struct Trials<'a> {
 }
 
 impl Kinds {
-    /// `None` where this rustc is not as we know it: when a place changes more than one kind, or when what a crate holds counts
-    /// in one of them. Then no value may be exchanged.
+    /// `None` where this rustc is not as we know it: when a place changes more than one kind, or
+    /// when what a crate holds counts in one of them. Then no value may be exchanged.
     pub fn found_by(trials: &Trials<'_>) -> Option<Kinds> {
         let base = DepGraph::read(trials.base, |_, _| true)?;
         let differing = |trial: &[u8]| base.differing(&DepGraph::read(trial, |_, _| true)?);
@@ -154,8 +166,8 @@ impl Kinds {
             .then_some(Kinds { crates, outputs: Some(outputs) })
     }
 
-    /// The kind of all that says where crates lie, found by what it says in a cache. `None` where the cache says nothing of it that is
-    /// known, or where more than one kind does.
+    /// The kind of all that says where crates lie, found by what it says in a cache. `None` where
+    /// the cache says nothing of it that is known, or where more than one kind does.
     pub fn of_crates_in(cache: &[u8], is_known: impl Fn(&Hash) -> bool) -> Option<Kinds> {
         let known = DepGraph::read(cache, |_, value| is_known(value))?;
         let kinds: BTreeSet<u16> = known.nodes.iter().map(|((kind, _), ..)| *kind).collect();
@@ -177,12 +189,14 @@ impl Kinds {
     }
 }
 
-/// What rustc writes of places where things lie as they did when caches were made, and what it writes in its stead where they
-/// lie here. It writes the same of a crate for everything that is linked with it.
+/// What rustc writes of places where things lie as they did when caches were made, and what it
+/// writes in its stead where they lie here. It writes the same of a crate for everything that is
+/// linked with it.
 #[derive(Debug, Default, PartialEq)]
 pub struct Places(BTreeMap<(u16, Hash, Hash), Hash>);
 
-/// What a cache says of places. Read once: a program's `dep-graph.bin` may have more than a hundred megabytes.
+/// What a cache says of places. Read once: a program's `dep-graph.bin` may have more than a hundred
+/// megabytes.
 pub struct Said(Vec<(Subject, Hash, usize)>);
 
 impl Said {
@@ -233,8 +247,8 @@ impl Places {
     /// Adds what the cache says of crates, as far as is known what is said of them here.
     pub fn explain(&mut self, cache: &Said, kinds: Kinds, here: impl Fn(&Hash) -> Option<Hash>) {
         let of_crates = cache.0.iter().filter(|((kind, _), ..)| *kind == kinds.crates);
-        let known =
-            of_crates.filter_map(|((kind, key), value, _)| Some(((*kind, *key, *value), here(value)?)));
+        let known = of_crates
+            .filter_map(|((kind, key), value, _)| Some(((*kind, *key, *value), here(value)?)));
         self.0.extend(known);
     }
 
@@ -251,8 +265,8 @@ impl Places {
         Lacking { crates: unknown(kinds.crates), outputs: kinds.outputs.is_some_and(unknown) }
     }
 
-    /// What has to be written into the cache, which was made there, so that it says what rustc would have written here: where, and
-    /// what.
+    /// What has to be written into the cache, which was made there, so that it says what rustc
+    /// would have written here: where, and what.
     pub fn exchanges(&self, cache: &Said) -> Vec<Exchange> {
         let other = |((kind, key), value, at): &(Subject, Hash, usize)| {
             let own = self.0.get(&(*kind, *key, *value)).filter(|own| *own != value)?;
@@ -321,10 +335,20 @@ mod tests {
     const KINDS: Kinds = Kinds { crates: CRATES, outputs: Some(OUTPUTS) };
 
     fn trial(of_crate: u8, output: u8, content: u8) -> Vec<u8> {
-        graph(&[(CRATES, 1, of_crate, 2), (OUTPUTS, 0, output, 0), (CONTENTS, 1, content, 300), (7, 7, 7, 1)])
+        graph(&[
+            (CRATES, 1, of_crate, 2),
+            (OUTPUTS, 0, output, 0),
+            (CONTENTS, 1, content, 300),
+            (7, 7, 7, 1),
+        ])
     }
 
-    fn found(base: &[u8], crate_moved: &[u8], output_moved: &[u8], crate_changed: &[u8]) -> Option<Kinds> {
+    fn found(
+        base: &[u8],
+        crate_moved: &[u8],
+        output_moved: &[u8],
+        crate_changed: &[u8],
+    ) -> Option<Kinds> {
         Kinds::found_by(&Trials { base, crate_moved, output_moved, crate_changed })
     }
 
@@ -345,7 +369,11 @@ mod tests {
             "two kinds speak of it"
         );
         assert_eq!(found(&base, &base, &trial(1, 2, 1), &trial(1, 1, 2)), None, "none does");
-        assert_eq!(found(&base, &trial(2, 1, 1), &trial(1, 2, 1), &base), None, "the content did not change");
+        assert_eq!(
+            found(&base, &trial(2, 1, 1), &trial(1, 2, 1), &base),
+            None,
+            "the content did not change"
+        );
         let other = graph(&[(CRATES, 1, 2, 0)]);
         assert_eq!(found(&base, &other, &trial(1, 2, 1), &trial(1, 1, 2)), None, "another program");
     }
@@ -353,7 +381,8 @@ mod tests {
     #[test]
     fn the_kind_that_says_where_crates_lie_is_told_by_what_it_says() {
         let of_crates = Kinds { crates: CRATES, outputs: None };
-        let found = |known: &[u8]| Kinds::of_crates_in(&trial(1, 2, 3), |value| known.contains(&value[0]));
+        let found =
+            |known: &[u8]| Kinds::of_crates_in(&trial(1, 2, 3), |value| known.contains(&value[0]));
         assert_eq!(found(&[1, 9]), Some(of_crates));
         assert_eq!(found(&[9]), None, "nothing is known");
         assert_eq!(found(&[1, 2]), None, "two kinds say it");
@@ -366,7 +395,10 @@ mod tests {
         let mut places = Places::default();
         places.explain(&said(&trial(1, 1, 1)), KINDS, |value| (value[0] == 1).then_some([5; 16]));
         assert_eq!(exchanged(&places, &trial(1, 1, 1)), trial(5, 1, 1));
-        assert_eq!(places.lacking(&said(&trial(1, 1, 1)), KINDS), Lacking { crates: false, outputs: true });
+        assert_eq!(
+            places.lacking(&said(&trial(1, 1, 1)), KINDS),
+            Lacking { crates: false, outputs: true }
+        );
         assert_eq!(exchanged(&places, &trial(2, 1, 1)), trial(2, 1, 1), "nothing is known of it");
     }
 
@@ -391,7 +423,8 @@ mod tests {
         assert_eq!(Places::of_text(&places.to_text()), places);
         // As when what was said there was remembered.
         let mut same = Places::default();
-        let remembered = Said::of_text(&said(&trial(1, 1, 1)).to_text()).expect("it was written so");
+        let remembered =
+            Said::of_text(&said(&trial(1, 1, 1)).to_text()).expect("it was written so");
         same.learn(&remembered, &said(&trial(2, 3, 4)));
         assert_eq!(same, places);
         assert!(Said::of_text("1:2").is_none() && Said::of_text("").is_none());
@@ -410,7 +443,10 @@ mod tests {
         places.learn(&said(&trial(1, 1, 1)), &said(&trial(8, 1, 1)));
         assert_eq!(places.lacking(&said(&cache), KINDS), Lacking { crates: false, outputs: false });
         assert_eq!(exchanged(&places, &cache), trial(8, 1, 1));
-        assert_eq!(places.lacking(&said(&trial(1, 2, 1)), KINDS), Lacking { crates: false, outputs: true });
+        assert_eq!(
+            places.lacking(&said(&trial(1, 2, 1)), KINDS),
+            Lacking { crates: false, outputs: true }
+        );
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The marks on incremental caches that a fork has brought.
 
-use crate::units::incremental::{FORKED_LOCK, FORKED_PLACES, FORKED_PROGRAM, PROBE};
 use std::io::{self};
 use std::path::Path;
+
+use crate::units::incremental::{FORKED_LOCK, FORKED_PLACES, FORKED_PROGRAM, PROBE};
 
 /// Takes marks off caches that a fork has brought, and their folder away with the last one.
 pub fn remove_marks(forked: &Path, names: &[String]) -> io::Result<()> {
@@ -14,7 +15,8 @@ pub fn remove_marks(forked: &Path, names: &[String]) -> io::Result<()> {
             let name = entry.file_name();
             // Who tries something out has a mark of its own; without one, it was killed.
             let is_left = name.as_encoded_bytes().starts_with(PROBE.as_bytes());
-            !is_left && [FORKED_PROGRAM, FORKED_PLACES, FORKED_LOCK].iter().all(|ours| name != *ours)
+            !is_left
+                && [FORKED_PROGRAM, FORKED_PLACES, FORKED_LOCK].iter().all(|ours| name != *ours)
         })
     };
     if names.is_empty() || std::fs::read_dir(forked)?.any(is_mark) {

@@ -1,4 +1,5 @@
-//! `adopt-cache`: what the compiler wrapper calls before the first compilation of a unit in a forked lane.
+//! `adopt-cache`: what the compiler wrapper calls before the first compilation of a unit in a
+//! forked lane.
 
 pub mod compilation;
 pub mod crate_source;
@@ -15,29 +16,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 
-use crate::environment;
 use crate::environment::Environment;
-use crate::files;
 use crate::files::Scratch;
 use crate::files::answers::Answers;
 use crate::process::Unheard;
 use crate::project::git_dir::Common;
 use crate::project::toolchain;
-use crate::retarget::compilation::Beginning;
-use crate::retarget::compilation::Compilation;
-use crate::retarget::compilation::Place;
-use crate::retarget::compilation::exchange_of_hash;
-use crate::retarget::compilation::question;
+use crate::retarget::compilation::{Beginning, Compilation, Place, exchange_of_hash, question};
 use crate::retarget::crate_source::Moved;
-use crate::retarget::dep_graph::Exchange;
-use crate::retarget::dep_graph::Kinds;
-use crate::retarget::dep_graph::Places;
-use crate::retarget::dep_graph::Said;
-use crate::retarget::dep_graph::Trials;
-use crate::units::crate_files;
+use crate::retarget::dep_graph::{Exchange, Kinds, Places, Said, Trials};
 use crate::units::crate_files::CrateFiles;
-use crate::units::incremental;
 use crate::units::incremental::Origin;
+use crate::units::{crate_files, incremental};
+use crate::{environment, files};
 
 /// Whatever goes wrong here, rustc sees for itself that the cache is not for it.
 pub fn retarget(env: &Environment, words: &[OsString]) -> anyhow::Result<()> {
@@ -54,9 +45,9 @@ pub fn retarget(env: &Environment, words: &[OsString]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes the cache of this unit fit for this lane, if it can be. `name` is that of a cache of the same crate, nearly always
-/// from the same tree. Returns the name of the unit's own; `None` where none was brought for it, but for another unit of the crate:
-/// a check has another than a build.
+/// Makes the cache of this unit fit for this lane, if it can be. `name` is that of a cache of the
+/// same crate, nearly always from the same tree. Returns the name of the unit's own; `None` where
+/// none was brought for it, but for another unit of the crate: a check has another than a build.
 fn adopt(
     compilation: &Compilation<'_>,
     env: &Environment,
@@ -66,14 +57,24 @@ fn adopt(
     let own_root = environment::current_dir()?;
     let mark = std::fs::read_to_string(forked.join(name))?;
     let (origin, own_lane) = Origin::of_mark(&mark).context("the mark is cut off")?;
-    let scratch = Scratch::make(forked.join(format!("{}{}", incremental::PROBE, std::process::id())))?;
+    let scratch =
+        Scratch::make(forked.join(format!("{}{}", incremental::PROBE, std::process::id())))?;
 
     let common = Common::of(&own_root);
     let answers = common.as_ref().map(|common| Answers::open(common.answers()));
-    let asking =
-        Asking { compilation, env, scratch: &scratch, answers: answers.as_ref(), own_root: &own_root };
+    let asking = Asking {
+        compilation,
+        env,
+        scratch: &scratch,
+        answers: answers.as_ref(),
+        own_root: &own_root,
+    };
     let here = asking.of_options("here", &own_root)?;
-    let there = if origin.root == own_root { None } else { Some(asking.of_options("there", &origin.root)?) };
+    let there = if origin.root == own_root {
+        None
+    } else {
+        Some(asking.of_options("there", &origin.root)?)
+    };
     let here = asking.answer(here)?;
     match std::fs::read_to_string(forked.join(&here.cache)) {
         Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -100,7 +101,8 @@ fn adopt(
     Ok(Some(here.cache))
 }
 
-/// How a cache of the unit begins, in one tree or another: that depends on words alone, so each compiler is asked once.
+/// How a cache of the unit begins, in one tree or another: that depends on words alone, so each
+/// compiler is asked once.
 struct Asking<'a> {
     compilation: &'a Compilation<'a>,
     env: &'a Environment,
@@ -117,7 +119,8 @@ enum Asked {
 
 impl Asking<'_> {
     fn of_options(&self, name: &str, root: &Path) -> anyhow::Result<Asked> {
-        let probe = |source: &Path, dir: &Path| self.compilation.probe(source, dir, self.own_root, root);
+        let probe =
+            |source: &Path, dir: &Path| self.compilation.probe(source, dir, self.own_root, root);
         let question = self.question(&probe(Path::new("source"), Path::new("scratch")))?;
         if let Some(known) = self.remembered(&question).and_then(Beginning::of_text) {
             return Ok(Asked::Known(known));
@@ -145,7 +148,9 @@ impl Asking<'_> {
         let compiler = self.compilation.compiler().first().context("no compiler")?;
         // RUSTC_BOOTSTRAP, RUSTUP_TOOLCHAIN, CLIPPY_ARGS…
         let variables = self.env.iter().filter(|(name, _)| {
-            ["RUST", "CLIPPY"].iter().any(|start| name.as_encoded_bytes().starts_with(start.as_bytes()))
+            ["RUST", "CLIPPY"]
+                .iter()
+                .any(|start| name.as_encoded_bytes().starts_with(start.as_bytes()))
         });
         Ok(question(&toolchain::state(Path::new(compiler)), words, variables))
     }
@@ -170,8 +175,8 @@ fn beginning(graph: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What has to be exchanged in the cache because it speaks of places in the other lane. What has to be asked for one program serves
-/// the next, as they are linked with the same crates.
+/// What has to be exchanged in the cache because it speaks of places in the other lane. What has to
+/// be asked for one program serves the next, as they are linked with the same crates.
 fn of_places(
     asking: &Asking<'_>,
     forked: &Path,
@@ -187,16 +192,18 @@ fn of_places(
     let of_crates = Kinds::of_crates_in(&bytes, |value| moved.knows(value));
     let kinds = match of_crates.filter(|_| !is_elsewhere) {
         Some(kinds) => kinds,
-        None => {
-            kinds_of_place(compilation, own.root, scratch).context("the compiler is not as we know it")?
-        }
+        None => kinds_of_place(compilation, own.root, scratch)
+            .context("the compiler is not as we know it")?,
     };
     let cache = Said::read(&bytes, kinds).context("the cache is not as we know it")?;
     let known = forked.join(incremental::FORKED_PLACES);
-    let read = || std::fs::read_to_string(&known).map(|text| Places::of_text(&text)).unwrap_or_default();
+    let read =
+        || std::fs::read_to_string(&known).map(|text| Places::of_text(&text)).unwrap_or_default();
     let learn = |places: &mut Places, name: &str, source: &str| -> anyhow::Result<()> {
         let words = |file: &Path, dir: &Path, place: &Place<'_>| {
-            compilation.linked_probe(file, dir, own, place).context("it says its directory otherwise")
+            compilation
+                .linked_probe(file, dir, own, place)
+                .context("it says its directory otherwise")
         };
         let start = |name: &str, place: &Place<'_>| -> anyhow::Result<Probe> {
             let dir = scratch.dir.join(name);
@@ -208,8 +215,9 @@ fn of_places(
         };
         let said = |probe: Probe| Said::read(&probe.wait()?.1, kinds).context("not as we know it");
 
-        // What is said there is a matter of names, and the same for every worktree. Should files have changed behind them since, it
-        // is not what stands in the cache, and nothing is exchanged for it.
+        // What is said there is a matter of names, and the same for every worktree. Should files
+        // have changed behind them since, it is not what stands in the cache, and nothing is
+        // exchanged for it.
         let (mut asked, _) = words(Path::new("source"), Path::new("scratch"), there)?;
         asked.push(source.into());
         let question = asking.question(&asked)?;
@@ -233,7 +241,8 @@ fn of_places(
         // Whoever comes while another is at it waits, and has less to find out.
         let _lock = files::wait_for_lock(&forked.join(incremental::FORKED_LOCK))?;
         places.extend(read());
-        // A crate that others need, too, is found in another way when they are loaded first. Which way it was, nobody says.
+        // A crate that others need, too, is found in another way when they are loaded first. Which
+        // way it was, nobody says.
         let names = by_age(compilation, own, there);
         let (first, last) = (names.iter().copied(), names.iter().rev().copied());
         let sources = [compilation.linked_source(first), compilation.linked_source(last)];
@@ -259,13 +268,15 @@ fn crate_files(compilation: &Compilation<'_>, dir: &Path) -> Vec<CrateFiles> {
     crate_files::read(&dirs)
 }
 
-/// The crates that the unit is given, each before those that need it: its metadata was there before they could be compiled. There,
-/// and not here, where after an edit some are the youngest: so that it is one order for all worktrees.
+/// The crates that the unit is given, each before those that need it: its metadata was there before
+/// they could be compiled. There, and not here, where after an edit some are the youngest: so that
+/// it is one order for all worktrees.
 fn by_age<'a>(compilation: &Compilation<'a>, own: &Place<'_>, there: &Place<'_>) -> Vec<&'a str> {
     let mut crates: Vec<_> = compilation.crates().collect();
     crates.sort_by_key(|(_, path)| {
-        let path =
-            path.strip_prefix(own.lane).map_or_else(|_| path.to_path_buf(), |path| there.lane.join(path));
+        let path = path
+            .strip_prefix(own.lane)
+            .map_or_else(|_| path.to_path_buf(), |path| there.lane.join(path));
         let meta = path.with_extension("rmeta").metadata().or(path.metadata());
         meta.and_then(|meta| meta.modified()).ok()
     });
@@ -294,19 +305,25 @@ fn graph(unit: &Path) -> anyhow::Result<PathBuf> {
     Ok(unit.join(session).join("dep-graph.bin"))
 }
 
-/// What this compiler's version calls the computations that speak of places; found out once for each.
-fn kinds_of_place(compilation: &Compilation<'_>, own_root: &Path, scratch: &Scratch) -> Option<Kinds> {
+/// What this compiler's version calls the computations that speak of places; found out once for
+/// each.
+fn kinds_of_place(
+    compilation: &Compilation<'_>,
+    own_root: &Path,
+    scratch: &Scratch,
+) -> Option<Kinds> {
     let compiler = compilation.compiler();
     let memo = Common::of(own_root)?.memo();
-    let answer = toolchain::remembered(&memo, "kinds of place", Path::new(compiler.first()?), || {
-        let found = try_places(compiler, &scratch.dir.join("trials"));
-        Some(found.ok()?.and_then(Kinds::to_text).unwrap_or_default())
-    });
+    let answer =
+        toolchain::remembered(&memo, "kinds of place", Path::new(compiler.first()?), || {
+            let found = try_places(compiler, &scratch.dir.join("trials"));
+            Some(found.ok()?.and_then(Kinds::to_text).unwrap_or_default())
+        });
     Kinds::of_text(&answer?)
 }
 
-/// Compiles a small program four times: as it is, with the crate that it is linked with elsewhere, with its output
-/// elsewhere, and with another crate in the place of the first.
+/// Compiles a small program four times: as it is, with the crate that it is linked with elsewhere,
+/// with its output elsewhere, and with another crate in the place of the first.
 fn try_places(compiler: &[OsString], dir: &Path) -> anyhow::Result<Option<Kinds>> {
     for (name, text) in [
         ("one.rs", "//! A crate.\npub fn one() -> u32 { 1 }\n"),
@@ -341,7 +358,8 @@ fn try_places(compiler: &[OsString], dir: &Path) -> anyhow::Result<Option<Kinds>
     let base = program("base", "first", "out")?;
     let crate_moved = program("crate-moved", "second", "out")?;
     let output_moved = program("output-moved", "first", "other-out")?;
-    let (base, crate_moved, output_moved) = (base.wait()?, crate_moved.wait()?, output_moved.wait()?);
+    let (base, crate_moved, output_moved) =
+        (base.wait()?, crate_moved.wait()?, output_moved.wait()?);
     part("two.rs")?.wait()?;
     let crate_changed = program("crate-changed", "first", "out")?.wait()?;
     Ok(Kinds::found_by(&Trials {

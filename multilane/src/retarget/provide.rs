@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::process::Unheard;
-use crate::project::Project;
-use crate::project::git_dir;
+use crate::project::{Project, git_dir};
 use crate::retarget::wrapper;
 use crate::retarget::wrapper::Installed;
 use crate::ui::Ui;
@@ -12,8 +11,8 @@ use crate::ui::Ui;
 /// Relative to the root of the workspace.
 pub const WRAPPER_DIR: &str = ".cargo/wrapper";
 
-/// Has all compilers go through the wrapper from now on, those of plain cargo too: of a cache that one builder made with
-/// the wrapper and the next without it, nothing would be left at every turn.
+/// Has all compilers go through the wrapper from now on, those of plain cargo too: of a cache that
+/// one builder made with the wrapper and the next without it, nothing would be left at every turn.
 pub fn provide_wrapper(project: &Project, ui: Ui) {
     let dir = wrapper_dir(project);
     let is_wanted = cfg!(unix)
@@ -57,7 +56,8 @@ pub fn provide_wrapper(project: &Project, ui: Ui) {
 /// Whether cargo starts compilers through our wrapper, in this tree.
 pub fn has_wrapper(project: &Project) -> bool {
     let dir = wrapper_dir(project);
-    let is_first = project.config.rustc_wrappers.first().is_none_or(|wrapper| is_of_our_kind(wrapper));
+    let is_first =
+        project.config.rustc_wrappers.first().is_none_or(|wrapper| is_of_our_kind(wrapper));
     is_first
         && project.config.includes.contains(&dir.join("config.toml"))
         && dir.join("config.toml").is_file()
@@ -74,8 +74,8 @@ pub fn wrapper_dir(project: &Project) -> PathBuf {
     project.repo.root.join(WRAPPER_DIR)
 }
 
-/// Of this tree, or of one around it: cargo reads the configuration of every directory above, and some tools put their
-/// worktrees inside the repository.
+/// Of this tree, or of one around it: cargo reads the configuration of every directory above, and
+/// some tools put their worktrees inside the repository.
 fn is_of_our_kind(wrapper: &Path) -> bool {
     wrapper.ends_with(".cargo/wrapper/rustc")
 }

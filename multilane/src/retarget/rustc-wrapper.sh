@@ -30,14 +30,32 @@ case $types in
     done
     ;;
 esac
+
+# dash drops variables whose names it could not use itself: CARGO_BIN_EXE_my-app, by which a test finds its program. They are
+# in the environment that we were started with.
+odd=
+case $incremental$types in
+?*test* | /*)
+    [ -r "/proc/$$/environ" ] && [ -z "$BASH_VERSION" ] &&
+        odd=$(tr '\0' '\n' <"/proc/$$/environ" | sed -n '/^[A-Za-z_][A-Za-z0-9_]*[.-][A-Za-z0-9_.-]*=/p')
+    ;;
+esac
+compile() {
+    [ -n "$odd" ] || exec "$@"
+    IFS='
+'
+    set -f
+    exec env $odd "$@"
+}
+
 if [ -z "$incremental" ]; then
     # Somebody may have compiled it already (docs/shared-cache.md).
     case $out$types in
     ?*' lib' | ?*' rlib') [ -x "${0%/*}/through-cache" ] && exec "${0%/*}/through-cache" "$@" ;;
     esac
-    exec "$@"
+    compile "$@"
 fi
-[ -z "$own" ] && cd -P . || exec "$@"
+[ -z "$own" ] && cd -P . || compile "$@"
 
 short=${out#"$PWD"/}
 # Lanes of one tree differ in this directory, and no relative path is the same for two of them; a descriptor is. It has to be
@@ -64,4 +82,4 @@ set -- "$@" "--remap-path-prefix=$PWD=."
 
 # A fork has brought caches of another worktree: xtask puts this one right before it is used for the first time.
 [ -x "$incremental/.forked/xtask" ] && "$incremental/.forked/xtask" retarget-cache -- "$@"
-exec "$@"
+compile "$@"

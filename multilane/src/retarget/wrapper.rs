@@ -1,4 +1,5 @@
-//! The compiler wrapper: a script in a folder of its own, which cargo's configuration includes where it is there.
+//! The compiler wrapper: a script in a folder of its own, which cargo's configuration includes
+//! where it is there.
 //!
 //! ```text
 //! <root>/.cargo/
@@ -14,17 +15,15 @@ use std::io;
 use std::path::Path;
 
 use crate::environment::is_executable;
-use crate::files::delete_dir;
-use crate::files::is_unchanged_copy;
-use crate::files::link_or_copy;
-use crate::files::replace;
-use crate::files::write_atomically;
-use crate::files::write_program;
+use crate::files::{
+    delete_dir, is_unchanged_copy, link_or_copy, replace, write_atomically, write_program,
+};
 
 const SCRIPT: &str = include_str!("rustc-wrapper.sh");
 const CONFIG: &str = "# Written by cargo xtask; what is said in ../local.toml goes before it.\n\
     [build]\nrustc-wrapper = \"wrapper/rustc\"\n";
-const FILES: [(&str, &str); 3] = [(".gitignore", "*\n"), ("config.toml", CONFIG), ("rustc", SCRIPT)];
+const FILES: [(&str, &str); 3] =
+    [(".gitignore", "*\n"), ("config.toml", CONFIG), ("rustc", SCRIPT)];
 
 /// What was done.
 #[derive(Debug, PartialEq)]
@@ -34,8 +33,9 @@ pub enum Installed {
     AsItWas,
 }
 
-/// Puts the wrapper's folder at `dir`, or makes it what it should be. A kill at any point leaves none or a whole one. `works`
-/// tries the script before cargo hears of it: there are file systems from which nothing can be started.
+/// Puts the wrapper's folder at `dir`, or makes it what it should be. A kill at any point leaves
+/// none or a whole one. `works` tries the script before cargo hears of it: there are file systems
+/// from which nothing can be started.
 pub fn install(dir: &Path, works: impl FnOnce(&Path) -> bool) -> io::Result<Installed> {
     if !dir.is_dir() {
         let staged = dir.with_file_name(format!(".wrapper-{}", std::process::id()));
@@ -73,12 +73,18 @@ pub fn install(dir: &Path, works: impl FnOnce(&Path) -> bool) -> io::Result<Inst
 /// Puts this program beside the script, under a name by which it knows what it is wanted for.
 pub fn add_program(to: &Path) -> io::Result<()> {
     let exe = std::env::current_exe()?;
-    if is_unchanged_copy(&exe, to) { Ok(()) } else { replace(to, |staged| link_or_copy(&exe, staged)) }
+    if is_unchanged_copy(&exe, to) {
+        Ok(())
+    } else {
+        replace(to, |staged| link_or_copy(&exe, staged))
+    }
 }
 
 /// Whether the one at `dir` is as whole and new as ours would be.
 pub fn is_current(dir: &Path) -> bool {
-    FILES.iter().all(|(name, text)| std::fs::read(dir.join(name)).is_ok_and(|found| found == text.as_bytes()))
+    FILES.iter().all(|(name, text)| {
+        std::fs::read(dir.join(name)).is_ok_and(|found| found == text.as_bytes())
+    })
 }
 
 /// Takes the folder away.
@@ -112,7 +118,11 @@ mod tests {
         made.make(&parent).expect("a directory");
         let dir = parent.join("wrapper");
         install(&dir, |_| false).expect_err("it does not work");
-        assert_eq!(std::fs::read_dir(&parent).expect("a directory").count(), 0, "something is left");
+        assert_eq!(
+            std::fs::read_dir(&parent).expect("a directory").count(),
+            0,
+            "something is left"
+        );
         let is_whole = |staged: &Path| is_executable(staged) && !dir.exists();
         assert_eq!(install(&dir, is_whole).expect("it can be written"), Installed::New);
         assert_eq!(install(&dir, |_| false).expect("it is there"), Installed::AsItWas);

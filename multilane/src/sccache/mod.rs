@@ -1,7 +1,8 @@
-//! The shared cache: how a tree is set up for it, and what becomes of a compiler that is started through it.
+//! The shared cache: how a tree is set up for it, and what becomes of a compiler that is started
+//! through it.
 //!
-//! sccache has no time limits where it matters, and fails a build when its server does. So each of its calls is watched, and
-//! whatever it cannot do the compiler does itself.
+//! sccache has no time limits where it matters, and fails a build when its server does. So each of
+//! its calls is watched, and whatever it cannot do the compiler does itself.
 
 pub mod server;
 pub mod settings;
@@ -13,31 +14,20 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use crate::environment;
-use crate::files;
 use crate::files::Scratch;
-use crate::process::exit_code;
-use crate::process::run_words;
-use crate::project::Project;
-use crate::project::Session;
-use crate::project::toolchain;
-use crate::sccache::server::SETUP;
-use crate::sccache::server::SharedCache;
-use crate::sccache::settings::Settings;
-use crate::sccache::settings::Setup;
-use crate::sccache::settings::Standing;
-use crate::sccache::settings::Way;
-use crate::sccache::settings::hits;
-use crate::sccache::settings::unusable;
-use crate::sccache::tally::TALLY;
-use crate::sccache::tally::Tally;
-use crate::ui;
+use crate::process::{exit_code, run_words};
+use crate::project::{Project, Session, toolchain};
+use crate::sccache::server::{SETUP, SharedCache};
+use crate::sccache::settings::{Settings, Setup, Standing, Way, hits, unusable};
+use crate::sccache::tally::{TALLY, Tally};
 use crate::ui::Ui;
+use crate::{environment, files, ui};
 
 /// How lines begin in which sccache speaks of itself.
 const OWN_WORDS: &str = "sccache: ";
 
-/// Has crates without an incremental cache go through sccache from now on, where there is one. `dir` is the wrapper's folder.
+/// Has crates without an incremental cache go through sccache from now on, where there is one.
+/// `dir` is the wrapper's folder.
 pub fn provide_shared_cache(project: &Project, dir: &Path, ui: Ui) -> anyhow::Result<()> {
     let env = &project.session.env;
     if server::is_switched_off(env) {
@@ -45,8 +35,9 @@ pub fn provide_shared_cache(project: &Project, dir: &Path, ui: Ui) -> anyhow::Re
     }
     let file = dir.join(SETUP);
     let known = std::fs::read_to_string(&file).ok();
-    let program =
-        env.find_program("sccache").filter(|program| program.is_absolute() && program.to_str().is_some());
+    let program = env
+        .find_program("sccache")
+        .filter(|program| program.is_absolute() && program.to_str().is_some());
     let (Some(program), Some(home)) = (program, env.cache_home()) else {
         if known.is_some() {
             files::remove_own_file(&dir.join(server::PROGRAM))?;
@@ -58,7 +49,9 @@ pub fn provide_shared_cache(project: &Project, dir: &Path, ui: Ui) -> anyhow::Re
         None => Settings::default(),
         Some(item) => Settings::read(item).unwrap_or_else(|err| {
             let manifest = project.shown(&project.repo.root.join("Cargo.toml"));
-            ui.warn(format_args!("{manifest}: workspace.metadata.xtask.cache counts for nothing: {err:#}"));
+            ui.warn(format_args!(
+                "{manifest}: workspace.metadata.xtask.cache counts for nothing: {err:#}"
+            ));
             Settings::default()
         }),
     };
@@ -122,7 +115,8 @@ pub fn read_tally(project: &Project, tally: &Tally, ui: Ui) -> Option<u64> {
     hits
 }
 
-/// `path` is how the script has started this, `compiler` what cargo wants: it is done in any case, through the cache or not.
+/// `path` is how the script has started this, `compiler` what cargo wants: it is done in any case,
+/// through the cache or not.
 pub fn compile(session: &Session, path: &Path, compiler: &[OsString]) -> ExitCode {
     let dir = path.parent().unwrap_or(path);
     let through_it = if server::is_switched_off(&session.env) {
@@ -186,7 +180,8 @@ impl Compilation<'_> {
             ui::pass_on(&said.stdout, &said.stderr, OWN_WORDS)?;
             return Ok(Some(ExitCode::SUCCESS));
         }
-        // The compiler knows best what is wrong with the crate; if nothing is, something is wrong with the cache.
+        // The compiler knows best what is wrong with the crate; if nothing is, something is wrong
+        // with the cache.
         let status = run_words(self.compiler)?;
         if status.success() {
             self.note(way, server::first_line(&said));
@@ -200,8 +195,8 @@ impl Compilation<'_> {
         if let Some(standing) = self.cache.standing(environment::now()) {
             return Ok(standing);
         }
-        // A build ends as it has begun: what is asked in its middle would count as its own crates, and it notices itself when
-        // something fails.
+        // A build ends as it has begun: what is asked in its middle would count as its own crates,
+        // and it notices itself when something fails.
         let has_begun = self.tally().is_some_and(|tally| tally.before().is_some());
         if let Some(standing) = self.cache.last_standing().filter(|_| has_begun) {
             return Ok(standing);
@@ -235,7 +230,8 @@ impl Compilation<'_> {
     /// `way` has failed in the middle of a build.
     fn note(&self, way: Way, why: String) {
         let now = environment::now();
-        // Several units may find out at once; the first one says so, and what comes next is tried by itself.
+        // Several units may find out at once; the first one says so, and what comes next is tried
+        // by itself.
         if self.cache.standing(now).is_none_or(|standing| standing.way == way) {
             let standing = Standing::after(way, why, now);
             drop(self.remember(&standing));
@@ -243,8 +239,8 @@ impl Compilation<'_> {
         }
     }
 
-    /// Once for each build. Not to stderr: cargo would keep the words as the compiler's, and repeat them whenever the crate is
-    /// fresh.
+    /// Once for each build. Not to stderr: cargo would keep the words as the compiler's, and repeat
+    /// them whenever the crate is fresh.
     fn warn(&self, standing: &Standing) {
         let Some(warning) = standing.warning(environment::now()) else { return };
         if let Some(tally) = self.tally() {

@@ -1,4 +1,5 @@
-//! The shared cache: what the wrapper's folder says of it, what is known of its server, and whether it answers.
+//! The shared cache: what the wrapper's folder says of it, what is known of its server, and whether
+//! it answers.
 //!
 //! ```text
 //! <root>/.cargo/wrapper/
@@ -20,29 +21,24 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, anyhow, bail, ensure};
 
 use crate::environment::Environment;
-use crate::process::Said;
-use crate::process::TICK;
-use crate::process::attempt;
-use crate::process::for_at_most;
-use crate::sccache::settings::Counts;
-use crate::sccache::settings::Setup;
-use crate::sccache::settings::Standing;
-use crate::sccache::settings::Way;
-use crate::sccache::settings::redacted;
-use crate::sccache::settings::server_name;
+use crate::process::{Said, TICK, attempt, for_at_most};
+use crate::sccache::settings::{Counts, Setup, Standing, Way, redacted, server_name};
 
 /// In the wrapper's folder.
 pub const SETUP: &str = "shared-cache.json";
 pub const PROGRAM: &str = "through-cache";
 
 /// What a directory has to hold in which the cache is tried out.
-pub const SOURCES: [(&str, &str); 2] =
-    [("right.rs", "pub fn proves_that_the_cache_is_used() {}\n"), ("wrong.rs", "pub const N: &str = 1;\n")];
+pub const SOURCES: [(&str, &str); 2] = [
+    ("right.rs", "pub fn proves_that_the_cache_is_used() {}\n"),
+    ("wrong.rs", "pub const N: &str = 1;\n"),
+];
 
 /// For how long a server may do nothing that can be seen before a build goes on without it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// For how long it may compile elsewhere, where that is set up. Before the first time it packs up the whole toolchain.
+/// For how long it may compile elsewhere, where that is set up. Before the first time it packs up
+/// the whole toolchain.
 const PATIENCE_IF_DISTRIBUTED: Duration = Duration::from_secs(300);
 
 /// For how long a question may take that needs no compiler.
@@ -63,7 +59,8 @@ pub fn is_switched_off(env: &Environment) -> bool {
 
 /// What `program` says to `--version`, if it says so soon.
 pub fn version(program: &Path, dir: &Path) -> Option<String> {
-    let said = attempt(&[program.into(), "--version".into()], dir, &[], for_at_most(ANSWER_MAX)).ok()??;
+    let said = attempt(&[program.into(), "--version".into()], dir, &[], for_at_most(ANSWER_MAX))
+        .ok()??;
     said.status.success().then(|| String::from_utf8_lossy(&said.stdout).into_owned())
 }
 
@@ -76,8 +73,10 @@ impl<'a> SharedCache<'a> {
     pub fn open(wrapper_dir: &Path, env: &'a Environment) -> Option<SharedCache<'a>> {
         let setup = Setup::from_text(&std::fs::read_to_string(wrapper_dir.join(SETUP)).ok()?)?;
         let whole = setup.changes(Way::Whole, &[]);
-        let told = whole.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_deref()?)));
-        // Whoever has been shown other directories under these names must not have a server that sees the usual ones.
+        let told =
+            whole.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_deref()?)));
+        // Whoever has been shown other directories under these names must not have a server that
+        // sees the usual ones.
         let view = std::fs::read_link("/proc/self/ns/mnt").unwrap_or_default();
         let view = format!("{} {}", setup.program.display(), view.display());
         let name = server_name(told.chain(own(env)), &view);
@@ -124,9 +123,14 @@ impl<'a> SharedCache<'a> {
         changes
     }
 
-    /// Has sccache carry out `compiler`, a program and its arguments. `None`: neither it nor its server did anything for so long
-    /// that the build should go on without them.
-    pub fn compile(&self, way: Way, compiler: &[OsString], dir: &Path) -> anyhow::Result<Option<Said>> {
+    /// Has sccache carry out `compiler`, a program and its arguments. `None`: neither it nor its
+    /// server did anything for so long that the build should go on without them.
+    pub fn compile(
+        &self,
+        way: Way,
+        compiler: &[OsString],
+        dir: &Path,
+    ) -> anyhow::Result<Option<Said>> {
         let words: Vec<OsString> = std::iter::once(self.setup.program.clone().into_os_string())
             .chain(compiler.iter().cloned())
             .collect();
@@ -151,15 +155,19 @@ impl<'a> SharedCache<'a> {
                 return self.ask(way, "--show-stats", dir).is_some();
             }
             let is_elsewhere = *is_distributed.get_or_insert_with(|| {
-                self.ask(way, "--dist-status", dir).is_some_and(|status| status.contains("SchedulerStatus"))
+                self.ask(way, "--dist-status", dir)
+                    .is_some_and(|status| status.contains("SchedulerStatus"))
             });
             is_elsewhere && quiet < PATIENCE_IF_DISTRIBUTED
         })
     }
 
     fn ask(&self, way: Way, question: &str, dir: &Path) -> Option<String> {
-        let words =
-            [self.setup.program.clone().into_os_string(), question.into(), "--stats-format=json".into()];
+        let words = [
+            self.setup.program.clone().into_os_string(),
+            question.into(),
+            "--stats-format=json".into(),
+        ];
         let words = if question == "--show-stats" { &words[..] } else { &words[..2] };
         let said = attempt(words, dir, &self.changes(way), for_at_most(ANSWER_MAX)).ok()??;
         said.status.success().then(|| String::from_utf8_lossy(&said.stdout).into_owned())
@@ -170,15 +178,22 @@ impl<'a> SharedCache<'a> {
         Counts::read(&self.ask(way, "--show-stats", dir)?)
     }
 
-    /// Whether all of `way` answers, tried with a crate that cannot be compiled: such a one is looked for everywhere, and stored
-    /// nowhere. `scratch` holds [`SOURCES`].
+    /// Whether all of `way` answers, tried with a crate that cannot be compiled: such a one is
+    /// looked for everywhere, and stored nowhere. `scratch` holds [`SOURCES`].
     ///
     /// # Errors
     ///
     /// With what is wrong.
-    pub fn try_out(&self, way: Way, rustc: &OsString, scratch: &Path, now: SystemTime) -> anyhow::Result<()> {
+    pub fn try_out(
+        &self,
+        way: Way,
+        rustc: &OsString,
+        scratch: &Path,
+        now: SystemTime,
+    ) -> anyhow::Result<()> {
         const HOST_MAX: Duration = Duration::from_secs(1);
-        // A lookup takes as long for each crate that is not in the cache, so this bounds what a slow remote can cost.
+        // A lookup takes as long for each crate that is not in the cache, so this bounds what a
+        // slow remote can cost.
         const LOOKUP_MAX: Duration = Duration::from_millis(300);
         const TRIES: u32 = 3; // The first one starts the server, and a busy machine is no slow network.
 
@@ -210,17 +225,26 @@ impl<'a> SharedCache<'a> {
         bail!("it is slow: a crate that is not in it takes {} ms to look for", fastest.as_millis());
     }
 
-    /// Compiles a small crate twice, one that nobody has compiled before, and sees that the second time it comes from the cache.
-    /// For `doctor`: it takes about half a second, and not much longer than [`PATIENCE`] when something is wrong.
+    /// Compiles a small crate twice, one that nobody has compiled before, and sees that the second
+    /// time it comes from the cache. For `doctor`: it takes about half a second, and not much
+    /// longer than [`PATIENCE`] when something is wrong.
     ///
     /// # Errors
     ///
     /// With what is wrong.
-    pub fn prove(&self, way: Way, rustc: &OsString, scratch: &Path, now: SystemTime) -> anyhow::Result<()> {
+    pub fn prove(
+        &self,
+        way: Way,
+        rustc: &OsString,
+        scratch: &Path,
+        now: SystemTime,
+    ) -> anyhow::Result<()> {
         let mut compiler = probe(rustc, scratch, "right.rs");
         compiler.push(unique(now, 0));
         let once = || -> anyhow::Result<()> {
-            let said = self.compile(way, &compiler, scratch)?.ok_or_else(|| anyhow!("it does not answer"))?;
+            let said = self
+                .compile(way, &compiler, scratch)?
+                .ok_or_else(|| anyhow!("it does not answer"))?;
             ensure!(said.status.success(), "{}", first_line(&said));
             Ok(())
         };
@@ -229,7 +253,8 @@ impl<'a> SharedCache<'a> {
         // It answers before it has stored what it compiled.
         for _ in 0..10 {
             once()?;
-            let after = self.counts(way, scratch).context("it does not tell what it has counted")?;
+            let after =
+                self.counts(way, scratch).context("it does not tell what it has counted")?;
             if after.hits > before.hits {
                 return Ok(());
             }
@@ -278,10 +303,12 @@ fn is_from_rustc(stderr: &[u8]) -> bool {
 
 /// What a program gives as its reason, without secrets.
 pub fn first_line(said: &Said) -> String {
-    let text = String::from_utf8_lossy(&said.stderr).into_owned() + &String::from_utf8_lossy(&said.stdout);
+    let text =
+        String::from_utf8_lossy(&said.stderr).into_owned() + &String::from_utf8_lossy(&said.stdout);
     match text.lines().map(str::trim).find(|line| !line.is_empty()) {
         Some(line) => {
-            let shown: String = line.chars().take(200).filter(|letter| !letter.is_control()).collect();
+            let shown: String =
+                line.chars().take(200).filter(|letter| !letter.is_control()).collect();
             format!("it fails: {}", redacted(&shown))
         }
         None => format!("it fails: {}", said.status),
@@ -309,7 +336,8 @@ fn reach(host: &str, limit: Duration) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether a compiler works for the server that listens at `socket`. `None` where the system does not show its processes.
+/// Whether a compiler works for the server that listens at `socket`. `None` where the system does
+/// not show its processes.
 fn compiles(socket: &Path, compiler: &OsString) -> Option<bool> {
     let sockets = std::fs::read_to_string("/proc/net/unix").ok()?;
     let at_it = |line: &str| {
@@ -319,12 +347,14 @@ fn compiles(socket: &Path, compiler: &OsString) -> Option<bool> {
     };
     let at_it: Vec<String> = sockets.lines().filter_map(at_it).collect();
     let has_it = |process: &str| {
-        let files = std::fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
+        let files =
+            std::fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
         let mut links = files.filter_map(|file| std::fs::read_link(file.path()).ok());
         links.any(|link| at_it.iter().any(|socket| link.as_os_str() == socket.as_str()))
     };
     // As much of its name as the kernel keeps.
-    let compiler: String = Path::new(compiler).file_name()?.to_string_lossy().chars().take(15).collect();
+    let compiler: String =
+        Path::new(compiler).file_name()?.to_string_lossy().chars().take(15).collect();
     let mut processes = std::fs::read_dir("/proc").ok()?.flatten();
     Some(processes.any(|process| {
         let Ok(stat) = std::fs::read_to_string(process.path().join("stat")) else { return false };
@@ -344,7 +374,9 @@ mod tests {
 
     #[test]
     fn a_compiler_counts_only_below_its_server() {
-        let name = |which: &str| std::env::temp_dir().join(format!("xtask-{which}-{}", std::process::id()));
+        let name = |which: &str| {
+            std::env::temp_dir().join(format!("xtask-{which}-{}", std::process::id()))
+        };
         let (own, other) = (name("own server"), name("other server"));
         let _listener = std::os::unix::net::UnixListener::bind(&own).expect("a socket");
         std::fs::remove_file(&own).expect("it is there"); // It listens all the same.

@@ -16,7 +16,8 @@ use crate::project::toolchain::Version;
 /// What a project says in `[workspace.metadata.xtask.cache]`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
-    /// Keeps this project's entries apart from others'. Without one, all projects of a user share one local cache.
+    /// Keeps this project's entries apart from others'. Without one, all projects of a user share
+    /// one local cache.
     namespace: Option<String>,
     /// What the local part may take, as sccache writes it: `50G`.
     size: Option<String>,
@@ -45,18 +46,20 @@ struct S3 {
     host: String,
 }
 
-/// As much as a project of some hundred dependencies fills in months; sccache's own default of 10 GB is gone in a week of
-/// several branches.
+/// As much as a project of some hundred dependencies fills in months; sccache's own default of 10
+/// GB is gone in a week of several branches.
 const SIZE: &str = "50G";
 
-/// How much is compressed what goes no further than this machine's disk: half the processor time of sccache's own level, for
-/// a tenth more room (docs/measurements/cache.md). A network is slower than that.
+/// How much is compressed what goes no further than this machine's disk: half the processor time of
+/// sccache's own level, for a tenth more room (docs/measurements/cache.md). A network is slower
+/// than that.
 const LEVEL: &str = "1";
 
 impl Settings {
     /// # Errors
     ///
-    /// When a key is unknown or has the wrong type, or would put a secret into the repository. The text repeats no value.
+    /// When a key is unknown or has the wrong type, or would put a secret into the repository. The
+    /// text repeats no value.
     pub fn read(item: &Item) -> anyhow::Result<Settings> {
         let table = item.as_table_like().context("cache is not a table")?;
         only(table, "", &["namespace", "size", "redis", "s3", "read-only"])?;
@@ -73,7 +76,9 @@ impl Settings {
         if let Some(namespace) = &settings.namespace {
             let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
             ensure!(
-                !namespace.starts_with('.') && !namespace.is_empty() && namespace.chars().all(is_plain),
+                !namespace.starts_with('.')
+                    && !namespace.is_empty()
+                    && namespace.chars().all(is_plain),
                 "namespace may have letters, digits, `-`, `_` and `.` in it, and is part of a path"
             );
         }
@@ -126,7 +131,9 @@ impl Settings {
             set(&mut remote, "SCCACHE_S3_KEY_PREFIX", &prefix);
             set(&mut remote, "SCCACHE_S3_RW_MODE", mode);
             set(&mut remote, "SCCACHE_S3_USE_SSL", if s3.is_encrypted { "true" } else { "false" });
-            for (name, value) in [("SCCACHE_ENDPOINT", &s3.endpoint), ("SCCACHE_REGION", &s3.region)] {
+            for (name, value) in
+                [("SCCACHE_ENDPOINT", &s3.endpoint), ("SCCACHE_REGION", &s3.region)]
+            {
                 value.iter().for_each(|value| set(&mut remote, name, value));
             }
         }
@@ -156,7 +163,9 @@ fn only(table: &dyn TableLike, of: &str, known: &[&str]) -> anyhow::Result<()> {
 fn text(table: &dyn TableLike, key: &str) -> anyhow::Result<Option<String>> {
     match table.get(key) {
         None => Ok(None),
-        Some(value) => Ok(Some(value.as_str().with_context(|| format!("{key} is not a string"))?.to_owned())),
+        Some(value) => {
+            Ok(Some(value.as_str().with_context(|| format!("{key} is not a string"))?.to_owned()))
+        }
     }
 }
 
@@ -191,13 +200,17 @@ fn s3(item: &Item) -> anyhow::Result<S3> {
     let plain = endpoint.as_ref().and_then(|url| url.strip_prefix("http://"));
     let host = match (&endpoint, &region) {
         (Some(url), _) => {
-            let rest = plain.or_else(|| url.strip_prefix("https://")).unwrap_or(url).trim_end_matches('/');
+            let rest =
+                plain.or_else(|| url.strip_prefix("https://")).unwrap_or(url).trim_end_matches('/');
             ensure!(
                 !rest.contains(['@', '?', '#']),
                 "s3.endpoint holds more than a host and a port\nhelp: take it out, \
                  and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment"
             );
-            with_port(rest.split('/').next().unwrap_or_default(), if plain.is_some() { 80 } else { 443 })?
+            with_port(
+                rest.split('/').next().unwrap_or_default(),
+                if plain.is_some() { 80 } else { 443 },
+            )?
         }
         (None, Some(region)) => format!("s3.{region}.amazonaws.com:443"),
         (None, None) => bail!("s3 needs an endpoint, or the region of Amazon's"),
@@ -215,10 +228,15 @@ fn s3(item: &Item) -> anyhow::Result<S3> {
 fn with_port(authority: &str, usual: u16) -> anyhow::Result<String> {
     ensure!(!authority.is_empty(), "a URL names no host");
     let after_address = authority.rsplit(']').next().unwrap_or_default(); // `[::1]:6379`
-    Ok(if after_address.contains(':') { authority.to_owned() } else { format!("{authority}:{usual}") })
+    Ok(if after_address.contains(':') {
+        authority.to_owned()
+    } else {
+        format!("{authority}:{usual}")
+    })
 }
 
-/// What the wrapper's folder holds of the shared cache: which sccache, and what it is told. Nothing in it is secret.
+/// What the wrapper's folder holds of the shared cache: which sccache, and what it is told. Nothing
+/// in it is secret.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Setup {
     pub program: PathBuf,
@@ -258,7 +276,8 @@ impl Setup {
     pub fn from_text(text: &str) -> Option<Setup> {
         let setup: Value = serde_json::from_str(text).ok()?;
         let pairs = |key: &str| -> Option<Vec<(String, String)>> {
-            let pair = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
+            let pair =
+                |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
             setup[key].as_object()?.iter().map(pair).collect()
         };
         Some(Setup {
@@ -275,7 +294,8 @@ impl Setup {
         })
     }
 
-    /// What differs in sccache's environment from the user's, `own`. What the user has set goes before what the project says.
+    /// What differs in sccache's environment from the user's, `own`. What the user has set goes
+    /// before what the project says.
     pub fn changes(&self, way: Way, own: &[(&str, &str)]) -> Vec<(String, Option<String>)> {
         const CHAIN: &str = "SCCACHE_MULTILEVEL_CHAIN";
         let is_set = |name: &str| own.iter().any(|(own, _)| *own == name);
@@ -291,7 +311,8 @@ impl Setup {
             let remote = self.remote.iter().map(|(name, value)| (name.as_str(), value.as_str()));
             let chain = own.iter().copied().chain(remote).find(|(name, _)| *name == CHAIN);
             let is_beyond = |tier: &&str| !tier.trim().eq_ignore_ascii_case("disk");
-            let chain = chain.map(|(_, chain)| chain.split(',').filter(is_beyond).collect::<Vec<_>>());
+            let chain =
+                chain.map(|(_, chain)| chain.split(',').filter(is_beyond).collect::<Vec<_>>());
             changes.retain(|(name, _)| name != CHAIN);
             changes.extend(chain.map(|chain| (CHAIN.to_owned(), Some(chain.join(",")))));
         }
@@ -302,7 +323,9 @@ impl Setup {
     pub fn is_read_only(&self, own: &[(&str, &str)]) -> bool {
         let remote = self.remote.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let mut all = own.iter().copied().chain(remote);
-        all.any(|(name, value)| name.ends_with("_RW_MODE") && value.eq_ignore_ascii_case("READ_ONLY"))
+        all.any(|(name, value)| {
+            name.ends_with("_RW_MODE") && value.eq_ignore_ascii_case("READ_ONLY")
+        })
     }
 
     /// The ways in which it can be used, the best first.
@@ -317,8 +340,9 @@ impl Setup {
     }
 }
 
-/// With the first two sccache refuses to work, and they are not meant for units that have no incremental cache anyway. The others
-/// name open files, which would stay open for as long as its server lives.
+/// With the first two sccache refuses to work, and they are not meant for units that have no
+/// incremental cache anyway. The others name open files, which would stay open for as long as its
+/// server lives.
 const NOT_FOR_SCCACHE: [&str; 5] =
     ["CARGO_INCREMENTAL", "CARGO_BUILD_INCREMENTAL", "CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS"];
 
@@ -339,7 +363,8 @@ fn is_remote(name: &str) -> bool {
         "COS_",
         "MULTILEVEL_",
     ];
-    name.strip_prefix("SCCACHE_").is_some_and(|rest| STARTS.iter().any(|start| rest.starts_with(start)))
+    name.strip_prefix("SCCACHE_")
+        .is_some_and(|rest| STARTS.iter().any(|start| rest.starts_with(start)))
 }
 
 /// How the shared cache is used.
@@ -373,8 +398,8 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// How long nobody looks again. Also the time for which a cache is left out that has failed: what it costs to find out
-    /// is paid once in so long.
+    /// How long nobody looks again. Also the time for which a cache is left out that has failed:
+    /// what it costs to find out is paid once in so long.
     pub const LASTS: Duration = Duration::from_secs(600);
 
     pub fn new(way: Way, why: Option<String>, now: SystemTime) -> Standing {
@@ -418,8 +443,8 @@ impl Standing {
     }
 }
 
-/// Tells servers apart: whoever has other settings, or sees other directories, must not get another's. What is secret is left
-/// out, for a name is seen by all.
+/// Tells servers apart: whoever has other settings, or sees other directories, must not get
+/// another's. What is secret is left out, for a name is seen by all.
 pub fn server_name<'a>(variables: impl Iterator<Item = (&'a str, &'a str)>, view: &str) -> String {
     let mut told: Vec<_> = variables.filter(|(name, _)| !is_secret(name)).collect();
     told.sort_unstable();
@@ -436,7 +461,9 @@ pub fn server_name<'a>(variables: impl Iterator<Item = (&'a str, &'a str)>, view
 pub fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('_', "-");
     let has = |word: &&str| name.contains(*word);
-    ["password", "passwd", "secret", "token", "credential", "connection-string", "access-key"].iter().any(has)
+    ["password", "passwd", "secret", "token", "credential", "connection-string", "access-key"]
+        .iter()
+        .any(has)
         || name == "sccache-redis"
         || name == "sccache-memcached"
 }
@@ -444,21 +471,25 @@ pub fn is_secret(name: &str) -> bool {
 /// What somebody else has written, without what may be secret in it: names and passwords in URLs.
 pub fn redacted(text: &str) -> String {
     let word = |word: &str| match (word.find("://"), word.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme < at => format!("{}://…{}", &word[..scheme], &word[at..]),
+        (Some(scheme), Some(at)) if scheme < at => {
+            format!("{}://…{}", &word[..scheme], &word[at..])
+        }
         _ => word.to_owned(),
     };
     text.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
-/// The oldest sccache that can do what is asked of it: tiers came with 0.15, a read-only Redis with 0.16.
+/// The oldest sccache that can do what is asked of it: tiers came with 0.15, a read-only Redis with
+/// 0.16.
 pub const VERSION_MIN: Version = Version(0, 16, 0);
 
 /// Why a program that says this of itself is not used.
 pub fn unusable(answer: Option<&str>) -> Option<String> {
     let Some(answer) = answer else { return Some("it does not answer `--version`".to_owned()) };
     let version = answer.trim().strip_prefix("sccache ").and_then(|version| {
-        let digits =
-            |part: &str| part.split(|letter: char| !letter.is_ascii_digit()).next()?.parse::<u32>().ok();
+        let digits = |part: &str| {
+            part.split(|letter: char| !letter.is_ascii_digit()).next()?.parse::<u32>().ok()
+        };
         let mut numbers = version.split('.').map(digits);
         Some(Version(numbers.next()??, numbers.next()??, numbers.next()??))
     });
@@ -495,10 +526,11 @@ impl Counts {
     }
 }
 
-/// How many units of one build came from the cache, if that can be told: the server counts for all who use it, so only where
-/// it was asked as often as this build has asked.
+/// How many units of one build came from the cache, if that can be told: the server counts for all
+/// who use it, so only where it was asked as often as this build has asked.
 pub fn hits(before: Counts, after: Counts, asked: u64) -> Option<u64> {
-    (after.requests.checked_sub(before.requests)? == asked).then(|| after.hits.checked_sub(before.hits))?
+    (after.requests.checked_sub(before.requests)? == asked)
+        .then(|| after.hits.checked_sub(before.hits))?
 }
 
 /// What the cache has brought a user so far.
@@ -513,8 +545,9 @@ impl Brought {
         Brought { asked: self.asked + asked, hits: self.hits + hits }
     }
 
-    /// Whether it has cost more than it has saved, as far as that can be told: a crate that is not in it costs a quarter of what
-    /// one saves that is (docs/measurements/cache.md), and a cache that was begun yesterday has had no chance yet.
+    /// Whether it has cost more than it has saved, as far as that can be told: a crate that is not
+    /// in it costs a quarter of what one saves that is (docs/measurements/cache.md), and a cache
+    /// that was begun yesterday has had no chance yet.
     pub fn is_too_little(self) -> bool {
         const ENOUGH: u64 = 2000;
         const ONE_IN: u64 = 5;
@@ -556,7 +589,11 @@ mod tests {
     fn one_local_cache_unless_a_project_keeps_to_itself() {
         assert_eq!(
             told("[cache]", Way::Whole, &[]),
-            ["SCCACHE_CACHE_SIZE=50G", "SCCACHE_CACHE_ZSTD_LEVEL=1", "SCCACHE_DIR=/caches/multilane/sccache"]
+            [
+                "SCCACHE_CACHE_SIZE=50G",
+                "SCCACHE_CACHE_ZSTD_LEVEL=1",
+                "SCCACHE_DIR=/caches/multilane/sccache"
+            ]
         );
         assert_eq!(
             told("cache = { namespace = \"acme\", size = \"5G\" }", Way::Whole, &[]),
@@ -595,22 +632,34 @@ mod tests {
 
     #[test]
     fn what_the_user_has_set_goes_first_but_not_where_the_remote_part_has_failed() {
-        let own = [("SCCACHE_REDIS_ENDPOINT", "redis://mine"), ("SCCACHE_DIR", "/mine"), ("HOME", "/h")];
+        let own =
+            [("SCCACHE_REDIS_ENDPOINT", "redis://mine"), ("SCCACHE_DIR", "/mine"), ("HOME", "/h")];
         let whole = told(BOTH, Way::Whole, &own);
         assert!(
-            !whole.iter().any(|told| told.contains("ENDPOINT=redis") || told.contains("SCCACHE_DIR")),
+            !whole
+                .iter()
+                .any(|told| told.contains("ENDPOINT=redis") || told.contains("SCCACHE_DIR")),
             "{whole:?}"
         );
-        assert_eq!(told(BOTH, Way::Local, &own), ["SCCACHE_CACHE_SIZE=50G", "-SCCACHE_REDIS_ENDPOINT"]);
+        assert_eq!(
+            told(BOTH, Way::Local, &own),
+            ["SCCACHE_CACHE_SIZE=50G", "-SCCACHE_REDIS_ENDPOINT"]
+        );
     }
 
     #[test]
     fn what_lies_beyond_can_be_tried_alone() {
         let chain = |own: &[(&str, &str)]| {
-            told(BOTH, Way::Beyond, own).into_iter().filter(|told| told.contains("CHAIN")).collect::<Vec<_>>()
+            told(BOTH, Way::Beyond, own)
+                .into_iter()
+                .filter(|told| told.contains("CHAIN"))
+                .collect::<Vec<_>>()
         };
         assert_eq!(chain(&[]), ["SCCACHE_MULTILEVEL_CHAIN=redis,s3"]);
-        assert_eq!(chain(&[("SCCACHE_MULTILEVEL_CHAIN", "Disk, gcs")]), ["SCCACHE_MULTILEVEL_CHAIN= gcs"]);
+        assert_eq!(
+            chain(&[("SCCACHE_MULTILEVEL_CHAIN", "Disk, gcs")]),
+            ["SCCACHE_MULTILEVEL_CHAIN= gcs"]
+        );
         let setup = |text: &str| settings(text).expect("it is right").setup(Path::new("/caches"));
         assert!(setup(BOTH).is_read_only(&[]));
         let both_ways = setup("cache = { namespace = \"n\", redis = \"redis://host\" }");
@@ -662,7 +711,10 @@ mod tests {
         assert!(!failed.counts(now - Standing::LASTS), "the clock was put back");
         assert_eq!(Standing::from_text("rubbish"), None);
         let warning = failed.warning(now + Duration::from_secs(61)).expect("something is wrong");
-        assert_eq!(warning, "the remote part of the shared cache is left out for 9 min: it is gone");
+        assert_eq!(
+            warning,
+            "the remote part of the shared cache is left out for 9 min: it is gone"
+        );
         assert_eq!(Standing::new(Way::Local, None, now).warning(now), None);
     }
 
@@ -673,7 +725,8 @@ mod tests {
         assert_eq!(usual, name(&[("SCCACHE_BUCKET", "b"), ("SCCACHE_DIR", "/a")], "mnt:1"));
         assert_ne!(usual, name(&[("SCCACHE_DIR", "/a"), ("SCCACHE_BUCKET", "c")], "mnt:1"));
         assert_ne!(usual, name(&[("SCCACHE_DIR", "/a"), ("SCCACHE_BUCKET", "b")], "mnt:2"));
-        let with_secret = [("SCCACHE_DIR", "/a"), ("SCCACHE_BUCKET", "b"), ("SCCACHE_REDIS_PASSWORD", "x")];
+        let with_secret =
+            [("SCCACHE_DIR", "/a"), ("SCCACHE_BUCKET", "b"), ("SCCACHE_REDIS_PASSWORD", "x")];
         assert_eq!(usual, name(&with_secret, "mnt:1"));
     }
 

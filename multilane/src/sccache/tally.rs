@@ -13,10 +13,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::files::remove_own_file;
-use crate::files::write_atomically;
-use crate::sccache::settings::Brought;
-use crate::sccache::settings::Counts;
+use crate::files::{remove_own_file, write_atomically};
+use crate::sccache::settings::{Brought, Counts};
 
 /// The variable that names it to what a build starts.
 pub const TALLY: &str = "XTASK_CACHE_TALLY";
@@ -48,7 +46,8 @@ impl Tally {
         Some(self.file.metadata().ok()?.len())
     }
 
-    /// `count` is asked once for each build; whoever comes meanwhile waits, since its unit must not be counted in there.
+    /// `count` is asked once for each build; whoever comes meanwhile waits, since its unit must not
+    /// be counted in there.
     pub fn begin(&self, count: impl FnOnce() -> Counts) {
         let lock = File::create(self.file.with_extension("lock"));
         if lock.is_ok_and(|lock| lock.lock().is_ok()) && !self.before_file().exists() {
@@ -69,8 +68,12 @@ impl Tally {
     }
 
     pub fn remove(&self) {
-        for file in [&self.file, &self.before_file(), &self.warning_file(), &self.file.with_extension("lock")]
-        {
+        for file in [
+            &self.file,
+            &self.before_file(),
+            &self.warning_file(),
+            &self.file.with_extension("lock"),
+        ] {
             drop(remove_own_file(file));
         }
     }
@@ -108,7 +111,10 @@ pub fn write_once(path: &Path, text: &str) -> io::Result<()> {
 
 /// Removes the files of our own that begin with `start`.
 pub fn remove_all(start: &Path) {
-    let (Some(dir), Some(name)) = (start.parent(), start.file_name().and_then(OsStr::to_str)) else { return };
+    let (Some(dir), Some(name)) = (start.parent(), start.file_name().and_then(OsStr::to_str))
+    else {
+        return;
+    };
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with(name) {
             drop(remove_own_file(&entry.path()));

@@ -17,8 +17,9 @@ pub struct CrateFiles {
 impl CrateFiles {
     /// The same, of another lane, where it is of this one.
     pub fn moved(&self, from: &Path, to: &Path) -> CrateFiles {
-        let moved =
-            |path: &PathBuf| path.strip_prefix(from).map_or_else(|_| path.clone(), |path| to.join(path));
+        let moved = |path: &PathBuf| {
+            path.strip_prefix(from).map_or_else(|_| path.clone(), |path| to.join(path))
+        };
         let CrateFiles { dylib, rlib, rmeta } = self;
         CrateFiles { dylib: dylib.as_ref().map(moved), rlib: moved(rlib), rmeta: moved(rmeta) }
     }
@@ -60,7 +61,8 @@ pub fn dirs_of_compiler(compiler: &Path, dir: &Path) -> Vec<PathBuf> {
     let installed = compiler.ancestors().nth(2).filter(|_| compiler.is_absolute()).map(targets);
     // It may be one of rustup's, which starts another, or somebody's own.
     let ask = || {
-        let said = Shell::as_is("cargo".into()).ok()?.read(compiler, ["--print=sysroot"], dir).ok()?;
+        let said =
+            Shell::as_is("cargo".into()).ok()?.read(compiler, ["--print=sysroot"], dir).ok()?;
         Some(targets(Path::new(String::from_utf8(said).ok()?.trim())))
     };
     installed.filter(|dirs| !dirs.is_empty()).or_else(ask).unwrap_or_default()

@@ -1,16 +1,14 @@
 //! What the compiler has told of what a unit was made from.
 //!
-//! rustc writes `*.d`, in the manner of make: sources relative to the workspace root, and the variables that were compiled
-//! in (`# env-dep:`). cargo makes its own record of it (`dep-*`), in a binary format: of what it watches, so nothing of a
-//! registry's package, nor of one from git or vendored.
+//! rustc writes `*.d`, in the manner of make: sources relative to the workspace root, and the
+//! variables that were compiled in (`# env-dep:`). cargo makes its own record of it (`dep-*`), in a
+//! binary format: of what it watches, so nothing of a registry's package, nor of one from git or
+//! vendored.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::units::EntryKind;
-use crate::units::Place;
-use crate::units::Unit;
-use crate::units::with_path;
+use crate::units::{EntryKind, Place, Unit, with_path};
 
 #[derive(Clone, Debug)]
 pub struct DepInfo {
@@ -84,13 +82,16 @@ fn split_list(list: &str) -> Vec<PathBuf> {
     names
 }
 
-/// rustc's list, where it names something of `from`'s tree by an absolute path, with the same in `to`'s.
+/// rustc's list, where it names something of `from`'s tree by an absolute path, with the same in
+/// `to`'s.
 pub fn list_in_other_tree(list: &[u8], from: &Place, to: &Place) -> Vec<u8> {
-    let [from, to] = [from, to].map(|place| PathBuf::from(place.root.to_string_lossy().replace(' ', "\\ ")));
+    let [from, to] =
+        [from, to].map(|place| PathBuf::from(place.root.to_string_lossy().replace(' ', "\\ ")));
     with_path(list, &from, &to)
 }
 
-/// In cargo's record, that a path is relative to the package; the others are relative to the lane, or absolute.
+/// In cargo's record, that a path is relative to the package; the others are relative to the lane,
+/// or absolute.
 const PACKAGE: u8 = 0;
 
 /// A file in cargo's record.
@@ -102,8 +103,9 @@ struct Watched<'a> {
     left: usize,
 }
 
-/// cargo's `EncodedDepInfo`, version 1 (`fingerprint/dep_info.rs`): a marker, then for each file what its path is relative
-/// to, the path and a checksum if there is one, then the variables. Texts have their length in front, as do lists.
+/// cargo's `EncodedDepInfo`, version 1 (`fingerprint/dep_info.rs`): a marker, then for each file
+/// what its path is relative to, the path and a checksum if there is one, then the variables. Texts
+/// have their length in front, as do lists.
 fn watched(record: &[u8]) -> Option<Vec<Watched<'_>>> {
     const MARKER: [u8; 6] = [1, 0, 0, 0, 0xff, 1];
     let mut rest = record.strip_prefix(&MARKER)?;
@@ -122,13 +124,15 @@ fn watched(record: &[u8]) -> Option<Vec<Watched<'_>>> {
     Some(found)
 }
 
-/// cargo's record, where it names files of `from`'s tree by absolute paths, with the same files in `to`'s. `None` where it is in a
-/// format that we do not know.
+/// cargo's record, where it names files of `from`'s tree by absolute paths, with the same files in
+/// `to`'s. `None` where it is in a format that we do not know.
 pub fn record_in_other_tree(record: &[u8], from: &Place, to: &Place) -> Option<Vec<u8>> {
     let mut result = Vec::with_capacity(record.len());
     let mut rest = record;
     for Watched { path, left, .. } in watched(record)? {
-        let Some(below) = from.source_in_tree(path).filter(|_| path.is_absolute()) else { continue };
+        let Some(below) = from.source_in_tree(path).filter(|_| path.is_absolute()) else {
+            continue;
+        };
         let moved = to.root.join(below);
         let (before, after) = rest.split_at(rest.len() - left);
         result.extend(&before[..before.len() - path.as_os_str().len() - 4]);
@@ -160,7 +164,10 @@ mod tests {
         let text = "/l/deps/a.d: src/lib.rs src/two\\ words.rs /abs.rs\n\n/l/deps/a: other.rs\n\nsrc/lib.rs:\n\n\
                     # env-dep:CARGO_MANIFEST_DIR=/w/a=b\n# env-dep:UNSET\n";
         let dep_info = parse_make(text).expect("it has a rule");
-        assert_eq!(dep_info.sources, ["src/lib.rs", "src/two words.rs", "/abs.rs"].map(PathBuf::from));
+        assert_eq!(
+            dep_info.sources,
+            ["src/lib.rs", "src/two words.rs", "/abs.rs"].map(PathBuf::from)
+        );
         let variables = [("CARGO_MANIFEST_DIR", Some("/w/a=b")), ("UNSET", None)];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.map(str::to_owned)));
         assert_eq!(dep_info.variables, variables);
@@ -192,7 +199,8 @@ mod tests {
     fn cargos_record_is_read() {
         let record = record(&[(0, "src/lib.rs"), (1, "/w/README.md")]);
         let watched_files = watched(&record).expect("it is whole");
-        let found: Vec<_> = watched_files.iter().map(|file| (file.relative_to, file.path)).collect();
+        let found: Vec<_> =
+            watched_files.iter().map(|file| (file.relative_to, file.path)).collect();
         assert_eq!(found, [(PACKAGE, Path::new("src/lib.rs")), (1, Path::new("/w/README.md"))]);
         assert_eq!(watched(&record[..20]), None, "cut off");
         assert_eq!(watched(b"\x02"), None, "another version");
@@ -202,7 +210,8 @@ mod tests {
     fn what_lies_in_the_tree_is_named_in_the_other_one() {
         let place = |root: &str| Place::new(root.into(), Path::new(root).join("target"));
         let files = |root: &str| {
-            let [manifest, settings] = ["Cargo.toml", "clippy.toml"].map(|name| format!("{root}/{name}"));
+            let [manifest, settings] =
+                ["Cargo.toml", "clippy.toml"].map(|name| format!("{root}/{name}"));
             record(&[
                 (0, "src/lib.rs"),
                 (0, &manifest),
@@ -211,7 +220,8 @@ mod tests {
                 (0, "/w/ab"),
             ])
         };
-        let moved = |record: &[u8]| record_in_other_tree(record, &place("/w/a"), &place("/w/longer"));
+        let moved =
+            |record: &[u8]| record_in_other_tree(record, &place("/w/a"), &place("/w/longer"));
         assert_eq!(moved(&files("/w/a")), Some(files("/w/longer")));
         assert_eq!(moved(&files("/w/other")), Some(files("/w/other")));
         assert_eq!(moved(&files("/w/a")[..20]), None, "cut off");

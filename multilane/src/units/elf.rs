@@ -1,5 +1,5 @@
-//! The table of sections in an ELF file of 64 bits, little-endian: what there is, and where. Nothing is known here of other
-//! formats.
+//! The table of sections in an ELF file of 64 bits, little-endian: what there is, and where.
+//! Nothing is known here of other formats.
 
 /// A section, by the table.
 #[derive(Debug, PartialEq)]
@@ -15,8 +15,8 @@ pub struct Section {
 /// What each such file begins with.
 pub const MAGIC: &[u8] = b"\x7fELF";
 
-/// All sections that have bytes in the file, in order. `read` gives a part of the file by its start and length, or `None`
-/// where the file is shorter. `None` where the format is another.
+/// All sections that have bytes in the file, in order. `read` gives a part of the file by its start
+/// and length, or `None` where the file is shorter. `None` where the format is another.
 pub fn sections(mut read: impl FnMut(u64, u64) -> Option<Vec<u8>>) -> Option<Vec<Section>> {
     const WIDE: u8 = 2;
     const LITTLE: u8 = 1;

@@ -1,4 +1,5 @@
-//! The incremental caches in a lane: what rustc keeps of its last run, so that after an edit it compiles only what changed.
+//! The incremental caches in a lane: what rustc keeps of its last run, so that after an edit it
+//! compiles only what changed.
 //!
 //! ```text
 //! <lane>/<profile>/incremental/
@@ -30,7 +31,8 @@ pub const FORKED_PROGRAM: &str = "xtask";
 /// How the folder of what is being tried out begins.
 pub const PROBE: &str = ".probe-";
 
-/// What is known of places in the lane that the caches come from, and in this one (`plan/dep_graph.rs`).
+/// What is known of places in the lane that the caches come from, and in this one
+/// (`plan/dep_graph.rs`).
 pub const FORKED_PLACES: &str = "places";
 pub const FORKED_LOCK: &str = "places.lock";
 
@@ -55,7 +57,8 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// What is written beside a cache that is brought into `lane`. `None` for paths that are no text.
+    /// What is written beside a cache that is brought into `lane`. `None` for paths that are no
+    /// text.
     pub fn mark(&self, lane: &Path) -> Option<String> {
         let [root, made_in, lane] = [&self.root, &self.lane, lane].map(Path::to_str);
         Some(format!("{}\n{}\n{}\n", root?, made_in?, lane?))
@@ -103,7 +106,8 @@ pub fn dirs(lane: &Path, with_xtask: bool) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for profile in units::profile_dirs(lane, with_xtask) {
         let units = units(&lane.join(profile).join("incremental"));
-        found.extend(units.iter().filter_map(|dir| dir.strip_prefix(lane).ok()).map(Path::to_owned));
+        found
+            .extend(units.iter().filter_map(|dir| dir.strip_prefix(lane).ok()).map(Path::to_owned));
     }
     found
 }
@@ -132,9 +136,14 @@ fn crate_name(dir: &Path) -> &str {
 
 /// The path of the newest finished session in a unit's cache.
 pub fn newest_session(dir: &Path) -> Option<String> {
-    let names =
-        std::fs::read_dir(dir).ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let finished = names
-        .filter(|name| name.starts_with("s-") && !name.ends_with("-working") && !name.ends_with(".lock"));
-    finished.max_by_key(|name| name.split('-').nth(1).and_then(|time| u64::from_str_radix(time, 36).ok()))
+    let names = std::fs::read_dir(dir)
+        .ok()?
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok());
+    let finished = names.filter(|name| {
+        name.starts_with("s-") && !name.ends_with("-working") && !name.ends_with(".lock")
+    });
+    finished.max_by_key(|name| {
+        name.split('-').nth(1).and_then(|time| u64::from_str_radix(time, 36).ok())
+    })
 }

@@ -37,7 +37,8 @@ pub(super) fn all_profile_dirs(lane: &Path, with_xtask: bool) -> Vec<PathBuf> {
     profiles
 }
 
-/// The package and the fingerprint directory of each unit, complete or not: quicker than `find`, which looks for outputs.
+/// The package and the fingerprint directory of each unit, complete or not: quicker than `find`,
+/// which looks for outputs.
 pub(super) fn fingerprints(lane: &Path) -> Vec<(String, PathBuf)> {
     let mut found = Vec::new();
     for profile in profile_dirs(lane) {
@@ -61,7 +62,8 @@ pub(super) fn fingerprints(lane: &Path) -> Vec<(String, PathBuf)> {
 fn profile_dirs(lane: &Path) -> Vec<PathBuf> {
     let is_profile = |dir: &Path| {
         let dir = lane.join(dir);
-        dir.join(".fingerprint").is_dir() || (dir.join("build").is_dir() && !dir.join("deps").is_dir())
+        dir.join(".fingerprint").is_dir()
+            || (dir.join("build").is_dir() && !dir.join("deps").is_dir())
     };
     let mut dirs = Vec::new();
     for outer in directories(lane).into_iter().map(PathBuf::from) {
@@ -123,7 +125,8 @@ fn is_hash(text: &str) -> bool {
     text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// `0123456789abcdef` of `libcore-0123456789abcdef.rlib`, `core-0123456789abcdef.1x2y.rcgu.o`, `app-0123456789abcdef`.
+/// `0123456789abcdef` of `libcore-0123456789abcdef.rlib`, `core-0123456789abcdef.1x2y.rcgu.o`,
+/// `app-0123456789abcdef`.
 fn hash_in(name: &str) -> Option<&str> {
     let (_, tail) = name.rsplit_once('-')?;
     let hash = tail.split('.').next()?;
@@ -148,7 +151,9 @@ mod tests {
     #[test]
     fn the_hash_is_found_in_every_kind_of_name() {
         let hash = "0123456789abcdef";
-        for name in ["libcore-{}.rlib", "my-app-{}", "core-{}.d", "core-{}.1x2y.rcgu.o", "app-{}.exe"] {
+        for name in
+            ["libcore-{}.rlib", "my-app-{}", "core-{}.d", "core-{}.1x2y.rcgu.o", "app-{}.exe"]
+        {
             assert_eq!(hash_in(&name.replace("{}", hash)), Some(hash), "{name}");
         }
         for name in ["libcore.so", "core-0123", "core-0123456789abcdeg.d", "app"] {

@@ -6,13 +6,14 @@ use std::path::Path;
 
 use crate::units::elf;
 
-/// Whether it was LLD, which writes beside the file and renames; mold and wild write over what is there. It says so in
-/// `.comment`. Of other formats it is not known here.
+/// Whether it was LLD, which writes beside the file and renames; mold and wild write over what is
+/// there. It says so in `.comment`. Of other formats it is not known here.
 pub(super) fn is_lld(path: &Path) -> bool {
     comment(path).is_some_and(|comment| comment.windows(11).any(|part| part == b"Linker: LLD"))
 }
 
-/// The section in which compilers and linkers leave their names. `None` where the file is no ELF, or has none.
+/// The section in which compilers and linkers leave their names. `None` where the file is no ELF,
+/// or has none.
 pub fn comment(path: &Path) -> Option<Vec<u8>> {
     const LEN_MAX: u64 = 1 << 24; // No part that we ask for is as long, unless the file is no program.
     let mut file = File::open(path).ok()?;

@@ -1,4 +1,5 @@
-//! The units of one lane, read from either of cargo's layouts into one type. Nothing else knows which layout it was.
+//! The units of one lane, read from either of cargo's layouts into one type. Nothing else knows
+//! which layout it was.
 //!
 //! ```text
 //! <lane>/<profile>/ or <lane>/<triple>/<profile>/
@@ -15,9 +16,9 @@
 //!     └── run/                             what a build script has printed
 //! ```
 //!
-//! A lane may be built in while it is read: a file that vanishes or is half written makes its unit incomplete, no more.
-//! Each unit's mark is read before anything else of it, so that whoever copies the unit can see by the mark afterwards
-//! whether all that was read belongs together.
+//! A lane may be built in while it is read: a file that vanishes or is half written makes its unit
+//! incomplete, no more. Each unit's mark is read before anything else of it, so that whoever copies
+//! the unit can see by the mark afterwards whether all that was read belongs together.
 
 mod contents;
 pub mod crate_files;
@@ -31,9 +32,8 @@ use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
-use serde_json::Value;
-
 pub use dep_info::{DepInfo, list_in_other_tree, record_in_other_tree};
+use serde_json::Value;
 
 use crate::files::parallel::in_parallel;
 use crate::files::search::find;
@@ -43,7 +43,8 @@ use crate::project::git_dir;
 #[derive(Clone, Debug, Default)]
 pub struct Unit {
     pub package: String,
-    /// What it is, in cargo's words: `lib-core`, `test-bin-app`, `run-build-script-build-script-build`.
+    /// What it is, in cargo's words: `lib-core`, `test-bin-app`,
+    /// `run-build-script-build-script-build`.
     pub target: String,
     /// The directory that tells cargo of the unit, relative to the lane.
     pub fingerprint: PathBuf,
@@ -55,22 +56,26 @@ pub struct Unit {
     pub dependencies: Vec<u64>,
     /// Whether its package is one that people edit: neither a registry's nor git's nor vendored.
     pub is_path: bool,
-    /// Whether its package is vendored: cargo never looks at its sources again, but people do edit them.
+    /// Whether its package is vendored: cargo never looks at its sources again, but people do edit
+    /// them.
     pub is_vendored: bool,
     /// The files in its fingerprint directory.
     pub records: Vec<Entry>,
     /// Everything else that is the unit's.
     pub outputs: Vec<Entry>,
-    /// Whether its executable was made by a linker that makes a new file, instead of writing over the old one.
+    /// Whether its executable was made by a linker that makes a new file, instead of writing over
+    /// the old one.
     pub is_linked_anew: bool,
     /// What the compiler has told of what it read; `None` where it told nothing.
     pub dep_info: Option<DepInfo>,
     /// For the run of a build script.
     pub run: Option<Run>,
-    /// Whether it is a proc-macro that asks where the package is that calls it, so it may read files there.
+    /// Whether it is a proc-macro that asks where the package is that calls it, so it may read
+    /// files there.
     pub looks_around: bool,
-    /// Whether its outputs name the donor's tree otherwise than as its own sources; looked for only where it calls such a
-    /// macro, and where cargo watches something else in the tree than its package.
+    /// Whether its outputs name the donor's tree otherwise than as its own sources; looked for only
+    /// where it calls such a macro, and where cargo watches something else in the tree than its
+    /// package.
     pub names_donor: bool,
 }
 
@@ -81,7 +86,8 @@ impl Unit {
     }
 }
 
-/// The state of a unit's hash file. cargo empties the file before it rebuilds a unit and writes it anew afterwards.
+/// The state of a unit's hash file. cargo empties the file before it rebuilds a unit and writes it
+/// anew afterwards.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mark {
     pub file: PathBuf,
@@ -114,7 +120,8 @@ pub struct Run {
     /// The `OUT_DIR` that it had. cargo rewrites this path in what it printed.
     pub out_dir: String,
     pub watched: Watched,
-    /// The directory of its package: relative to the workspace root, or absolute. `None` where it cannot be told.
+    /// The directory of its package: relative to the workspace root, or absolute. `None` where it
+    /// cannot be told.
     pub package_dir: Option<PathBuf>,
     /// When cargo last took the script's answer: what it watches must not be younger.
     pub printed_at: Option<SystemTime>,
@@ -139,7 +146,8 @@ pub struct Place {
     /// The workspace root.
     pub root: PathBuf,
     pub lane: PathBuf,
-    /// What is this tree's own: the whole checkout around the root, and where git keeps what it knows of it.
+    /// What is this tree's own: the whole checkout around the root, and where git keeps what it
+    /// knows of it.
     tree: Vec<PathBuf>,
 }
 
@@ -159,8 +167,8 @@ impl Place {
         self.tree.iter().any(|dir| path.starts_with(dir))
     }
 
-    /// A file of this checkout, as it is written from the workspace root. `None` for what is no source of it: what is built
-    /// in the lane, what git keeps, what lies elsewhere.
+    /// A file of this checkout, as it is written from the workspace root. `None` for what is no
+    /// source of it: what is built in the lane, what git keeps, what lies elsewhere.
     pub fn source_in_tree(&self, path: &Path) -> Option<PathBuf> {
         if path.is_relative() {
             return Some(path.to_owned());
@@ -192,7 +200,8 @@ fn names(bytes: &[u8], path: &Path) -> bool {
     let mut from = 0;
     while let Some(at) = find(&bytes[from..], needle) {
         let end = from + at + needle.len();
-        // `/w` is not named by `/work`. `-` and `.` may follow a path in a sentence, so they count as its end.
+        // `/w` is not named by `/work`. `-` and `.` may follow a path in a sentence, so they count
+        // as its end.
         if !bytes.get(end).is_some_and(|next| next.is_ascii_alphanumeric() || *next == b'_') {
             return true;
         }
@@ -209,7 +218,8 @@ pub fn with_path(bytes: &[u8], from: &Path, to: &Path) -> Vec<u8> {
     while let Some(at) = find(rest, needle) {
         let end = at + needle.len();
         result.extend_from_slice(&rest[..at]);
-        let is_it = !rest.get(end).is_some_and(|next| next.is_ascii_alphanumeric() || *next == b'_');
+        let is_it =
+            !rest.get(end).is_some_and(|next| next.is_ascii_alphanumeric() || *next == b'_');
         result.extend_from_slice(if is_it { new } else { needle });
         rest = &rest[end..];
     }
@@ -217,8 +227,8 @@ pub fn with_path(bytes: &[u8], from: &Path, to: &Path) -> Vec<u8> {
     result
 }
 
-/// All units of the lane, in no order. `other_root` is the tree that wants to know. xtask's own build is wanted only where
-/// xtask will be started from the lane.
+/// All units of the lane, in no order. `other_root` is the tree that wants to know. xtask's own
+/// build is wanted only where xtask will be started from the lane.
 pub fn read(place: &Place, other_root: &Path, with_xtask: bool) -> Vec<Unit> {
     let found = layout::find(&place.lane, with_xtask);
     let mut units = in_parallel(&found, |found| read_unit(&place.lane, found));
@@ -240,15 +250,17 @@ pub fn read_xtask(own: &Place) -> Vec<Unit> {
 pub fn read_runs(place: &Place) -> Vec<Unit> {
     let mut found = layout::find(&place.lane, false);
     found.retain(|found| {
-        file_names(&place.lane.join(&found.fingerprint)).iter().any(|name| name.contains("build-script-"))
+        file_names(&place.lane.join(&found.fingerprint))
+            .iter()
+            .any(|name| name.contains("build-script-"))
     });
     let mut units = in_parallel(&found, |found| read_unit(&place.lane, found));
     settle_runs(&mut units, place, &place.root);
     units
 }
 
-/// The fingerprint directories in a lane, and the dependencies of what is complete in it: all that matters of a lane
-/// into which others are put.
+/// The fingerprint directories in a lane, and the dependencies of what is complete in it: all that
+/// matters of a lane into which others are put.
 pub fn read_present(lane: &Path) -> Vec<Unit> {
     in_parallel(&layout::find(lane, true), |found| {
         let mut unit = Unit {
@@ -261,7 +273,8 @@ pub fn read_present(lane: &Path) -> Vec<Unit> {
     })
 }
 
-/// The directories of the profiles, relative to the lane; xtask's own among them only where it is wanted.
+/// The directories of the profiles, relative to the lane; xtask's own among them only where it is
+/// wanted.
 pub fn profile_dirs(lane: &Path, with_xtask: bool) -> Vec<PathBuf> {
     layout::all_profile_dirs(lane, with_xtask)
 }
@@ -289,8 +302,11 @@ pub fn is_complete(lane: &Path, fingerprint: &Path) -> bool {
 }
 
 fn read_unit(lane: &Path, found: &layout::Found) -> Unit {
-    let mut unit =
-        Unit { package: found.package.clone(), fingerprint: found.fingerprint.clone(), ..Unit::default() };
+    let mut unit = Unit {
+        package: found.package.clone(),
+        fingerprint: found.fingerprint.clone(),
+        ..Unit::default()
+    };
     let Some(fingerprint) = read_records(lane, &mut unit) else {
         return unit;
     };
@@ -302,7 +318,8 @@ fn read_unit(lane: &Path, found: &layout::Found) -> Unit {
     } else {
         unit.dep_info = DepInfo::read(lane, &unit);
         unit.is_path = unit.dep_info.as_ref().is_some_and(is_of_path_package);
-        unit.is_vendored = !unit.is_path && unit.dep_info.as_ref().is_some_and(is_of_vendored_package);
+        unit.is_vendored =
+            !unit.is_path && unit.dep_info.as_ref().is_some_and(is_of_vendored_package);
         // Of all others cargo itself removes the old file first.
         if ["test-", "bench-"].iter().any(|kind| unit.target.starts_with(kind)) {
             let files = unit.outputs.iter().filter(|entry| entry.kind == EntryKind::File);
@@ -313,8 +330,9 @@ fn read_unit(lane: &Path, found: &layout::Found) -> Unit {
     unit
 }
 
-/// Where a package lies does not tell: there are path packages in `CARGO_HOME`, and that may have been another one. That
-/// cargo watches its sources does, and that rustc was given a path relative to the workspace root.
+/// Where a package lies does not tell: there are path packages in `CARGO_HOME`, and that may have
+/// been another one. That cargo watches its sources does, and that rustc was given a path relative
+/// to the workspace root.
 fn is_of_path_package(dep_info: &DepInfo) -> bool {
     let Some(root) = dep_info.sources.first() else { return false };
     dep_info.is_watched || root.is_relative() || dep_info.watched_absolutely.contains(root)
@@ -338,7 +356,8 @@ fn read_records(lane: &Path, unit: &mut Unit) -> Option<Value> {
     // cargo writes the bytes of the hash as they lie in memory, the lowest first.
     unit.id = u64::from_str_radix(std::str::from_utf8(&mark.hash).ok()?, 16).ok()?.swap_bytes();
     let dependencies = fingerprint["deps"].as_array()?;
-    unit.dependencies = dependencies.iter().filter_map(|dependency| dependency.get(3)?.as_u64()).collect();
+    unit.dependencies =
+        dependencies.iter().filter_map(|dependency| dependency.get(3)?.as_u64()).collect();
     if unit.dependencies.len() != dependencies.len() {
         return None; // A format that we do not know.
     }
@@ -347,8 +366,9 @@ fn read_records(lane: &Path, unit: &mut Unit) -> Option<Value> {
     Some(fingerprint)
 }
 
-/// The mark first, then what it vouches for. `None` where either is missing or still being written: that the JSON has its name
-/// says only that cargo has begun to write it, the last thing that it does for a unit.
+/// The mark first, then what it vouches for. `None` where either is missing or still being written:
+/// that the JSON has its name says only that cargo has begun to write it, the last thing that it
+/// does for a unit.
 fn read_fingerprint(lane: &Path, fingerprint: &Path, target: &str) -> Option<(Mark, Value)> {
     let mark = Mark::read(lane, fingerprint.join(target))?;
     let json = std::fs::read(lane.join(fingerprint).join(format!("{target}.json"))).ok()?;
@@ -384,7 +404,8 @@ fn read_run(lane: &Path, unit: &Unit, fingerprint: &Value) -> Option<Run> {
     };
     let printed = find(&["output", "stdout"])?;
     let printed_at = printed.metadata().ok()?.modified().ok();
-    let watched = match (local(fingerprint, "RerunIfChanged"), local(fingerprint, "Precalculated")) {
+    let watched = match (local(fingerprint, "RerunIfChanged"), local(fingerprint, "Precalculated"))
+    {
         (Some(rerun), _) => {
             let paths = rerun["paths"].as_array()?;
             Watched::Paths(paths.iter().filter_map(|path| Some(path.as_str()?.into())).collect())
@@ -395,7 +416,8 @@ fn read_run(lane: &Path, unit: &Unit, fingerprint: &Value) -> Option<Run> {
     };
     Some(Run {
         printed: String::from_utf8_lossy(&std::fs::read(&printed).ok()?).into_owned(),
-        out_dir: String::from_utf8_lossy(&std::fs::read(find(&["root-output"])?).ok()?).into_owned(),
+        out_dir: String::from_utf8_lossy(&std::fs::read(find(&["root-output"])?).ok()?)
+            .into_owned(),
         watched,
         printed_at,
         ..Run::default()
@@ -405,7 +427,8 @@ fn read_run(lane: &Path, unit: &Unit, fingerprint: &Value) -> Option<Run> {
 /// Whether it is one of the files in which cargo keeps what a build script has printed.
 pub fn is_printed(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default();
-    ["output", "stdout", "root-output"].iter().any(|printed| name == *printed) && !is_generated(path)
+    ["output", "stdout", "root-output"].iter().any(|printed| name == *printed)
+        && !is_generated(path)
 }
 
 /// Whether a path is inside a build script's `OUT_DIR`, in either layout.
@@ -413,7 +436,8 @@ fn is_generated(path: &Path) -> bool {
     path.components().rev().skip(1).any(|part| part == Component::Normal("out".as_ref()))
 }
 
-/// What the run of a build script does not tell of itself is told by the unit that compiled the script.
+/// What the run of a build script does not tell of itself is told by the unit that compiled the
+/// script.
 fn settle_runs(units: &mut [Unit], place: &Place, other_root: &Path) {
     let mut scripts = HashMap::new();
     for unit in units.iter().filter(|unit| unit.target.starts_with("build-script-")) {
@@ -454,7 +478,8 @@ fn package_dir(root: &Path, source: &Path) -> Option<PathBuf> {
 }
 
 pub fn is_dynamic_library(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| ["so", "dylib", "dll"].iter().any(|known| extension == *known))
+    path.extension()
+        .is_some_and(|extension| ["so", "dylib", "dll"].iter().any(|known| extension == *known))
 }
 
 fn file_names(dir: &Path) -> Vec<String> {
@@ -486,14 +511,18 @@ mod tests {
     #[test]
     fn a_source_is_written_from_the_workspace_root() {
         let tree = vec![PathBuf::from("/w/tree"), PathBuf::from("/w/tree/.git")];
-        let place = Place { root: "/w/tree/rust/app".into(), lane: "/w/tree/rust/app/target".into(), tree };
-        let source_in_tree =
-            |path: &str| place.source_in_tree(Path::new(path)).map(|path| path.to_str().map(str::to_owned));
+        let place =
+            Place { root: "/w/tree/rust/app".into(), lane: "/w/tree/rust/app/target".into(), tree };
+        let source_in_tree = |path: &str| {
+            place.source_in_tree(Path::new(path)).map(|path| path.to_str().map(str::to_owned))
+        };
         let is = |path: &str| Some(Some(path.to_owned()));
         assert_eq!(source_in_tree("src/lib.rs"), is("src/lib.rs"));
         assert_eq!(source_in_tree("/w/tree/rust/app/Cargo.toml"), is("Cargo.toml"));
         assert_eq!(source_in_tree("/w/tree/README.md"), is("../../README.md"));
-        for other in ["/w/tree/rust/app/target/x.rs", "/w/tree/.git/HEAD", "/w/tree-2/README.md", "/w"] {
+        for other in
+            ["/w/tree/rust/app/target/x.rs", "/w/tree/.git/HEAD", "/w/tree-2/README.md", "/w"]
+        {
             assert_eq!(source_in_tree(other), None, "{other}");
         }
     }

@@ -1,4 +1,5 @@
-//! `check-fast`, and `--affected` of other verbs: narrow the selection to the packages that changed.
+//! `check-fast`, and `--affected` of other verbs: narrow the selection to the packages that
+//! changed.
 
 use anyhow::Context as _;
 use clap::ArgMatches;
@@ -20,12 +21,15 @@ pub(super) fn narrow_if_asked(
         return Ok(Some(line));
     }
     if !line.packages().is_empty() || line.selects_workspace() {
-        anyhow::bail!("--affected selects the packages itself\nhelp: leave out --package and --workspace");
+        anyhow::bail!(
+            "--affected selects the packages itself\nhelp: leave out --package and --workspace"
+        );
     }
     narrow(project, options, own, line)
 }
 
-/// The same line with the affected packages named, or `None` where there are none; says which and why.
+/// The same line with the affected packages named, or `None` where there are none; says which and
+/// why.
 pub(super) fn narrow(
     project: &Project,
     options: &Options,
@@ -47,7 +51,8 @@ pub(super) fn narrow(
     }
 
     let root = &project.repo.root;
-    let packages = packages::read(&project.sh, root).context("cannot list the workspace's packages")?;
+    let packages =
+        packages::read(&project.sh, root).context("cannot list the workspace's packages")?;
     let references = References {
         mentions: changes::mentions(&project.sh, &project.repo),
         links: changes::links(&project.sh, &project.repo),

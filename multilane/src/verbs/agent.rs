@@ -46,11 +46,14 @@ pub(super) fn lane_run(session: Session, own: &ArgMatches) -> anyhow::Result<Exi
     let surroundings = surroundings(&mut project, &Place::of(own).context("no name")?)?;
     let ui = project.session.ui;
     let bin = install_shim(&project).inspect_err(|err| {
-        ui.warn(format_args!("no cargo of ours on PATH, so plain cargo builds in target/: {err:#}"));
+        ui.warn(format_args!(
+            "no cargo of ours on PATH, so plain cargo builds in target/: {err:#}"
+        ));
     });
     let env = &project.session.env;
     let mut command = own.get_many::<OsString>("command").unwrap_or_default().cloned();
-    let program = command.next().unwrap_or_else(|| default_shell(env.get("SHELL"), env.get("COMSPEC")));
+    let program =
+        command.next().unwrap_or_else(|| default_shell(env.get("SHELL"), env.get("COMSPEC")));
     let mut step = Step::of_program(Program::Other(program), command.collect());
     let path = bin.ok().map(|bin| env.path_behind(&bin)).transpose()?;
     step.env = surroundings.environment(path);
@@ -92,9 +95,10 @@ fn surroundings(project: &mut Project, place: &Place) -> anyhow::Result<Surround
     let found = if place.agent { None } else { worktree_named(project, &place.name).ok() };
     let top = match found {
         Some(top) => top,
-        None if place.new => {
-            make_worktree(project, &NewWorktree { name: place.name.clone(), ..NewWorktree::default() })?
-        }
+        None if place.new => make_worktree(
+            project,
+            &NewWorktree { name: place.name.clone(), ..NewWorktree::default() },
+        )?,
         None if place.worktree => worktree_named(project, &place.name)?,
         None => {
             let agent = Agent::from_environment(Some(OsStr::new(&place.name)))?;
@@ -104,7 +108,8 @@ fn surroundings(project: &mut Project, place: &Place) -> anyhow::Result<Surround
     };
 
     // The same place in the other tree, if it has it.
-    let inside = root.strip_prefix(checkout_of(project, &root)?).unwrap_or(Path::new("")).to_owned();
+    let inside =
+        root.strip_prefix(checkout_of(project, &root)?).unwrap_or(Path::new("")).to_owned();
     let below = here.strip_prefix(&root).unwrap_or(Path::new(""));
     let dirs: [PathBuf; 3] = [top.join(&inside).join(below), top.join(&inside), top];
     let dir = dirs.into_iter().find(|dir| dir.is_dir()).context("the worktree is not there")?;
@@ -121,6 +126,7 @@ fn install_shim(project: &Project) -> anyhow::Result<PathBuf> {
 }
 
 fn default_shell(shell: Option<&OsStr>, comspec: Option<&OsStr>) -> OsString {
-    let fallback = if cfg!(windows) { comspec.unwrap_or(OsStr::new("cmd")) } else { OsStr::new("/bin/sh") };
+    let fallback =
+        if cfg!(windows) { comspec.unwrap_or(OsStr::new("cmd")) } else { OsStr::new("/bin/sh") };
     shell.unwrap_or(fallback).to_owned()
 }

@@ -16,7 +16,11 @@ use crate::project::Session;
 
 pub(super) const MODES: [&str; 3] = ["dev", "test", "release"];
 
-pub(super) fn build(session: Session, own: &ArgMatches, words: Vec<OsString>) -> anyhow::Result<ExitCode> {
+pub(super) fn build(
+    session: Session,
+    own: &ArgMatches,
+    words: Vec<OsString>,
+) -> anyhow::Result<ExitCode> {
     let mode = match (own.get_one::<String>("mode"), session.env.get("MODE")) {
         (Some(mode), _) => mode.clone(),
         (None, None) => "dev".to_owned(),
@@ -59,7 +63,11 @@ pub(super) fn build_release(
     run::one(&project, &options, line)
 }
 
-pub(super) fn check(session: Session, own: &ArgMatches, words: Vec<OsString>) -> anyhow::Result<ExitCode> {
+pub(super) fn check(
+    session: Session,
+    own: &ArgMatches,
+    words: Vec<OsString>,
+) -> anyhow::Result<ExitCode> {
     let (project, options, line) = run::begin(session, own, CargoLine::new("check", words))?;
     run::one(&project, &options, line)
 }
@@ -80,7 +88,11 @@ pub(super) fn check_fast(
     }
 }
 
-pub(super) fn clippy(session: Session, own: &ArgMatches, words: Vec<OsString>) -> anyhow::Result<ExitCode> {
+pub(super) fn clippy(
+    session: Session,
+    own: &ArgMatches,
+    words: Vec<OsString>,
+) -> anyhow::Result<ExitCode> {
     let (project, options, line) = run::begin(session, own, CargoLine::new("clippy", words))?;
     match affected::narrow_if_asked(&project, &options, own, line)? {
         Some(line) => run::one(&project, &options, line),
@@ -88,7 +100,11 @@ pub(super) fn clippy(session: Session, own: &ArgMatches, words: Vec<OsString>) -
     }
 }
 
-pub(super) fn run(session: Session, own: &ArgMatches, words: Vec<OsString>) -> anyhow::Result<ExitCode> {
+pub(super) fn run(
+    session: Session,
+    own: &ArgMatches,
+    words: Vec<OsString>,
+) -> anyhow::Result<ExitCode> {
     let (project, options, line) = run::begin(session, own, CargoLine::new("run", words))?;
     let line = cranelift::choose_backend(&project, &options, line)?;
     // The output is the program's: no line of ours follows it.
@@ -96,7 +112,11 @@ pub(super) fn run(session: Session, own: &ArgMatches, words: Vec<OsString>) -> a
 }
 
 /// Formatting needs no lane, only cargo.
-pub(super) fn fmt(session: Session, own: &ArgMatches, words: Vec<OsString>) -> anyhow::Result<ExitCode> {
+pub(super) fn fmt(
+    session: Session,
+    own: &ArgMatches,
+    words: Vec<OsString>,
+) -> anyhow::Result<ExitCode> {
     let (project, options, line) = run::begin(session, own, CargoLine::new("fmt", words))?;
     let has_choice = !line.packages().is_empty() || line.has(&["--all", "--manifest-path"]);
     let line = if has_choice { line } else { line.with(["--all"]) };

@@ -1,4 +1,5 @@
-//! `cargo`: any command of cargo, in this builder's lane. And the shim, the same under cargo's own name.
+//! `cargo`: any command of cargo, in this builder's lane. And the shim, the same under cargo's own
+//! name.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -8,8 +9,6 @@ use clap::ArgMatches;
 
 use super::run::{self, Options, choice, open};
 use crate::cargo_line::CargoLine;
-use crate::cold_start;
-use crate::environment;
 use crate::lanes::choose::{self, Lockfile};
 use crate::lanes::in_lane::{Kind, in_lane, may_build};
 use crate::lanes::{Agent, DETOUR_VARIABLES, Owner};
@@ -17,13 +16,18 @@ use crate::process::Shell;
 use crate::process::step::{Program, Recipe, Step};
 use crate::project::git_dir::{Common, is_shared_program};
 use crate::project::{Project, Session, toolchain};
-use crate::retarget;
+use crate::{cold_start, environment, retarget};
 
-pub(super) fn cargo(session: Session, own: &ArgMatches, words: Vec<OsString>) -> anyhow::Result<ExitCode> {
+pub(super) fn cargo(
+    session: Session,
+    own: &ArgMatches,
+    words: Vec<OsString>,
+) -> anyhow::Result<ExitCode> {
     run(session, CargoLine::parse(words), own.get_flag("dry-run"))
 }
 
-/// Any command line of cargo's. Where the command is an alias or another program, it alone knows what it writes.
+/// Any command line of cargo's. Where the command is an alias or another program, it alone knows
+/// what it writes.
 pub(crate) fn run(session: Session, line: CargoLine, dry_run: bool) -> anyhow::Result<ExitCode> {
     let project = open(session, &line)?;
     let kind = kind_of(&project, &line);
@@ -36,9 +40,9 @@ pub(crate) fn run(session: Session, line: CargoLine, dry_run: bool) -> anyhow::R
     run::carry_out(&project, &options, &entered, recipe)
 }
 
-/// What `lane run` puts on `PATH`: becomes the real cargo, with the lane in its command line where it builds in this
-/// workspace. Neither its output nor its environment is touched; on any failure of ours the real cargo is called with the
-/// same words.
+/// What `lane run` puts on `PATH`: becomes the real cargo, with the lane in its command line where
+/// it builds in this workspace. Neither its output nor its environment is touched; on any failure
+/// of ours the real cargo is called with the same words.
 pub(crate) fn shim(session: Session, words: Vec<OsString>) -> anyhow::Result<ExitCode> {
     let Some(cargo) = session.env.real_cargo() else {
         bail!("there is no cargo on PATH but the one of `lane run`");
@@ -54,7 +58,8 @@ pub(crate) fn shim(session: Session, words: Vec<OsString>) -> anyhow::Result<Exi
     sh.become_step(&through_lane.unwrap_or_else(as_it_is), &here)
 }
 
-/// `None` where the command line is to stay as it is, after the lane has been forked if it is a first build.
+/// `None` where the command line is to stay as it is, after the lane has been forked if it is a
+/// first build.
 fn through_lane(session: Session, words: &[OsString]) -> anyhow::Result<Option<Step>> {
     let line = CargoLine::parse(words.to_vec());
     let leads_elsewhere = DETOUR_VARIABLES.iter().any(|name| session.env.get(name).is_some());
@@ -73,7 +78,8 @@ fn through_lane(session: Session, words: &[OsString]) -> anyhow::Result<Option<S
     let lane = choose::lane(&project, &choice(&line, Lockfile::MustStay))?;
     let kind = kind_of(&project, &line);
     let lane = if may_build(&line, kind) {
-        // The stamp is released when this process has become cargo; then cargo's own lock says that a build is going on.
+        // The stamp is released when this process has become cargo; then cargo's own lock says that
+        // a build is going on.
         let (lane, _in_use) = choose::enter(&project, lane);
         retarget::provide::provide_wrapper(&project, project.session.ui.quiet(true));
         let recipe = Recipe::from(in_lane(line.clone(), &lane, kind));
@@ -97,11 +103,13 @@ fn kind_of(project: &Project, line: &CargoLine) -> Kind {
     }
 }
 
-/// Whether it is the one that the shared program was put there for, in any of its worktrees: not another repository's, and
-/// not a small one inside this one, such as the tests of cargo's plugins have.
+/// Whether it is the one that the shared program was put there for, in any of its worktrees: not
+/// another repository's, and not a small one inside this one, such as the tests of cargo's plugins
+/// have.
 fn is_of_this_program(project: &Project) -> bool {
     let (Some(common), Some(exe)) = (Common::of(&project.repo.root), environment::exe()) else {
         return false;
     };
-    is_shared_program(&exe, &common) && common.known_inside().is_some_and(|inside| inside == common.inside())
+    is_shared_program(&exe, &common)
+        && common.known_inside().is_some_and(|inside| inside == common.inside())
 }

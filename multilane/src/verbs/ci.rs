@@ -16,7 +16,8 @@ pub(super) fn ci(session: Session, own: &ArgMatches) -> anyhow::Result<ExitCode>
     let line = |words: &str| CargoLine::parse(words.split(' ').map(Into::into).collect());
     let project = run::open(session, &CargoLine::default())?;
     // A log that is read afterwards has to say which step it is in.
-    let options = Options { dry_run: own.get_flag("dry-run"), quiet: own.get_flag("quiet"), verbose: true };
+    let options =
+        Options { dry_run: own.get_flag("dry-run"), quiet: own.get_flag("quiet"), verbose: true };
     let tests = line("test --workspace --locked --no-fail-fast");
     let nextest = toolchain::nextest(&project.session.env, &project.repo);
     let has_doctests = test::has_doctests(&project, &tests);
@@ -31,5 +32,10 @@ pub(super) fn ci(session: Session, own: &ArgMatches) -> anyhow::Result<ExitCode>
         ),
     ];
     steps.extend(test::steps(tests, &entered.lane, nextest, has_doctests));
-    run::carry_out(&project, &options, &entered, Recipe { steps, keep_going: own.get_flag("keep-going") })
+    run::carry_out(
+        &project,
+        &options,
+        &entered,
+        Recipe { steps, keep_going: own.get_flag("keep-going") },
+    )
 }

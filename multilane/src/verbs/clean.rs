@@ -17,7 +17,11 @@ use crate::process::step::Recipe;
 use crate::project::{Project, Session};
 use crate::ui;
 
-pub(super) fn clean(session: Session, own: &ArgMatches, words: Vec<OsString>) -> anyhow::Result<ExitCode> {
+pub(super) fn clean(
+    session: Session,
+    own: &ArgMatches,
+    words: Vec<OsString>,
+) -> anyhow::Result<ExitCode> {
     let (project, options, line) = run::begin(session, own, CargoLine::new("clean", words))?;
     let lanes_dir = project.repo.lanes_dir();
     // Building elsewhere when `.lanes` is broken is safe; deleting elsewhere is not.
@@ -98,7 +102,9 @@ fn remove_all(project: &Project, lanes: &[Lane], quiet: bool) -> anyhow::Result<
 
 fn in_use(project: &Project, lane: &str) -> anyhow::Error {
     let called = project.session.ui.called;
-    anyhow!("{lane} is in use\nhelp: wait for the build in it to end, or stop it; {called} lane list")
+    anyhow!(
+        "{lane} is in use\nhelp: wait for the build in it to end, or stop it; {called} lane list"
+    )
 }
 
 /// `None` where there is nothing to delete.
@@ -108,6 +114,8 @@ fn remove(lanes_dir: &Path, lane: &Lane) -> std::io::Result<Option<Removal>> {
     }
     match lane.owner {
         Owner::Worktree => occupy::empty_target_dir(&lane.dir).map(Some),
-        Owner::Agent { .. } | Owner::Named => occupy::remove_agent_lane(lanes_dir, &lane.dir).map(Some),
+        Owner::Agent { .. } | Owner::Named => {
+            occupy::remove_agent_lane(lanes_dir, &lane.dir).map(Some)
+        }
     }
 }

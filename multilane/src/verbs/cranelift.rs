@@ -8,7 +8,8 @@ use crate::files;
 use crate::project::cranelift::{self, Backend, FILE, PROFILE, Request};
 use crate::project::{Project, toolchain};
 
-/// Has a build of the `dev` profile made with that of Cranelift instead. Nothing is asked where the project says nothing.
+/// Has a build of the `dev` profile made with that of Cranelift instead. Nothing is asked where the
+/// project says nothing.
 pub(super) fn choose_backend(
     project: &Project,
     options: &Options,
@@ -28,7 +29,10 @@ pub(super) fn choose_backend(
         settings: Some(settings),
         has_profile: line.chooses_profile(),
         targets: if named.is_empty() { &config.targets } else { &named },
-        has_component: toolchain::has_cranelift(&rustc.sysroot, toolchain::host_triple(&rustc.version)),
+        has_component: toolchain::has_cranelift(
+            &rustc.sysroot,
+            toolchain::host_triple(&rustc.version),
+        ),
         toolchain: &rustc.version,
     };
     if cranelift::backend(&request) != Backend::Cranelift {

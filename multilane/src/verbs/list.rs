@@ -8,16 +8,16 @@ use serde_json::{Value, json};
 
 use super::run;
 use crate::cargo_line::CargoLine;
-use crate::environment;
 use crate::lanes::choose::{self, LaneChoice, Lockfile};
 use crate::lanes::list::{self, Found};
 use crate::lanes::{KeyInputs, lockfile_hash};
 use crate::project::{Project, Session};
-use crate::ui;
+use crate::{environment, ui};
 
 pub(super) fn list(session: Session, own: &ArgMatches) -> anyhow::Result<ExitCode> {
     let project = run::open(session, &CargoLine::default())?;
-    let found = list::of_repository(&project.sh, &project.repo, &choose::worktree_lane(&project).dir);
+    let found =
+        list::of_repository(&project.sh, &project.repo, &choose::worktree_lane(&project).dir);
     let today = LaneChoice { lockfile: Lockfile::MustStay, ..LaneChoice::default() };
     let today = choose::key_inputs(&project, &today)?;
     let rows: Vec<Row> = found.into_iter().map(|lane| Row::new(lane, &today)).collect();
@@ -39,9 +39,11 @@ struct Row {
 impl Row {
     /// `today` is of this worktree; another one may have another lockfile.
     fn new(lane: Found, today: &KeyInputs) -> Row {
-        let lockfile = std::fs::read(lane.root.join("Cargo.lock")).map(|bytes| lockfile_hash(&bytes));
+        let lockfile =
+            std::fs::read(lane.root.join("Cargo.lock")).map(|bytes| lockfile_hash(&bytes));
         let today = KeyInputs { lockfile: lockfile.unwrap_or_default(), ..today.clone() };
-        let differs = lane.inputs.as_ref().map(|inputs| inputs.differing(&today)).unwrap_or_default();
+        let differs =
+            lane.inputs.as_ref().map(|inputs| inputs.differing(&today)).unwrap_or_default();
         Row { lane, differs }
     }
 
@@ -68,8 +70,9 @@ fn unix_seconds(time: SystemTime) -> Option<u64> {
 }
 
 fn table(project: &Project, rows: &[Row], now: SystemTime) -> String {
-    let mut lines =
-        vec![["WORKTREE", "AGENT", "KEY", "SIZE", "LAST USE", "STATE", "DIFFERS"].map(str::to_owned)];
+    let mut lines = vec![
+        ["WORKTREE", "AGENT", "KEY", "SIZE", "LAST USE", "STATE", "DIFFERS"].map(str::to_owned),
+    ];
     for Row { lane, differs } in rows {
         let age = lane.last_use.map(|time| now.duration_since(time).unwrap_or_default());
         lines.push([
@@ -83,8 +86,9 @@ fn table(project: &Project, rows: &[Row], now: SystemTime) -> String {
         ]);
     }
 
-    let width =
-        |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
+    let width = |column: usize| {
+        lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default()
+    };
     let widths: [usize; 7] = std::array::from_fn(width);
     let line = |cells: &[String; 7]| {
         let cells: Vec<String> =

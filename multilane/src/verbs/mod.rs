@@ -1,4 +1,5 @@
-//! What can be asked for: a table of the verbs, each with its help, and a file for each family of them.
+//! What can be asked for: a table of the verbs, each with its help, and a file for each family of
+//! them.
 
 pub(crate) mod affected;
 pub(crate) mod agent;
@@ -355,16 +356,21 @@ fn changed(command: Command) -> Command {
 
 /// The same for verbs that take all packages unless asked.
 fn changed_if_affected(command: Command) -> Command {
-    changed(command.arg(flag("affected", "Only the packages that changed, as `check-fast` finds them")))
-        .mut_arg("dependents", |arg| arg.requires("affected"))
-        .mut_arg("base", |arg| arg.requires("affected"))
+    changed(
+        command.arg(flag("affected", "Only the packages that changed, as `check-fast` finds them")),
+    )
+    .mut_arg("dependents", |arg| arg.requires("affected"))
+    .mut_arg("base", |arg| arg.requires("affected"))
 }
 
 /// Where a builder works.
 fn place(command: Command, is_required: bool) -> Command {
     command
         .arg(name("Name of a worktree or, where there is none, of an agent").required(is_required))
-        .arg(flag("new", "Make the worktree if there is none, as `lane new` does").conflicts_with("agent"))
+        .arg(
+            flag("new", "Make the worktree if there is none, as `lane new` does")
+                .conflicts_with("agent"),
+        )
         .arg(flag("worktree", "Only a worktree; fail if there is none").conflicts_with("agent"))
         .arg(flag("agent", "An agent in the current directory, even if there is such a worktree"))
 }

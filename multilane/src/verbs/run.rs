@@ -1,4 +1,5 @@
-//! What every verb begins and ends with: find the workspace and the lane, carry out the recipe, sum up.
+//! What every verb begins and ends with: find the workspace and the lane, carry out the recipe, sum
+//! up.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -80,14 +81,22 @@ pub(super) fn choice(line: &CargoLine, lockfile: Lockfile) -> LaneChoice {
 }
 
 /// One cargo command in the builder's lane.
-pub(super) fn one(project: &Project, options: &Options, line: CargoLine) -> anyhow::Result<ExitCode> {
+pub(super) fn one(
+    project: &Project,
+    options: &Options,
+    line: CargoLine,
+) -> anyhow::Result<ExitCode> {
     let entered = enter(project, options, &line)?;
     let recipe = Recipe::from(in_lane(line, &entered.lane, Kind::Own));
     carry_out(project, options, &entered, recipe)
 }
 
 /// The lane that a command line leads to, marked as in use unless nothing is to be done.
-pub(super) fn enter(project: &Project, options: &Options, line: &CargoLine) -> anyhow::Result<Entered> {
+pub(super) fn enter(
+    project: &Project,
+    options: &Options,
+    line: &CargoLine,
+) -> anyhow::Result<Entered> {
     let lockfile = if options.dry_run || line.has(&["--locked", "--frozen"]) {
         Lockfile::MustStay
     } else if line.has(&["--offline"]) {
@@ -127,8 +136,10 @@ pub(super) fn carry_out(
 
 /// Prints `recipe` so that it can be pasted.
 pub(super) fn show(project: &Project, recipe: Recipe) -> anyhow::Result<ExitCode> {
-    // rustup says here that the toolchain comes from `cargo +toolchain xtask`, and not from a file or the environment.
-    let is_typed = project.session.env.get("RUSTUP_TOOLCHAIN_SOURCE").is_some_and(|source| source == "cli");
+    // rustup says here that the toolchain comes from `cargo +toolchain xtask`, and not from a file
+    // or the environment.
+    let is_typed =
+        project.session.env.get("RUSTUP_TOOLCHAIN_SOURCE").is_some_and(|source| source == "cli");
     let toolchain = project.session.env.get("RUSTUP_TOOLCHAIN").filter(|_| is_typed);
     ui::data(recipe.typed_with(toolchain.and_then(|name| name.to_str())))?;
     Ok(ExitCode::SUCCESS)
@@ -185,7 +196,10 @@ pub fn run_steps(
     if is_verbose {
         let after = project.session.started.elapsed().saturating_sub(before + built);
         let (before, after) = (milliseconds(before), milliseconds(after));
-        ui.status("Own", format_args!("xtask took {before:.1} ms before cargo, {after:.1} ms after"));
+        ui.status(
+            "Own",
+            format_args!("xtask took {before:.1} ms before cargo, {after:.1} ms after"),
+        );
     }
     Ok(failure.map_or(ExitCode::SUCCESS, exit_code))
 }

@@ -1,4 +1,5 @@
-//! What is different for a command that `lane run` starts, and for a shell that evaluates what `lane env` prints.
+//! What is different for a command that `lane run` starts, and for a shell that evaluates what
+//! `lane env` prints.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,8 @@ pub(crate) struct Surroundings {
 impl Surroundings {
     /// The variables but `PATH`; `None` unsets one.
     ///
-    /// What leads all builds of this user to one directory is for nobody's good here; set again in there, it counts.
+    /// What leads all builds of this user to one directory is for nobody's good here; set again in
+    /// there, it counts.
     pub(crate) fn variables(&self) -> Vec<(&'static str, Option<&str>)> {
         let mut variables = vec![("AGENT_ID", self.agent.as_deref())];
         if self.agent.is_some() {
@@ -45,9 +47,14 @@ pub(crate) enum Dialect {
 }
 
 impl Dialect {
-    /// Which one `$SHELL` names: whatever it may be called and is neither fish nor PowerShell reads sh.
+    /// Which one `$SHELL` names: whatever it may be called and is neither fish nor PowerShell reads
+    /// sh.
     pub(crate) fn of(shell: Option<&Path>) -> Dialect {
-        let name = shell.and_then(Path::file_stem).unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        let name = shell
+            .and_then(Path::file_stem)
+            .unwrap_or_default()
+            .to_string_lossy()
+            .to_ascii_lowercase();
         match name.as_str() {
             "fish" => Dialect::Fish,
             "pwsh" | "powershell" => Dialect::PowerShell,
@@ -100,14 +107,20 @@ impl Dialect {
         }
     }
 
-    /// The shell's own `PATH` is changed, and not replaced by ours, to which rustup and cargo have added.
+    /// The shell's own `PATH` is changed, and not replaced by ours, to which rustup and cargo have
+    /// added.
     fn prepend(self, bin: &Path) -> String {
         let dir = self.quoted(&bin.to_string_lossy());
         match self {
             Dialect::Sh => format!("{}\nexport PATH={dir}:\"$PATH\"", self.remove(bin)),
-            Dialect::Fish => format!("{}\nset --global --export PATH {dir} $PATH", self.remove(bin)),
+            Dialect::Fish => {
+                format!("{}\nset --global --export PATH {dir} $PATH", self.remove(bin))
+            }
             Dialect::PowerShell => {
-                format!("{}\n$env:PATH = {dir} + [IO.Path]::PathSeparator + $env:PATH", self.remove(bin))
+                format!(
+                    "{}\n$env:PATH = {dir} + [IO.Path]::PathSeparator + $env:PATH",
+                    self.remove(bin)
+                )
             }
         }
     }
@@ -115,7 +128,8 @@ impl Dialect {
     fn remove(self, bin: &Path) -> String {
         let dir = self.quoted(&bin.to_string_lossy());
         match self {
-            // With a colon at both ends every entry has one on each side. Assignments split no words.
+            // With a colon at both ends every entry has one on each side. Assignments split no
+            // words.
             Dialect::Sh => format!(
                 "PATH=:$PATH:\n\
                  while case $PATH in *:{dir}:*) ;; *) false ;; esac; do \
@@ -123,7 +137,9 @@ impl Dialect {
                  PATH=${{PATH#:}}; PATH=${{PATH%:}}; export PATH"
             ),
             Dialect::Fish => {
-                format!("while set --local at (contains --index -- {dir} $PATH); set --erase PATH[$at]; end")
+                format!(
+                    "while set --local at (contains --index -- {dir} $PATH); set --erase PATH[$at]; end"
+                )
             }
             Dialect::PowerShell => format!(
                 "$env:PATH = @($env:PATH -split [IO.Path]::PathSeparator | Where-Object {{ $_ -cne {dir} }}) \
@@ -164,7 +180,8 @@ mod tests {
         assert_eq!(Dialect::of(None), Dialect::Sh);
     }
 
-    /// sh and fish are held to what they do by the tests that start them; PowerShell is seldom there.
+    /// sh and fish are held to what they do by the tests that start them; PowerShell is seldom
+    /// there.
     #[test]
     fn powershell() {
         let fix = Surroundings { dir: "/w/it’s 'it'".into(), agent: Some("a".to_owned()) };

@@ -1,13 +1,12 @@
-//! `test`: with nextest where it is there, and then the doctests, which nextest leaves out; otherwise with `cargo test`. The
-//! same filters mean the same either way.
+//! `test`: with nextest where it is there, and then the doctests, which nextest leaves out;
+//! otherwise with `cargo test`. The same filters mean the same either way.
 
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
 use clap::ArgMatches;
 
-use super::affected;
-use super::run;
+use super::{affected, run};
 use crate::cargo_line::CargoLine;
 use crate::lanes::Lane;
 use crate::lanes::in_lane::{Kind, in_lane};
@@ -16,7 +15,11 @@ use crate::project::packages::{self, Package, spec_matches};
 use crate::project::toolchain::{self, Nextest};
 use crate::project::{Project, Session};
 
-pub(super) fn test(session: Session, own: &ArgMatches, words: Vec<OsString>) -> anyhow::Result<ExitCode> {
+pub(super) fn test(
+    session: Session,
+    own: &ArgMatches,
+    words: Vec<OsString>,
+) -> anyhow::Result<ExitCode> {
     let (project, options, line) = run::begin(session, own, CargoLine::new("test", words))?;
     // Neither `cargo test` nor nextest knows cargo's name for it.
     let line = line.renamed(&[("--keep-going", "--no-fail-fast")]);
@@ -33,23 +36,33 @@ pub(super) fn test(session: Session, own: &ArgMatches, words: Vec<OsString>) -> 
     run::carry_out(&project, &options, &entered, Recipe { steps, keep_going })
 }
 
-/// Whether there are doctests in what `line` selects. Where cargo cannot tell, it is asked to run them and will say why not.
+/// Whether there are doctests in what `line` selects. Where cargo cannot tell, it is asked to run
+/// them and will say why not.
 pub(super) fn has_doctests(project: &Project, line: &CargoLine) -> bool {
     let Ok(packages) = packages::read(&project.sh, &project.repo.root) else {
         return true;
     };
     let within = packages
         .iter()
-        .filter(|package| project.repo.inside.starts_with(&package.dir) && package.dir != project.repo.root)
+        .filter(|package| {
+            project.repo.inside.starts_with(&package.dir) && package.dir != project.repo.root
+        })
         .max_by_key(|package| package.dir.as_os_str().len());
     let excluded = line.values("--exclude", None);
     selects_doctests(&packages, &line.packages(), &excluded, line.selects_workspace(), within)
 }
 
-/// `has_doctests`: whether a library among the selected packages has them; `cargo test --doc` fails where none has.
-pub(super) fn steps(line: CargoLine, lane: &Lane, nextest: Option<Nextest>, has_doctests: bool) -> Vec<Step> {
+/// `has_doctests`: whether a library among the selected packages has them; `cargo test --doc` fails
+/// where none has.
+pub(super) fn steps(
+    line: CargoLine,
+    lane: &Lane,
+    nextest: Option<Nextest>,
+    has_doctests: bool,
+) -> Vec<Step> {
     let is_special = line.has(&["--doc", "--no-run"]);
-    let Some(nextest) = nextest.filter(|_| !is_special && line.rest.iter().all(|arg| knows(arg))) else {
+    let Some(nextest) = nextest.filter(|_| !is_special && line.rest.iter().all(|arg| knows(arg)))
+    else {
         return vec![in_lane(with_one_filter(line), lane, Kind::Own)];
     };
 
@@ -58,7 +71,8 @@ pub(super) fn steps(line: CargoLine, lane: &Lane, nextest: Option<Nextest>, has_
     for_nextest.words.push("--no-tests=pass".into());
     let step = in_lane(for_nextest, lane, Kind::Own);
     // nextest's own report goes to stderr.
-    let mut steps = vec![if nextest.tells_units { step.counted_as("--cargo-message-format") } else { step }];
+    let mut steps =
+        vec![if nextest.tells_units { step.counted_as("--cargo-message-format") } else { step }];
     if has_doctests && !line.selects_targets() {
         steps.push(in_lane(with_one_filter(line.and("--doc")), lane, Kind::Own));
     }
@@ -96,9 +110,9 @@ fn knows(arg: &OsStr) -> bool {
     !arg.starts_with('-') || KNOWN.contains(&&*arg) || arg.starts_with("--skip=")
 }
 
-/// Whether one of the packages that the flags select has doctests. `named` and `excluded` are the values of `--package` and
-/// `--exclude`; `within` is
-/// the package in whose directory the user stands.
+/// Whether one of the packages that the flags select has doctests. `named` and `excluded` are the
+/// values of `--package` and `--exclude`; `within` is the package in whose directory the user
+/// stands.
 fn selects_doctests(
     packages: &[Package],
     named: &[String],
@@ -145,7 +159,11 @@ mod tests {
 
     #[test]
     fn without_nextest_cargo_test_does_both() {
-        check("--package a one two -- --exact", false, expect!["cargo test --package a one -- two --exact"]);
+        check(
+            "--package a one two -- --exact",
+            false,
+            expect!["cargo test --package a one -- two --exact"],
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! `lane new` and `lane remove`: worktrees that come with a warm lane, and go without losing work. And what git's hook calls.
+//! `lane new` and `lane remove`: worktrees that come with a warm lane, and go without losing work.
+//! And what git's hook calls.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -66,17 +67,20 @@ pub(super) fn remove(session: Session, own: &ArgMatches) -> anyhow::Result<ExitC
             bail!("{shown} has uncommitted changes\n{help}");
         }
         // A branch stays when its worktree goes; the commits of a detached head are on none.
-        let unreachable = ["rev-list", "--max-count=1", "HEAD", "--not", "--branches", "--tags", "--remotes"];
+        let unreachable =
+            ["rev-list", "--max-count=1", "HEAD", "--not", "--branches", "--tags", "--remotes"];
         if !git(&unreachable)?.is_empty() {
             bail!("{shown} has commits that no branch has\n{help}");
         }
     }
-    let in_use = list::of_repository(&project.sh, &project.repo, &choose::worktree_lane(&project).dir);
+    let in_use =
+        list::of_repository(&project.sh, &project.repo, &choose::worktree_lane(&project).dir);
     if in_use.iter().any(|lane| lane.in_use && lane.worktree == path) {
         bail!("a build is going on in {shown}\nhelp: wait for the build to end, or stop it");
     }
 
-    let args: [OsString; 4] = ["worktree".into(), "remove".into(), "--force".into(), path.clone().into()];
+    let args: [OsString; 4] =
+        ["worktree".into(), "remove".into(), "--force".into(), path.clone().into()];
     project.sh.read("git", args, &project.repo.root).context("cannot remove the worktree")?;
     project.session.ui.status("Removed", shown);
     Ok(ExitCode::SUCCESS)
@@ -93,7 +97,9 @@ pub(crate) fn after_worktree_add(session: Session) -> ExitCode {
 
 fn warm_this_worktree(session: Session) -> anyhow::Result<()> {
     let top = environment::current_dir()?;
-    let Some(inside) = Common::of(&top).and_then(|common| common.known_inside()) else { return Ok(()) };
+    let Some(inside) = Common::of(&top).and_then(|common| common.known_inside()) else {
+        return Ok(());
+    };
     let root = workspace_in(&top, &inside);
     if !root.join("Cargo.toml").is_file() {
         return Ok(()); // A commit from before there was a workspace.
@@ -104,8 +110,8 @@ fn warm_this_worktree(session: Session) -> anyhow::Result<()> {
     warm(&mut project, ui, &root, &workspace_in(&main, &inside))
 }
 
-/// Gives the workspace at `root`, in a new worktree, what belongs to this machine and is in the one at `of`, and a warm
-/// lane. From then on it is the workspace.
+/// Gives the workspace at `root`, in a new worktree, what belongs to this machine and is in the one
+/// at `of`, and a warm lane. From then on it is the workspace.
 pub fn warm(project: &mut Project, ui: Ui, root: &Path, of: &Path) -> anyhow::Result<()> {
     carry_over_configuration(of, root)?;
     if root.join("Cargo.toml").is_file() {
@@ -118,7 +124,10 @@ pub fn warm(project: &mut Project, ui: Ui, root: &Path, of: &Path) -> anyhow::Re
 }
 
 /// Makes a worktree with a warm lane, and says where it is.
-pub(super) fn make_worktree(project: &mut Project, wanted: &NewWorktree) -> anyhow::Result<PathBuf> {
+pub(super) fn make_worktree(
+    project: &mut Project,
+    wanted: &NewWorktree,
+) -> anyhow::Result<PathBuf> {
     let top = top(project)?;
     let path = match &wanted.path {
         Some(path) => project.repo.start.join(path),
@@ -131,7 +140,8 @@ pub(super) fn make_worktree(project: &mut Project, wanted: &NewWorktree) -> anyh
     let mut args: Vec<OsString> = ["worktree", "add", "--quiet"].map(OsString::from).into();
     let branch = wanted.branch.as_ref().unwrap_or(&wanted.name);
     let has_branch =
-        git(project, &["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")]).is_ok();
+        git(project, &["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")])
+            .is_ok();
     let from = wanted.from.as_deref().unwrap_or("HEAD");
     if wanted.detach {
         args.extend(["--detach".into(), path.clone().into(), from.into()]);
@@ -150,13 +160,15 @@ pub(super) fn make_worktree(project: &mut Project, wanted: &NewWorktree) -> anyh
     Ok(path)
 }
 
-/// By the name that `lane new` was given, the directory's, or a path; never the repository's main checkout.
+/// By the name that `lane new` was given, the directory's, or a path; never the repository's main
+/// checkout.
 pub fn worktree_named(project: &Project, name: &str) -> anyhow::Result<PathBuf> {
     let mut tops = checkouts(project)?.into_iter();
     let main = tops.next().context("git lists no worktree")?;
     let named = [beside(&main, name), beside(&top(project)?, name), project.repo.start.join(name)];
-    let is_it =
-        |top: &PathBuf| named.contains(top) || top.file_name().is_some_and(|file_name| file_name == name);
+    let is_it = |top: &PathBuf| {
+        named.contains(top) || top.file_name().is_some_and(|file_name| file_name == name)
+    };
     match tops.find(is_it) {
         Some(top) => Ok(top),
         None => bail!(
@@ -169,7 +181,8 @@ pub fn worktree_named(project: &Project, name: &str) -> anyhow::Result<PathBuf> 
 /// What is of this machine, and in no commit.
 pub fn carry_over_configuration(from: &Path, to: &Path) -> anyhow::Result<()> {
     let local = Path::new(".cargo/local.toml");
-    files::carry_over(&from.join(local), &to.join(local)).context("cannot carry over .cargo/local.toml")
+    files::carry_over(&from.join(local), &to.join(local))
+        .context("cannot carry over .cargo/local.toml")
 }
 
 /// `<repository>-<name>`, in the directory that the repository is in.

@@ -4,8 +4,12 @@ use crate::support::{Project, Ran};
 
 /// `app` → `adapter` → `core`, and `alone`.
 fn project() -> Project {
-    let project =
-        Project::workspace(&[("core", &[]), ("adapter", &["core"]), ("app", &["adapter"]), ("alone", &[])]);
+    let project = Project::workspace(&[
+        ("core", &[]),
+        ("adapter", &["core"]),
+        ("app", &["adapter"]),
+        ("alone", &[]),
+    ]);
     project.cargo("generate-lockfile").ok();
     project.commit();
     project
@@ -79,7 +83,10 @@ fn some_files_mean_all() {
 fn deleted_and_renamed_files_concern_where_they_were_and_where_they_are() {
     let project = project();
     project
-        .write("crates/core/src/deep.rs", "pub fn one_that_is_long_enough_to_be_found_as_a_rename() {}\n")
+        .write(
+            "crates/core/src/deep.rs",
+            "pub fn one_that_is_long_enough_to_be_found_as_a_rename() {}\n",
+        )
         .commit();
     project.git(&["mv", "crates/core/src/deep.rs", "crates/alone/src/deep.rs"]);
     affects(&project, "check-fast", "alone core");
@@ -125,7 +132,10 @@ fn a_file_outside_every_package_concerns_those_that_name_it() {
 
     project.write("TERMS", "two");
     affects(&project, "check-fast", "");
-    project.xtask("check-fast").ok().says("Affected none: files changed since main: 1, of no package");
+    project
+        .xtask("check-fast")
+        .ok()
+        .says("Affected none: files changed since main: 1, of no package");
     project.write("TEXT.md", "two");
     affects(&project, "check-fast", "core");
     project.write("protocols/a.proto", "two");
@@ -152,7 +162,8 @@ fn a_file_of_another_package_concerns_those_that_name_it() {
 fn a_file_behind_a_link_concerns_where_the_link_is() {
     let project = project();
     project.write("TEXT.md", "one");
-    std::os::unix::fs::symlink("../../TEXT.md", project.root.join("crates/core/TEXT.md")).expect("a link");
+    std::os::unix::fs::symlink("../../TEXT.md", project.root.join("crates/core/TEXT.md"))
+        .expect("a link");
     project.commit();
     project.write("TEXT.md", "two");
     affects(&project, "check-fast", "core");
@@ -220,7 +231,10 @@ fn a_configured_main_branch_is_the_base() {
     let project = project();
     let manifest = project.read("Cargo.toml");
     project
-        .write("Cargo.toml", &format!("{manifest}\n[workspace.metadata.xtask]\nmain-branch = \"develop\"\n"))
+        .write(
+            "Cargo.toml",
+            &format!("{manifest}\n[workspace.metadata.xtask]\nmain-branch = \"develop\"\n"),
+        )
         .commit();
     project.git(&["branch", "develop"]);
     project.git(&["checkout", "--quiet", "-b", "work"]);
@@ -253,14 +267,18 @@ fn where_changes_cannot_be_known_all_is_checked_and_it_is_said_why() {
 #[test]
 fn a_base_that_is_no_commit_is_an_error() {
     let project = project();
-    project.xtask("check-fast --base nowhere").fails_with(1).says("--base nowhere names no commit here");
+    project
+        .xtask("check-fast --base nowhere")
+        .fails_with(1)
+        .says("--base nowhere names no commit here");
 }
 
 #[test]
 fn started_in_a_subdirectory_it_means_the_same() {
     let project = project();
     project.write("crates/core/src/lib.rs", "");
-    let ran = project.xtask("check-fast --dry-run").within(project.root.join("crates/alone/src")).ok();
+    let ran =
+        project.xtask("check-fast --dry-run").within(project.root.join("crates/alone/src")).ok();
     assert!(ran.stdout().contains("--package core"), "{}", ran.report());
 }
 
@@ -271,5 +289,9 @@ fn test_and_clippy_take_affected_with_the_same_meaning() {
     project.write("crates/core/src/lib.rs", "");
     affects(&project, "clippy --affected", "core");
     let ran = project.xtask("test --affected --dependents --dry-run").ok();
-    assert!(ran.stdout().contains("--package adapter --package app --package core"), "{}", ran.report());
+    assert!(
+        ran.stdout().contains("--package adapter --package app --package core"),
+        "{}",
+        ran.report()
+    );
 }

@@ -9,13 +9,16 @@ use crate::fork::worktree;
 use crate::support::{Call, Project, wait_until};
 use crate::template::template_root;
 
-/// The package that thinks is no member of the workspace, so building the tests has not fetched what it is made of.
+/// The package that thinks is no member of the workspace, so building the tests has not fetched
+/// what it is made of.
 fn fetch() -> &'static PathBuf {
     static MANIFEST: OnceLock<PathBuf> = OnceLock::new();
     MANIFEST.get_or_init(|| {
         let manifest = template_root().join("xtask/analyze/Cargo.toml");
         let mut cargo = std::process::Command::new("cargo");
-        drop(cargo.args(["fetch", "--quiet", "--locked", "--manifest-path"]).arg(&manifest).status());
+        drop(
+            cargo.args(["fetch", "--quiet", "--locked", "--manifest-path"]).arg(&manifest).status(),
+        );
         manifest
     })
 }
@@ -26,18 +29,27 @@ fn the_tests_of_what_thinks_pass_and_its_lints_are_silent() {
     let target_dir = template_root().join("target/xtask/analyze");
     project.cargo("fmt --check").arg("--manifest-path").arg(fetch()).ok();
     for words in ["test --quiet --locked", "clippy --quiet --locked --all-targets"] {
-        let call =
-            project.cargo(words).arg("--manifest-path").arg(fetch()).arg("--target-dir").arg(&target_dir);
+        let call = project
+            .cargo(words)
+            .arg("--manifest-path")
+            .arg(fetch())
+            .arg("--target-dir")
+            .arg(&target_dir);
         let ran = call.ok();
         assert!(!ran.stderr().contains("warning"), "{}", ran.report());
     }
 }
 
-/// `core` ← `middle` ← `app`, a program, and `aside`, on which nothing depends. `core` was changed twice, `aside` once.
+/// `core` ← `middle` ← `app`, a program, and `aside`, on which nothing depends. `core` was changed
+/// twice, `aside` once.
 fn workspace() -> Project {
     fetch();
-    let project =
-        Project::workspace(&[("core", &[]), ("middle", &["core"]), ("app", &["middle"]), ("aside", &[])]);
+    let project = Project::workspace(&[
+        ("core", &[]),
+        ("middle", &["core"]),
+        ("app", &["middle"]),
+        ("aside", &[]),
+    ]);
     project.write("crates/app/src/main.rs", "fn main() {}\n").commit();
     project.write("crates/core/src/lib.rs", "pub fn there() {}\n").commit();
     project.write("crates/core/tests/it.rs", "// No library is made of this.\n").commit();
@@ -112,7 +124,8 @@ fn what_a_new_worktree_would_compile_is_what_it_compiles() {
     let project = workspace();
     let test = "#[test]\nfn is_named() { assert!(!env!(\"CARGO_BIN_EXE_app\").is_empty()) }\n";
     project.write("crates/app/tests/it.rs", test).commit();
-    let fork = |words: &str| json(project.xtask(&format!("analyze cache --json {words}")))["fork"].clone();
+    let fork =
+        |words: &str| json(project.xtask(&format!("analyze cache --json {words}")))["fork"].clone();
     assert_eq!(fork("")["units_left"], serde_json::json!([]));
     assert_eq!(fork("")["units_brought"], 5);
 
@@ -163,7 +176,10 @@ fn killed_in_the_middle_it_leaves_no_answer_behind() {
 #[test]
 fn builds_of_another_workspace_of_the_repository_are_no_trend() {
     let project = workspace();
-    project.write("tools/Cargo.toml", "[workspace]\n\n[package]\nname = \"tools\"\nedition = \"2024\"\n");
+    project.write(
+        "tools/Cargo.toml",
+        "[workspace]\n\n[package]\nname = \"tools\"\nedition = \"2024\"\n",
+    );
     project.write("tools/src/lib.rs", "pub fn here() {}\n").commit();
     let builds = |words: &str| {
         let answer = json(project.xtask(&format!("analyze trend --json {words}")));
@@ -239,10 +255,15 @@ fn instantiations_are_counted_by_what_llvm_is_given() {
     let answer = json(project.xtask("analyze mono deps --json --package app"));
     assert_eq!(copies(&answer, "functions"), 3);
     let implemented = answer["mono"][0]["trait_implementations"].as_array().expect("a list");
-    let debug =
-        implemented.iter().find(|one| one["crate"] == "app" && one["name"] == "Debug").expect("of Debug");
+    let debug = implemented
+        .iter()
+        .find(|one| one["crate"] == "app" && one["name"] == "Debug")
+        .expect("of Debug");
     assert_eq!(debug["functions"], 3, "{debug}");
-    assert_eq!(answer["dependencies"]["derives"], serde_json::json!([{ "name": "Debug", "types": 3 }]));
+    assert_eq!(
+        answer["dependencies"]["derives"],
+        serde_json::json!([{ "name": "Debug", "types": 3 }])
+    );
 }
 
 #[test]
@@ -258,7 +279,8 @@ fn a_nightly_says_itself_what_it_instantiates() {
     assert!(ran.stdout().contains("By the compiler's own count"), "{}", ran.report());
 }
 
-/// What a reader would do: sort, filter, zoom, go through the timeline by keyboard, and open a unit from it.
+/// What a reader would do: sort, filter, zoom, go through the timeline by keyboard, and open a unit
+/// from it.
 const READER: &str = r"
 <script>
 window.addEventListener('load', () => {
@@ -305,14 +327,16 @@ fn the_page_works_in_a_browser() {
     }
 
     let names = ["chromium", "chromium-browser", "google-chrome"];
-    let starts =
-        |name: &&&str| project.command(name).arg("--version").output().is_ok_and(|ran| ran.status.success());
+    let starts = |name: &&&str| {
+        project.command(name).arg("--version").output().is_ok_and(|ran| ran.status.success())
+    };
     let Some(browser) = names.iter().find(starts) else {
         println!("SKIPPED in a browser: none of {names:?} is on PATH");
         return;
     };
     let driven = project.root.join("driven.html");
-    std::fs::write(&driven, page.replace("</body>", &format!("{READER}</body>"))).expect("it can be written");
+    std::fs::write(&driven, page.replace("</body>", &format!("{READER}</body>")))
+        .expect("it can be written");
     let profile = project.root.join("browser");
     let mut command = project.command(browser);
     command.args([
@@ -322,7 +346,12 @@ fn the_page_works_in_a_browser() {
         "--no-first-run",
         "--disable-background-networking",
     ]);
-    command.args(["--disable-component-update", "--disable-sync", "--disable-quic", "--window-size=500,900"]);
+    command.args([
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-quic",
+        "--window-size=500,900",
+    ]);
     command
         .args(["--enable-logging=stderr", "--dump-dom"])
         .arg(format!("--user-data-dir={}", profile.display()));
@@ -332,9 +361,11 @@ fn the_page_works_in_a_browser() {
     assert!(errors.is_empty(), "{errors:#?}");
 
     let dom = ran.stdout();
-    let (_, said) =
-        dom.split_once("<title>said ").unwrap_or_else(|| panic!("the reader did not come to the end\n{dom}"));
-    let said: Value = serde_json::from_str(said.split("</title>").next().expect("an end")).expect("JSON");
+    let (_, said) = dom
+        .split_once("<title>said ")
+        .unwrap_or_else(|| panic!("the reader did not come to the end\n{dom}"));
+    let said: Value =
+        serde_json::from_str(said.split("</title>").next().expect("an end")).expect("JSON");
     assert!(said["first"].as_str().is_some_and(|first| first.starts_with("a-crate-")), "{said}");
     assert_eq!(said["sorted"], true, "{said}");
     assert_eq!(said["filtered"], 2, "{said}");

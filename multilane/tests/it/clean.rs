@@ -44,7 +44,9 @@ fn a_part_is_cleaned_as_cargo_does() {
     project.xtask("build-release").agent("a").ok();
     project.xtask("clean --release").agent("a").ok();
     let lane = project.only_lane();
-    assert!(project.exists(&format!("{lane}/debug")) && !project.exists(&format!("{lane}/release")));
+    assert!(
+        project.exists(&format!("{lane}/debug")) && !project.exists(&format!("{lane}/release"))
+    );
 }
 
 #[test]
@@ -133,9 +135,13 @@ fn killed_in_the_middle_it_leaves_a_whole_lane_or_none() {
         child.wait().expect("it ends");
 
         if project.exists(&lane) {
-            let left =
-                std::fs::read_dir(project.root.join(&lane).join("debug/deps")).expect("a lane").count();
-            assert!(left >= FILES, "round {round}: a lane with {left} of {FILES} files looks whole");
+            let left = std::fs::read_dir(project.root.join(&lane).join("debug/deps"))
+                .expect("a lane")
+                .count();
+            assert!(
+                left >= FILES,
+                "round {round}: a lane with {left} of {FILES} files looks whole"
+            );
         }
     }
     project.xtask("clean --all").ok();

@@ -1,7 +1,9 @@
-//! Cold starts: what several builders want is built once, and nobody waits for what they do not want.
+//! Cold starts: what several builders want is built once, and nobody waits for what they do not
+//! want.
 //!
-//! No clock proves anything here. A wrapper around the compiler writes down each crate that it compiles, and build scripts
-//! hold a builder at a known place until the test has seen what the others do.
+//! No clock proves anything here. A wrapper around the compiler writes down each crate that it
+//! compiles, and build scripts hold a builder at a known place until the test has seen what the
+//! others do.
 
 use std::fs::File;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
@@ -13,7 +15,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::fork::worktree;
 use crate::support::{Call, Project, wait_until};
 
-/// Of a build script or a program: where its package is named in `$HOLD`, it says that it is there and waits to be let go.
+/// Of a build script or a program: where its package is named in `$HOLD`, it says that it is there
+/// and waits to be let go.
 const HOLDS: &str = r#"
 use std::{env, fs, path::PathBuf, thread, time::{Duration, Instant}};
 
@@ -33,8 +36,8 @@ fn main() {
 }
 "#;
 
-/// Writes the crate's name into a log; fails to compile the one that `$FAIL` names. Holds a cargo that asks for the version,
-/// before it does anything else, where `$HOLD` says so.
+/// Writes the crate's name into a log; fails to compile the one that `$FAIL` names. Holds a cargo
+/// that asks for the version, before it does anything else, where `$HOLD` says so.
 const WRAPPER: &str = r#"#!/bin/sh
 for word in "$@"; do
     [ "$before" = --crate-name ] && name=$word
@@ -54,8 +57,8 @@ struct Cold {
 }
 
 impl Cold {
-    /// `last` → `gate` → `first`, all of them members; `app` is a program that needs none. `gate` has a build script that
-    /// holds.
+    /// `last` → `gate` → `first`, all of them members; `app` is a program that needs none. `gate`
+    /// has a build script that holds.
     fn new() -> Cold {
         let packages: [(&str, &[&str]); 4] =
             [("first", &[]), ("gate", &["first"]), ("last", &["gate"]), ("app", &[])];
@@ -119,12 +122,16 @@ impl Cold {
         wait_until("the other units", || self.complete(agent) == 4);
     }
 
-    /// How many units are complete in an agent's lane: cargo writes the fingerprint last, and of that the JSON, which is there
-    /// for a moment before anything is in it.
+    /// How many units are complete in an agent's lane: cargo writes the fingerprint last, and of
+    /// that the JSON, which is there for a moment before anything is in it.
     fn complete(&self, agent: &str) -> usize {
-        let lanes =
-            self.project.lanes().into_iter().filter(|lane| lane.starts_with(&format!(".lanes/{agent}/")));
-        let units = lanes.flat_map(|lane| read_dir(&self.project.root.join(lane).join("debug/.fingerprint")));
+        let lanes = self
+            .project
+            .lanes()
+            .into_iter()
+            .filter(|lane| lane.starts_with(&format!(".lanes/{agent}/")));
+        let units = lanes
+            .flat_map(|lane| read_dir(&self.project.root.join(lane).join("debug/.fingerprint")));
         let is_whole_json = |file: &PathBuf| {
             file.extension().is_some_and(|extension| extension == "json")
                 && std::fs::read(file).is_ok_and(|bytes| bytes.ends_with(b"}"))
@@ -147,7 +154,9 @@ fn waiting_on(inode: u64) -> usize {
     let inode = format!(":{inode}");
     locks
         .lines()
-        .filter(|line| line.contains("-> ") && line.split_whitespace().any(|word| word.ends_with(&inode)))
+        .filter(|line| {
+            line.contains("-> ") && line.split_whitespace().any(|word| word.ends_with(&inode))
+        })
         .count()
 }
 
@@ -164,7 +173,8 @@ impl Builder {
     /// What it says goes into a file, where it can be read while it runs.
     fn start(mut call: Call) -> Builder {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let stage = call.command.get_envs().find(|(name, _)| *name == "STAGE").and_then(|(_, value)| value);
+        let stage =
+            call.command.get_envs().find(|(name, _)| *name == "STAGE").and_then(|(_, value)| value);
         let name = format!("said-{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let said = Path::new(stage.expect("a stage")).join(name);
         call.command.stdout(Stdio::null()).stderr(File::create(&said).expect("a file"));
@@ -186,7 +196,9 @@ impl Builder {
     }
 
     fn end(&mut self) -> ExitStatus {
-        wait_until("the end of a builder", || self.child.try_wait().expect("it can be asked").is_some());
+        wait_until("the end of a builder", || {
+            self.child.try_wait().expect("it can be asked").is_some()
+        });
         self.child.wait().expect("it has ended")
     }
 
@@ -238,7 +250,11 @@ fn builders_that_start_at_the_same_moment_compile_once() {
     // And one for whom nobody waits.
     cold.start("e", "check").ok();
     let room = cold.project.root.join(".git/multilane/cold");
-    assert_eq!(std::fs::read_dir(room).expect("a directory").count(), 0, "something is left behind");
+    assert_eq!(
+        std::fs::read_dir(room).expect("a directory").count(),
+        0,
+        "something is left behind"
+    );
 }
 
 #[test]
@@ -370,8 +386,8 @@ fn ctrl_c_ends_who_waits_and_nobody_else() {
 fn a_cargo_that_knows_nothing_of_it_leads_and_follows() {
     let cold = Cold::new();
     let leader = cold.start_held("", "lane run a -- cargo build", "gate");
-    let others =
-        ["lane run b -- cargo build", "lane run c -- cargo build"].map(|words| cold.start("", words));
+    let others = ["lane run b -- cargo build", "lane run c -- cargo build"]
+        .map(|words| cold.start("", words));
     cold.wait_until_waiting(2);
     let other = cold.start("d", "build");
     cold.wait_until_waiting(3);
@@ -394,7 +410,8 @@ fn a_worktree_waits_for_the_same_sources() {
     let cold = Cold::new();
     let second = worktree(&cold.project, "second");
     let leader = cold.start_held("a", "build", "gate");
-    // What is there already is not taken by itself: the rest could not follow once the lane has something.
+    // What is there already is not taken by itself: the rest could not follow once the lane has
+    // something.
     cold.wait_until_gate_is_all_that_is_left("a");
     let other = Builder::start(cold.call("", "build").within(&second));
     cold.wait_until_waiting(1);
@@ -425,7 +442,8 @@ fn of_other_sources_only_the_dependencies_are_waited_for() {
     leader.ok();
 }
 
-/// Gives `first` a dependency that is no member, with a build script that holds, found without a network.
+/// Gives `first` a dependency that is no member, with a build script that holds, found without a
+/// network.
 fn vendor(project: &Project) {
     // Beside the trees, as a registry is.
     let vendored = project.root.with_file_name("vendor");
@@ -441,7 +459,8 @@ fn vendor(project: &Project) {
         write(&file, text);
     }
     let source = "[source.crates-io]\nreplace-with = \"here\"\n[source.here]\ndirectory";
-    project.write(".cargo/config.toml", &format!("{source} = {:?}\n", vendored.display().to_string()));
+    project
+        .write(".cargo/config.toml", &format!("{source} = {:?}\n", vendored.display().to_string()));
     let manifest = project.read("crates/first/Cargo.toml");
     project.write("crates/first/Cargo.toml", &format!("{manifest}dep = \"1\"\n"));
     project.cargo("generate-lockfile").ok();

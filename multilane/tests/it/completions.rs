@@ -8,8 +8,11 @@ fn built() -> Project {
     let project = Project::workspace(&[("core", &[]), ("app", &[])]);
     project.cargo("generate-lockfile").ok();
     std::fs::create_dir_all(project.root.join("target/xtask")).expect("a directory");
-    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_cargo-multilane"), project.root.join("target/xtask/xtask"))
-        .expect("a link");
+    std::os::unix::fs::symlink(
+        env!("CARGO_BIN_EXE_cargo-multilane"),
+        project.root.join("target/xtask/xtask"),
+    )
+    .expect("a link");
     project.commit();
     project
 }
@@ -107,14 +110,16 @@ const OTHERS: [(&str, &str); 2] = [
 /// `None` where there is no such shell.
 #[cfg(unix)]
 fn other(project: &Project, shell: &str, tab: &str, line: &str) -> Option<String> {
-    let is_there = std::env::split_paths(&std::env::var_os("PATH")?).any(|dir| dir.join(shell).is_file());
+    let is_there =
+        std::env::split_paths(&std::env::var_os("PATH")?).any(|dir| dir.join(shell).is_file());
     if !is_there {
         #[expect(clippy::print_stderr, reason = "whoever reads the results should know")]
         let () = eprintln!("{shell} is not installed, so nothing is known of it");
         return None;
     }
     let command = project.command(shell);
-    let call = Call { command }.arg("-c").arg(tab).env("HOME", &project.root).env("LC_ALL", "C.UTF-8");
+    let call =
+        Call { command }.arg("-c").arg(tab).env("HOME", &project.root).env("LC_ALL", "C.UTF-8");
     let ran = call.env("XTASK", env!("CARGO_BIN_EXE_cargo-multilane")).env("LINE", line).run();
     assert_eq!(ran.stderr(), "", "{}", ran.report());
     Some(ran.stdout().trim_end().to_owned())
@@ -127,7 +132,10 @@ fn other_shells_ask_it_as_well() {
     for (shell, tab) in OTHERS {
         let separator = if shell == "zsh" { ":" } else { "\t" };
         let Some(offered) = other(&project, shell, tab, "cargo xtask lane ho") else { continue };
-        assert_eq!(offered, format!("hook{separator}Have git warm every new worktree, whoever makes it"));
+        assert_eq!(
+            offered,
+            format!("hook{separator}Have git warm every new worktree, whoever makes it")
+        );
         let offered = other(&project, shell, tab, "cargo xtask check -p co");
         assert_eq!(offered.as_deref(), Some("core"), "{shell}");
     }

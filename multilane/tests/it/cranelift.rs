@@ -1,5 +1,5 @@
-//! Cranelift for the edit loop. The component is not needed: a compiler that says it has it hands on to LLVM, and notes what it was
-//! asked for.
+//! Cranelift for the edit loop. The component is not needed: a compiler that says it has it hands
+//! on to LLVM, and notes what it was asked for.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -16,14 +16,22 @@ fn made_by_cranelift(project: &Project) -> Vec<String> {
 
 /// `app` depends on `middle`, which has a build script, and that on `core`.
 fn project(settings: &str) -> Project {
-    let mut project = Project::workspace(&[("core", &[]), ("middle", &["core"]), ("app", &["middle"])]);
+    let mut project =
+        Project::workspace(&[("core", &[]), ("middle", &["core"]), ("app", &["middle"])]);
     project.write("crates/middle/build.rs", "fn main() {}\n");
     let manifest = project.read("Cargo.toml");
     project.write("Cargo.toml", &format!("{manifest}\n{settings}"));
-    project.write(".cargo/config.toml", "include = [{ path = \"cranelift.toml\", optional = true }]\n");
+    project.write(
+        ".cargo/config.toml",
+        "include = [{ path = \"cranelift.toml\", optional = true }]\n",
+    );
 
-    let sysroot =
-        project.command("rustc").args(["--print", "sysroot"]).output().expect("rustc starts").stdout;
+    let sysroot = project
+        .command("rustc")
+        .args(["--print", "sysroot"])
+        .output()
+        .expect("rustc starts")
+        .stdout;
     let version = project.command("rustc").arg("-vV").output().expect("rustc starts").stdout;
     let version = String::from_utf8(version).expect("UTF-8");
     let host = version.lines().find_map(|line| line.strip_prefix("host: ")).expect("a host");
@@ -72,9 +80,15 @@ fn the_edit_loop_is_made_by_it_and_nothing_else_is() {
     assert!(!project.exists(".cargo/cranelift.toml"), "--dry-run has written");
 
     project.xtask("build-dev").ok().says("Wrote .cargo/cranelift.toml");
-    assert_eq!(made_by_cranelift(&project), ["app", "middle"], "neither what was named nor a build script");
+    assert_eq!(
+        made_by_cranelift(&project),
+        ["app", "middle"],
+        "neither what was named nor a build script"
+    );
     project.xtask("build-dev").ok().does_not_say("Wrote");
-    for words in ["build-release", "build-dev --release", "check", "build-test", "build-dev --profile dev"] {
+    for words in
+        ["build-release", "build-dev --release", "check", "build-test", "build-dev --profile dev"]
+    {
         project.xtask(words).ok();
         assert_eq!(made_by_cranelift(&project), [""; 0], "{words}");
     }
@@ -114,8 +128,10 @@ fn a_stable_cargo_minds_nothing_and_has_llvm() {
     made_by_cranelift(&project);
     project.set("RUSTC_BOOTSTRAP", "");
     project.set("RUSTC", "rustc");
-    if !String::from_utf8_lossy(&project.command("rustc").arg("-vV").output().expect("rustc").stdout)
-        .contains("nightly")
+    if !String::from_utf8_lossy(
+        &project.command("rustc").arg("-vV").output().expect("rustc").stdout,
+    )
+    .contains("nightly")
     {
         project.cargo("build").ok();
         project.cargo("test --no-run").ok();

@@ -1,4 +1,5 @@
-//! `doctor`: each defect is found where it is, and not where it is not; nothing is changed; nobody is waited for.
+//! `doctor`: each defect is found where it is, and not where it is not; nothing is changed; nobody
+//! is waited for.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,8 +12,8 @@ use crate::support::{Call, Project, wait_until};
 #[track_caller]
 fn findings(call: Call, code: i32) -> Vec<String> {
     let ran = call.arg("--json").fails_with(code);
-    let findings: Value =
-        serde_json::from_slice(&ran.output.stdout).unwrap_or_else(|err| panic!("{err}: {}", ran.report()));
+    let findings: Value = serde_json::from_slice(&ran.output.stdout)
+        .unwrap_or_else(|err| panic!("{err}: {}", ran.report()));
     let text = |finding: &Value, field: &str| finding[field].as_str().expect("a text").to_owned();
     let mut lines = Vec::new();
     for finding in findings.as_array().expect("a list") {
@@ -38,7 +39,9 @@ fn has_none_of(findings: &[String], start: &str) {
 /// Every file below, with what it holds.
 fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
-    for entry in std::fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path()) {
+    for entry in
+        std::fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path())
+    {
         if entry.is_dir() && !entry.is_symlink() {
             found.insert(entry.clone(), Vec::new());
             found.extend(files(&entry));
@@ -60,7 +63,9 @@ fn each_area_is_looked_at_and_nothing_is_changed() {
 
     let ran = project.xtask("doctor").env("TMPDIR", &temporary).ok();
     let table = ran.stdout();
-    for area in ["toolchain", "linker", "variables", "git", "lanes", "build scripts", "tools", "machine"] {
+    for area in
+        ["toolchain", "linker", "variables", "git", "lanes", "build scripts", "tools", "machine"]
+    {
         assert!(
             table.lines().any(|line| line.get(9..).is_some_and(|line| line.starts_with(area))),
             "{area}: {table}"
@@ -129,7 +134,10 @@ fn a_target_directory_for_several_worktrees_is_an_error() {
 fn configuration_files_are_read_wherever_cargo_reads_them() {
     let project = Project::workspace(&[("app", &[])]);
     project.write("../.cargo/config.toml", "include = [\"more.toml\"]\n[profile.dev]\ndebug = 2\n");
-    project.write("../.cargo/more.toml", "[build]\nrustflags = [\"-Cdebuginfo=1\", \"-Copt-level=0\"]\n");
+    project.write(
+        "../.cargo/more.toml",
+        "[build]\nrustflags = [\"-Cdebuginfo=1\", \"-Copt-level=0\"]\n",
+    );
     project.write("../cargo-home/config.toml", "build.incremental = false\n");
     let home = project.root.join("../cargo-home").canonicalize().expect("it is there");
     let found = findings(project.xtask("doctor").env("CARGO_HOME", &home), 0);
@@ -158,8 +166,10 @@ fn editors_with_other_flags() {
         ".zed/settings.json",
         r#"{ "lsp": { "rust-analyzer": { "initialization_options": { "cargo": { "extraEnv": { "RUSTFLAGS": "-Cx" } } } } } }"#,
     );
-    project
-        .write("rust-analyzer.toml", "[check]\noverrideCommand = [\"cargo\", \"clippy\", \"--release\"]\n");
+    project.write(
+        "rust-analyzer.toml",
+        "[check]\noverrideCommand = [\"cargo\", \"clippy\", \"--release\"]\n",
+    );
     project.write(".idea/workspace.xml", "<x>\n  <env name=\"RUSTFLAGS\" value=\"-Cx\" />\n</x>\n");
     let found = findings(project.xtask("doctor"), 0);
     has(&found, "warning editors: .vscode/settings.json says cargo.features = all");
@@ -224,16 +234,23 @@ fn a_toolchain_that_is_not_there_or_is_not_the_one_that_is_named() {
         "Cargo.toml",
         "[workspace]\nmembers = [\"crates/*\"]\n[workspace.package]\nrust-version = \"1.9999\"\n",
     );
-    has(&findings(project.xtask("doctor"), 1), "error toolchain: this workspace needs rustc 1.9999");
+    has(
+        &findings(project.xtask("doctor"), 1),
+        "error toolchain: this workspace needs rustc 1.9999",
+    );
 
     project.write("Cargo.toml", "[workspace]\nmembers = [\"crates/*\"]\n");
     project.write("rust-toolchain.toml", "[toolchain]\nchannel = \"stable\"\n");
     // A distribution's programs: cargo and rustc without rustup in front of them.
-    let sysroot = project.command("rustc").args(["--print", "sysroot"]).output().expect("rustc starts");
+    let sysroot =
+        project.command("rustc").args(["--print", "sysroot"]).output().expect("rustc starts");
     let bin = Path::new(String::from_utf8_lossy(&sysroot.stdout).trim()).join("bin");
     let path = std::env::var("PATH").expect("a PATH");
     project.set("PATH", &format!("{}:{path}", bin.display()));
-    has(&findings(project.xtask("doctor"), 0), "warning toolchain: rust-toolchain.toml is not followed");
+    has(
+        &findings(project.xtask("doctor"), 0),
+        "warning toolchain: rust-toolchain.toml is not followed",
+    );
 }
 
 #[cfg(unix)]
@@ -252,7 +269,8 @@ mod unix {
         for (name, script) in fakes {
             project.write(&format!("../fakes/{name}"), &format!("#!/bin/sh\n{script}\n"));
             let permissions = std::fs::Permissions::from_mode(0o755);
-            std::fs::set_permissions(dir.join(name), permissions).expect("it can be made executable");
+            std::fs::set_permissions(dir.join(name), permissions)
+                .expect("it can be made executable");
         }
         let path = std::env::var("PATH").expect("a PATH");
         project.xtask("doctor").env("PATH", format!("{}:{path}", dir.display()))
@@ -267,7 +285,10 @@ mod unix {
         has(&found, "warning git: git did not answer within 5 s");
         has(
             &found,
-            &format!("warning tools: {}/cargo-nextest did not answer within 5 s", dir_of_fakes(&project)),
+            &format!(
+                "warning tools: {}/cargo-nextest did not answer within 5 s",
+                dir_of_fakes(&project)
+            ),
         );
     }
 
@@ -275,8 +296,11 @@ mod unix {
     fn programs_that_lie_are_not_believed() {
         let project = Project::workspace(&[("app", &[])]);
         project.commit();
-        let fakes =
-            [("git", "echo rubbish"), ("cargo-nextest", "echo 'wrong' >&2; exit 1"), ("sccache", "yes")];
+        let fakes = [
+            ("git", "echo rubbish"),
+            ("cargo-nextest", "echo 'wrong' >&2; exit 1"),
+            ("sccache", "yes"),
+        ];
         let found = findings(with_fakes(&project, &fakes), 0);
         has(&found, "warning git: git answers, but not as git does");
         has(&found, &format!("warning tools: {}/cargo-nextest fails", dir_of_fakes(&project)));
@@ -294,19 +318,23 @@ mod unix {
     fn each_tool_may_be_broken_in_each_way() {
         let project = Project::workspace(&[("app", &[])]);
         project.commit();
-        let too_old = "case $0 in *lld) n=LLD ;; *wild) n=Wild ;; *) n=${0##*/} ;; esac; echo \"$n 0.0.9\"";
+        let too_old =
+            "case $0 in *lld) n=LLD ;; *wild) n=Wild ;; *) n=${0##*/} ;; esac; echo \"$n 0.0.9\"";
         for (script, level, expected) in [
             ("exit 1", "warning", "fails when it is asked for its version"),
             ("echo '%&/('", "warning", "does not answer as it should"),
             ("exec >&- 2>&-; sleep 1000", "warning", "did not answer within 5 s"),
             (too_old, "note", "is 0.0.9, and "),
         ] {
-            let programs = ["mold", "ld.lld", "sccache", "cargo-nextest", "cargo-llvm-lines", "wild"];
-            let found = findings(with_fakes(&project, &programs.map(|program| (program, script))), 0);
+            let programs =
+                ["mold", "ld.lld", "sccache", "cargo-nextest", "cargo-llvm-lines", "wild"];
+            let found =
+                findings(with_fakes(&project, &programs.map(|program| (program, script))), 0);
             for program in programs {
                 let tool = program.trim_start_matches("ld.");
                 let is_it = |line: &&String| {
-                    line.starts_with(&format!("{level} tools: ")) && line.contains(&format!("{program} "))
+                    line.starts_with(&format!("{level} tools: "))
+                        && line.contains(&format!("{program} "))
                         || line.starts_with(&format!("{level} tools: {tool} "))
                 };
                 assert!(
@@ -349,8 +377,12 @@ mod unix {
             "warning linker: GNU ld, or another that leaves no name links",
         );
 
-        // Lints that the flags turn on are for the workspace's own code; and not every target has a `std`.
-        project.write(".cargo/config.toml", "build.rustflags = [\"-Dwarnings\", \"-Dmissing_docs\"]\n");
+        // Lints that the flags turn on are for the workspace's own code; and not every target has a
+        // `std`.
+        project.write(
+            ".cargo/config.toml",
+            "build.rustflags = [\"-Dwarnings\", \"-Dmissing_docs\"]\n",
+        );
         has_none_of(&findings(project.xtask("doctor"), 0), "error");
         project.write(".cargo/config.toml", "build.target = \"thumbv7em-none-eabi\"\n");
         has(
@@ -363,7 +395,10 @@ mod unix {
             "note linker: no program could be linked to see who links",
         );
 
-        project.write(".cargo/config.toml", &format!("[target.{HOST}]\nlinker = \"no-such-linker\"\n"));
+        project.write(
+            ".cargo/config.toml",
+            &format!("[target.{HOST}]\nlinker = \"no-such-linker\"\n"),
+        );
         let found = findings(project.xtask("doctor"), 1);
         has(
             &found,

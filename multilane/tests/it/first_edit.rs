@@ -1,4 +1,5 @@
-//! The first edit in a forked lane is as warm as in its donor, with the compiler wrapper that is provided for it.
+//! The first edit in a forked lane is as warm as in its donor, with the compiler wrapper that is
+//! provided for it.
 
 #![cfg(unix)]
 
@@ -14,11 +15,14 @@ use crate::support::Project;
 
 const MODULES: usize = 12;
 
-/// The workspace of the other forks, whose configuration includes the wrapper; `core` has enough modules to be compiled in
-/// several units. Committed, and built once through xtask.
+/// The workspace of the other forks, whose configuration includes the wrapper; `core` has enough
+/// modules to be compiled in several units. Committed, and built once through xtask.
 fn donor() -> Project {
     let project = undone();
-    project.write(".cargo/config.toml", "include = [{ path = \"wrapper/config.toml\", optional = true }]\n");
+    project.write(
+        ".cargo/config.toml",
+        "include = [{ path = \"wrapper/config.toml\", optional = true }]\n",
+    );
     let mut source = project.read("crates/core/src/lib.rs");
     for number in 0..MODULES {
         source.push_str(&format!(
@@ -51,14 +55,18 @@ fn cached(lane: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The object files in the caches of a crate, by what they are and not by their names: rustc gives one that it uses again a
-/// second name in its next session.
+/// The object files in the caches of a crate, by what they are and not by their names: rustc gives
+/// one that it uses again a second name in its next session.
 fn objects(lane: &Path, of_crate: &str) -> BTreeSet<(u64, u64)> {
-    let files =
-        cached(lane).into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "o"));
+    let files = cached(lane)
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|extension| extension == "o"));
     let unit = format!("/incremental/{of_crate}-");
     let of_crate = files.filter(|path| path.to_str().is_some_and(|path| path.contains(&unit)));
-    of_crate.map(|path| path.metadata().expect("it is there")).map(|meta| (meta.dev(), meta.ino())).collect()
+    of_crate
+        .map(|path| path.metadata().expect("it is there"))
+        .map(|meta| (meta.dev(), meta.ino()))
+        .collect()
 }
 
 /// How many of its objects a crate has after `build` that were there before.
@@ -68,12 +76,16 @@ fn reused(lane: &Path, of_crate: &str, build: impl FnOnce()) -> usize {
     build();
     // The session before the last one goes with the next compilation.
     let newest = cached(lane).into_iter().filter(|path| path.ends_with("dep-graph.bin"));
+    let newest = newest
+        .filter(|path| path.to_str().is_some_and(|path| path.contains(&format!("/{of_crate}-"))));
     let newest =
-        newest.filter(|path| path.to_str().is_some_and(|path| path.contains(&format!("/{of_crate}-"))));
-    let newest = newest.max_by_key(|path| path.metadata().and_then(|meta| meta.modified()).expect("a time"));
+        newest.max_by_key(|path| path.metadata().and_then(|meta| meta.modified()).expect("a time"));
     let session = newest.expect("a session").parent().expect("its directory").to_owned();
-    let objects = std::fs::read_dir(session).expect("it is there").flatten().map(|entry| entry.metadata());
-    objects.filter(|meta| meta.as_ref().is_ok_and(|meta| before.contains(&(meta.dev(), meta.ino())))).count()
+    let objects =
+        std::fs::read_dir(session).expect("it is there").flatten().map(|entry| entry.metadata());
+    objects
+        .filter(|meta| meta.as_ref().is_ok_and(|meta| before.contains(&(meta.dev(), meta.ino()))))
+        .count()
 }
 
 #[test]
@@ -109,7 +121,8 @@ fn the_first_edit_in_an_agents_lane_compiles_what_changed_and_no_more() {
     assert!(count >= MODULES, "{count} objects were used again");
 }
 
-/// The donor with a program of several units, which uses `core` by itself and through `alone`, in either order.
+/// The donor with a program of several units, which uses `core` by itself and through `alone`, in
+/// either order.
 fn donor_of_program(first_use: &str) -> Project {
     build_program(undone(), first_use)
 }
@@ -127,13 +140,17 @@ fn build_program_with(project: Project, first_use: &str, configuration: &str) ->
     project.write("crates/alone/src/lib.rs", "pub fn text() -> String { mycore::text() }\n");
     let app = project.read("crates/app/Cargo.toml") + "alone = { path = \"../alone\" }\n";
     project.write("crates/app/Cargo.toml", &app);
-    let generic = "pub fn shown<T: std::fmt::Display>(value: T) -> String { format!(\"{value}: one\") }\n";
+    let generic =
+        "pub fn shown<T: std::fmt::Display>(value: T) -> String { format!(\"{value}: one\") }\n";
     edit(&project.root, "crates/core/src/lib.rs", generic);
 
     let modules = (0..MODULES).map(|number| {
-        format!("mod m{number} {{ pub fn f(x: u32) -> String {{ format!(\"{{x}} {number}\") }} }}\n")
+        format!(
+            "mod m{number} {{ pub fn f(x: u32) -> String {{ format!(\"{{x}} {number}\") }} }}\n"
+        )
     });
-    let calls = (0..MODULES).map(|number| format!("    println!(\"{{}}\", m{number}::f({number}));\n"));
+    let calls =
+        (0..MODULES).map(|number| format!("    println!(\"{{}}\", m{number}::f({number}));\n"));
     let (modules, calls): (String, String) = (modules.collect(), calls.collect());
     let main = format!(
         "{first_use}\n{modules}fn main() {{\n{calls}    println!(\"{{}} {{}}\", alone::text(), mycore::shown(1));\n}}\n"
@@ -150,7 +167,11 @@ fn build_program_with(project: Project, first_use: &str, configuration: &str) ->
 fn the_first_edit_below_a_program_compiles_what_changed_and_no_more() {
     for first_use in ["use mycore as _;", "use alone as _;"] {
         let answers = below_a_program(&donor_of_program(first_use));
-        assert_eq!(answers, UNITS * 2, "{first_use}: rustc was asked for places that can be computed");
+        assert_eq!(
+            answers,
+            UNITS * 2,
+            "{first_use}: rustc was asked for places that can be computed"
+        );
     }
 }
 
@@ -160,16 +181,21 @@ fn and_with_a_compiler_that_is_not_what_it_seems() {
     for first_use in ["use mycore as _;", "use alone as _;"] {
         let project = undone();
         let script = project.root.with_file_name("rustc.sh");
-        std::fs::write(&script, "#!/bin/sh\n[ \"$1\" = --print=sysroot ] && exit 1\nexec rustc \"$@\"\n")
-            .expect("it can be written");
+        std::fs::write(
+            &script,
+            "#!/bin/sh\n[ \"$1\" = --print=sysroot ] && exit 1\nexec rustc \"$@\"\n",
+        )
+        .expect("it can be written");
         make_executable(&script);
-        let project = build_program_with(project, first_use, &format!("[build]\nrustc = {script:?}\n"));
+        let project =
+            build_program_with(project, first_use, &format!("[build]\nrustc = {script:?}\n"));
         let answers = below_a_program(&project);
         assert!(answers > UNITS * 2, "{first_use}: {answers}, so this is not the test that it was");
     }
 }
 
-/// `core`, `alone` and `app`. What the options of each come to is asked twice, for here and for the donor.
+/// `core`, `alone` and `app`. What the options of each come to is asked twice, for here and for the
+/// donor.
 const UNITS: usize = 3;
 
 /// How many answers were remembered.
@@ -177,7 +203,8 @@ const UNITS: usize = 3;
 fn below_a_program(project: &Project) -> usize {
     let second = worktree(project, "second");
     first_build(project, &second).says("compiled 0,");
-    // What the program is made of itself has changed: a generic function is compiled where it is used.
+    // What the program is made of itself has changed: a generic function is compiled where it is
+    // used.
     let core = std::fs::read_to_string(second.join("crates/core/src/lib.rs")).expect("it is there");
     std::fs::write(second.join("crates/core/src/lib.rs"), core.replace(": one", ": two"))
         .expect("it can be written");
@@ -222,7 +249,9 @@ fn a_worktree_inside_the_repository_is_warm_as_well() {
     project.git(&["worktree", "add", "--quiet", "--detach", inside.to_str().expect("UTF-8")]);
     first_build(&project, &inside).says("compiled 0,");
     edit(&inside, "crates/core/src/lib.rs", "pub fn added() {}\n");
-    let count = reused(&inside.join("target"), "core", || drop(project.cargo("build").within(&inside).ok()));
+    let count = reused(&inside.join("target"), "core", || {
+        drop(project.cargo("build").within(&inside).ok())
+    });
     assert!(count >= MODULES, "{count} objects were used again");
 }
 
@@ -236,12 +265,14 @@ fn the_donor_keeps_all_its_files_as_they_are() {
     first_build(&project, &second);
     // Where rustc finds nothing to write, cargo sets the time of what it checked in place.
     set_modified(&second.join("crates/alone/src/lib.rs"), SystemTime::now());
-    for (number, verb) in ["build", "check --all-targets", "test --no-run"].into_iter().enumerate() {
+    for (number, verb) in ["build", "check --all-targets", "test --no-run"].into_iter().enumerate()
+    {
         edit(&second, "crates/core/src/lib.rs", &format!("pub fn added_{number}() {{}}\n"));
         project.cargo(verb).within(&second).ok();
     }
     let after = state(&target);
-    let changed: Vec<_> = before.iter().filter(|file| !after.contains(file)).map(|(path, ..)| path).collect();
+    let changed: Vec<_> =
+        before.iter().filter(|file| !after.contains(file)).map(|(path, ..)| path).collect();
     assert!(changed.is_empty(), "{changed:?}");
 }
 
@@ -253,7 +284,8 @@ fn a_cache_made_with_other_options_is_not_taken() {
     project.xtask("build").ok().says("never used");
     let second = worktree(&project, "second");
     first_build(&project, &second);
-    // The level of a lint is an option of the compiler. That nothing is wrong with `core` was found out with the other one.
+    // The level of a lint is an option of the compiler. That nothing is wrong with `core` was found
+    // out with the other one.
     edit(&second, "crates/core/Cargo.toml", "\n[lints.rust]\ndead_code = \"deny\"\n");
     project.cargo("build").within(&second).fails_with(101).says("never used");
 }
@@ -264,7 +296,11 @@ fn a_crate_that_differs_compiles_what_differs_and_no_more() {
     let project = donor();
     let second = worktree(&project, "second");
     edit(&second, "crates/core/src/lib.rs", "pub fn added() {}\n");
-    project.xtask("lane fork").within(&second).ok().says("crates/core/src/lib.rs is another one here");
+    project
+        .xtask("lane fork")
+        .within(&second)
+        .ok()
+        .says("crates/core/src/lib.rs is another one here");
     let lane = second.join("target");
     let count = reused(&lane, "core", || drop(project.cargo("build").within(&second).ok()));
     assert!(count >= MODULES, "{count} objects were used again");
@@ -279,7 +315,9 @@ fn a_unit_that_the_donor_has_not_leaves_the_caches_of_others() {
     first_build(&project, &second).says("compiled 0,");
     edit(&second, "crates/core/src/lib.rs", "pub fn added() {}\n");
     project.cargo("check").within(&second).ok();
-    let count = reused(&second.join("target"), "core", || drop(project.cargo("build").within(&second).ok()));
+    let count = reused(&second.join("target"), "core", || {
+        drop(project.cargo("build").within(&second).ok())
+    });
     assert!(count >= MODULES, "{count} objects were used again");
 }
 
@@ -294,7 +332,8 @@ fn a_compiler_is_asked_once_for_all_worktrees() {
     )
     .expect("it can be written");
     make_executable(&script);
-    let configuration = project.read(".cargo/config.toml") + &format!("[build]\nrustc = {script:?}\n");
+    let configuration =
+        project.read(".cargo/config.toml") + &format!("[build]\nrustc = {script:?}\n");
     project.write(".cargo/config.toml", &configuration).commit();
     project.xtask("build").ok();
 
@@ -361,7 +400,8 @@ fn the_program_is_the_one_that_would_be_built_from_scratch() {
 fn with_and_without_the_wrapper_everything_is_fresh() {
     let project = donor();
     assert_eq!(project.cargo("build").ok().built(), [""; 0]);
-    std::fs::rename(project.root.join(".cargo/wrapper"), project.root.join("away")).expect("it can be moved");
+    std::fs::rename(project.root.join(".cargo/wrapper"), project.root.join("away"))
+        .expect("it can be moved");
     assert_eq!(project.cargo("build").ok().built(), [""; 0]);
     project.xtask("build").ok().says("compiled 0,").says("Wrote .cargo/wrapper");
     assert_eq!(project.git(&["status", "--porcelain", "--", ".cargo"]), "");
@@ -392,16 +432,18 @@ fn whatever_is_missing_a_build_goes_on() {
 }
 
 fn has_mark(dir: &Path, of_crate: &str) -> bool {
-    let entries =
-        std::fs::read_dir(dir.join("target/debug/incremental/.forked")).expect("it is there").flatten();
-    entries.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with(&format!("{of_crate}-")))
+    let entries = std::fs::read_dir(dir.join("target/debug/incremental/.forked"))
+        .expect("it is there")
+        .flatten();
+    entries
+        .into_iter()
+        .any(|entry| entry.file_name().to_string_lossy().starts_with(&format!("{of_crate}-")))
 }
 
 #[test]
 fn a_wrapper_of_the_users_own_is_left_alone() {
     let project = undone();
-    let include =
-        "[{ path = \"wrapper/config.toml\", optional = true }, { path = \"local.toml\", optional = true }]";
+    let include = "[{ path = \"wrapper/config.toml\", optional = true }, { path = \"local.toml\", optional = true }]";
     project.write(".cargo/config.toml", &format!("include = {include}\n"));
     project.write(".cargo/local.toml", "[build]\nrustc-wrapper = \"\"\n");
     project.commit();

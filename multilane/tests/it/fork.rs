@@ -21,7 +21,10 @@ pub(crate) fn undone() -> Project {
         .write(".gitignore", "/target/\n/.lanes/\n*.ignored\n")
         .write("crates/core/src/lib.rs", "pub fn text() -> String { \"one\".to_owned() }\n")
         .write("crates/app/src/main.rs", "fn main() { println!(\"{}\", core::text()); }\n")
-        .write("crates/app/tests/it.rs", "#[test] fn passes() { println!(\"{}\", core::text()); }\n");
+        .write(
+            "crates/app/tests/it.rs",
+            "#[test] fn passes() { println!(\"{}\", core::text()); }\n",
+        );
     std::fs::remove_file(project.root.join("crates/app/src/lib.rs")).expect("it is there");
     // `core` is a crate of every program; the package needs another name in it.
     let manifest = project.read("crates/app/Cargo.toml");
@@ -56,7 +59,10 @@ pub(crate) fn remove(dir: &Path) {
 }
 
 pub(crate) fn set_modified(path: &Path, time: SystemTime) {
-    std::fs::File::open(path).expect("it is there").set_modified(time).expect("its time can be set");
+    std::fs::File::open(path)
+        .expect("it is there")
+        .set_modified(time)
+        .expect("its time can be set");
 }
 
 pub(crate) fn hours_ago(hours: u64) -> SystemTime {
@@ -78,7 +84,13 @@ pub(crate) fn printed_from_scratch(project: &Project, dir: &Path) -> String {
 #[test]
 fn a_new_agent_has_nothing_to_compile() {
     let project = donor();
-    project.xtask("build").agent("a").ok().says("Forked .lanes/a/").says("from target: ").says("compiled 0,");
+    project
+        .xtask("build")
+        .agent("a")
+        .ok()
+        .says("Forked .lanes/a/")
+        .says("from target: ")
+        .says("compiled 0,");
     project.xtask("build-test").agent("a").ok().does_not_say("Forked").says("compiled 0,");
     // The lane of one agent does for another, when the worktree's own has gone.
     remove(&project.root.join("target"));
@@ -98,15 +110,19 @@ fn a_new_worktree_has_nothing_to_compile() {
     remove(&project.root);
     project.cargo("test").within(&second).ok();
     assert_eq!(printed(&project, &second), "one\n");
-    std::fs::write(second.join("crates/core/src/lib.rs"), "pub fn text() -> String { \"two\".to_owned() }\n")
-        .expect("it can be written");
+    std::fs::write(
+        second.join("crates/core/src/lib.rs"),
+        "pub fn text() -> String { \"two\".to_owned() }\n",
+    )
+    .expect("it can be written");
     assert_eq!(printed(&project, &second), "two\n");
 }
 
 fn times(dir: &Path) -> Vec<(PathBuf, SystemTime)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir.join("crates")).expect("a directory").flatten() {
-        for file in ["Cargo.toml", "src/lib.rs", "src/main.rs"].map(|name| entry.path().join(name)) {
+        for file in ["Cargo.toml", "src/lib.rs", "src/main.rs"].map(|name| entry.path().join(name))
+        {
             if let Ok(meta) = file.metadata() {
                 found.push((file, meta.modified().expect("a time")));
             }
@@ -130,9 +146,13 @@ fn the_new_layout_forks_as_well() {
     let second = worktree(&project, "second");
     project.xtask(words).within(&second).ok().says("Forked").says("compiled 0,");
     remove(&project.root);
-    std::fs::write(second.join("crates/core/src/lib.rs"), "pub fn text() -> String { \"two\".to_owned() }\n")
-        .expect("it can be written");
-    let run = project.cargo("+nightly run -Zbuild-dir-new-layout --quiet --package app").within(&second);
+    std::fs::write(
+        second.join("crates/core/src/lib.rs"),
+        "pub fn text() -> String { \"two\".to_owned() }\n",
+    )
+    .expect("it can be written");
+    let run =
+        project.cargo("+nightly run -Zbuild-dir-new-layout --quiet --package app").within(&second);
     assert_eq!(run.ok().stdout(), "two\n");
 }
 
@@ -150,8 +170,11 @@ fn what_is_linked_again_here_stays_what_it_was_in_the_donor() {
     };
     let before = donors();
     assert!(before.len() >= 3, "a program, its tests and the tests beside it");
-    std::fs::write(second.join("crates/core/src/lib.rs"), "pub fn text() -> String { \"two\".to_owned() }\n")
-        .expect("it can be written");
+    std::fs::write(
+        second.join("crates/core/src/lib.rs"),
+        "pub fn text() -> String { \"two\".to_owned() }\n",
+    )
+    .expect("it can be written");
     project.cargo("build").within(&second).ok();
     project.cargo("test --no-run").within(&second).ok();
     assert!(donors() == before, "a linker has written into a program of the donor's");
@@ -161,7 +184,8 @@ fn what_is_linked_again_here_stays_what_it_was_in_the_donor() {
 fn of_the_next_commit_only_what_changed_is_compiled() {
     let project = donor();
     let second = worktree(&project, "second");
-    std::fs::write(second.join("crates/alone/src/lib.rs"), "pub fn new() {}\n").expect("it can be written");
+    std::fs::write(second.join("crates/alone/src/lib.rs"), "pub fn new() {}\n")
+        .expect("it can be written");
     let ran = first_build(&project, &second);
     ran.says("left to cargo: ").says("crates/alone/src/lib.rs is another one here");
     assert_eq!(ran.built(), ["alone"]);
@@ -172,7 +196,8 @@ fn what_a_changed_source_concerns_is_compiled_and_nothing_else() {
     let project = donor();
     let second = worktree(&project, "second");
     let source = second.join("crates/core/src/lib.rs");
-    std::fs::write(&source, "pub fn text() -> String { \"two\".to_owned() }\n").expect("it can be written");
+    std::fs::write(&source, "pub fn text() -> String { \"two\".to_owned() }\n")
+        .expect("it can be written");
     // Older than everything in the donor: by times alone it would be fresh.
     set_modified(&source, hours_ago(5));
     // What needs it is left out too, and not only found old by cargo: a clock may have gone back.
@@ -205,13 +230,17 @@ fn a_donor_is_not_changed_by_what_is_built_in_the_fork() {
     let second = worktree(&project, "second");
     let before = state(&project.root.join("target"));
     first_build(&project, &second);
-    std::fs::write(second.join("crates/core/src/lib.rs"), "pub fn text() -> String { \"two\".to_owned() }\n")
-        .expect("it can be written");
+    std::fs::write(
+        second.join("crates/core/src/lib.rs"),
+        "pub fn text() -> String { \"two\".to_owned() }\n",
+    )
+    .expect("it can be written");
     for words in ["build", "check --all-targets", "test", "build --release"] {
         project.cargo(words).within(&second).ok();
     }
     let after = state(&project.root.join("target"));
-    let changed: Vec<_> = before.iter().filter(|file| !after.contains(file)).map(|(path, ..)| path).collect();
+    let changed: Vec<_> =
+        before.iter().filter(|file| !after.contains(file)).map(|(path, ..)| path).collect();
     assert!(changed.is_empty(), "{changed:?}");
     project.xtask("build").ok().says("compiled 0,");
     project.xtask("build-test").ok().says("compiled 0,");
@@ -223,7 +252,8 @@ fn a_donor_is_not_changed_by_what_is_built_in_the_fork() {
 /// Every file below a directory, with its bytes and its time.
 /// All files in a directory and below, in whichever layout cargo has put them there.
 pub(crate) fn files_below(dir: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path());
+    let entries =
+        std::fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path());
     entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
 }
 
@@ -238,7 +268,8 @@ pub(crate) fn programs(root: &Path) -> Vec<PathBuf> {
 
 pub(crate) fn state(dir: &Path) -> BTreeSet<(PathBuf, SystemTime, Vec<u8>)> {
     let mut found = BTreeSet::new();
-    for entry in std::fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry")) {
+    for entry in std::fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry"))
+    {
         let path = entry.path();
         if path.is_dir() {
             found.extend(state(&path));
@@ -281,7 +312,8 @@ fn what_is_added_needs_nothing_that_was_built_here() {
     let project = donor();
     let second = worktree(&project, "second");
     project.cargo("build --package core").within(&second).ok();
-    // The hash of a path package's crate holds its directory: the donor's program cannot use the `core` that is here.
+    // The hash of a path package's crate holds its directory: the donor's program cannot use the
+    // `core` that is here.
     let plan = project.xtask("lane fork --dry-run").within(&second).ok().stdout();
     assert!(plan.contains("app bin-app: needs core"), "{plan}");
     project.xtask("lane fork").within(&second).ok();
@@ -294,9 +326,11 @@ fn what_is_added_never_takes_the_place_of_what_a_unit_was_built_with() {
     let project = donor();
     let second = worktree(&project, "second");
     let source = second.join("crates/core/src/lib.rs");
-    std::fs::write(&source, "pub fn text() -> String { \"two\".to_owned() }\n").expect("it can be written");
+    std::fs::write(&source, "pub fn text() -> String { \"two\".to_owned() }\n")
+        .expect("it can be written");
     first_build(&project, &second);
-    // Back to the donor's source, and its unit cleaned away: the program here still has the other one inside.
+    // Back to the donor's source, and its unit cleaned away: the program here still has the other
+    // one inside.
     std::fs::write(&source, project.read("crates/core/src/lib.rs")).expect("it can be written");
     project.cargo("clean --package core").within(&second).ok();
     project.xtask("lane fork").within(&second).ok();
@@ -321,7 +355,12 @@ fn a_donor_can_be_named() {
     let (from, to) = (project.root.to_str().expect("UTF-8"), clone.to_str().expect("UTF-8"));
     project.git(&["clone", "--quiet", from, to]);
     project.xtask("lane fork").within(&clone).fails_with(1).says("there is no lane").says("help: ");
-    project.xtask("lane fork --from").arg(&project.root).within(&clone).ok().says("Forked target from");
+    project
+        .xtask("lane fork --from")
+        .arg(&project.root)
+        .within(&clone)
+        .ok()
+        .says("Forked target from");
     first_build(&project, &clone).says("compiled 0,");
     project.xtask("lane fork --from nowhere").within(&clone).fails_with(1).says("nowhere");
 }
@@ -329,7 +368,10 @@ fn a_donor_can_be_named() {
 #[test]
 fn other_lanes_of_a_tree_never_see_an_older_time() {
     let project = undone();
-    project.write("crates/core/build.rs", "fn main() { println!(\"cargo::rerun-if-changed=data.txt\"); }");
+    project.write(
+        "crates/core/build.rs",
+        "fn main() { println!(\"cargo::rerun-if-changed=data.txt\"); }",
+    );
     project.write("crates/core/data.txt", "one").commit();
     build(&project);
     let second = worktree(&project, "second");

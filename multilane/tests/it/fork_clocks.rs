@@ -1,10 +1,12 @@
-//! Times that do not tell what was first: clocks that were set, and file systems that keep whole seconds.
+//! Times that do not tell what was first: clocks that were set, and file systems that keep whole
+//! seconds.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::fork::{
-    build, files_below, first_build, hours_ago, printed, printed_from_scratch, set_modified, undone, worktree,
+    build, files_below, first_build, hours_ago, printed, printed_from_scratch, set_modified,
+    undone, worktree,
 };
 use crate::support::{Project, wait_until};
 
@@ -30,7 +32,10 @@ fn committed() -> Project {
 /// Gives everything below a directory the time that `change` makes of its own.
 fn change_times(dir: &Path, change: &dyn Fn(SystemTime) -> SystemTime) {
     for path in std::fs::read_dir(dir).expect("a directory").flatten().map(|entry| entry.path()) {
-        set_modified(&path, change(path.metadata().expect("it is there").modified().expect("a time")));
+        set_modified(
+            &path,
+            change(path.metadata().expect("it is there").modified().expect("a time")),
+        );
         if path.is_dir() {
             change_times(&path, change);
         }
@@ -76,7 +81,8 @@ fn a_source_of_the_donors_from_the_future() {
     prints(&project, &second, "one\n");
 }
 
-/// The donor was built before the clock was put right: an edit since then looks older than the build.
+/// The donor was built before the clock was put right: an edit since then looks older than the
+/// build.
 #[test]
 fn a_donor_that_was_built_in_the_future() {
     for is_edited in [true, false] {
@@ -152,7 +158,11 @@ fn an_edit_in_the_second_of_the_donors_build() {
     let second = worktree(&project, "second");
     // As on a file system that keeps no fractions, its time is the build's.
     write(&project.root, "two");
-    let time = record(&project, "dep-lib-core").metadata().expect("it is there").modified().expect("a time");
+    let time = record(&project, "dep-lib-core")
+        .metadata()
+        .expect("it is there")
+        .modified()
+        .expect("a time");
     set_modified(&project.root.join(SOURCE), time);
     write(&second, "two");
     first_build(&project, &second).says("outdated in the donor: crates/core/src/lib.rs");

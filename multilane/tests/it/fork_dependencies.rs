@@ -1,11 +1,12 @@
-//! Dependencies that are not members of the workspace: beside it, vendored, from git, patched, in another `CARGO_HOME`.
+//! Dependencies that are not members of the workspace: beside it, vendored, from git, patched, in
+//! another `CARGO_HOME`.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::fork::{
-    build, files_below, first_build, hours_ago, printed, printed_from_scratch, remove, set_modified, undone,
-    worktree,
+    build, files_below, first_build, hours_ago, printed, printed_from_scratch, remove,
+    set_modified, undone, worktree,
 };
 use crate::support::Project;
 
@@ -14,8 +15,7 @@ fn put(path: PathBuf, text: &str) {
     std::fs::write(&path, text).unwrap_or_else(|err| panic!("{}: {err}", path.display()));
 }
 
-const MANIFEST: &str =
-    "[package]\nname = \"dep\"\nversion = \"1.0.0\"\nedition = \"2024\"\n[workspace]\n[lints.rust]\n";
+const MANIFEST: &str = "[package]\nname = \"dep\"\nversion = \"1.0.0\"\nedition = \"2024\"\n[workspace]\n[lints.rust]\n";
 
 /// The package `dep`, whose `TEXT` is this.
 fn put_dependency(dir: &Path, text: &str) {
@@ -64,7 +64,8 @@ fn make_coarse(dir: &Path) {
     }
 }
 
-// Beside the workspace -----------------------------------------------------------------------------
+// Beside the workspace
+// -----------------------------------------------------------------------------
 
 #[test]
 fn a_path_dependency_outside_the_workspace() {
@@ -95,7 +96,8 @@ fn one_that_was_edited_since_the_donors_build() {
         let project = undone();
         let outside = project.root.with_file_name("outside");
         put_dependency(&outside, "one");
-        let path = if how == "absolute" { outside.to_str().expect("UTF-8") } else { "../../../outside" };
+        let path =
+            if how == "absolute" { outside.to_str().expect("UTF-8") } else { "../../../outside" };
         depend(&project, &format!("{{ path = {path:?} }}"));
         build(&project);
         put(outside.join("src/lib.rs"), &library("two"));
@@ -127,8 +129,8 @@ fn one_that_was_edited_in_the_second_of_the_donors_build() {
     prints(&project, &second, "two\n");
 }
 
-/// A registry's package has what it generated in the lane that it was built for, by cargo's own rule. One that people edit
-/// does not.
+/// A registry's package has what it generated in the lane that it was built for, by cargo's own
+/// rule. One that people edit does not.
 #[test]
 fn one_that_reads_what_it_has_generated() {
     in_both_layouts(|project| {
@@ -202,7 +204,10 @@ fn a_package_of_another_workspace_in_the_repository() {
         let project = undone();
         put_dependency(&project.root.join(place), "one");
         let workspace = project.read("Cargo.toml");
-        project.write("Cargo.toml", &format!("{workspace}exclude = [\"tools\", \"crates/app/dep\"]\n"));
+        project.write(
+            "Cargo.toml",
+            &format!("{workspace}exclude = [\"tools\", \"crates/app/dep\"]\n"),
+        );
         depend(&project, &format!("{{ path = {path:?} }}"));
         build(&project);
         let second = worktree(&project, "second");
@@ -252,9 +257,11 @@ fn a_package_beside_the_workspace_in_the_same_repository() {
     assert_eq!(printed(&project, &second.join("rust")), "six\n");
 }
 
-// Vendored -----------------------------------------------------------------------------------------
+// Vendored
+// -----------------------------------------------------------------------------------------
 
-/// As `cargo vendor` leaves it. Without checksums of files: with them cargo refuses what was edited.
+/// As `cargo vendor` leaves it. Without checksums of files: with them cargo refuses what was
+/// edited.
 fn vendor(project: &Project, dir: &Path, source: &str) {
     let configured = format!(
         "[source.crates-io]\nreplace-with = \"vendored\"\n[source.vendored]\ndirectory = {:?}\n",
@@ -287,8 +294,11 @@ fn a_vendored_dependency() {
 fn a_vendored_dependency_that_was_edited() {
     for place in ["vendor", "../vendor"] {
         let project = undone();
-        let dir =
-            if place == "vendor" { PathBuf::from(place) } else { project.root.with_file_name("vendor") };
+        let dir = if place == "vendor" {
+            PathBuf::from(place)
+        } else {
+            project.root.with_file_name("vendor")
+        };
         vendor(&project, &dir, &library("one"));
         depend(&project, "\"1\"");
         build(&project);
@@ -312,14 +322,15 @@ fn a_vendored_dependency_whose_checksum_is_another() {
     depend(&project, "\"1\"");
     build(&project);
     let second = worktree(&project, "second");
-    let checksum =
-        "{\"files\":{\"src/lib.rs\":\"00\"},\"package\":\"CHECKSUM\"}".replace("CHECKSUM", &"0".repeat(64));
+    let checksum = "{\"files\":{\"src/lib.rs\":\"00\"},\"package\":\"CHECKSUM\"}"
+        .replace("CHECKSUM", &"0".repeat(64));
     put(second.join("vendor/dep/.cargo-checksum.json"), &checksum);
     // cargo refuses it; a fork must not make that succeed.
     project.xtask("build").within(&second).fails_with(101).says("checksum");
 }
 
-// From git -----------------------------------------------------------------------------------------
+// From git
+// -----------------------------------------------------------------------------------------
 
 /// A repository with `dep` in it: its `TEXT` is `one` at the tag `one`, and so on. Returns its URL.
 fn repository(project: &Project, name: &str, texts: &[&str]) -> String {
@@ -386,7 +397,8 @@ fn a_dependency_from_git_that_was_updated() {
     });
 }
 
-// Patched ------------------------------------------------------------------------------------------
+// Patched
+// ------------------------------------------------------------------------------------------
 
 #[test]
 fn a_patch_with_a_path() {
@@ -398,7 +410,8 @@ fn a_patch_with_a_path() {
         let dir = if place == "patched" { project.root.join(place) } else { dir };
         put_dependency(&dir, "one");
         let workspace = project.read("Cargo.toml");
-        let patch = format!("exclude = [\"patched\"]\n[patch.\"{url}\"]\ndep = {{ path = \"{place}\" }}\n");
+        let patch =
+            format!("exclude = [\"patched\"]\n[patch.\"{url}\"]\ndep = {{ path = \"{place}\" }}\n");
         project.write("Cargo.toml", &format!("{workspace}{patch}"));
         depend(&project, &format!("{{ git = \"{url}\" }}"));
         build(&project);
@@ -427,8 +440,9 @@ fn a_patch_with_another_repository() {
     let url = repository(&project, "dep", &["unpatched"]);
     let other = repository(&project, "fork of dep", &["one", "two"]);
     let workspace = project.read("Cargo.toml");
-    let patch =
-        |tag: &str| format!("{workspace}[patch.\"{url}\"]\ndep = {{ git = \"{other}\", tag = \"{tag}\" }}\n");
+    let patch = |tag: &str| {
+        format!("{workspace}[patch.\"{url}\"]\ndep = {{ git = \"{other}\", tag = \"{tag}\" }}\n")
+    };
     project.write("Cargo.toml", &patch("one"));
     depend(&project, &format!("{{ git = \"{url}\" }}"));
     build(&project);
@@ -445,7 +459,8 @@ fn a_patch_with_another_repository() {
     }
 }
 
-// Another `CARGO_HOME` -----------------------------------------------------------------------------
+// Another `CARGO_HOME`
+// -----------------------------------------------------------------------------
 
 #[test]
 fn a_directory_of_cargo_that_was_moved() {
@@ -455,7 +470,14 @@ fn a_directory_of_cargo_that_was_moved() {
     let text = "pub const TEXT: &str = env!(\"CARGO_MANIFEST_DIR\");\n";
     let dep = project.root.with_file_name("dep");
     put(dep.join("src/lib.rs"), text);
-    project.git(&["-C", dep.to_str().expect("UTF-8"), "commit", "--quiet", "--all", "--message=dir"]);
+    project.git(&[
+        "-C",
+        dep.to_str().expect("UTF-8"),
+        "commit",
+        "--quiet",
+        "--all",
+        "--message=dir",
+    ]);
     depend(&project, &format!("{{ git = \"{url}\" }}"));
     build(&project);
     assert!(printed(&project, &project.root).contains("cargo home"));

@@ -1,4 +1,5 @@
-//! Linkers that write over what is there (mold, wild): in a lane that was forked, that must not be the donor's file.
+//! Linkers that write over what is there (mold, wild): in a lane that was forked, that must not be
+//! the donor's file.
 
 #![cfg(target_os = "linux")]
 
@@ -31,8 +32,10 @@ fn project(includes: &str) -> Project {
         &(project.read("crates/mac/Cargo.toml") + "[lib]\nproc-macro = true\n"),
     );
     project.write("crates/mac/src/lib.rs", "");
-    project
-        .write("crates/core/src/lib.rs", "#[test]\nfn version() {\n    assert_eq!(\"one\".len(), 3);\n}\n");
+    project.write(
+        "crates/core/src/lib.rs",
+        "#[test]\nfn version() {\n    assert_eq!(\"one\".len(), 3);\n}\n",
+    );
     project
         .write(".cargo/config.toml", includes)
         .write(".gitignore", "/target/\n/.lanes/\n/.cargo/wrapper/\n/.cargo/local.toml\n");
@@ -44,19 +47,24 @@ fn project(includes: &str) -> Project {
 
 /// The test of `core`.
 fn test_of_core(root: &Path) -> PathBuf {
-    let is_test =
-        |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().starts_with("core-");
+    let is_test = |path: &PathBuf| {
+        path.file_name().unwrap_or_default().to_string_lossy().starts_with("core-")
+    };
     programs(root).into_iter().find(is_test).expect("a test")
 }
 
-/// Makes another worktree, edits the test there and has it linked by `linker`; the donor's must stay what it was.
+/// Makes another worktree, edits the test there and has it linked by `linker`; the donor's must
+/// stay what it was.
 fn check(project: &Project, linker: &str, config: &str) {
     let linker_path = project.root.join("../linker");
     std::fs::write(&linker_path, linker).expect("it is ours");
-    std::fs::set_permissions(&linker_path, std::fs::Permissions::from_mode(0o755)).expect("it is ours");
+    std::fs::set_permissions(&linker_path, std::fs::Permissions::from_mode(0o755))
+        .expect("it is ours");
     let donors = test_of_core(&project.root);
-    let before =
-        (std::fs::read(&donors).expect("it is there"), donors.metadata().expect("it is there").mtime());
+    let before = (
+        std::fs::read(&donors).expect("it is there"),
+        donors.metadata().expect("it is there").mtime(),
+    );
 
     project.git(&["worktree", "add", "--quiet", "--detach", "../b"]);
     let other = project.root.join("../b").canonicalize().expect("it is there");
@@ -72,8 +80,10 @@ fn check(project: &Project, linker: &str, config: &str) {
     let text = std::fs::read(&own).expect("it is there");
     assert_ne!(text, before.0, "it was not linked again");
 
-    let after =
-        (std::fs::read(&donors).expect("it is there"), donors.metadata().expect("it is there").mtime());
+    let after = (
+        std::fs::read(&donors).expect("it is there"),
+        donors.metadata().expect("it is there").mtime(),
+    );
     assert!(after == before, "the donor's test is the other tree's now");
 }
 

@@ -1,4 +1,5 @@
-//! Forks at bad moments: the donor builds, or was killed; the fork itself is killed; the lane is in use.
+//! Forks at bad moments: the donor builds, or was killed; the fork itself is killed; the lane is in
+//! use.
 
 use std::path::Path;
 use std::process::Child;
@@ -7,7 +8,8 @@ use std::time::Duration;
 use crate::fork::{donor, first_build, hours_ago, printed, remove, set_modified, worktree};
 use crate::support::{Project, wait_until};
 
-/// How often each race is run, unless `FORK_ROUNDS` says otherwise: `FORK_ROUNDS=100 cargo test -p xtask race_with`.
+/// How often each race is run, unless `FORK_ROUNDS` says otherwise: `FORK_ROUNDS=100 cargo test -p
+/// xtask race_with`.
 const ROUNDS: u64 = 16;
 
 fn number_in_environment(name: &str) -> Option<u64> {
@@ -37,8 +39,9 @@ impl Random {
     }
 }
 
-/// A compiler that can be stopped: `$STAGE/<n>` is made before and after each start of rustc, one number after the other.
-/// When it is at `$AT`, it makes `reached`, and where there is `hold`, it waits for `go`.
+/// A compiler that can be stopped: `$STAGE/<n>` is made before and after each start of rustc, one
+/// number after the other. When it is at `$AT`, it makes `reached`, and where there is `hold`, it
+/// waits for `go`.
 #[cfg(unix)]
 const WRAPPER: &str = r#"#!/bin/sh
 stage() {
@@ -57,15 +60,22 @@ stage
 exit $code
 "#;
 
-/// What `app` prints, one word from each: a crate, one that needs it, what a build script of that one reads, and `app`.
-const ITEMS: [&str; 4] =
-    ["crates/core/src/lib.rs", "crates/mid/src/lib.rs", "crates/mid/data.txt", "crates/app/src/main.rs"];
+/// What `app` prints, one word from each: a crate, one that needs it, what a build script of that
+/// one reads, and `app`.
+const ITEMS: [&str; 4] = [
+    "crates/core/src/lib.rs",
+    "crates/mid/src/lib.rs",
+    "crates/mid/data.txt",
+    "crates/app/src/main.rs",
+];
 
 #[cfg(unix)]
 fn write_item(root: &Path, item: usize, word: &str) {
     let text = match item {
         0 => format!("pub fn text() -> String {{ \"{word}\".to_owned() }}\n"),
-        1 => format!("pub fn text() -> String {{ mycore::text() + \" {word} \" + env!(\"DATA\") }}\n"),
+        1 => format!(
+            "pub fn text() -> String {{ mycore::text() + \" {word} \" + env!(\"DATA\") }}\n"
+        ),
         2 => word.to_owned(),
         _ => format!("fn main() {{ println!(\"{{}} {word}\", mid::text()); }}\n"),
     };
@@ -93,14 +103,16 @@ fn racing(mut project: Project, in_new_layout: bool) -> Option<Project> {
         write_item(&project.root, item, "old");
     }
     let wrapper = project.root.join("wrapper.ignored");
-    std::fs::set_permissions(wrapper, std::fs::Permissions::from_mode(0o755)).expect("it can be set");
+    std::fs::set_permissions(wrapper, std::fs::Permissions::from_mode(0o755))
+        .expect("it can be set");
     project.cargo("generate-lockfile").ok();
     project.commit().cargo("build").ok();
     Some(project)
 }
 
-/// A donor is built, and its sources are written, while another lane is forked from it, of another tree or of the same.
-/// The build goes on meanwhile, or stands still, or is killed with its compilers, at any moment.
+/// A donor is built, and its sources are written, while another lane is forked from it, of another
+/// tree or of the same. The build goes on meanwhile, or stands still, or is killed with its
+/// compilers, at any moment.
 ///
 /// Whatever the fork has found there: its program is that of its own sources.
 #[cfg(unix)]
@@ -116,10 +128,13 @@ fn race(in_new_layout: bool, rounds: u64) {
         let seed = random.0;
         let shown = format!("round {round}: repeat it with FORK_ROUNDS=1 FORK_SEED={seed}");
         let (is_agent, is_held, is_killed) = (random.one_in(3), random.one_in(2), random.one_in(3));
-        // What the donor is made from now, what it is written to while it is built, and ours: any of them.
+        // What the donor is made from now, what it is written to while it is built, and ours: any
+        // of them.
         let mut next = words.clone();
         next[random.below(4) as usize] = format!("next{round}");
-        next.iter_mut().filter(|_| random.one_in(3)).for_each(|word| *word = format!("next{round}"));
+        next.iter_mut()
+            .filter(|_| random.one_in(3))
+            .for_each(|word| *word = format!("next{round}"));
         let mut later = next.clone();
         if random.one_in(3) {
             later[random.below(4) as usize] = format!("later{round}");
@@ -180,7 +195,11 @@ fn race(in_new_layout: bool, rounds: u64) {
             let item = random.below(4) as usize;
             own[item] = format!("edited{round}");
             write_item(tree, item, &own[item]);
-            assert_eq!(fork("run --quiet --package app").ok().stdout(), told(&own), "{shown}: edited");
+            assert_eq!(
+                fork("run --quiet --package app").ok().stdout(),
+                told(&own),
+                "{shown}: edited"
+            );
         }
         project.cargo("build").ok();
         assert_eq!(printed(&project, &project.root), told(&later), "{shown}: the donor");
@@ -273,7 +292,8 @@ fn nothing_is_added_to_a_lane_in_which_somebody_builds() {
 fn a_lane_that_cannot_be_forked_is_built_without() {
     let project = donor();
     let second = worktree(&project, "second");
-    // Something is in the way where units are staged; to this end the lane is made a file's neighbour.
+    // Something is in the way where units are staged; to this end the lane is made a file's
+    // neighbour.
     std::fs::write(second.join("target"), "somebody's").expect("it can be written");
     let ran = project.xtask("build").within(&second).run();
     assert_eq!(ran.stderr().matches("begins cold").count(), 1, "{}", ran.report());
@@ -281,7 +301,8 @@ fn a_lane_that_cannot_be_forked_is_built_without() {
     first_build(&project, &second).says("Forked");
 }
 
-/// git lists no worktree at all while the `commondir` of one is empty, as it is for a moment in each that is made.
+/// git lists no worktree at all while the `commondir` of one is empty, as it is for a moment in
+/// each that is made.
 #[test]
 #[cfg(unix)]
 fn a_worktree_that_somebody_is_making_hides_no_donor() {
@@ -292,14 +313,15 @@ fn a_worktree_that_somebody_is_making_hides_no_donor() {
     worktree(&project, "third");
     project.write(".git/worktrees/third/commondir", "");
     // Whoever makes the third goes on when git has failed once.
-    let script =
-        "#!/bin/sh\nPATH=$BEHIND\ngit \"$@\" || { code=$?; echo ../.. >\"$COMMONDIR\"; exit $code; }\n";
+    let script = "#!/bin/sh\nPATH=$BEHIND\ngit \"$@\" || { code=$?; echo ../.. >\"$COMMONDIR\"; exit $code; }\n";
     let bin = project.root.with_file_name("bin");
     std::fs::create_dir_all(&bin).expect("a directory");
     std::fs::write(bin.join("git"), script).expect("it can be written");
-    std::fs::set_permissions(bin.join("git"), PermissionsExt::from_mode(0o755)).expect("it is there");
+    std::fs::set_permissions(bin.join("git"), PermissionsExt::from_mode(0o755))
+        .expect("it is there");
     let behind = std::env::var("PATH").expect("a PATH");
-    let build = project.xtask("build").within(&second).env("PATH", format!("{}:{behind}", bin.display()));
+    let build =
+        project.xtask("build").within(&second).env("PATH", format!("{}:{behind}", bin.display()));
     let commondir = project.root.join(".git/worktrees/third/commondir");
     let ran = build.env("BEHIND", &behind).env("COMMONDIR", &commondir).ok();
     ran.says("Forked target from").says("compiled 0,");

@@ -1,11 +1,14 @@
-//! Trees of one commit whose files are not the same: submodules, sparse checkouts, filters, line endings, and clocks.
+//! Trees of one commit whose files are not the same: submodules, sparse checkouts, filters, line
+//! endings, and clocks.
 //!
-//! git's index and its object names say of all of these that nothing differs. A fork has to read the bytes.
+//! git's index and its object names say of all of these that nothing differs. A fork has to read
+//! the bytes.
 
 use std::path::Path;
 
 use crate::fork::{
-    build, first_build, hours_ago, printed, printed_from_scratch, remove, set_modified, undone, worktree,
+    build, first_build, hours_ago, printed, printed_from_scratch, remove, set_modified, undone,
+    worktree,
 };
 use crate::support::Project;
 
@@ -13,13 +16,16 @@ fn put(dir: &Path, path: &str, text: &str) {
     std::fs::write(dir.join(path), text).unwrap_or_else(|err| panic!("{path}: {err}"));
 }
 
-/// What is checked out anew has the present time, by which cargo would notice it; nothing must depend on that.
+/// What is checked out anew has the present time, by which cargo would notice it; nothing must
+/// depend on that.
 fn make_old(dir: &Path, path: &str) {
     set_modified(&dir.join(path), hours_ago(5));
 }
 
 fn git_in(project: &Project, dir: &Path, args: &[&str]) -> String {
-    project.git(&[&["-C", dir.to_str().expect("UTF-8"), "-c", "protocol.file.allow=always"], args].concat())
+    project.git(
+        &[&["-C", dir.to_str().expect("UTF-8"), "-c", "protocol.file.allow=always"], args].concat(),
+    )
 }
 
 /// What the tree builds in its lane is what it builds from scratch.
@@ -29,15 +35,21 @@ fn prints(project: &Project, dir: &Path, expected: &str) {
     assert_eq!(printed(project, dir), expected);
 }
 
-// Submodules ---------------------------------------------------------------------------------------
+// Submodules
+// ---------------------------------------------------------------------------------------
 
-/// A project whose `app` has a submodule at `place`, with `file` in two commits: `one`, which is checked out, and `two`.
+/// A project whose `app` has a submodule at `place`, with `file` in two commits: `one`, which is
+/// checked out, and `two`.
 fn with_submodule(place: &str, file: &str, one: &str, two: &str) -> Project {
     let project = undone();
     let inner = project.root.with_file_name("inner");
     std::fs::create_dir_all(inner.join(file).parent().expect("a parent")).expect("a directory");
     git_in(&project, project.root.parent().expect("a parent"), &["init", "--quiet", "inner"]);
-    put(&inner, "Cargo.toml", "[package]\nname = \"inner\"\nversion = \"0.0.0\"\nedition = \"2024\"\n");
+    put(
+        &inner,
+        "Cargo.toml",
+        "[package]\nname = \"inner\"\nversion = \"0.0.0\"\nedition = \"2024\"\n",
+    );
     for (text, tag) in [(two, "two"), (one, "one")] {
         put(&inner, file, text);
         git_in(&project, &inner, &["add", "--all"]);
@@ -51,7 +63,12 @@ fn with_submodule(place: &str, file: &str, one: &str, two: &str) -> Project {
 }
 
 /// A worktree in which the submodule has this commit.
-fn worktree_with_submodule(project: &Project, name: &str, place: &str, commit: &str) -> std::path::PathBuf {
+fn worktree_with_submodule(
+    project: &Project,
+    name: &str,
+    place: &str,
+    commit: &str,
+) -> std::path::PathBuf {
     let dir = worktree(project, name);
     git_in(project, &dir, &["submodule", "--quiet", "update", "--init"]);
     git_in(project, &dir.join(place), &["checkout", "--quiet", commit]);
@@ -64,13 +81,17 @@ fn a_package_in_a_submodule() {
     let project = with_submodule("inner", "src/lib.rs", &text("one"), &text("two"));
     let manifest = project.read("crates/app/Cargo.toml");
     project
-        .write("crates/app/Cargo.toml", &format!("{manifest}inner = {{ path = \"../../inner\" }}\n"))
+        .write(
+            "crates/app/Cargo.toml",
+            &format!("{manifest}inner = {{ path = \"../../inner\" }}\n"),
+        )
         .write("crates/app/src/main.rs", "fn main() { println!(\"{}\", inner::TEXT); }\n");
     project.cargo("generate-lockfile").ok();
     project.commit();
     build(&project);
 
-    // The directory of a submodule is empty in a new worktree: cargo cannot build, and nothing of ours hides that.
+    // The directory of a submodule is empty in a new worktree: cargo cannot build, and nothing of
+    // ours hides that.
     let second = worktree(&project, "second");
     project.xtask("build").within(&second).fails_with(101).says("inner");
     git_in(&project, &second, &["submodule", "--quiet", "update", "--init"]);
@@ -141,7 +162,8 @@ fn a_build_script_that_depends_on_a_whole_package_with_a_submodule() {
         .write("crates/core/src/lib.rs", "pub fn text() -> String { env!(\"TEXT\").to_owned() }\n");
     project.commit();
     build(&project);
-    // The newest file of the package, by which cargo tells the package's state, is not in the submodule.
+    // The newest file of the package, by which cargo tells the package's state, is not in the
+    // submodule.
     make_old(&project.root, "crates/core/native/text.txt");
     project.write("crates/core/build.rs", &format!("{script}\n"));
     build(&project);
@@ -157,9 +179,11 @@ fn a_build_script_that_depends_on_a_whole_package_with_a_submodule() {
     prints(&project, &third, "two\n");
 }
 
-// Sparse checkouts ---------------------------------------------------------------------------------
+// Sparse checkouts
+// ---------------------------------------------------------------------------------
 
-/// A script of `core` that embeds how many files its package has in `data`, and watches all of the package.
+/// A script of `core` that embeds how many files its package has in `data`, and watches all of the
+/// package.
 const COUNTS: &str = "fn main() { println!(\"cargo::rustc-env=COUNT={}\", \
                       std::fs::read_dir(\"data\").unwrap().count()); }";
 
@@ -180,7 +204,9 @@ fn make_sparse(project: &Project, dir: &Path, without: &str) {
 
 /// Everything in `core` that cargo looks at.
 fn make_core_old(dir: &Path) {
-    for path in ["build.rs", "Cargo.toml", "src/lib.rs", "data/a.txt", "data/b.txt", "data", "src", ""] {
+    for path in
+        ["build.rs", "Cargo.toml", "src/lib.rs", "data/a.txt", "data/b.txt", "data", "src", ""]
+    {
         let path = dir.join("crates/core").join(path);
         if path.exists() {
             set_modified(&path, hours_ago(5));
@@ -200,7 +226,9 @@ fn a_fork_that_is_sparse() {
     // Without a member, the rest is as warm as ever.
     let third = worktree(&project, "third");
     make_sparse(&project, &third, "/crates/alone/");
-    first_build(&project, &third).says("crates/alone/src/lib.rs is another one here").says("compiled 0,");
+    first_build(&project, &third)
+        .says("crates/alone/src/lib.rs is another one here")
+        .says("compiled 0,");
     prints(&project, &third, "2\n");
 }
 
@@ -223,10 +251,15 @@ fn a_donor_that_is_sparse() {
     prints(&project, &third, "2\n");
 }
 
-// Filters ------------------------------------------------------------------------------------------
+// Filters
+// ------------------------------------------------------------------------------------------
 
 /// A worktree whose git is configured differently, before its files are written.
-fn worktree_with(project: &Project, name: &str, configuration: &[(&str, &str)]) -> std::path::PathBuf {
+fn worktree_with(
+    project: &Project,
+    name: &str,
+    configuration: &[(&str, &str)],
+) -> std::path::PathBuf {
     let dir = project.root.with_file_name(name);
     let path = dir.to_str().expect("UTF-8");
     project.git(&["config", "extensions.worktreeConfig", "true"]);
@@ -249,13 +282,16 @@ fn is_clean(project: &Project, dir: &Path) {
 fn a_file_that_a_filter_fills_in_one_tree_and_not_in_the_other() {
     let (pointer, content) = ("the pointer", "the content");
     let filters = |smudged: &'static str| {
-        let (keeps, makes) =
-            (format!("cat >/dev/null; printf '{pointer}'"), format!("cat >/dev/null; printf '{smudged}'"));
+        let (keeps, makes) = (
+            format!("cat >/dev/null; printf '{pointer}'"),
+            format!("cat >/dev/null; printf '{smudged}'"),
+        );
         [("filter.large.clean".to_owned(), keeps), ("filter.large.smudge".to_owned(), makes)]
     };
     let configured = |project: &Project, name: &str, smudged| {
         let filters = filters(smudged);
-        let filters: Vec<_> = filters.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let filters: Vec<_> =
+            filters.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         worktree_with(project, name, &filters)
     };
     for (donors, own) in [(content, pointer), (pointer, content)] {
@@ -264,8 +300,7 @@ fn a_file_that_a_filter_fills_in_one_tree_and_not_in_the_other() {
             project.git(&["init", "--quiet", "--initial-branch=main"]);
             project.git(&["config", &key, &value]);
         }
-        let main =
-            "fn main() { println!(\"{}\", str::from_utf8(include_bytes!(\"file.large\")).unwrap()); }\n";
+        let main = "fn main() { println!(\"{}\", str::from_utf8(include_bytes!(\"file.large\")).unwrap()); }\n";
         project
             .write(".gitattributes", "*.large filter=large\n")
             .write("crates/app/src/main.rs", main)
@@ -294,7 +329,10 @@ fn line_endings_that_differ_by_configuration() {
     let project = undone();
     project
         .write(".gitattributes", "*.txt text\n")
-        .write("crates/app/src/main.rs", "fn main() { println!(\"{:?}\", include_str!(\"lines.txt\")); }\n")
+        .write(
+            "crates/app/src/main.rs",
+            "fn main() { println!(\"{:?}\", include_str!(\"lines.txt\")); }\n",
+        )
         .write("crates/app/src/lines.txt", "a\nb\n")
         .commit();
     build(&project);
@@ -303,7 +341,8 @@ fn line_endings_that_differ_by_configuration() {
     make_old(&second, "crates/app/src/lines.txt");
     first_build(&project, &second).says("crates/app/src/lines.txt is another one here");
     prints(&project, &second, "\"a\\r\\nb\\r\\n\"\n");
-    // All files are other ones: rustc takes both for one line break, but whoever reads files may not.
+    // All files are other ones: rustc takes both for one line break, but whoever reads files may
+    // not.
     let third = worktree_with(&project, "third", &[("core.autocrlf", "true")]);
     is_clean(&project, &third);
     assert_eq!(first_build(&project, &third).built(), ["alone", "app", "core"]);
@@ -315,7 +354,8 @@ fn line_endings_that_differ_by_configuration() {
     prints(&project, &fourth, "\"a\\r\\nb\\r\\n\"\n");
 }
 
-// What is of the donor's tree, and not below its workspace -----------------------------------------
+// What is of the donor's tree, and not below its workspace
+// -----------------------------------------
 
 /// The workspace in a folder of the repository, with `shared.txt` beside it.
 fn in_a_folder(mut project: Project) -> Project {
@@ -379,7 +419,10 @@ fn a_file_of_gits_own() {
     let project = undone();
     project
         .write("crates/core/build.rs", script)
-        .write("crates/core/src/lib.rs", "pub fn text() -> String { env!(\"COMMIT\").to_owned() }\n")
+        .write(
+            "crates/core/src/lib.rs",
+            "pub fn text() -> String { env!(\"COMMIT\").to_owned() }\n",
+        )
         .commit();
     // The donor is a worktree, and so its `HEAD` is not below it.
     let donor = worktree(&project, "donor");

@@ -1,11 +1,11 @@
-//! What a fork must not bring along. Each test builds in a donor, forks, takes the donor's tree away altogether, and then
-//! expects of the fork what a lane built from scratch gives.
+//! What a fork must not bring along. Each test builds in a donor, forks, takes the donor's tree
+//! away altogether, and then expects of the fork what a lane built from scratch gives.
 
 use std::path::{Path, PathBuf};
 
 use crate::fork::{
-    build, files_below, first_build, hours_ago, printed, printed_from_scratch, remove, set_modified, undone,
-    worktree,
+    build, files_below, first_build, hours_ago, printed, printed_from_scratch, remove,
+    set_modified, undone, worktree,
 };
 use crate::support::{Project, Ran};
 
@@ -21,7 +21,8 @@ fn project(main: &str, files: &[(&str, &str)]) -> Project {
     project
 }
 
-/// In another worktree, and in a lane of an agent, the program prints what it prints when it is built from scratch there.
+/// In another worktree, and in a lane of an agent, the program prints what it prints when it is
+/// built from scratch there.
 #[track_caller]
 fn is_like_from_scratch(project: &Project, why: &str) {
     let expected = printed_from_scratch(project, &project.root);
@@ -52,7 +53,8 @@ fn other_tree_is_like_from_scratch(project: &Project) -> Ran {
 fn agent_is_like_from_scratch(project: &Project) {
     project.xtask("build").agent("a").ok().says("Forked");
     let target = project.root.join("target");
-    std::fs::rename(&target, project.root.with_file_name("target was here")).expect("it can be moved");
+    std::fs::rename(&target, project.root.with_file_name("target was here"))
+        .expect("it can be moved");
     let run = |words: &str| {
         let ran = project.xtask(words).agent("a").ok();
         ran.stdout().replace(project.only_lane().as_str(), "LANE")
@@ -62,7 +64,8 @@ fn agent_is_like_from_scratch(project: &Project) {
     run("test");
     remove(&project.root.join(".lanes"));
     assert_eq!(found, run("run --quiet --package app"));
-    std::fs::rename(project.root.with_file_name("target was here"), &target).expect("it can be moved");
+    std::fs::rename(project.root.with_file_name("target was here"), &target)
+        .expect("it can be moved");
     remove(&project.root.join(".lanes"));
 }
 
@@ -70,7 +73,10 @@ fn agent_is_like_from_scratch(project: &Project) {
 fn the_directory_of_the_manifest() {
     let main = "fn main() { println!(\"{}\", std::fs::read_to_string(concat!(env!(\"CARGO_MANIFEST_DIR\"), \
                 \"/data.txt\")).unwrap()); }";
-    is_like_from_scratch(&project(main, &[("crates/app/data.txt", "here")]), "env CARGO_MANIFEST_DIR");
+    is_like_from_scratch(
+        &project(main, &[("crates/app/data.txt", "here")]),
+        "env CARGO_MANIFEST_DIR",
+    );
 }
 
 #[test]
@@ -155,8 +161,9 @@ fn nothing_that_a_build_script_printed_names_the_donor() {
     let second = worktree(&project, "second");
     first_build(&project, &second).says("compiled 0,");
     let donor = project.root.to_str().expect("UTF-8");
-    let is_printed =
-        |file: &PathBuf| ["output", "stdout", "root-output"].iter().any(|name| file.ends_with(name));
+    let is_printed = |file: &PathBuf| {
+        ["output", "stdout", "root-output"].iter().any(|name| file.ends_with(name))
+    };
     let printed: Vec<_> =
         files_below(&second.join("target/debug/build")).into_iter().filter(is_printed).collect();
     assert!(!printed.is_empty());
@@ -179,17 +186,17 @@ fn a_path_in_what_a_build_script_generates() {
 
 #[test]
 fn a_library_that_finds_a_generated_file_at_run_time() {
-    // No variable in the program: the path is in a file that the script wrote, the file's name is relative.
+    // No variable in the program: the path is in a file that the script wrote, the file's name is
+    // relative.
     let script = "fn main() { let dir = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap(); \
                   std::fs::write(\"src/made.ignored\", format!(\"{:?}\", dir + \"/data.txt\")).unwrap(); \
                   println!(\"cargo::rerun-if-changed=build.rs\"); }";
-    let main =
-        "fn main() { println!(\"{}\", std::fs::read_to_string(include!(\"made.ignored\")).unwrap()); }";
+    let main = "fn main() { println!(\"{}\", std::fs::read_to_string(include!(\"made.ignored\")).unwrap()); }";
     let files = [("crates/app/build.rs", script), ("crates/app/data.txt", "here")];
     let project = project(main, &files);
     let second = worktree(&project, "second");
-    // The script is not run again, as nothing that it watches has changed; plain cargo would fail the same way after
-    // `git clean`. What matters is that the donor's file is not used.
+    // The script is not run again, as nothing that it watches has changed; plain cargo would fail
+    // the same way after `git clean`. What matters is that the donor's file is not used.
     let ran = project.xtask("build").within(&second).run();
     assert!(!ran.output.status.success() || !printed(&project, &second).is_empty());
     ran.says("crates/app/src/made.ignored is another one here");
@@ -200,9 +207,11 @@ fn a_library_that_finds_a_generated_file_at_run_time() {
 fn a_source_outside_its_package() {
     let main = "fn main() { println!(\"{}\", include_str!(\"../../../README.md\")); }";
     let project = project(main, &[("README.md", "here")]);
-    let [second, third, fourth] = ["second", "third", "fourth"].map(|name| worktree(&project, name));
-    let put =
-        |dir: &Path, text: &str| std::fs::write(dir.join("README.md"), text).expect("it can be written");
+    let [second, third, fourth] =
+        ["second", "third", "fourth"].map(|name| worktree(&project, name));
+    let put = |dir: &Path, text: &str| {
+        std::fs::write(dir.join("README.md"), text).expect("it can be written")
+    };
     put(&third, "another");
     set_modified(&third.join("README.md"), hours_ago(5));
     first_build(&project, &third).says("README.md is another one here");
@@ -216,9 +225,11 @@ fn a_source_outside_its_package() {
     project.xtask("build").within(&fourth).ok().says("compiled 1 (app)");
     assert_eq!(printed(&project, &fourth), "here\n");
     remove(&fourth);
-    std::fs::rename(&project.root, project.root.with_file_name("was here")).expect("it can be moved");
+    std::fs::rename(&project.root, project.root.with_file_name("was here"))
+        .expect("it can be moved");
     project.cargo("test").within(&second).ok().does_not_say("Compiling");
-    std::fs::rename(project.root.with_file_name("was here"), &project.root).expect("it can be moved");
+    std::fs::rename(project.root.with_file_name("was here"), &project.root)
+        .expect("it can be moved");
     remove(&project.root.join("target"));
     // A fork of the fork knows the file as its own, too.
     put(&third, "here");
@@ -241,7 +252,8 @@ fn what_clippy_has_read_for_every_package() {
     remove_file(&project.root.join("clippy.toml"));
     project.xtask("clippy --workspace").within(&third).ok().says("Forked").says("compiled 0,");
     remove(&project.root);
-    std::fs::write(second.join("clippy.toml"), "too-many-arguments-threshold = 1\n").expect("writable");
+    std::fs::write(second.join("clippy.toml"), "too-many-arguments-threshold = 1\n")
+        .expect("writable");
     project.xtask("clippy --workspace").within(&second).run().says("compiled 3 (alone, app, core)");
 }
 
@@ -253,7 +265,10 @@ fn reading(text: &str, main: &str) -> Project {
     project.write("crates/reader/Cargo.toml", &format!("{manifest}\n[lib]\nproc-macro = true\n"));
     project.write("crates/reader/src/lib.rs", text);
     let manifest = project.read("crates/app/Cargo.toml");
-    project.write("crates/app/Cargo.toml", &format!("{manifest}reader = {{ path = \"../reader\" }}\n"));
+    project.write(
+        "crates/app/Cargo.toml",
+        &format!("{manifest}reader = {{ path = \"../reader\" }}\n"),
+    );
     project.write("crates/app/src/main.rs", main);
     project.write("crates/app/data.txt", "here");
     project.cargo("generate-lockfile").ok();
@@ -299,7 +314,8 @@ fn a_macro_that_begins_to_read_files() {
     assert_eq!(printed(&project, &third), "there\n");
 }
 
-/// It knows where it is without asking for the manifest, and rustc tells cargo of the file that it has named.
+/// It knows where it is without asking for the manifest, and rustc tells cargo of the file that it
+/// has named.
 #[test]
 fn a_macro_that_names_a_file_outside_its_package() {
     let text = "extern crate proc_macro; use proc_macro::TokenStream; \
@@ -348,7 +364,8 @@ fn what_xtask_writes_for_one_machine_is_nothing_that_a_macro_reads() {
     first_build(&project, &second).says("compiled 0,");
 }
 
-/// cargo does not notice that the file has changed, so the donor's own program is behind; what is forked must not be.
+/// cargo does not notice that the file has changed, so the donor's own program is behind; what is
+/// forked must not be.
 #[test]
 fn a_macro_that_has_read_a_file_before_it_was_changed() {
     let text = "extern crate proc_macro; use proc_macro::TokenStream; \
@@ -370,7 +387,9 @@ fn a_macro_that_reads_an_ignored_file() {
                 format!(\"{:?}\", std::fs::read_to_string(&path).unwrap_or_default()).parse().unwrap() }";
     let project = reading(text, "fn main() { println!(\"{}\", reader::data!()); }");
     project.write("crates/app/secret.ignored", "here");
-    project.write("crates/app/src/main.rs", "fn main() { println!(\"{} \", reader::data!()); }").commit();
+    project
+        .write("crates/app/src/main.rs", "fn main() { println!(\"{} \", reader::data!()); }")
+        .commit();
     build(&project);
     let second = worktree(&project, "second");
     first_build(&project, &second).says("the macro reader may read files");
@@ -402,7 +421,8 @@ fn files_that_only_one_tree_has() {
     let second = worktree(&project, "second");
     remove_file(&second.join("crates/app/src/part.rs"));
     std::fs::create_dir(second.join("crates/app/src/part")).expect("a directory");
-    std::fs::write(second.join("crates/app/src/part/mod.rs"), "pub const PART: u32 = 2;").expect("writable");
+    std::fs::write(second.join("crates/app/src/part/mod.rs"), "pub const PART: u32 = 2;")
+        .expect("writable");
     first_build(&project, &second).says("crates/app/src/part.rs is another one here");
     assert_eq!(printed(&project, &second), "2\n");
     // Deleted: it does not compile, and the fork must not hide that.
@@ -420,7 +440,9 @@ fn remove_file(path: &Path) {
 fn a_source_that_is_a_link() {
     let main = "mod part; fn main() { println!(\"{}\", part::PART); }";
     let project = undone();
-    project.write("crates/app/src/main.rs", main).write("shared/one.rs", "pub const PART: u32 = 1;");
+    project
+        .write("crates/app/src/main.rs", main)
+        .write("shared/one.rs", "pub const PART: u32 = 1;");
     project.write("shared/two.rs", "pub const PART: u32 = 2;");
     let link = |root: &Path, to: &str| {
         let at = root.join("crates/app/src/part.rs");
@@ -438,11 +460,13 @@ fn a_source_that_is_a_link() {
     set_modified(&third.join("shared/two.rs"), hours_ago(5));
     first_build(&project, &third);
     assert_eq!(printed(&project, &third), "2\n");
-    std::fs::write(second.join("shared/one.rs"), "pub const PART: u32 = 3;").expect("it can be written");
+    std::fs::write(second.join("shared/one.rs"), "pub const PART: u32 = 3;")
+        .expect("it can be written");
     assert_eq!(printed(&project, &second), "3\n");
 }
 
-/// A script of `core` that counts the files in a directory that it watches, or in its whole package.
+/// A script of `core` that counts the files in a directory that it watches, or in its whole
+/// package.
 fn counting(watch: &str) -> Project {
     let script = format!(
         "fn main() {{ let files = std::fs::read_dir(\"data\").unwrap().count(); \
@@ -467,7 +491,8 @@ fn a_build_script_that_watches_a_directory_or_everything() {
         assert_eq!(printed(&project, &project.root), "2 a\n");
         let second = worktree(&project, "second");
         first_build(&project, &second).says("compiled 0,");
-        std::fs::write(second.join("crates/core/data/a.txt"), "changed").expect("it can be written");
+        std::fs::write(second.join("crates/core/data/a.txt"), "changed")
+            .expect("it can be written");
         assert_eq!(printed(&project, &second), "2 changed\n", "{watch:?}");
 
         let third = worktree(&project, "third");
@@ -517,9 +542,10 @@ fn a_build_script_that_asks_git() {
                   println!(\"cargo::rerun-if-changed=build.rs\"); \
                   println!(\"cargo::rustc-env=COMMIT={}\", String::from_utf8(out.unwrap().stdout).unwrap()); }";
     let project = undone();
-    project
-        .write("crates/core/build.rs", script)
-        .write("crates/core/src/lib.rs", "pub fn text() -> String { env!(\"COMMIT\").to_owned() }\n");
+    project.write("crates/core/build.rs", script).write(
+        "crates/core/src/lib.rs",
+        "pub fn text() -> String { env!(\"COMMIT\").to_owned() }\n",
+    );
     project.commit();
     build(&project);
     let second = worktree(&project, "second");

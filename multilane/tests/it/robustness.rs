@@ -1,4 +1,5 @@
-//! When something of ours cannot work, plain cargo builds; when something of the user's is in the way, it is said.
+//! When something of ours cannot work, plain cargo builds; when something of the user's is in the
+//! way, it is said.
 
 use crate::support::Project;
 
@@ -60,7 +61,11 @@ fn lanes_that_cannot_be_written() {
 fn a_target_directory_set_elsewhere_is_the_worktrees_lane_and_no_agents() {
     let project = project();
     let elsewhere = project.root.join("elsewhere");
-    project.xtask("check").env("CARGO_TARGET_DIR", &elsewhere).ok().says("Lane elsewhere: compiled 1");
+    project
+        .xtask("check")
+        .env("CARGO_TARGET_DIR", &elsewhere)
+        .ok()
+        .says("Lane elsewhere: compiled 1");
     let ran = project.xtask("check").agent("a").env("CARGO_TARGET_DIR", &elsewhere).ok();
     ran.says("Forked .lanes/a/").says("from elsewhere").says("Lane .lanes/a/").says("compiled 0");
 
@@ -73,14 +78,18 @@ fn a_target_directory_set_elsewhere_is_the_worktrees_lane_and_no_agents() {
     assert!(!project.exists("target"));
 }
 
-/// A cargo that a build script or a test starts would wait for, and build into, the directory of everybody else.
+/// A cargo that a build script or a test starts would wait for, and build into, the directory of
+/// everybody else.
 #[test]
 fn an_agents_processes_do_not_see_a_target_directory_set_elsewhere() {
     let project = project();
     let prints = "fn main() { println!(\"{:?}\", std::env::var_os(\"CARGO_TARGET_DIR\")) }";
     project.write("crates/core/src/main.rs", prints);
-    let ran =
-        project.xtask("run --quiet").agent("a").env("CARGO_TARGET_DIR", project.root.join("elsewhere")).ok();
+    let ran = project
+        .xtask("run --quiet")
+        .agent("a")
+        .env("CARGO_TARGET_DIR", project.root.join("elsewhere"))
+        .ok();
     assert_eq!(ran.stdout(), "None\n");
 }
 

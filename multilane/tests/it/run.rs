@@ -1,4 +1,5 @@
-//! `lane run` and `lane env`: commands that know nothing of lanes build in one, and cargo stays cargo.
+//! `lane run` and `lane env`: commands that know nothing of lanes build in one, and cargo stays
+//! cargo.
 
 #![cfg(unix)]
 
@@ -16,7 +17,10 @@ fn script(project: &Project, words: &str, script: &str) -> Call {
 fn a_command_builds_in_its_own_lane_with_plain_cargo() {
     let project = donor();
     let ran = script(&project, "a", "cargo build; echo \"$AGENT_ID in $PWD\"").ok();
-    ran.says("Running in ").says("the lane .lanes/a").says("Forked .lanes/a/").does_not_say("Lane ");
+    ran.says("Running in ")
+        .says("the lane .lanes/a")
+        .says("Forked .lanes/a/")
+        .does_not_say("Lane ");
     assert_eq!(ran.built(), [""; 0], "{}", ran.report());
     assert_eq!(ran.stdout(), format!("a in {}\n", project.root.display()));
     // The second build has nothing to fork, and its words are cargo's alone.
@@ -32,7 +36,8 @@ fn a_worktree_of_the_name_is_where_it_runs() {
     let project = donor();
     let second = worktree(&project, "wörk space-fix");
     let where_ = "echo \"[$AGENT_ID] $PWD\"; cargo build";
-    let ran = script(&project, "fix", where_).agent("outer").within(project.root.join("crates/app")).ok();
+    let ran =
+        script(&project, "fix", where_).agent("outer").within(project.root.join("crates/app")).ok();
     assert_eq!(ran.stdout(), format!("[] {}\n", second.join("crates/app").display()));
     ran.says("with the lane target").says("Forked target from");
     assert_eq!(ran.built(), [""; 0], "{}", ran.report());
@@ -65,7 +70,11 @@ fn cargo_is_cargo() {
     std::fs::create_dir_all(&stage).expect("a directory");
     let same = |words: &str| {
         let ours = script(&project, "a", &format!("exec cargo {words}")).env("STAGE", &stage).run();
-        let plain = project.command("sh").args(["-c", &format!("exec cargo {words}")]).output().expect("sh");
+        let plain = project
+            .command("sh")
+            .args(["-c", &format!("exec cargo {words}")])
+            .output()
+            .expect("sh");
         assert_eq!(ours.output.status.code(), plain.status.code(), "{words}: {}", ours.report());
         assert_eq!(ours.stdout(), String::from_utf8_lossy(&plain.stdout), "{words}");
         ours
@@ -92,9 +101,11 @@ fn cargo_is_cargo() {
     same("-q check -p alone").says("unused variable");
     same("test -q -p core --no-run");
     let lane = project.only_lane();
-    let metadata = script(&project, "a", "cargo metadata --no-deps --format-version=1").ok().stdout();
+    let metadata =
+        script(&project, "a", "cargo metadata --no-deps --format-version=1").ok().stdout();
     assert!(metadata.contains(&lane), "{metadata}");
-    // What another cargo has told about itself is told as it would be, and does not say which cargo this is.
+    // What another cargo has told about itself is told as it would be, and does not say which cargo
+    // this is.
     project.write("bin/cargo-told", "#!/bin/sh\necho $CARGO_PKG_NAME $OUT_DIR\n");
     let words = "chmod +x bin/cargo-told; PATH=$PATH:$PWD/bin CARGO=/nowhere CARGO_PKG_NAME=mine OUT_DIR=x cargo told";
     assert_eq!(script(&project, "a", words).ok().stdout(), "mine x\n");
@@ -141,7 +152,10 @@ fn cargo_below_cargo_and_in_other_workspaces_is_cargo() {
     let other = Project::workspace(&[("core", &[])]);
     // A workspace inside this one, as the tests of plugins have them.
     project.package("fixture", "fixture", &[]);
-    project.write("fixture/Cargo.toml", &format!("{}\n[workspace]\n", project.read("fixture/Cargo.toml")));
+    project.write(
+        "fixture/Cargo.toml",
+        &format!("{}\n[workspace]\n", project.read("fixture/Cargo.toml")),
+    );
     project.write(
         "crates/app/tests/it.rs",
         "#[test] fn builds() { for dir in [\"../../fixture\", \"../..\"] {\n\
@@ -163,8 +177,15 @@ fn cargo_below_cargo_and_in_other_workspaces_is_cargo() {
 #[test]
 fn units_stay_fresh_with_and_without() {
     let project = donor();
-    let watched =
-        ["CARGO", "CARGO_HOME", "PATH", "AGENT_ID", "RUSTUP_TOOLCHAIN", "LD_LIBRARY_PATH", "CARGO_PKG_NAME"];
+    let watched = [
+        "CARGO",
+        "CARGO_HOME",
+        "PATH",
+        "AGENT_ID",
+        "RUSTUP_TOOLCHAIN",
+        "LD_LIBRARY_PATH",
+        "CARGO_PKG_NAME",
+    ];
     let watches: String = watched
         .iter()
         .filter(|name| !["PATH", "AGENT_ID"].contains(name))
@@ -172,9 +193,11 @@ fn units_stay_fresh_with_and_without() {
         .collect();
     project.write("crates/core/build.rs", &format!("fn main() {{ {watches} }}"));
     let dir = worktree(&project, "wörk space-fix");
-    std::fs::write(dir.join("crates/core/build.rs"), project.read("crates/core/build.rs")).expect("written");
-    let ran =
-        script(&project, "fix", "cargo build").env("CARGO_PKG_NAME", "xtask").env("CARGO_MANIFEST_DIR", "/x");
+    std::fs::write(dir.join("crates/core/build.rs"), project.read("crates/core/build.rs"))
+        .expect("written");
+    let ran = script(&project, "fix", "cargo build")
+        .env("CARGO_PKG_NAME", "xtask")
+        .env("CARGO_MANIFEST_DIR", "/x");
     ran.ok();
     let ran = project.cargo("build").within(&dir).ok();
     assert_eq!(ran.built(), [""; 0], "{}", ran.report());
@@ -194,13 +217,23 @@ fn the_command_sees_what_the_users_shell_would_show() {
         .env("RUSTUP_TOOLCHAIN_SOURCE", "default")
         .env("RUST_RECURSION_COUNT", "1");
     let ran = ran.ok();
-    for name in
-        ["CARGO=", "CARGO_PKG_NAME=", "CARGO_MANIFEST_DIR=", "RUSTUP_TOOLCHAIN", "RUST_RECURSION_COUNT="]
-    {
-        assert!(!ran.stdout().lines().any(|line| line.starts_with(name)), "{name} in {}", ran.report());
+    for name in [
+        "CARGO=",
+        "CARGO_PKG_NAME=",
+        "CARGO_MANIFEST_DIR=",
+        "RUSTUP_TOOLCHAIN",
+        "RUST_RECURSION_COUNT=",
+    ] {
+        assert!(
+            !ran.stdout().lines().any(|line| line.starts_with(name)),
+            "{name} in {}",
+            ran.report()
+        );
     }
-    let meant =
-        project.xtask("lane run a -- env").env("RUSTUP_TOOLCHAIN", "x").env("RUSTUP_TOOLCHAIN_SOURCE", "env");
+    let meant = project
+        .xtask("lane run a -- env")
+        .env("RUSTUP_TOOLCHAIN", "x")
+        .env("RUSTUP_TOOLCHAIN_SOURCE", "env");
     assert!(meant.ok().stdout().contains("RUSTUP_TOOLCHAIN=x\n"));
 }
 
@@ -210,12 +243,18 @@ fn the_command_takes_its_place() {
     project.xtask("lane run a -- sh -c").arg("exit 42").fails_with(42);
     let mut child = project.xtask("lane run a -- sh -c").arg("echo $$; exec sleep 600").start();
     let mut line = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().expect("piped")), &mut line)
-        .expect("a line");
+    std::io::BufRead::read_line(
+        &mut std::io::BufReader::new(child.stdout.take().expect("piped")),
+        &mut line,
+    )
+    .expect("a line");
     assert_eq!(line.trim().parse(), Ok(child.id()));
     child.kill().expect("it runs");
     child.wait().expect("it ends");
-    project.xtask("lane run a -- no-such-program").fails_with(1).says("cannot start no-such-program");
+    project
+        .xtask("lane run a -- no-such-program")
+        .fails_with(1)
+        .says("cannot start no-such-program");
 }
 
 #[test]
@@ -268,7 +307,9 @@ fn a_shell_can_do_the_same_and_go_back() {
     for shell in ["sh", "bash"] {
         let mut command = project.command(shell);
         command.args(["-eu", "-c", &text.replace("[$AGENT_ID]", "[${AGENT_ID-}]")]);
-        command.env("PATH", std::env::var_os("PATH").expect("a PATH")).env("CARGO_TARGET_DIR", "elsewhere");
+        command
+            .env("PATH", std::env::var_os("PATH").expect("a PATH"))
+            .env("CARGO_TARGET_DIR", "elsewhere");
         let ran = Call { command }.ok();
         let path = std::env::var("PATH").expect("a PATH");
         assert_eq!(ran.stdout(), format!("a {path}\n[]\n"), "{}", ran.report());
@@ -316,8 +357,10 @@ fn a_shell_goes_into_a_worktree() {
 #[cfg(target_os = "linux")]
 fn donor_with_its_path() -> Project {
     let project = crate::fork::undone();
-    project
-        .write("crates/app/src/main.rs", "fn main() { println!(\"{}\", env!(\"CARGO_MANIFEST_DIR\")); }\n");
+    project.write(
+        "crates/app/src/main.rs",
+        "fn main() { println!(\"{}\", env!(\"CARGO_MANIFEST_DIR\")); }\n",
+    );
     project.commit();
     crate::fork::build(&project);
     project

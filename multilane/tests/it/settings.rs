@@ -10,8 +10,7 @@ use crate::template::template_root;
 /// A workspace whose `cargo xtask` is the program under test.
 fn project() -> Project {
     let project = Project::workspace(&[("core", &[]), ("app", &["core"])]);
-    let cargo =
-        "#!/bin/sh\nif [ \"$1\" = xtask ]; then shift; exec \"$XTASK\" \"$@\"; fi\nexec \"$CARGO\" \"$@\"\n";
+    let cargo = "#!/bin/sh\nif [ \"$1\" = xtask ]; then shift; exec \"$XTASK\" \"$@\"; fi\nexec \"$CARGO\" \"$@\"\n";
     project.write("bin/cargo", cargo);
     let mode = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(project.root.join("bin/cargo"), mode).expect("it is ours");
@@ -25,7 +24,8 @@ fn project() -> Project {
 
 fn sh(project: &Project, script: &str) -> Call {
     let path = std::env::var("PATH").expect("a PATH");
-    let real = std::env::split_paths(&path).map(|dir| dir.join("cargo")).find(|cargo| cargo.is_file());
+    let real =
+        std::env::split_paths(&path).map(|dir| dir.join("cargo")).find(|cargo| cargo.is_file());
     let command = project.command("sh");
     Call { command }
         .arg("-c")
@@ -38,7 +38,8 @@ fn sh(project: &Project, script: &str) -> Call {
 /// The block of a page that begins with this line.
 fn block(page: &str, first: &str) -> String {
     let text = std::fs::read_to_string(template_root().join(page)).expect("a page");
-    let (_, rest) = text.split_once(&format!("{first}\n")).unwrap_or_else(|| panic!("no {first} in {page}"));
+    let (_, rest) =
+        text.split_once(&format!("{first}\n")).unwrap_or_else(|| panic!("no {first} in {page}"));
     rest.split("\n```").next().expect("an end").to_owned()
 }
 
@@ -46,8 +47,10 @@ fn block(page: &str, first: &str) -> String {
 fn a_session_of_claude_code_has_a_name_and_a_lane() {
     let project = project();
     let settings: serde_json::Value =
-        serde_json::from_str(&block("docs/agents.md", "the lane of that name:\n\n```json")).expect("JSON");
-    let hook = settings["hooks"]["SessionStart"][0]["hooks"][0]["command"].as_str().expect("a command");
+        serde_json::from_str(&block("docs/agents.md", "the lane of that name:\n\n```json"))
+            .expect("JSON");
+    let hook =
+        settings["hooks"]["SessionStart"][0]["hooks"][0]["command"].as_str().expect("a command");
     let input = r#"{"session_id": "736848ea-e359-4f8c-9e44-7f2dea2ad9b1", "source": "startup"}"#;
     let started = format!("echo '{input}' | sh -c \"$HOOK\"");
     let start = || {
@@ -78,12 +81,18 @@ fn a_ci_job_in_plain_shell_restores_what_the_last_one_saved() {
     let script = block("docs/ci.md", "```sh\n#!/bin/sh");
     assert!(script.contains("tar --zstd ") && script.contains("/var/cache/ci/"), "{script}");
     let store = project.root.join("bin");
-    let script = script.replace("--zstd ", "").replace("/var/cache/ci", &store.display().to_string());
+    let script =
+        script.replace("--zstd ", "").replace("/var/cache/ci", &store.display().to_string());
 
-    sh(&project, &script).env("JOB_NAME", "tests").env("BRANCH", "main").ok().says("Lane .lanes/ci-tests/");
+    sh(&project, &script)
+        .env("JOB_NAME", "tests")
+        .env("BRANCH", "main")
+        .ok()
+        .says("Lane .lanes/ci-tests/");
     assert!(project.exists("bin/ci-tests.tar.zst"), "it is stored");
     let lane = project.only_lane();
-    let left = std::fs::read_dir(project.root.join(&lane).join("debug/.fingerprint")).map(Iterator::count);
+    let left =
+        std::fs::read_dir(project.root.join(&lane).join("debug/.fingerprint")).map(Iterator::count);
     assert_eq!(left.unwrap_or_default(), 0, "the members stay out of the archive");
     std::fs::remove_dir_all(project.root.join(".lanes")).expect("it is there");
     sh(&project, &script).env("JOB_NAME", "tests").env("BRANCH", "a-pull-request").ok();

@@ -6,7 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use crate::support::{Project, Ran};
 
-/// A stand-in for sccache: notes what it is asked, and does what `$FAKE` says. It counts as a server would.
+/// A stand-in for sccache: notes what it is asked, and does what `$FAKE` says. It counts as a
+/// server would.
 const FAKE: &str = r#"#!/bin/sh
 here=${0%/*}
 case $1 in
@@ -37,20 +38,25 @@ esac
 exec "$@"
 "#;
 
-/// `app` on `base` on `core`, with the fake on `PATH` and nothing of it known to anybody else. What is built with `--release` has
-/// no incremental cache.
+/// `app` on `base` on `core`, with the fake on `PATH` and nothing of it known to anybody else. What
+/// is built with `--release` has no incremental cache.
 fn project() -> Project {
     let mut project = Project::workspace(&[("core", &[]), ("base", &["core"]), ("app", &["base"])]);
     project.write("crates/app/src/main.rs", "fn main() { base::here(); println!(\"it runs\"); }\n");
-    project.write(".cargo/config.toml", "include = [{ path = \"wrapper/config.toml\", optional = true }]\n");
+    project.write(
+        ".cargo/config.toml",
+        "include = [{ path = \"wrapper/config.toml\", optional = true }]\n",
+    );
     project.cargo("generate-lockfile").ok();
     project.commit();
     project.write("fake/sccache", FAKE).write("fake/asked", "");
     project.write("runtime/empty", "");
     let fake = project.root.join("fake");
-    std::fs::set_permissions(fake.join("sccache"), std::fs::Permissions::from_mode(0o755)).expect("ours");
+    std::fs::set_permissions(fake.join("sccache"), std::fs::Permissions::from_mode(0o755))
+        .expect("ours");
     let path = std::env::var_os("PATH").expect("a PATH");
-    let path = std::env::join_paths([fake].into_iter().chain(std::env::split_paths(&path))).expect("a PATH");
+    let path = std::env::join_paths([fake].into_iter().chain(std::env::split_paths(&path)))
+        .expect("a PATH");
     project.set("PATH", path.to_str().expect("UTF-8"));
     project.set("XDG_RUNTIME_DIR", project.root.join("runtime").to_str().expect("UTF-8"));
     project.set("XDG_CACHE_HOME", project.root.join("caches").to_str().expect("UTF-8"));
@@ -72,7 +78,8 @@ fn asked(project: &Project) -> (Vec<String>, String) {
 
 #[track_caller]
 fn runs(project: &Project, ran: &Ran) {
-    let program = project.command(project.root.join("target/release/app")).output().expect("it is built");
+    let program =
+        project.command(project.root.join("target/release/app")).output().expect("it is built");
     assert_eq!(String::from_utf8_lossy(&program.stdout), "it runs\n", "{}", ran.report());
 }
 
@@ -83,7 +90,11 @@ fn libraries_without_an_incremental_cache_come_through_it_as_they_are() {
     let project = project();
     project.xtask("build").ok().says("Using").does_not_say("from the cache");
     assert_eq!(asked(&project).0, [""; 0], "what is compiled incrementally");
-    project.xtask("build --release").ok().does_not_say("Using").says("compiled 1, from the cache 3, fresh 0");
+    project
+        .xtask("build --release")
+        .ok()
+        .does_not_say("Using")
+        .says("compiled 1, from the cache 3, fresh 0");
     let (names, calls) = asked(&project);
     assert_eq!(names, ["app", "base", "core"]);
     assert!(!calls.contains("--remap-path-prefix") && !calls.contains("/proc/"), "{calls}");
@@ -99,9 +110,11 @@ fn libraries_without_an_incremental_cache_come_through_it_as_they_are() {
     assert_eq!(names, ["app", "app", "base", "base", "core"], "{calls}");
     runs(&project, &ran);
 
-    // sccache refuses to work where this is 1, and cargo starts a compiler of a registry's crate with it all the same.
+    // sccache refuses to work where this is 1, and cargo starts a compiler of a registry's crate
+    // with it all the same.
     let mut command = project.command(project.root.join(".cargo/wrapper/rustc"));
-    let words = "rustc --crate-name other --crate-type lib crates/core/src/lib.rs --out-dir target/other";
+    let words =
+        "rustc --crate-name other --crate-type lib crates/core/src/lib.rs --out-dir target/other";
     command.args(words.split(' ')).env("CARGO_INCREMENTAL", "1");
     assert!(command.status().expect("it starts").success());
     assert!(asked(&project).1.ends_with(&format!("\n {words}\n")), "{}", asked(&project).1);
@@ -109,7 +122,9 @@ fn libraries_without_an_incremental_cache_come_through_it_as_they_are() {
     // Without one, everything is as it was.
     std::fs::remove_file(project.root.join("fake/sccache")).expect("it is there");
     project.xtask("build --release").without(&project, &["sccache"]).ok().does_not_say("warning");
-    assert!(!project.exists(".cargo/wrapper/through-cache") && project.exists(".cargo/wrapper/rustc"));
+    assert!(
+        !project.exists(".cargo/wrapper/through-cache") && project.exists(".cargo/wrapper/rustc")
+    );
 }
 
 /// Every ten minutes it is tried whether it still works, and the server counts that, too.
@@ -191,7 +206,11 @@ fn an_error_in_a_crate_is_the_compilers_to_tell() {
 fn an_old_one_is_not_used_and_that_is_said_once() {
     let mut project = project();
     project.set("FAKE_VERSION", "0.4.0-pre6");
-    project.xtask("build --release").ok().says("warning: no shared cache: ").says("it is older than 0.16.0");
+    project
+        .xtask("build --release")
+        .ok()
+        .says("warning: no shared cache: ")
+        .says("it is older than 0.16.0");
     project.xtask("check --release").ok().does_not_say("warning");
     assert_eq!(asked(&project).0, [""; 0]);
 }
@@ -218,7 +237,10 @@ fn what_a_project_says_reaches_it_and_no_secret_leaves_the_manifest() {
     let project = project();
     let manifest = project.read("Cargo.toml");
     let with = |cache: &str| {
-        project.write("Cargo.toml", &format!("{manifest}[workspace.metadata.xtask]\ncache = {cache}\n"));
+        project.write(
+            "Cargo.toml",
+            &format!("{manifest}[workspace.metadata.xtask]\ncache = {cache}\n"),
+        );
     };
     with("{ namespace = \"acme\", size = \"3G\" }");
     project.xtask("build").ok().does_not_say("warning");
@@ -283,8 +305,9 @@ fn lane_verify_compares_with_what_compilers_have_made() {
 #[test]
 fn a_lane_that_is_built_again_comes_from_the_real_sccache() {
     let version = std::process::Command::new("sccache").arg("--version").output();
-    let version =
-        version.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let version = version
+        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+        .unwrap_or_default();
     if !version.starts_with("sccache 0.16") && !version.starts_with("sccache 0.19") {
         eprintln!("skipped: no sccache 0.16 or 0.19 on PATH, {version:?}");
         return;
@@ -300,7 +323,8 @@ fn a_lane_that_is_built_again_comes_from_the_real_sccache() {
     let first = project.xtask("build --release").ok();
     first.does_not_say("warning").says("Using").does_not_say("from the cache");
     for _ in 0..2 {
-        // It answers before it has stored what it compiled, so the first time something may be missing.
+        // It answers before it has stored what it compiled, so the first time something may be
+        // missing.
         std::fs::remove_dir_all(project.root.join("target/release")).expect("it is there");
         project.xtask("build --release").ok().does_not_say("warning").says("from the cache");
     }
@@ -309,8 +333,11 @@ fn a_lane_that_is_built_again_comes_from_the_real_sccache() {
 
     let sockets = std::fs::read_dir(runtime.join("multilane")).expect("it is there").flatten();
     for socket in sockets.filter(|entry| entry.file_name().to_string_lossy().ends_with("-local")) {
-        let stop =
-            project.command("sccache").arg("--stop-server").env("SCCACHE_SERVER_UDS", socket.path()).output();
+        let stop = project
+            .command("sccache")
+            .arg("--stop-server")
+            .env("SCCACHE_SERVER_UDS", socket.path())
+            .output();
         assert!(stop.expect("it starts").status.success());
     }
     std::fs::remove_dir_all(runtime).expect("it is there");

@@ -58,7 +58,10 @@ mod linux {
 
     fn parent_of(process: u32) -> u32 {
         let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("it lives");
-        stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)?.parse().ok()).expect("a parent")
+        stat.rsplit(") ")
+            .next()
+            .and_then(|rest| rest.split(' ').nth(1)?.parse().ok())
+            .expect("a parent")
     }
 
     fn the_lane_works_again(project: &Project) {
@@ -74,7 +77,11 @@ mod linux {
         let cargo = parent_of(script);
         kill("INT", &format!("-{}", child.id()));
         let status = child.wait().expect("it ends");
-        assert_eq!(status.signal(), Some(SIGINT), "a shell must see that ctrl-c ended it: {status}");
+        assert_eq!(
+            status.signal(),
+            Some(SIGINT),
+            "a shell must see that ctrl-c ended it: {status}"
+        );
         wait_until("the end of cargo", || is_gone(cargo));
         wait_until("the end of the build script", || is_gone(script));
         the_lane_works_again(&project);

@@ -1,5 +1,5 @@
-//! Agents that know nothing of lanes, several at once: a shell script that makes worktrees, builds, tests and edits, and that
-//! may be killed at any moment.
+//! Agents that know nothing of lanes, several at once: a shell script that makes worktrees, builds,
+//! tests and edits, and that may be killed at any moment.
 
 #![cfg(unix)]
 
@@ -11,7 +11,8 @@ use crate::support::{Call, Project};
 
 const AGENTS: usize = 4;
 
-/// `$1`: the crate that it works on. `$2`: a worktree to make, or nothing. It says what its program says after each edit.
+/// `$1`: the crate that it works on. `$2`: a worktree to make, or nothing. It says what its program
+/// says after each edit.
 const SCRIPT: &str = r#"
 set -e
 if [ -n "$2" ]; then
@@ -49,7 +50,8 @@ fn project() -> Project {
                 "#[test] fn own() {\n    let here = std::env::current_dir().unwrap();\n    \
                  assert_eq!(here.to_str(), Some(env!(\"CARGO_MANIFEST_DIR\")));\n}\n",
             );
-        std::fs::remove_file(project.root.join(format!("crates/{name}/src/lib.rs"))).expect("it is there");
+        std::fs::remove_file(project.root.join(format!("crates/{name}/src/lib.rs")))
+            .expect("it is there");
     }
     project.write(".gitignore", "/target/\n/.lanes/\n");
     project.cargo("generate-lockfile").ok();
@@ -60,12 +62,17 @@ fn project() -> Project {
     project
 }
 
-/// The even ones are started by `lane run` in the one tree that all share; the others make worktrees themselves. Each in a
-/// process group of its own, as a terminal would have it.
+/// The even ones are started by `lane run` in the one tree that all share; the others make
+/// worktrees themselves. Each in a process group of its own, as a terminal would have it.
 fn start(project: &Project, number: usize, attempt: usize) -> Child {
     let (name, tree) = (format!("app{number}"), format!("../tree {number} {attempt}"));
     let mut call = if number.is_multiple_of(2) {
-        project.xtask(&format!("lane run agent-{number} -- sh -c")).arg(SCRIPT).arg("sh").arg(name).arg("")
+        project
+            .xtask(&format!("lane run agent-{number} -- sh -c"))
+            .arg(SCRIPT)
+            .arg("sh")
+            .arg(name)
+            .arg("")
     } else {
         let command = project.command("sh");
         Call { command }.arg("-c").arg(SCRIPT).arg("sh").arg(name).arg(tree)
@@ -76,7 +83,8 @@ fn start(project: &Project, number: usize, attempt: usize) -> Child {
 
 #[track_caller]
 fn has_done_its_work(number: usize, output: &Output) -> String {
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (stdout, stderr) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let name = format!("app{number}");
     assert!(output.status.success(), "{name}: {}\n{stderr}", output.status);
     assert_eq!(stdout, format!("{name} 1\n{name} 2\n"), "{stderr}");
@@ -87,11 +95,13 @@ fn has_done_its_work(number: usize, output: &Output) -> String {
 fn has_done_it_undisturbed(number: usize, output: &Output) {
     let stderr = has_done_its_work(number, output);
     let name = format!("app{number}");
-    // The package cache belongs to all cargos of a user; the wait for it is short and nobody's build.
+    // The package cache belongs to all cargos of a user; the wait for it is short and nobody's
+    // build.
     for lock in ["build directory", "artifact directory"] {
         assert!(!stderr.contains(&format!("file lock on {lock}")), "{name} has waited:\n{stderr}");
     }
-    let others = stderr.lines().filter(|line| line.contains(" Compiling ") && !line.contains(&name));
+    let others =
+        stderr.lines().filter(|line| line.contains(" Compiling ") && !line.contains(&name));
     assert_eq!(others.collect::<Vec<_>>(), [""; 0], "{name} has built what was there:\n{stderr}");
 }
 
@@ -110,7 +120,9 @@ fn whoever_is_killed_the_others_go_on() {
     let mut agents: Vec<Child> = (0..AGENTS).map(|number| start(&project, number, 0)).collect();
     // One of each kind, somewhere in its work: what is asserted holds at every moment.
     for (victim, agent) in agents.iter_mut().enumerate().take(2) {
-        let moment = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").subsec_micros() % 1500;
+        let moment =
+            SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").subsec_micros()
+                % 1500;
         std::thread::sleep(Duration::from_millis(u64::from(moment)));
         let group = format!("-{}", agent.id());
         drop(Command::new("kill").args(["-s", "KILL", "--", &group]).output());

@@ -6,7 +6,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long something that must happen may take before a test calls it wrong. No test waits that long when all is well.
+/// How long something that must happen may take before a test calls it wrong. No test waits that
+/// long when all is well.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A directory of its own under the target directory, kept for a look when the test fails.
@@ -18,7 +19,8 @@ pub(crate) struct Project {
 }
 
 impl Project {
-    /// An empty directory, whose path has a space and a letter beyond ASCII in it: every test is a test of that too.
+    /// An empty directory, whose path has a space and a letter beyond ASCII in it: every test is a
+    /// test of that too.
     pub(crate) fn empty() -> Project {
         Project::within(Path::new(env!("CARGO_TARGET_TMPDIR")), "")
     }
@@ -63,13 +65,15 @@ impl Project {
         assert!(!path.starts_with('/'), "{path} is not in the project");
         let path = self.root.join(path);
         std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
-        std::fs::write(&path, text).unwrap_or_else(|err| panic!("cannot write {}: {err}", path.display()));
+        std::fs::write(&path, text)
+            .unwrap_or_else(|err| panic!("cannot write {}: {err}", path.display()));
         self
     }
 
     pub(crate) fn read(&self, path: &str) -> String {
         let path = self.root.join(path);
-        std::fs::read_to_string(&path).unwrap_or_else(|err| panic!("cannot read {}: {err}", path.display()))
+        std::fs::read_to_string(&path)
+            .unwrap_or_else(|err| panic!("cannot read {}: {err}", path.display()))
     }
 
     pub(crate) fn exists(&self, path: &str) -> bool {
@@ -88,7 +92,11 @@ impl Project {
 
     pub(crate) fn git(&self, args: &[&str]) -> String {
         let output = self.command("git").args(args).output().expect("git starts");
-        assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "git {args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).expect("UTF-8")
     }
 
@@ -97,7 +105,8 @@ impl Project {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
-    /// The layout that cargo has from 1.100 on; before, only nightly knows it. `false` where there is none.
+    /// The layout that cargo has from 1.100 on; before, only nightly knows it. `false` where there
+    /// is none.
     pub(crate) fn use_new_layout(&mut self) -> bool {
         if !self.cargo("+nightly --version").run().output.status.success() {
             return false;
@@ -185,8 +194,13 @@ impl Drop for Project {
 
 fn directories(dir: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let is_hidden = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with('.');
-    entries.filter(|entry| !is_hidden(entry)).map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+    let is_hidden =
+        |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with('.');
+    entries
+        .filter(|entry| !is_hidden(entry))
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect()
 }
 
 /// A command before it runs.
@@ -224,8 +238,10 @@ impl Call {
         let dir = project.scratch.join("path");
         std::fs::create_dir_all(&dir).expect("a directory");
         let path = std::env::var_os("PATH").expect("a PATH");
-        for entry in
-            std::env::split_paths(&path).filter_map(|dir| std::fs::read_dir(dir).ok()).flatten().flatten()
+        for entry in std::env::split_paths(&path)
+            .filter_map(|dir| std::fs::read_dir(dir).ok())
+            .flatten()
+            .flatten()
         {
             let name = entry.file_name();
             if !programs.iter().any(|program| name == *program) {
@@ -305,11 +321,15 @@ impl Ran {
         self
     }
 
-    /// cargo's part of stderr, without the times and the waits for the package cache that no two runs share.
+    /// cargo's part of stderr, without the times and the waits for the package cache that no two
+    /// runs share.
     pub(crate) fn cargos_words(&self) -> String {
         let stderr = self.stderr();
-        let own =
-            ["        Lane ", "     Running in ", "    Blocking waiting for file lock on package cache"];
+        let own = [
+            "        Lane ",
+            "     Running in ",
+            "    Blocking waiting for file lock on package cache",
+        ];
         let lines = stderr.lines().filter(|line| !own.iter().any(|start| line.starts_with(start)));
         let without_time = |line: &str| match line.split_once("target(s) in ") {
             Some((start, _)) => format!("{start}target(s)\n"),
@@ -324,7 +344,8 @@ impl Ran {
         let stderr = self.stderr();
         let lines = stderr.lines().map(str::trim_start);
         let names = lines.filter_map(|line| {
-            let rest = line.strip_prefix("Compiling ").or_else(|| line.strip_prefix("Checking "))?;
+            let rest =
+                line.strip_prefix("Compiling ").or_else(|| line.strip_prefix("Checking "))?;
             rest.split(' ').next().map(str::to_owned)
         });
         let mut names: Vec<String> = names.collect();

@@ -4,21 +4,27 @@ use std::path::{Path, PathBuf};
 
 use crate::support::{Project, wait_until};
 
-/// This workspace. Asked at run time: a test executable that was copied with its target directory must not find the
-/// place where it was compiled.
+/// This workspace. Asked at run time: a test executable that was copied with its target directory
+/// must not find the place where it was compiled.
 pub(crate) fn template_root() -> PathBuf {
-    let manifest_dir = std::env::var_os("CARGO_MANIFEST_DIR").expect("tests are run by cargo or nextest");
+    let manifest_dir =
+        std::env::var_os("CARGO_MANIFEST_DIR").expect("tests are run by cargo or nextest");
     Path::new(&manifest_dir).parent().expect("xtask lies in the workspace").to_owned()
 }
 
 /// The files of the template, tracked or about to be.
 pub(crate) fn template_files() -> Vec<String> {
     let mut git = std::process::Command::new("git");
-    git.args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"]).current_dir(template_root());
+    git.args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"])
+        .current_dir(template_root());
     let output = git.output().expect("git starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let names = String::from_utf8(output.stdout).expect("UTF-8");
-    names.split('\0').filter(|name| template_root().join(name).is_file()).map(str::to_owned).collect()
+    names
+        .split('\0')
+        .filter(|name| template_root().join(name).is_file())
+        .map(str::to_owned)
+        .collect()
 }
 
 pub(crate) fn fresh_clone() -> Project {
@@ -91,7 +97,8 @@ fn a_fresh_clone_works_by_the_readme_alone() {
         .ok()
         .says("Lane .lanes/a/")
         .says("--package notes-core --offline");
-    // A dependency that is new changes the lockfile, and so the key, before the first build and not in it.
+    // A dependency that is new changes the lockfile, and so the key, before the first build and not
+    // in it.
     let manifest = clone.read("crates/notes-core/Cargo.toml");
     clone.write(
         "crates/notes-core/Cargo.toml",
@@ -102,9 +109,10 @@ fn a_fresh_clone_works_by_the_readme_alone() {
 
     clone.write(
         "xtask/src/main.rs",
-        &clone
-            .read("xtask/src/main.rs")
-            .replace("fn main() -> ExitCode {", "fn main() -> ExitCode { return ExitCode::from(42);"),
+        &clone.read("xtask/src/main.rs").replace(
+            "fn main() -> ExitCode {",
+            "fn main() -> ExitCode { return ExitCode::from(42);",
+        ),
     );
     make("check").fails_with(2);
     clone.cargo("xtask check").fails_with(42);

@@ -86,13 +86,23 @@ fn whatever_nextest_does_the_tests_are_run() {
     use std::os::unix::fs::PermissionsExt as _;
     let project = project();
     let path = std::env::var("PATH").expect("a PATH");
-    for script in ["exit 1", "echo '%&/('", "yes", "exec >&- 2>&-; sleep 1000", "sleep 1000 & sleep 1000"] {
+    for script in
+        ["exit 1", "echo '%&/('", "yes", "exec >&- 2>&-; sleep 1000", "sleep 1000 & sleep 1000"]
+    {
         project.write("fake/cargo-nextest", &format!("#!/bin/sh\n{script}\n"));
         let fake = project.root.join("fake");
-        std::fs::set_permissions(fake.join("cargo-nextest"), std::fs::Permissions::from_mode(0o755))
-            .expect("it is ours");
+        std::fs::set_permissions(
+            fake.join("cargo-nextest"),
+            std::fs::Permissions::from_mode(0o755),
+        )
+        .expect("it is ours");
         let ran = project.xtask("test").env("PATH", format!("{}:{path}", fake.display())).ok();
-        assert_eq!(passed(&ran), ["alpha", "alphabet", "of_program", "one"], "{script}: {}", ran.report());
+        assert_eq!(
+            passed(&ran),
+            ["alpha", "alphabet", "of_program", "one"],
+            "{script}: {}",
+            ran.report()
+        );
     }
 }
 
@@ -119,7 +129,10 @@ fn keep_going_is_cargos_word_for_it() {
 #[test]
 fn a_failure_is_a_failure() {
     let project = project();
-    project.write("crates/program/src/main.rs", "fn main() {}\n#[test] fn of_program() { panic!() }\n");
+    project.write(
+        "crates/program/src/main.rs",
+        "fn main() {}\n#[test] fn of_program() { panic!() }\n",
+    );
     let with = project.xtask("test").run();
     let without = project.xtask("test").without(&project, &["cargo-nextest"]).run();
     assert!(!with.output.status.success() && !without.output.status.success());

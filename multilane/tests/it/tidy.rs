@@ -1,4 +1,5 @@
-//! Rules of this repository that a reader relies on. Each test lists all problems at once, and how to mend them.
+//! Rules of this repository that a reader relies on. Each test lists all problems at once, and how
+//! to mend them.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +7,8 @@ use crate::support::Project;
 use crate::template::{template_files, template_root};
 
 fn read(name: &str) -> String {
-    std::fs::read_to_string(template_root().join(name)).unwrap_or_else(|err| panic!("{name}: {err}"))
+    std::fs::read_to_string(template_root().join(name))
+        .unwrap_or_else(|err| panic!("{name}: {err}"))
 }
 
 fn sources() -> Vec<(String, String)> {
@@ -69,8 +71,9 @@ fn the_architecture_names_every_file_of_xtask() {
         let file = short.rsplit('/').next().unwrap_or(short);
         file == "mod.rs" || text.contains(file)
     };
-    let files =
-        template_files().into_iter().filter(|name| name.starts_with("xtask/src/") && name.ends_with(".rs"));
+    let files = template_files()
+        .into_iter()
+        .filter(|name| name.starts_with("xtask/src/") && name.ends_with(".rs"));
     none(
         files
             .filter(|name| !is_named(name))

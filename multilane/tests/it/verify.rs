@@ -1,4 +1,5 @@
-//! `lane verify`: finds what can tell a forked lane from one built from scratch, and leaves no trace of its own.
+//! `lane verify`: finds what can tell a forked lane from one built from scratch, and leaves no
+//! trace of its own.
 
 use crate::fork::{build, donor, undone};
 use crate::support::{Project, Ran};
@@ -27,12 +28,16 @@ fn a_fork_that_is_right_is_called_so_and_nothing_stays() {
     let project = undone();
     // Metadata names what documentation is included from.
     let source = project.read("crates/core/src/lib.rs");
-    project.write("crates/core/src/lib.rs", &format!("#![doc = include_str!(\"../README.md\")]\n{source}"));
+    project.write(
+        "crates/core/src/lib.rs",
+        &format!("#![doc = include_str!(\"../README.md\")]\n{source}"),
+    );
     project.write("crates/core/README.md", "The core\n").commit();
     build(&project);
     project.write("crates/app/src/main.rs", "fn main() { compile_error!(\"uncommitted\"); }\n");
     let git = || [project.git(&["status", "--porcelain"]), project.git(&["worktree", "list"])];
-    let (before, lane) = (git(), std::fs::metadata(project.root.join("target/debug")).expect("a lane"));
+    let (before, lane) =
+        (git(), std::fs::metadata(project.root.join("target/debug")).expect("a lane"));
     let ran = verify(&project, "").ok();
     ran.says("without the uncommitted changes");
     says(&ran, "left to cargo 0;");
@@ -74,7 +79,9 @@ pub fn text() -> String { String::from_utf8(DIR.to_vec()).unwrap() }
 #[test]
 fn a_fork_that_is_wrong_is_found_out() {
     let project = undone();
-    project.write("crates/core/build.rs", HIDES_ITS_TREE).write("crates/core/src/lib.rs", UNHIDES_IT);
+    project
+        .write("crates/core/build.rs", HIDES_ITS_TREE)
+        .write("crates/core/src/lib.rs", UNHIDES_IT);
     project.commit();
     let ran = verify(&project, "--package core --package app").fails_with(1);
     ran.says("running the tests again").says("building from scratch again");
@@ -82,13 +89,18 @@ fn a_fork_that_is_wrong_is_found_out() {
     says(&ran, " is_there: FAILED in the fork, ok from scratch");
     says(&ran, "debug/app names the donor: …/crates/core");
     // In cargo's older layout, and in its newer one.
-    let printed = ["/output: at ", "/stdout: at "].into_iter().find(|file| ran.stdout().contains(file));
+    let printed =
+        ["/output: at ", "/stdout: at "].into_iter().find(|file| ran.stdout().contains(file));
     says(&ran, printed.unwrap_or("/output: at "));
     says(&ran, "differs from one built from scratch: ");
     assert_eq!(beside(&project), ["wörk space"]);
 
     let ran = verify(&project, "--package core --no-run --json").fails_with(1);
-    assert!(ran.stdout().starts_with('{') && ran.stdout().contains(r#""tests":null"#), "{}", ran.report());
+    assert!(
+        ran.stdout().starts_with('{') && ran.stdout().contains(r#""tests":null"#),
+        "{}",
+        ran.report()
+    );
 }
 
 #[test]
@@ -126,8 +138,14 @@ fn somebody_elses_files_stay() {
     assert_eq!(beside(&project), ["wörk space", "wörk space-verify-b"]);
     assert!(in_the_way.join("file").is_file());
 
-    verify(&project, "--dir").arg(project.root.join("crates")).fails_with(1).says("in the repository itself");
-    verify(&project, "").env("GIT_DIR", project.root.join(".git")).fails_with(1).says("not from a git hook");
+    verify(&project, "--dir")
+        .arg(project.root.join("crates"))
+        .fails_with(1)
+        .says("in the repository itself");
+    verify(&project, "")
+        .env("GIT_DIR", project.root.join(".git"))
+        .fails_with(1)
+        .says("not from a git hook");
 }
 
 #[test]
@@ -144,9 +162,12 @@ fn a_dry_run_makes_nothing_and_a_kept_one_stays() {
     std::fs::create_dir(&elsewhere).expect("it can be made");
     verify(&project, "--no-run --keep --dir").arg(&elsewhere).ok().says("Kept ");
     assert_eq!(beside(&project), ["elsewhere", "wörk space"]);
-    for kept in
-        ["-verify/donor", "-verify/forked/target/debug/app", "-verify/01-donor.log", "-verify-b/target"]
-    {
+    for kept in [
+        "-verify/donor",
+        "-verify/forked/target/debug/app",
+        "-verify/01-donor.log",
+        "-verify-b/target",
+    ] {
         assert!(elsewhere.join(format!("wörk space{kept}")).exists(), "{kept}");
     }
 }
@@ -159,7 +180,8 @@ fn what_does_not_build_is_no_difference() {
     assert_eq!(beside(&project), ["wörk space"]);
 }
 
-/// A workspace in a folder of the repository, with a package and a file outside of it, and no lockfile in the commit.
+/// A workspace in a folder of the repository, with a package and a file outside of it, and no
+/// lockfile in the commit.
 #[test]
 fn a_workspace_may_lie_in_a_folder_of_its_repository() {
     let project = donor();

@@ -51,12 +51,22 @@ fn xtask_itself_is_forked_too() {
     let project = donor();
     // Any program built with a profile of this name lies where xtask does.
     let manifest = project.read("Cargo.toml");
-    project.write("Cargo.toml", &format!("{manifest}\n[profile.xtask]\ninherits = \"dev\"\n")).commit();
+    project
+        .write("Cargo.toml", &format!("{manifest}\n[profile.xtask]\ninherits = \"dev\"\n"))
+        .commit();
     project.cargo("build --profile xtask --package app").ok();
     let dir = new(&project, "fix");
-    assert_eq!(project.cargo("build --profile xtask --package app").within(&dir).ok().built().len(), 0);
+    assert_eq!(
+        project.cargo("build --profile xtask --package app").within(&dir).ok().built().len(),
+        0
+    );
     project.xtask("build").agent("a").within(&dir).ok().says("compiled 0,");
-    let lane = std::fs::read_dir(dir.join(".lanes/a")).expect("a lane").flatten().next().expect("one").path();
+    let lane = std::fs::read_dir(dir.join(".lanes/a"))
+        .expect("a lane")
+        .flatten()
+        .next()
+        .expect("one")
+        .path();
     assert!(lane.join("debug").is_dir() && !lane.join("xtask").exists());
 }
 
@@ -90,8 +100,16 @@ fn work_is_not_lost() {
 fn a_worktree_in_use_stays() {
     let project = donor();
     let dir = new(&project, "fix");
-    std::fs::write(dir.join("crates/app/src/main.rs"), crate::signals::WAITS).expect("it can be written");
-    project.git(&["-C", dir.to_str().expect("UTF-8"), "commit", "--quiet", "--all", "--message=waits"]);
+    std::fs::write(dir.join("crates/app/src/main.rs"), crate::signals::WAITS)
+        .expect("it can be written");
+    project.git(&[
+        "-C",
+        dir.to_str().expect("UTF-8"),
+        "commit",
+        "--quiet",
+        "--all",
+        "--message=waits",
+    ]);
     let child = project.xtask("run --quiet").env("STAGE", &project.root).within(&dir).start();
     crate::support::wait_until("the program", || project.exists("pid"));
     project.xtask("lane remove fix").fails_with(1).says("somebody builds in");

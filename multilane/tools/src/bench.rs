@@ -1,32 +1,24 @@
 //! `bench`: what xtask costs, measured on the workspace at hand, as differences within one run.
 //!
-//! All builds here have nothing to do, so what is left is the cost of starting: plain `cargo check`, the same through
-//! `cargo xtask`, and through the program that make starts. They take turns, so that a machine that is busy for a while
-//! is busy for all of them.
+//! All builds here have nothing to do, so what is left is the cost of starting: plain `cargo
+//! check`, the same through `cargo xtask`, and through the program that make starts. They take
+//! turns, so that a machine that is busy for a while is busy for all of them.
 
-use multilane::lanes::in_lane;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use multilane::lanes::choose::LaneChoice;
+use multilane::lanes::{Agent, Lane, in_lane};
+use multilane::process::step::{Program, Step};
+use multilane::project::{Project, Session};
+use multilane::ui::{Ui, milliseconds};
+use multilane::{environment, files, ui};
 use serde_json::{Value, json};
 
 use crate::flags;
-use crate::stats::Spread;
-use crate::stats::spread;
-use multilane::environment;
-use multilane::files;
-use multilane::lanes::Agent;
-use multilane::lanes::Lane;
-use multilane::lanes::choose::LaneChoice;
-use multilane::process::step::Program;
-use multilane::process::step::Step;
-use multilane::project::Project;
-use multilane::project::Session;
-use multilane::ui;
-use multilane::ui::Ui;
-use multilane::ui::milliseconds;
+use crate::stats::{Spread, spread};
 
 /// How a check can be started, plain cargo first: the others are compared with it.
 const CANDIDATES: [&str; 3] = ["cargo check", "cargo xtask check", "target/xtask/xtask check"];
@@ -55,7 +47,12 @@ impl flags::lane::Bench {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn measure(&self, ui: Ui, project: &Project, crews: &[Vec<Step>]) -> anyhow::Result<Vec<Vec<Sample>>> {
+    fn measure(
+        &self,
+        ui: Ui,
+        project: &Project,
+        crews: &[Vec<Step>],
+    ) -> anyhow::Result<Vec<Vec<Sample>>> {
         ui.status("Warming", format_args!("lanes: {}", self.at_once));
         for step in crews.iter().rev().flatten() {
             project.sh.measure(std::slice::from_ref(step))?;
@@ -65,7 +62,8 @@ impl flags::lane::Bench {
         for _ in 0..self.runs {
             for (crew, samples) in crews.iter().zip(&mut samples) {
                 let measured = project.sh.measure(crew)?;
-                let waits = |place: &str| measured.stderr.matches(&format!("file lock on {place}")).count();
+                let waits =
+                    |place: &str| measured.stderr.matches(&format!("file lock on {place}")).count();
                 samples.push(Sample {
                     time: measured.time,
                     package_cache_waits: waits("package cache"),
@@ -78,7 +76,8 @@ impl flags::lane::Bench {
     }
 
     fn report(&self, samples: &[Vec<Sample>]) -> anyhow::Result<()> {
-        let rows = CANDIDATES.iter().zip(samples).map(|(name, own)| Row::new(name, own, &samples[0]));
+        let rows =
+            CANDIDATES.iter().zip(samples).map(|(name, own)| Row::new(name, own, &samples[0]));
         let rows: Vec<Row> = rows.collect::<Option<_>>().context("nothing was measured")?;
         let (runs, at_once) = (self.runs, self.at_once);
         if self.json {
@@ -155,7 +154,10 @@ impl Row {
             name,
             time: spread(own.iter().map(time))?,
             added: spread(added)?.median,
-            waits: (sum(|sample| sample.package_cache_waits), sum(|sample| sample.build_directory_waits)),
+            waits: (
+                sum(|sample| sample.package_cache_waits),
+                sum(|sample| sample.build_directory_waits),
+            ),
         })
     }
 

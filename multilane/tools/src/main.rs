@@ -1,5 +1,5 @@
-//! The verbs of multilane that are called once a month. The engine compiles this program when one of them is first called, and
-//! starts it as `multilane-tools <how the engine was called> <words>`.
+//! The verbs of multilane that are called once a month. The engine compiles this program when one
+//! of them is first called, and starts it as `multilane-tools <how the engine was called> <words>`.
 
 mod analyze;
 mod bench;
@@ -37,7 +37,8 @@ fn main() -> ExitCode {
     let session = Session { env, ui, started };
     let command = Tools::command().name(called).bin_name(called).no_binary_name(true);
     let words: Vec<OsString> = words.collect();
-    let tools = command.try_get_matches_from(words).and_then(|matches| Tools::from_arg_matches(&matches));
+    let tools =
+        command.try_get_matches_from(words).and_then(|matches| Tools::from_arg_matches(&matches));
     let answer = match tools {
         Ok(tools) => answer(tools.verb, session),
         Err(err) => err.exit(),

@@ -1,7 +1,8 @@
-//! What to change first: each change is tried in the simulation, and what it saves is the difference.
+//! What to change first: each change is tried in the simulation, and what it saves is the
+//! difference.
 //!
-//! Nothing is advised that the simulation does not show to be worth something, and nothing at all where the simulation does
-//! not reproduce the build that was measured.
+//! Nothing is advised that the simulation does not show to be worth something, and nothing at all
+//! where the simulation does not reproduce the build that was measured.
 
 mod dependencies;
 mod duplicates;
@@ -99,7 +100,9 @@ fn without_repetition(situation: &Situation<'_>, advice: Vec<Advice>) -> Vec<Adv
         match kept.iter_mut().find(|other| is_same(other)) {
             None => kept.push(advice),
             // A feature is less to give up than the whole dependency.
-            Some(other) if advice.kind == "feature" && ["dependency", "optional"].contains(&other.kind) => {
+            Some(other)
+                if advice.kind == "feature" && ["dependency", "optional"].contains(&other.kind) =>
+            {
                 *other = advice;
             }
             Some(_) => {}
@@ -123,8 +126,9 @@ impl Situation<'_> {
             return HashSet::new();
         }
         let units = self.graph.units.iter().enumerate();
-        let is_its =
-            |unit: &Unit| unit.timed.package == package.name && unit.timed.version == package.version;
+        let is_its = |unit: &Unit| {
+            unit.timed.package == package.name && unit.timed.version == package.version
+        };
         units.filter(|(_, unit)| is_its(unit)).map(|(at, _)| at).collect()
     }
 
@@ -142,8 +146,14 @@ pub(crate) fn list(names: &[String]) -> String {
     match names {
         [] => "nobody".to_owned(),
         [one] => one.clone(),
-        [first @ .., last] if names.len() <= SHOWN_MAX => format!("{} and {last}", first.join(", ")),
-        _ => format!("{} and {} more", names[..SHOWN_MAX - 1].join(", "), names.len() - SHOWN_MAX + 1),
+        [first @ .., last] if names.len() <= SHOWN_MAX => {
+            format!("{} and {last}", first.join(", "))
+        }
+        _ => format!(
+            "{} and {} more",
+            names[..SHOWN_MAX - 1].join(", "),
+            names.len() - SHOWN_MAX + 1
+        ),
     }
 }
 
@@ -177,7 +187,8 @@ mod tests {
     use super::*;
     use crate::analyze::timings::Timed;
 
-    /// `app` asks for `web` with its default features, of which `tls` brings `crypto`; both take long. `small` does not.
+    /// `app` asks for `web` with its default features, of which `tls` brings `crypto`; both take
+    /// long. `small` does not.
     fn metadata() -> Metadata {
         let package = |name: &str, dependencies: Value, features: Value| {
             json!({
@@ -205,7 +216,12 @@ mod tests {
 
     fn graph() -> Graph {
         let unit = |name: &str, duration: f64, dependencies: &[usize]| Unit {
-            timed: Timed { package: name.into(), version: "1.0.0".into(), duration, ..Timed::default() },
+            timed: Timed {
+                package: name.into(),
+                version: "1.0.0".into(),
+                duration,
+                ..Timed::default()
+            },
             is_member: name == "app",
             links: name == "app",
             dependencies: dependencies.to_vec(),
@@ -235,12 +251,15 @@ mod tests {
             found,
             [
                 ("do without `web` 1.0.0", 9.0),
-                // Not as what `crypto` could be done without: it is one feature of something that `app` asks for.
+                // Not as what `crypto` could be done without: it is one feature of something that
+                // `app` asks for.
                 ("do without the feature `tls` of `web`", 6.0),
             ]
         );
         assert!(
-            advice[1].edit.contains("`web` with `default-features = false` and the features `plain`"),
+            advice[1]
+                .edit
+                .contains("`web` with `default-features = false` and the features `plain`"),
             "{}",
             advice[1].edit
         );
@@ -250,9 +269,17 @@ mod tests {
     #[test]
     fn of_what_there_is_twice_in_one_version_nothing_is_said() {
         let mut metadata = metadata();
-        let web =
-            metadata.packages.iter().find(|package| package.name == "web").expect("it is there").clone();
-        metadata.packages.push(Package { is_member: true, manifest: "web/Cargo.toml".into(), ..web });
+        let web = metadata
+            .packages
+            .iter()
+            .find(|package| package.name == "web")
+            .expect("it is there")
+            .clone();
+        metadata.packages.push(Package {
+            is_member: true,
+            manifest: "web/Cargo.toml".into(),
+            ..web
+        });
         let advice = advise(&graph(), &metadata, &[]);
         let of_web = advice.iter().find(|advice| advice.title.contains("`web`"));
         assert_eq!(of_web, None, "whose units they are is not known");
@@ -270,7 +297,11 @@ mod tests {
     fn a_feature_that_somebody_else_wants_stays() {
         let mut metadata = metadata();
         // `small` becomes another package that asks for the same, with the same features.
-        let web = metadata.packages.iter().position(|package| package.name == "web").expect("it is there");
+        let web = metadata
+            .packages
+            .iter()
+            .position(|package| package.name == "web")
+            .expect("it is there");
         let asks = metadata.packages[3].asks[0].clone();
         metadata.packages[2].dependencies.push(web);
         metadata.packages[2].asks.push(asks);

@@ -33,7 +33,8 @@ pub(crate) struct Analysis {
     pub(crate) alone: Vec<f64>,
     /// Of all processors' time, how much was a unit's.
     pub(crate) busy: f64,
-    /// How many times as long the units took as they had a processor for; `None` where that is not known, or nothing to speak of.
+    /// How many times as long the units took as they had a processor for; `None` where that is not
+    /// known, or nothing to speak of.
     pub(crate) stretched: Option<f64>,
     /// Empty where the simulation is off.
     pub(crate) advice: Vec<Advice>,
@@ -115,9 +116,12 @@ impl Analysis {
             analysis.disk = disk::read(&facts.json["lanes"]);
         }
         let build = build(facts, &analysis);
-        analysis.builds = facts.history.iter().filter(|other| other.key == build.key).cloned().collect();
-        // A look at the last build again is no other build; two builds of a small workspace may be of one second.
-        let is_new = facts.is("record") || analysis.builds.last().is_none_or(|last| last.time != build.time);
+        analysis.builds =
+            facts.history.iter().filter(|other| other.key == build.key).cloned().collect();
+        // A look at the last build again is no other build; two builds of a small workspace may be
+        // of one second.
+        let is_new =
+            facts.is("record") || analysis.builds.last().is_none_or(|last| last.time != build.time);
         if is_new && !facts.is("incremental") {
             analysis.builds.push(build);
         }
@@ -143,7 +147,10 @@ impl Analysis {
     /// Whether what has this name is written in one of the workspace's own crates.
     pub(crate) fn is_own_crate(&self, function: &str) -> bool {
         let name = mono::crate_of(function);
-        self.graph.units.iter().any(|unit| unit.is_member && unit.timed.package.replace('-', "_") == name)
+        self.graph
+            .units
+            .iter()
+            .any(|unit| unit.is_member && unit.timed.package.replace('-', "_") == name)
     }
 
     /// When the first of the workspace's own crates began, and what it had waited for.
@@ -173,7 +180,8 @@ fn build(facts: &Facts, analysis: &Analysis) -> Build {
     build.bounded()
 }
 
-/// While a unit runs, it has a processor, unless somebody else has it; code generation may even have several.
+/// While a unit runs, it has a processor, unless somebody else has it; code generation may even
+/// have several.
 fn stretched(work: f64, processor_seconds: Option<f64>) -> Option<f64> {
     const NOTABLE: f64 = 1.3;
     let stretched = work / processor_seconds.filter(|seconds| *seconds > 1.0)?;
@@ -188,10 +196,16 @@ fn what_if(model: &Model, total: f64) -> Vec<f64> {
     let places: Vec<usize> = (0..count).collect();
     std::thread::scope(|scope| {
         let work = |places: Vec<usize>| {
-            move || places.into_iter().map(|at| total - model.total_without([at])).collect::<Vec<_>>()
+            move || {
+                places.into_iter().map(|at| total - model.total_without([at])).collect::<Vec<_>>()
+            }
         };
-        let workers: Vec<_> = places.chunks(chunk).map(|places| scope.spawn(work(places.to_vec()))).collect();
-        workers.into_iter().flat_map(|worker| worker.join().expect("a simulation does not panic")).collect()
+        let workers: Vec<_> =
+            places.chunks(chunk).map(|places| scope.spawn(work(places.to_vec()))).collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().expect("a simulation does not panic"))
+            .collect()
     })
 }
 

@@ -41,7 +41,10 @@ impl fmt::Display for Sccache {
         let Sccache { requests, hits, misses, not_cached } = self;
         let asked = hits + misses;
         if asked == 0 {
-            return write!(f, "sccache, since it started: of {requests} requests none could be cached.");
+            return write!(
+                f,
+                "sccache, since it started: of {requests} requests none could be cached."
+            );
         }
         write!(
             f,

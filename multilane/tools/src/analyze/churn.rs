@@ -1,4 +1,5 @@
-//! What each of the workspace's crates costs for being changed: how often it is, times what that makes others compile.
+//! What each of the workspace's crates costs for being changed: how often it is, times what that
+//! makes others compile.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -13,7 +14,8 @@ pub(crate) struct Cost {
     pub(crate) package: String,
     /// Commits that changed what its library or programs are made of.
     pub(crate) commits: usize,
-    /// How long all that depends on it takes to compile, on this machine, each unit as long as from nothing.
+    /// How long all that depends on it takes to compile, on this machine, each unit as long as from
+    /// nothing.
     pub(crate) seconds: f64,
     /// The other members that are compiled again.
     pub(crate) dependents: Vec<String>,
@@ -23,7 +25,8 @@ pub(crate) struct Cost {
     pub(crate) seconds_a_week: f64,
 }
 
-/// The members, the dearest first; those that nobody has changed come last, by what a change would take.
+/// The members, the dearest first; those that nobody has changed come last, by what a change would
+/// take.
 pub(crate) fn costs(
     graph: &Graph,
     model: &Model,
@@ -32,7 +35,8 @@ pub(crate) fn costs(
     weeks: f64,
 ) -> Vec<Cost> {
     let commits = commits(git_log);
-    let members: Vec<&Package> = metadata.packages.iter().filter(|package| package.is_member).collect();
+    let members: Vec<&Package> =
+        metadata.packages.iter().filter(|package| package.is_member).collect();
     let mut costs: Vec<Cost> = members
         .iter()
         .filter_map(|member| {
@@ -51,8 +55,9 @@ pub(crate) fn costs(
                 return None; // It was not built, so nothing is known of it.
             }
             let rebuilt = graph.rebuilt(&own);
-            let takes =
-                |(at, takes): (usize, &Takes)| if rebuilt.contains(&at) { *takes } else { Takes::NOTHING };
+            let takes = |(at, takes): (usize, &Takes)| {
+                if rebuilt.contains(&at) { *takes } else { Takes::NOTHING }
+            };
             let takes: Vec<Takes> = model.takes.iter().enumerate().map(takes).collect();
             let seconds = model.run(&takes).total - model.lead_in;
 
@@ -93,7 +98,9 @@ pub(crate) fn costs(
             })
         })
         .collect();
-    costs.sort_by(|a, b| b.seconds_a_week.total_cmp(&a.seconds_a_week).then(b.seconds.total_cmp(&a.seconds)));
+    costs.sort_by(|a, b| {
+        b.seconds_a_week.total_cmp(&a.seconds_a_week).then(b.seconds.total_cmp(&a.seconds))
+    });
     costs
 }
 
@@ -117,7 +124,8 @@ fn dir(package: &Package) -> &str {
 /// Whether the library or a program is made of it: no test, no example, no page of documentation.
 fn is_built(member: &Package, file: &str) -> bool {
     let inside = file.strip_prefix(dir(member)).unwrap_or(file);
-    let is_apart = ["tests/", "benches/", "examples/"].iter().any(|folder| inside.starts_with(folder));
+    let is_apart =
+        ["tests/", "benches/", "examples/"].iter().any(|folder| inside.starts_with(folder));
     !is_apart && (inside.starts_with("src/") || inside.ends_with(".rs") || inside == "Cargo.toml")
 }
 
@@ -126,7 +134,12 @@ mod tests {
     use super::*;
 
     fn member(name: &str, manifest: &str) -> Package {
-        Package { name: name.into(), manifest: manifest.into(), is_member: true, ..Package::default() }
+        Package {
+            name: name.into(),
+            manifest: manifest.into(),
+            is_member: true,
+            ..Package::default()
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The dependencies as they are: unused, in several versions, compiled in several ways, and the proc-macros.
+//! The dependencies as they are: unused, in several versions, compiled in several ways, and the
+//! proc-macros.
 //!
 //! What would be saved by changing that is in `advice.rs`; here is also what saves no time.
 
@@ -76,8 +77,11 @@ fn read_unused(json: &Value) -> Option<Vec<Unused>> {
 }
 
 fn versions(graph: &Graph, metadata: &Metadata) -> Vec<Versions> {
-    let built: BTreeSet<(&str, &str)> =
-        graph.units.iter().map(|unit| (unit.timed.package.as_str(), unit.timed.version.as_str())).collect();
+    let built: BTreeSet<(&str, &str)> = graph
+        .units
+        .iter()
+        .map(|unit| (unit.timed.package.as_str(), unit.timed.version.as_str()))
+        .collect();
     let mut by_name: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (name, version) in built {
         by_name.entry(name).or_default().push(version);
@@ -89,7 +93,10 @@ fn versions(graph: &Graph, metadata: &Metadata) -> Vec<Versions> {
     };
     let versions = by_name.into_iter().map(|(name, versions)| Versions {
         name: name.to_owned(),
-        versions: versions.into_iter().map(|version| (version.to_owned(), who_asks(name, version))).collect(),
+        versions: versions
+            .into_iter()
+            .map(|version| (version.to_owned(), who_asks(name, version)))
+            .collect(),
     });
     versions.collect()
 }
@@ -103,15 +110,22 @@ fn twice(graph: &Graph) -> Vec<Twice> {
     }
     by_package.retain(|_, units| units.len() > 1);
     let twice = by_package.into_iter().map(|((name, version), units)| {
-        let features =
-            |at: &usize| graph.units[*at].timed.features.iter().cloned().collect::<BTreeSet<String>>();
+        let features = |at: &usize| {
+            graph.units[*at].timed.features.iter().cloned().collect::<BTreeSet<String>>()
+        };
         let common = units.iter().map(features).reduce(|a, b| &a & &b).unwrap_or_default();
-        let way =
-            |at: &usize| (graph.units[*at].timed.duration, (&features(at) - &common).into_iter().collect());
-        Twice { name: name.to_owned(), version: version.to_owned(), ways: units.iter().map(way).collect() }
+        let way = |at: &usize| {
+            (graph.units[*at].timed.duration, (&features(at) - &common).into_iter().collect())
+        };
+        Twice {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            ways: units.iter().map(way).collect(),
+        }
     });
     let mut twice: Vec<Twice> = twice.collect();
-    let least = |twice: &Twice| twice.ways.iter().map(|(seconds, _)| *seconds).fold(f64::MAX, f64::min);
+    let least =
+        |twice: &Twice| twice.ways.iter().map(|(seconds, _)| *seconds).fold(f64::MAX, f64::min);
     twice.sort_by(|a, b| least(b).total_cmp(&least(a)));
     twice
 }

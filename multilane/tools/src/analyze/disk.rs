@@ -1,4 +1,5 @@
-//! What the lanes hold: by profile, by what it is, and by crate. A file with several names is counted once.
+//! What the lanes hold: by profile, by what it is, and by crate. A file with several names is
+//! counted once.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -154,7 +155,8 @@ fn kind(path: &Path) -> &'static str {
 
 /// `serde_core` of `libserde_core-0123456789abcdef.rlib`.
 fn crate_name(path: &Path) -> Option<String> {
-    let is_hash = |text: &str| text.len() >= 8 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_hash =
+        |text: &str| text.len() >= 8 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if path.starts_with("cargo-timings") {
         return None; // Its pages have such a name.
     }
@@ -164,7 +166,8 @@ fn crate_name(path: &Path) -> Option<String> {
     }
     let stem = path.file_name()?.to_str()?.split('.').next()?;
     let (name, hash) = stem.rsplit_once('-')?;
-    let name = if path.extension().is_some() { name.strip_prefix("lib").unwrap_or(name) } else { name };
+    let name =
+        if path.extension().is_some() { name.strip_prefix("lib").unwrap_or(name) } else { name };
     (hash.len() == 16 && is_hash(hash)).then(|| name.replace('-', "_"))
 }
 

@@ -1,4 +1,5 @@
-//! What xtask has gathered, read once. `facts.json` says where the rest is; `xtask/src/verbs/analyze.rs` writes it.
+//! What xtask has gathered, read once. `facts.json` says where the rest is;
+//! `xtask/src/verbs/analyze.rs` writes it.
 
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -86,7 +87,8 @@ fn known(unit: &Value, lane: &Path, began: f64) -> Option<Known> {
         Some(modified.duration_since(UNIX_EPOCH).ok()?.as_secs_f64() - began)
     };
     // A list in a string: `"[\"default\", \"std\"]"`.
-    let features = json["features"].as_str().and_then(|list| serde_json::from_str::<Value>(list).ok());
+    let features =
+        json["features"].as_str().and_then(|list| serde_json::from_str::<Value>(list).ok());
     Some(Known {
         package: unit["package"].as_str()?.to_owned(),
         features: features.as_ref().map(strings),

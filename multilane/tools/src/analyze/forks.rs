@@ -1,4 +1,5 @@
-//! What a new worktree would be given of this build by a fork, and what it would have to compile itself.
+//! What a new worktree would be given of this build by a fork, and what it would have to compile
+//! itself.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,7 +13,8 @@ pub(crate) struct Forks {
     /// How many of the units that were built.
     pub(crate) brought: usize,
     pub(crate) left: Vec<Left>,
-    /// How long a build takes there that has to compile what is left; `None` where the simulation is off.
+    /// How long a build takes there that has to compile what is left; `None` where the simulation
+    /// is off.
     pub(crate) seconds: Option<f64>,
 }
 
@@ -42,7 +44,11 @@ impl Forks {
         let left = json["left"].as_array()?.iter().filter_map(|left| {
             // In the lane there may be more than this build has made.
             let unit = *at_id.get(&left["id"].as_u64()?)?;
-            Some(Left { unit, why: left["why"].as_str()?.to_owned(), follows: left["follows"] == true })
+            Some(Left {
+                unit,
+                why: left["why"].as_str()?.to_owned(),
+                follows: left["follows"] == true,
+            })
         });
         let left: Vec<Left> = left.collect();
         let seconds = |model: &Model| {
@@ -82,8 +88,9 @@ impl Forks {
                 "In a new worktree of this commit, a fork brings all {all} units: there is nothing to compile."
             );
         }
-        let seconds =
-            self.seconds.map_or_else(String::new, |seconds| format!(", which takes {seconds:.1} s"));
+        let seconds = self
+            .seconds
+            .map_or_else(String::new, |seconds| format!(", which takes {seconds:.1} s"));
         format!(
             "In a new worktree of this commit, a fork brings {} of {all} units and leaves {} to cargo{seconds}:",
             self.brought,
@@ -108,14 +115,20 @@ mod tests {
             ..Unit::default()
         };
         Graph {
-            units: vec![unit(10, 1.0, &[]), unit(11, 2.0, &[0]), unit(12, 3.0, &[1]), unit(13, 1.5, &[])],
+            units: vec![
+                unit(10, 1.0, &[]),
+                unit(11, 2.0, &[0]),
+                unit(12, 3.0, &[1]),
+                unit(13, 1.5, &[]),
+            ],
         }
     }
 
     #[test]
     fn what_is_left_is_grouped_by_its_first_cause() {
         let graph = graph();
-        let left = |id: u64, why: &str, follows: bool| json!({ "id": id, "why": why, "follows": follows });
+        let left =
+            |id: u64, why: &str, follows: bool| json!({ "id": id, "why": why, "follows": follows });
         let json = json!({ "left": [
             left(11, "the macro m may read files", false), left(12, "needs m", true), left(13, "env OUT_DIR", false),
             left(99, "of another build", false),
@@ -123,7 +136,8 @@ mod tests {
         let model = Model::new(&graph, 1);
         let forks = Forks::read(&json, &graph, Some(&model)).expect("it was asked for");
         assert_eq!((forks.brought, forks.follow()), (1, 1));
-        let groups: Vec<_> = forks.groups(&graph).into_iter().map(|group| (group.why, group.units)).collect();
+        let groups: Vec<_> =
+            forks.groups(&graph).into_iter().map(|group| (group.why, group.units)).collect();
         assert_eq!(groups, [("the macro m may read files", vec![1]), ("env OUT_DIR", vec![3])]);
     }
 

@@ -1,7 +1,9 @@
-//! Which unit waits for which: what cargo has measured, joined with the fingerprints that it has left.
+//! Which unit waits for which: what cargo has measured, joined with the fingerprints that it has
+//! left.
 //!
-//! The timings tell only who was the last to be waited for. The fingerprints name all dependencies, but no times. A unit of
-//! the one is found in the other by what it is and, where a package was compiled in several ways, by when it began and ended.
+//! The timings tell only who was the last to be waited for. The fingerprints name all dependencies,
+//! but no times. A unit of the one is found in the other by what it is and, where a package was
+//! compiled in several ways, by when it began and ended.
 
 use std::collections::{HashMap, HashSet};
 
@@ -58,15 +60,21 @@ impl Unit {
 impl Graph {
     /// # Errors
     ///
-    /// The title of a unit for which there is no fingerprint: then edges are missing, and no simulation would be right.
-    pub(crate) fn join(timings: &Timings, known: &[Known], metadata: &Metadata) -> Result<Graph, String> {
+    /// The title of a unit for which there is no fingerprint: then edges are missing, and no
+    /// simulation would be right.
+    pub(crate) fn join(
+        timings: &Timings,
+        known: &[Known],
+        metadata: &Metadata,
+    ) -> Result<Graph, String> {
         let matched = matched(timings, known)?;
         let at_id: HashMap<u64, usize> =
             matched.iter().enumerate().map(|(at, known_at)| (known[*known_at].id, at)).collect();
 
         let units = timings.units.iter().zip(&matched).map(|(timed, known_at)| {
             let package = metadata.package(&timed.package, &timed.version);
-            let crate_types = package.map(|package| package.crate_types.as_slice()).unwrap_or_default();
+            let crate_types =
+                package.map(|package| package.crate_types.as_slice()).unwrap_or_default();
             let is_rlib = |kind: &String| kind == "lib" || kind == "rlib";
             let links = match (&timed.kind, timed.mode) {
                 (_, Mode::Test) => true,
@@ -74,12 +82,16 @@ impl Graph {
                 (Kind::Lib, Mode::Build) => !crate_types.iter().all(is_rlib),
                 (_, Mode::Build) => true,
             };
-            let mut dependencies: Vec<usize> =
-                known[*known_at].dependencies.iter().filter_map(|id| at_id.get(id).copied()).collect();
+            let mut dependencies: Vec<usize> = known[*known_at]
+                .dependencies
+                .iter()
+                .filter_map(|id| at_id.get(id).copied())
+                .collect();
             dependencies.sort_unstable();
             dependencies.dedup();
             Unit {
-                is_proc_macro: timed.kind == Kind::Lib && crate_types.iter().any(|kind| kind == "proc-macro"),
+                is_proc_macro: timed.kind == Kind::Lib
+                    && crate_types.iter().any(|kind| kind == "proc-macro"),
                 is_member: package.is_some_and(|package| package.is_member),
                 timed: timed.clone(),
                 id: known[*known_at].id,
@@ -101,7 +113,8 @@ impl Graph {
         dependents
     }
 
-    /// All that would not be built any more if `gone` were not: what only they lead to, down from what was asked for.
+    /// All that would not be built any more if `gone` were not: what only they lead to, down from
+    /// what was asked for.
     pub(crate) fn without(&self, gone: &HashSet<usize>) -> HashSet<usize> {
         let dependents = self.dependents();
         let is_root = |at: &usize| dependents[*at].is_empty() && !gone.contains(at);
@@ -189,10 +202,23 @@ mod tests {
     use super::*;
 
     fn timed(package: &str, start: f64, duration: f64) -> Timed {
-        Timed { package: package.into(), version: "1.0.0".into(), start, duration, ..Timed::default() }
+        Timed {
+            package: package.into(),
+            version: "1.0.0".into(),
+            start,
+            duration,
+            ..Timed::default()
+        }
     }
 
-    fn known(package: &str, target: &str, id: u64, dependencies: &[u64], began: f64, ended: f64) -> Known {
+    fn known(
+        package: &str,
+        target: &str,
+        id: u64,
+        dependencies: &[u64],
+        began: f64,
+        ended: f64,
+    ) -> Known {
         Known {
             package: package.into(),
             target: target.into(),
@@ -217,7 +243,8 @@ mod tests {
             known("a", "lib-a", 20, &[], 4.01, 6.02),
             known("a", "lib-a", 10, &[], 1.0, 3.0),
         ];
-        let graph = Graph::join(&timings(units), &known, &Metadata::default()).expect("all are known");
+        let graph =
+            Graph::join(&timings(units), &known, &Metadata::default()).expect("all are known");
         assert_eq!(graph.units[2].dependencies, [1]);
     }
 
@@ -225,10 +252,15 @@ mod tests {
     fn features_tell_before_the_clock_does() {
         let with = Timed { features: vec!["std".into()], ..timed("a", 1.0, 2.0) };
         let units = vec![with, timed("a", 1.5, 2.0), timed("app", 4.0, 1.0)];
-        let std = Known { features: Some(vec!["std".into()]), ..known("a", "lib-a", 10, &[], 1.5, 3.5) };
-        let known =
-            [std, known("a", "lib-a", 20, &[], 1.0, 3.0), known("app", "lib-app", 30, &[10], 4.0, 5.0)];
-        let graph = Graph::join(&timings(units), &known, &Metadata::default()).expect("all are known");
+        let std =
+            Known { features: Some(vec!["std".into()]), ..known("a", "lib-a", 10, &[], 1.5, 3.5) };
+        let known = [
+            std,
+            known("a", "lib-a", 20, &[], 1.0, 3.0),
+            known("app", "lib-app", 30, &[10], 4.0, 5.0),
+        ];
+        let graph =
+            Graph::join(&timings(units), &known, &Metadata::default()).expect("all are known");
         assert_eq!(graph.units[2].dependencies, [0]);
     }
 
@@ -236,14 +268,18 @@ mod tests {
     fn where_a_unit_is_missing_there_is_no_graph() {
         let units = vec![timed("a", 1.0, 2.0), timed("b", 1.0, 2.0)];
         let known = [known("a", "lib-a", 10, &[], 1.0, 3.0)];
-        let missing = Graph::join(&timings(units), &known, &Metadata::default()).expect_err("one is missing");
+        let missing =
+            Graph::join(&timings(units), &known, &Metadata::default()).expect_err("one is missing");
         assert_eq!(missing, "b");
     }
 
     #[test]
     fn what_only_the_gone_lead_to_goes_along() {
         // 3 → 2 → 1 → 0, and 3 → 0: without 2, 1 goes, and 0 stays.
-        let unit = |dependencies: &[usize]| Unit { dependencies: dependencies.to_vec(), ..Unit::default() };
+        let unit = |dependencies: &[usize]| Unit {
+            dependencies: dependencies.to_vec(),
+            ..Unit::default()
+        };
         let graph = Graph { units: vec![unit(&[]), unit(&[0]), unit(&[1]), unit(&[0, 2])] };
         assert_eq!(graph.without(&HashSet::from([2])), HashSet::from([1, 2]));
         assert_eq!(graph.rebuilt(&HashSet::from([1])), HashSet::from([1, 2, 3]));

@@ -59,8 +59,10 @@ pub(crate) fn answer(facts: &Facts, analysis: &Analysis) -> Value {
 
 fn fork(analysis: &Analysis) -> Value {
     let Some(forks) = &analysis.forks else { return Value::Null };
-    let left =
-        forks.left.iter().map(|left| json!({ "unit": left.unit, "why": left.why, "follows": left.follows }));
+    let left = forks
+        .left
+        .iter()
+        .map(|left| json!({ "unit": left.unit, "why": left.why, "follows": left.follows }));
     json!({ "units_brought": forks.brought, "units_left": left.collect::<Value>(), "seconds": forks.seconds })
 }
 
@@ -97,31 +99,41 @@ fn mono(analysis: &Analysis) -> Value {
 
 fn forced(analysis: &Analysis) -> Value {
     let forced = analysis.sources.forced.iter();
-    forced.map(|one| json!({ "function": one.function, "file": one.file, "line": one.line })).collect()
+    forced
+        .map(|one| json!({ "function": one.function, "file": one.file, "line": one.line }))
+        .collect()
 }
 
 fn dependencies(analysis: &Analysis) -> Value {
     let Dependencies { unused, versions, twice, macros } = &analysis.dependencies;
     let unused = unused.as_ref().map(|unused| -> Value {
-        unused.iter().map(|unused| json!({ "name": unused.name, "manifest": unused.manifest })).collect()
+        unused
+            .iter()
+            .map(|unused| json!({ "name": unused.name, "manifest": unused.manifest }))
+            .collect()
     });
     let versions = versions.iter().map(|package| {
         let versions = package.versions.iter();
-        let versions: Value =
-            versions.map(|(version, who)| json!({ "version": version, "asked_for_by": who })).collect();
+        let versions: Value = versions
+            .map(|(version, who)| json!({ "version": version, "asked_for_by": who }))
+            .collect();
         json!({ "name": package.name, "versions": versions })
     });
     let twice = twice.iter().map(|twice| {
         let ways = twice.ways.iter();
-        let ways: Value =
-            ways.map(|(seconds, only)| json!({ "seconds": seconds, "only_features": only })).collect();
+        let ways: Value = ways
+            .map(|(seconds, only)| json!({ "seconds": seconds, "only_features": only }))
+            .collect();
         json!({ "name": twice.name, "version": twice.version, "ways": ways })
     });
-    let macros = macros
+    let macros = macros.iter().map(
+        |one| json!({ "name": one.name, "seconds": one.seconds, "asked_for_by": one.asked_for_by }),
+    );
+    let derives = analysis
+        .sources
+        .derives
         .iter()
-        .map(|one| json!({ "name": one.name, "seconds": one.seconds, "asked_for_by": one.asked_for_by }));
-    let derives =
-        analysis.sources.derives.iter().map(|(name, count)| json!({ "name": name, "types": count }));
+        .map(|(name, count)| json!({ "name": name, "types": count }));
     json!({
         "unused": unused,
         "several_versions": versions.collect::<Vec<_>>(),

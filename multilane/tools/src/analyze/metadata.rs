@@ -67,23 +67,28 @@ impl Metadata {
             let id = package["id"].as_str()?;
             by_id.insert(id, packages.len());
             let manifest = package["manifest_path"].as_str()?;
-            let inside = manifest.strip_prefix(root).map(|inside| inside.trim_start_matches(['/', '\\']));
+            let inside =
+                manifest.strip_prefix(root).map(|inside| inside.trim_start_matches(['/', '\\']));
             let targets = package["targets"].as_array()?;
             let kinds = |target: &Value| strings(&target["kind"]);
-            let is_lib =
-                |kinds: &Vec<String>| kinds.iter().any(|kind| kind == "proc-macro" || kind.ends_with("lib"));
+            let is_lib = |kinds: &Vec<String>| {
+                kinds.iter().any(|kind| kind == "proc-macro" || kind.ends_with("lib"))
+            };
             let is_member = members.iter().any(|member| member == id);
             // Nobody here builds the tests of other people's packages.
             let asks = package["dependencies"].as_array()?.iter().map(asks);
             let asks = asks.filter(|asks| is_member || asks.kind != "dev");
-            let tests = targets.iter().filter(|target| kinds(target).iter().any(|kind| kind == "test"));
+            let tests =
+                targets.iter().filter(|target| kinds(target).iter().any(|kind| kind == "test"));
             packages.push(Package {
                 name: package["name"].as_str()?.to_owned(),
                 version: package["version"].as_str()?.to_owned(),
                 is_member,
                 manifest: inside.unwrap_or(manifest).to_owned(),
                 crate_types: targets.iter().map(kinds).find(is_lib).unwrap_or_default(),
-                tests: tests.filter_map(|target| Some(target["name"].as_str()?.to_owned())).collect(),
+                tests: tests
+                    .filter_map(|target| Some(target["name"].as_str()?.to_owned()))
+                    .collect(),
                 dependencies: Vec::new(),
                 asks: asks.collect(),
                 features: Vec::new(),
@@ -109,11 +114,15 @@ impl Metadata {
         Some(Metadata { by_name, packages })
     }
 
-    /// Whether there is another package with this name and version: a member and what a registry has of it, say. cargo's timings do
-    /// not tell them apart.
+    /// Whether there is another package with this name and version: a member and what a registry
+    /// has of it, say. cargo's timings do not tell them apart.
     pub(crate) fn has_double(&self, package: &Package) -> bool {
         let Package { name, version, .. } = package;
-        self.packages.iter().filter(|other| other.name == *name && other.version == *version).count() > 1
+        self.packages
+            .iter()
+            .filter(|other| other.name == *name && other.version == *version)
+            .count()
+            > 1
     }
 
     pub(crate) fn at(&self, name: &str, version: &str) -> Option<usize> {
@@ -178,8 +187,7 @@ mod tests {
 
     #[test]
     fn what_the_tests_of_others_ask_for_is_nobody_s_wish() {
-        let asks =
-            |features: &[&str], kind: Value| json!({ "name": "clap", "features": features, "kind": kind });
+        let asks = |features: &[&str], kind: Value| json!({ "name": "clap", "features": features, "kind": kind });
         let package = |name: &str| {
             json!({
                 "id": name, "name": name, "version": "1.0.0", "manifest_path": format!("/r/{name}/Cargo.toml"), "features": {},
@@ -190,7 +198,8 @@ mod tests {
             "workspace_root": "/r/own", "workspace_members": ["own"], "packages": [package("own"), package("other")],
         });
         let metadata = Metadata::read(&metadata).expect("it is as cargo writes it");
-        let counts: Vec<usize> = metadata.packages.iter().map(|package| package.asks.len()).collect();
+        let counts: Vec<usize> =
+            metadata.packages.iter().map(|package| package.asks.len()).collect();
         assert_eq!(counts, [2, 1]);
     }
 }

@@ -1,6 +1,7 @@
-//! `analyze`: what builds spend their time on. This file builds in a lane of its own and gathers what is known into one
-//! folder; the files beside it read that folder, think, and start no process: `analysis` follows from `facts`, and the answer
-//! has three forms, `text`, `json` and the `report`.
+//! `analyze`: what builds spend their time on. This file builds in a lane of its own and gathers
+//! what is known into one folder; the files beside it read that folder, think, and start no
+//! process: `analysis` follows from `facts`, and the answer has three forms, `text`, `json` and the
+//! `report`.
 //!
 //! ```text
 //! .lanes/xtask-analyze/<key>/   the lane: emptied before each build, never forked into
@@ -33,42 +34,29 @@ mod text;
 mod timings;
 mod trend;
 
-use multilane::cargo_line::Selection;
-use multilane::lanes::in_lane;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context as _, bail};
+use multilane::cargo_line::Selection;
+use multilane::fork::plan::{Plan, Why};
+use multilane::lanes::choose::{LaneChoice, Lockfile};
+use multilane::lanes::occupy::Removal;
+use multilane::lanes::{Agent, Lane, in_lane, list};
+use multilane::process::step::Step;
+use multilane::process::{Outcome, exit_code};
+use multilane::project::git_dir::Common;
+use multilane::project::{Project, Session, toolchain};
+use multilane::ui::Ui;
+use multilane::{environment, files, process, ui, units};
 use serde_json::{Value, json};
 
 use self::analysis::Analysis;
 use self::facts::Facts;
 use self::trend::Build;
-use crate::flags::analyze::Analyze;
-use crate::flags::analyze::Part;
-use multilane::environment;
-use multilane::files;
-use multilane::fork::plan::Plan;
-use multilane::fork::plan::Why;
-use multilane::lanes::Agent;
-use multilane::lanes::Lane;
-use multilane::lanes::choose::LaneChoice;
-use multilane::lanes::choose::Lockfile;
-use multilane::lanes::list;
-use multilane::lanes::occupy::Removal;
-use multilane::process;
-use multilane::process::Outcome;
-use multilane::process::exit_code;
-use multilane::process::step::Step;
-use multilane::project::Project;
-use multilane::project::Session;
-use multilane::project::git_dir::Common;
-use multilane::project::toolchain;
-use multilane::ui;
-use multilane::ui::Ui;
-use multilane::units;
+use crate::flags::analyze::{Analyze, Part};
 
 /// The agent whose lane it is. Nobody else has it, as nobody calls themselves that.
 const AGENT: &str = "xtask-analyze";
@@ -81,7 +69,8 @@ impl Analyze {
         let ui = session.ui.quiet(self.quiet);
         let project = session.project(self.manifest_path.as_deref())?;
         let (lane, toolchain) = self.lane(&project)?;
-        let gathering = Gathering { dir: lane.dir.join("analysis"), project: &project, lane: &lane, ui };
+        let gathering =
+            Gathering { dir: lane.dir.join("analysis"), project: &project, lane: &lane, ui };
         let build = self.building(&lane, &toolchain);
         if self.dry_run {
             ui::data(&build)?;
@@ -98,8 +87,11 @@ impl Analyze {
             return Ok(failure);
         }
 
-        let mono =
-            if self.parts().contains(&Part::Mono) { self.emit(&gathering, &toolchain)? } else { Value::Null };
+        let mono = if self.parts().contains(&Part::Mono) {
+            self.emit(&gathering, &toolchain)?
+        } else {
+            Value::Null
+        };
         let facts = self.gather(&gathering, &build, &toolchain, mono);
         files::write_atomically(&gathering.facts(), facts.to_string().as_bytes())
             .with_context(|| format!("cannot write {}", gathering.facts().display()))?;
@@ -135,10 +127,15 @@ impl Analyze {
         let mut args = self.to_args();
         args.push("--timings".into());
         // What another has compiled already would take no time here.
-        let step = in_lane::step(&["build"], lane, args).counted().with_env("XTASK_CACHE", "off".into());
+        let step =
+            in_lane::step(&["build"], lane, args).counted().with_env("XTASK_CACHE", "off".into());
         // Linking has a section of its own only there, and only if asked for.
         let is_nightly = toolchain.contains("-nightly");
-        if is_nightly { step.with_env("CARGO_UNSTABLE_SECTION_TIMINGS", "true".into()) } else { step }
+        if is_nightly {
+            step.with_env("CARGO_UNSTABLE_SECTION_TIMINGS", "true".into())
+        } else {
+            step
+        }
     }
 
     /// The code to end with, where the build has failed: half a build has no critical path.
@@ -147,24 +144,35 @@ impl Analyze {
         let lanes_dir = project.repo.lanes_dir();
         let shown = project.shown(&lane.dir);
         if !self.incremental && lane.dir.exists() {
-            if multilane::lanes::occupy::remove_agent_lane(&lanes_dir, &lane.dir)? != Removal::Removed {
+            if multilane::lanes::occupy::remove_agent_lane(&lanes_dir, &lane.dir)?
+                != Removal::Removed
+            {
                 bail!("{shown} is in use\nhelp: another `analyze` builds there; wait for its end");
             }
             drop(multilane::lanes::occupy::sweep(&lanes_dir));
         }
         multilane::retarget::provide::provide_wrapper(&project, ui);
         let stamp = multilane::lanes::occupy::stamp_text(lane);
-        let _in_use =
-            multilane::lanes::occupy::enter_agent_lane(&lanes_dir, lane, &stamp, environment::now())
-                .with_context(|| format!("cannot use {shown}"))?;
-        let how = if self.incremental { "what has changed" } else { "all from nothing, which takes a while" };
+        let _in_use = multilane::lanes::occupy::enter_agent_lane(
+            &lanes_dir,
+            lane,
+            &stamp,
+            environment::now(),
+        )
+        .with_context(|| format!("cannot use {shown}"))?;
+        let how = if self.incremental {
+            "what has changed"
+        } else {
+            "all from nothing, which takes a while"
+        };
         ui.status("Building", format_args!("in {shown}: {how}"));
         // Of a build that does not come to its end there is nothing that `--last` could take.
         let last = std::fs::read(gathering.timings()).ok();
         drop(files::remove_own_file(&gathering.timings()));
         let before = process::processor_seconds();
         let Outcome { status, units, .. } = project.sh.run(build, None)?;
-        let processor = process::processor_seconds().zip(before).map(|(after, before)| after - before);
+        let processor =
+            process::processor_seconds().zip(before).map(|(after, before)| after - before);
         if !status.success() {
             project.session.ui.error(&anyhow::anyhow!(
                 "the build failed, so there is nothing to analyze\nhelp: `{build}` has to succeed first"
@@ -182,23 +190,28 @@ impl Analyze {
         }
         std::fs::create_dir_all(&gathering.dir)?;
         let timings = lane.dir.join("cargo-timings/cargo-timing.html");
-        let html =
-            std::fs::read(&timings).with_context(|| format!("cargo has written no {}", timings.display()))?;
+        let html = std::fs::read(&timings)
+            .with_context(|| format!("cargo has written no {}", timings.display()))?;
         files::write_atomically(&gathering.timings(), &html)?;
         files::write_atomically(&gathering.processor(), json!(processor).to_string().as_bytes())?;
         Ok(None)
     }
 
-    /// Has LLVM's input written for the programs and libraries that were asked for, each compiled once more: with another number
-    /// of codegen units it is another unit to cargo, and the ones that were measured stay.
+    /// Has LLVM's input written for the programs and libraries that were asked for, each compiled
+    /// once more: with another number of codegen units it is another unit to cargo, and the ones
+    /// that were measured stay.
     fn emit(&self, gathering: &Gathering<'_>, toolchain: &str) -> anyhow::Result<Value> {
         const TARGETS_MAX: usize = 4;
         let &Gathering { project, lane, ui, .. } = gathering;
-        let args =
-            [vec!["metadata".into(), "--no-deps".into(), "--format-version=1".into()], self.metadata_args()];
+        let args = [
+            vec!["metadata".into(), "--no-deps".into(), "--format-version=1".into()],
+            self.metadata_args(),
+        ];
         let said = project.sh.read_cargo(&args.concat(), &project.repo.root)?;
-        let metadata: Value = serde_json::from_slice(&said).context("`cargo metadata` printed no JSON")?;
-        let profile = self.how.profile.as_deref().unwrap_or(if self.how.release { "release" } else { "dev" });
+        let metadata: Value =
+            serde_json::from_slice(&said).context("`cargo metadata` printed no JSON")?;
+        let profile =
+            self.how.profile.as_deref().unwrap_or(if self.how.release { "release" } else { "dev" });
         let tells_items = gathering.tells_items(toolchain);
         let mut emitted = Vec::new();
         for (package, kind, name) in targets(&metadata, &self.packages.package) {
@@ -216,19 +229,24 @@ impl Analyze {
             ]);
             let mut emit = OsString::from("--emit=llvm-ir=");
             emit.push(&path);
-            let mut rest = vec![emit, "-Cno-prepopulate-passes".into(), "-Cpasses=name-anon-globals".into()];
+            let mut rest =
+                vec![emit, "-Cno-prepopulate-passes".into(), "-Cpasses=name-anon-globals".into()];
             let items = tells_items.then(|| path.with_extension("items"));
             if let Some(dir) = &items {
                 let mut dump = OsString::from("-Zdump-mono-stats=");
                 dump.push(dir);
                 rest.extend([dump, "-Zdump-mono-stats-format=json".into()]);
             }
-            ui.status("Compiling", format_args!("{package} ({kind} {name}) for what LLVM is given"));
+            ui.status(
+                "Compiling",
+                format_args!("{package} ({kind} {name}) for what LLVM is given"),
+            );
             let step = in_lane::step(&["rustc"], lane, args).counted().rest(rest);
             if !project.sh.run(&step, None)?.status.success() {
                 bail!("`{step}` failed");
             }
-            let items = items.map(|dir| dir.join(format!("{}.mono_items.json", name.replace('-', "_"))));
+            let items =
+                items.map(|dir| dir.join(format!("{}.mono_items.json", name.replace('-', "_"))));
             emitted.push(json!({
                 "package": package,
                 "kind": kind,
@@ -240,7 +258,13 @@ impl Analyze {
         Ok(emitted.into())
     }
 
-    fn gather(&self, gathering: &Gathering<'_>, build: &Step, toolchain: &str, mono: Value) -> Value {
+    fn gather(
+        &self,
+        gathering: &Gathering<'_>,
+        build: &Step,
+        toolchain: &str,
+        mono: Value,
+    ) -> Value {
         let &Gathering { project, lane, .. } = gathering;
         let parts = self.parts();
         let has = |part: Part| parts.contains(&part);
@@ -250,8 +274,10 @@ impl Analyze {
         metadata.extend(self.metadata_args());
         let targets = if self.target.is_empty() { &project.config.targets } else { &self.target };
         let host_triple = toolchain::host_triple(toolchain).to_owned();
-        metadata.extend(["--filter-platform".into(), targets.first().unwrap_or(&host_triple).into()]);
-        let metadata = gathering.keep("metadata.json", project.sh.read_cargo(&metadata, &project.repo.root));
+        metadata
+            .extend(["--filter-platform".into(), targets.first().unwrap_or(&host_triple).into()]);
+        let metadata =
+            gathering.keep("metadata.json", project.sh.read_cargo(&metadata, &project.repo.root));
 
         let since = format!("--since={WEEKS}.weeks");
         let log = ["log", &since, "--max-count=20000", "--no-merges", "--no-renames", "--relative"];
@@ -261,7 +287,8 @@ impl Analyze {
         // A repository may have several workspaces, which share the one history.
         let common = Common::of(&project.repo.root);
         let inside = common.as_ref().map(|common| common.inside().to_string_lossy().into_owned());
-        let selecting = self.selecting_args().into_iter().map(|arg| arg.to_string_lossy().into_owned());
+        let selecting =
+            self.selecting_args().into_iter().map(|arg| arg.to_string_lossy().into_owned());
         let selection: Vec<String> =
             inside.into_iter().filter(|inside| !inside.is_empty()).chain(selecting).collect();
 
@@ -308,15 +335,19 @@ impl Analyze {
     }
 }
 
-/// Package, kind and name of the programs and libraries of the default members, or of the packages that were named.
+/// Package, kind and name of the programs and libraries of the default members, or of the packages
+/// that were named.
 fn targets(metadata: &Value, named: &[String]) -> Vec<(String, &'static str, String)> {
     let items = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let defaults = items(&metadata["workspace_default_members"]);
     let mut found = Vec::new();
     for package in items(&metadata["packages"]) {
         let name = package["name"].as_str().unwrap_or_default().to_owned();
-        let is_wanted =
-            if named.is_empty() { defaults.contains(&package["id"]) } else { named.contains(&name) };
+        let is_wanted = if named.is_empty() {
+            defaults.contains(&package["id"])
+        } else {
+            named.contains(&name)
+        };
         for target in items(&package["targets"]).iter().filter(|_| is_wanted) {
             let target_name = target["name"].as_str().unwrap_or_default().to_owned();
             let kinds = items(&target["kind"]);
@@ -371,7 +402,8 @@ impl Gathering<'_> {
         self.dir.join("processor.json")
     }
 
-    /// Whether the compiler says what it instantiates: a nightly does, as long as it has the option.
+    /// Whether the compiler says what it instantiates: a nightly does, as long as it has the
+    /// option.
     fn tells_items(&self, toolchain: &str) -> bool {
         let Project { config, sh, repo, .. } = self.project;
         let rustc = config.rustc.clone().unwrap_or_else(|| PathBuf::from("rustc"));
@@ -381,7 +413,8 @@ impl Gathering<'_> {
                 .is_ok_and(|said| String::from_utf8_lossy(&said).contains("dump-mono-stats-format"))
     }
 
-    /// Puts what a process has said where it is read; `None` where it has failed: then that is not known.
+    /// Puts what a process has said where it is read; `None` where it has failed: then that is not
+    /// known.
     fn keep(&self, name: &str, said: anyhow::Result<Vec<u8>>) -> Option<String> {
         let path = self.dir.join(name);
         files::write_atomically(&path, &said.ok()?).ok()?;

@@ -1,7 +1,9 @@
-//! Where the code comes from that LLVM is given: which functions are instantiated how often, and how long they are.
+//! Where the code comes from that LLVM is given: which functions are instantiated how often, and
+//! how long they are.
 //!
-//! Counted as cargo-llvm-lines counts: the lines of LLVM's own language, before any optimisation. A nightly compiler also says
-//! itself what it has instantiated; that is a second list and not added to the first, since they count different things.
+//! Counted as cargo-llvm-lines counts: the lines of LLVM's own language, before any optimisation. A
+//! nightly compiler also says itself what it has instantiated; that is a second list and not added
+//! to the first, since they count different things.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{BufRead, BufReader};
@@ -57,7 +59,8 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    /// What one copy less each would save, had all of it been moved into a function that is not generic.
+    /// What one copy less each would save, had all of it been moved into a function that is not
+    /// generic.
     pub(crate) fn repeated(&self) -> u64 {
         self.lines - self.lines / self.copies.max(1)
     }
@@ -75,13 +78,15 @@ pub(crate) fn read(emitted: &Value, metadata: &Metadata) -> Vec<Mono> {
         mono.package = text("package").to_owned();
         mono.target = format!("{} {}", text("kind"), text("name"));
         let own = text("name").replace('-', "_");
-        mono.items = one["items"].as_str().and_then(|path| items(&std::fs::read(path).ok()?, &own, &crates));
+        mono.items =
+            one["items"].as_str().and_then(|path| items(&std::fs::read(path).ok()?, &own, &crates));
         Some(mono)
     };
     emitted.as_array().into_iter().flatten().filter_map(read_one).collect()
 }
 
-/// `[{ "name": …, "instantiation_count": …, "size_estimate": …, "total_estimate": … }, …]`; `None` where it is not as we know it.
+/// `[{ "name": …, "instantiation_count": …, "size_estimate": …, "total_estimate": … }, …]`; `None`
+/// where it is not as we know it.
 fn items(text: &[u8], own: &str, crates: &HashSet<String>) -> Option<Vec<Item>> {
     let json: Value = serde_json::from_slice(text).ok()?;
     let item = |item: &Value| {
@@ -96,7 +101,8 @@ fn items(text: &[u8], own: &str, crates: &HashSet<String>) -> Option<Vec<Item>> 
     Some(items)
 }
 
-/// What lies in the crate that was compiled is named without it; a module that is called as another crate is taken for that one.
+/// What lies in the crate that was compiled is named without it; a module that is called as another
+/// crate is taken for that one.
 fn with_crate(name: &str, own: &str, crates: &HashSet<String>) -> String {
     let first = crate_of(name);
     let at = first.as_ptr().addr() - name.as_ptr().addr();
@@ -119,7 +125,9 @@ fn count(mut ir: impl BufRead) -> Mono {
             break;
         }
         match &mut current {
-            None if line.starts_with(b"define ") => current = symbol(&line).map(|symbol| (symbol, 0)),
+            None if line.starts_with(b"define ") => {
+                current = symbol(&line).map(|symbol| (symbol, 0))
+            }
             None => {}
             Some((symbol, lines)) if line.starts_with(b"}") => {
                 *by_symbol.entry(std::mem::take(symbol)).or_default() += *lines;
@@ -137,7 +145,8 @@ fn count(mut ir: impl BufRead) -> Mono {
         let full = format!("{:#}", rustc_demangle::demangle(&String::from_utf8_lossy(&symbol)));
         let name = without_types(&full);
         if let Some(implemented) = trait_of(&full) {
-            let (all, functions) = by_trait.entry((crate_of(&name).to_owned(), implemented)).or_default();
+            let (all, functions) =
+                by_trait.entry((crate_of(&name).to_owned(), implemented)).or_default();
             *all += lines;
             *functions += 1;
         }
@@ -164,8 +173,8 @@ fn count(mut ir: impl BufRead) -> Mono {
     mono
 }
 
-/// `Debug` of `<app::Set as core::fmt::Debug>::fmt`, and `Serialize` of `app::_::<impl serde::Serialize for app::Set>::serialize`,
-/// with all that is in there.
+/// `Debug` of `<app::Set as core::fmt::Debug>::fmt`, and `Serialize` of `app::_::<impl
+/// serde::Serialize for app::Set>::serialize`, with all that is in there.
 fn trait_of(name: &str) -> Option<String> {
     let path = match name.split_once("<impl ") {
         Some((_, implementation)) => implementation.split_once(" for ")?.0,
@@ -188,7 +197,8 @@ fn trait_of(name: &str) -> Option<String> {
     path.rsplit("::").next().map(str::to_owned)
 }
 
-/// `_ZN…` of `define internal void @_ZN…(ptr %x) … {`; with quotes where it has letters beyond ASCII's.
+/// `_ZN…` of `define internal void @_ZN…(ptr %x) … {`; with quotes where it has letters beyond
+/// ASCII's.
 fn symbol(line: &[u8]) -> Option<Vec<u8>> {
     let at = line.iter().position(|byte| *byte == b'@')? + 1;
     let rest = line[at..].strip_prefix(b"\"").unwrap_or(&line[at..]);
@@ -196,7 +206,8 @@ fn symbol(line: &[u8]) -> Option<Vec<u8>> {
     Some(rest[..end].to_vec())
 }
 
-/// `core::ptr::drop_in_place` of `core::ptr::drop_in_place::<alloc::string::String>`; what is before an `as` stays.
+/// `core::ptr::drop_in_place` of `core::ptr::drop_in_place::<alloc::string::String>`; what is
+/// before an `as` stays.
 fn without_types(name: &str) -> String {
     let mut result = String::with_capacity(name.len());
     let mut depth = 0_usize;
@@ -212,7 +223,8 @@ fn without_types(name: &str) -> String {
     }
     // `f::<T>` leaves `f::` behind.
     let result = result.replace("::::", "::").trim_end_matches("::").to_owned();
-    // A nightly's symbols have `<alloc::vec::Vec<T>>::push` for what stable's call `alloc::vec::Vec<T>::push`.
+    // A nightly's symbols have `<alloc::vec::Vec<T>>::push` for what stable's call
+    // `alloc::vec::Vec<T>::push`.
     let is_path = |text: &str| text.chars().all(|c| c.is_alphanumeric() || c == '_' || c == ':');
     match result.strip_prefix('<').and_then(|rest| rest.split_once('>')) {
         Some((of, rest)) if is_path(of) => format!("{of}{rest}"),
@@ -220,19 +232,22 @@ fn without_types(name: &str) -> String {
     }
 }
 
-/// `serde` of `<serde::de::X as core::fmt::Debug>::fmt`: the trait's implementation is where the type is.
+/// `serde` of `<serde::de::X as core::fmt::Debug>::fmt`: the trait's implementation is where the
+/// type is.
 pub(crate) fn crate_of(name: &str) -> &str {
     let is_around = |c: char| !c.is_alphanumeric() && c != '_';
-    let start = name.trim_start_matches(is_around).trim_start_matches("mut ").trim_start_matches("dyn ");
+    let start =
+        name.trim_start_matches(is_around).trim_start_matches("mut ").trim_start_matches("dyn ");
     let start = start.trim_start_matches(is_around);
     let first = start.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or(name);
     if OF_THE_LANGUAGE.contains(&first) { "core" } else { first }
 }
 
-/// What a type may begin with that has no crate. What is implemented for these is core's, but for some of `str`, which is alloc's.
+/// What a type may begin with that has no crate. What is implemented for these is core's, but for
+/// some of `str`, which is alloc's.
 const OF_THE_LANGUAGE: [&str; 21] = [
-    "bool", "char", "str", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64", "u128",
-    "usize", "f32", "f64", "fn", "for", "unsafe", "extern",
+    "bool", "char", "str", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64",
+    "u128", "usize", "f32", "f64", "fn", "for", "unsafe", "extern",
 ];
 
 #[cfg(test)]
@@ -271,7 +286,10 @@ declare void @elsewhere(ptr)
     fn what_is_implemented_is_known_by_its_trait() {
         for (name, expected) in [
             ("<app::Set as core::fmt::Debug>::fmt", Some("Debug")),
-            ("<app::Set<alloc::vec::Vec<u8>> as core::cmp::PartialEq<app::Other>>::eq", Some("PartialEq")),
+            (
+                "<app::Set<alloc::vec::Vec<u8>> as core::cmp::PartialEq<app::Other>>::eq",
+                Some("PartialEq"),
+            ),
             ("<app::Of<<u8 as a::B>::C> as core::clone::Clone>::clone", Some("Clone")),
             ("app::_::<impl serde::ser::Serialize for app::Set>::serialize", Some("Serialize")),
             (
@@ -304,7 +322,10 @@ declare void @elsewhere(ptr)
         for (name, expected) in [
             ("main", "app::main"),
             ("<Set as std::clone::Clone>::clone", "<app::Set as std::clone::Clone>::clone"),
-            ("<&mut list::Item as std::fmt::Debug>::fmt", "<&mut app::list::Item as std::fmt::Debug>::fmt"),
+            (
+                "<&mut list::Item as std::fmt::Debug>::fmt",
+                "<&mut app::list::Item as std::fmt::Debug>::fmt",
+            ),
             ("<T as std::string::ToString>::to_string", "<T as std::string::ToString>::to_string"),
             ("std::vec::Vec::push", "std::vec::Vec::push"),
         ] {
@@ -315,7 +336,11 @@ declare void @elsewhere(ptr)
     #[test]
     fn a_name_has_no_types_and_has_a_crate() {
         for (name, expected, expected_crate) in [
-            ("core::ptr::drop_in_place::<alloc::string::String>", "core::ptr::drop_in_place", "core"),
+            (
+                "core::ptr::drop_in_place::<alloc::string::String>",
+                "core::ptr::drop_in_place",
+                "core",
+            ),
             ("<app::Set as core::fmt::Debug>::fmt", "<app::Set as core::fmt::Debug>::fmt", "app"),
             ("alloc::vec::Vec<T,A>::push", "alloc::vec::Vec::push", "alloc"),
             ("<alloc::vec::Vec<u8>>::push", "alloc::vec::Vec::push", "alloc"),

@@ -1,6 +1,7 @@
 //! The answer as a page: one file that needs nothing else, no network and no server.
 //!
-//! Everything can be read without its script, which only sorts, filters, zooms and points. What is drawn is in a table, too.
+//! Everything can be read without its script, which only sorts, filters, zooms and points. What is
+//! drawn is in a table, too.
 
 mod crates;
 mod rest;
@@ -102,7 +103,11 @@ pub(crate) fn page(facts: &Facts, analysis: &Analysis) -> Result<String, fmt::Er
 fn header(out: &mut String, facts: &Facts, analysis: &Analysis, root: &str) -> fmt::Result {
     let commit = facts.json["commit"].as_str().map_or("", |commit| &commit[..commit.len().min(10)]);
     let changed = if facts.is("changed") { " and uncommitted changes" } else { "" };
-    let at = if commit.is_empty() { String::new() } else { format!(" at <code>{commit}</code>{changed}") };
+    let at = if commit.is_empty() {
+        String::new()
+    } else {
+        format!(" at <code>{commit}</code>{changed}")
+    };
     write!(
         out,
         "<header>\n<p class=\"over\">Where the build’s time goes</p>\n<h1>{}</h1>\n<p class=\"sub\">Profile {}{at}{}</p>\n<dl class=\"tiles\">\n",
@@ -116,7 +121,11 @@ fn header(out: &mut String, facts: &Facts, analysis: &Analysis, root: &str) -> f
     let units = analysis.graph.units.len();
     let jobs = analysis.jobs;
     tile("Build", seconds(analysis.total), format!("{units} units, {jobs} at a time"))?;
-    tile("Processors in use", format!("{:.0} %", analysis.busy * 100.0), "of that time".to_owned())?;
+    tile(
+        "Processors in use",
+        format!("{:.0} %", analysis.busy * 100.0),
+        "of that time".to_owned(),
+    )?;
     tile(
         "With any number of processors",
         seconds(analysis.critical_total),
@@ -125,7 +134,8 @@ fn header(out: &mut String, facts: &Facts, analysis: &Analysis, root: &str) -> f
     tile(
         "Simulation",
         analysis.shown_error(),
-        if analysis.is_trusted() { "off the real build" } else { "off: nothing is predicted" }.to_owned(),
+        if analysis.is_trusted() { "off the real build" } else { "off: nothing is predicted" }
+            .to_owned(),
     )?;
     out.push_str("</dl>\n");
     if let Some(stretched) = analysis.stretched {
@@ -140,7 +150,9 @@ fn header(out: &mut String, facts: &Facts, analysis: &Analysis, root: &str) -> f
 }
 
 fn advice(out: &mut String, analysis: &Analysis) -> fmt::Result {
-    out.push_str("<section aria-labelledby=\"advice\">\n<h2 id=\"advice\">What would save most</h2>\n");
+    out.push_str(
+        "<section aria-labelledby=\"advice\">\n<h2 id=\"advice\">What would save most</h2>\n",
+    );
     if !analysis.is_trusted() {
         return write!(
             out,
@@ -150,7 +162,9 @@ fn advice(out: &mut String, analysis: &Analysis) -> fmt::Result {
         );
     }
     if analysis.advice.is_empty() {
-        out.push_str("<p>There is no change that would make this build notably shorter.</p>\n</section>\n");
+        out.push_str(
+            "<p>There is no change that would make this build notably shorter.</p>\n</section>\n",
+        );
         return Ok(());
     }
     const OPEN_MAX: usize = 5;

@@ -1,12 +1,15 @@
-//! A build as cargo schedules it, on a graph of units whose times are known: what would it take if some took less?
+//! A build as cargo schedules it, on a graph of units whose times are known: what would it take if
+//! some took less?
 //!
-//! As in cargo's job queue: of all units that are ready, the one on which most others depend, directly or not, comes first;
-//! a library's dependents may begin when its metadata are there, unless they link; what links waits for the whole of
-//! everything in it. What cargo leaves open (two units with equally many dependents) is taken in the order of the real build.
+//! As in cargo's job queue: of all units that are ready, the one on which most others depend,
+//! directly or not, comes first; a library's dependents may begin when its metadata are there,
+//! unless they link; what links waits for the whole of everything in it. What cargo leaves open
+//! (two units with equally many dependents) is taken in the order of the real build.
 //!
-//! How long a unit takes depends on what goes on beside it: rustc generates code on processors for which there is no other unit, as
-//! cargo's job server lets it. So each unit is known by its **work**, the seconds that it takes on one processor. That is found
-//! from the build that was measured, by going through it at the same speeds.
+//! How long a unit takes depends on what goes on beside it: rustc generates code on processors for
+//! which there is no other unit, as cargo's job server lets it. So each unit is known by its
+//! **work**, the seconds that it takes on one processor. That is found from the build that was
+//! measured, by going through it at the same speeds.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -14,11 +17,13 @@ use std::collections::BinaryHeap;
 use crate::analyze::graph::{Graph, Unit};
 use crate::analyze::timings::Mode;
 
-/// How much of the work, from a library's metadata to its end, is done on one processor whatever there is: rustc hands LLVM one codegen
-/// unit after the other. On two processors such crates took 1/1.40 (not optimised) to 1/1.46 (`-O`) of the time.
+/// How much of the work, from a library's metadata to its end, is done on one processor whatever
+/// there is: rustc hands LLVM one codegen unit after the other. On two processors such crates took
+/// 1/1.40 (not optimised) to 1/1.46 (`-O`) of the time.
 const SERIAL_OF_GENERATING: f64 = 0.4;
 
-/// The same of all that is done for a program or a test, which is linked in the end. The test program of tokio-stream took 1/1.12.
+/// The same of all that is done for a program or a test, which is linked in the end. The test
+/// program of tokio-stream took 1/1.12.
 const SERIAL_OF_LINKED: f64 = 0.8;
 
 /// The work of a unit, in seconds of one processor.
@@ -89,7 +94,8 @@ impl Stage {
     }
 }
 
-/// How quick these are, beside one processor: those for which there is no unit are shared by all that can use more than one.
+/// How quick these are, beside one processor: those for which there is no unit are shared by all
+/// that can use more than one.
 fn speeds(jobs: usize, active: &[Active]) -> impl Fn(&Active) -> f64 + use<> {
     let takers = active.iter().filter(|unit| unit.stage != Stage::Serial).count();
     let spare = jobs.saturating_sub(active.len()) as f64;
@@ -121,7 +127,12 @@ impl Model {
             takes: work(graph, jobs),
             jobs,
             first_stage: graph.units.iter().map(first_stage).collect(),
-            lead_in: graph.units.iter().map(|unit| unit.timed.start).reduce(f64::min).unwrap_or(0.0),
+            lead_in: graph
+                .units
+                .iter()
+                .map(|unit| unit.timed.start)
+                .reduce(f64::min)
+                .unwrap_or(0.0),
             priority: dependents_counts(graph),
             after_metadata,
             after_end,
@@ -156,7 +167,8 @@ impl Model {
                 run.starts[at] = now;
                 active.push(Active { at, stage: self.first_stage[at], left: takes[at].metadata });
             }
-            // The next that comes to the end of what it is at; of several, the one that began first.
+            // The next that comes to the end of what it is at; of several, the one that began
+            // first.
             let speed = speeds(jobs, &active);
             let after = |unit: &Active| unit.left / speed(unit);
             let Some(next) =
@@ -225,7 +237,8 @@ impl Model {
     }
 }
 
-/// When a unit's metadata were there, in seconds from its start: where nobody can begin with them, at its end.
+/// When a unit's metadata were there, in seconds from its start: where nobody can begin with them,
+/// at its end.
 fn metadata_after(unit: &Unit) -> f64 {
     let whole = unit.timed.duration;
     unit.timed.frontend.filter(|_| unit.is_pipelined()).unwrap_or(whole).min(whole)
@@ -243,7 +256,11 @@ fn work(graph: &Graph, jobs: usize) -> Vec<Takes> {
     let mut events: Vec<(f64, usize, usize)> = Vec::new();
     for (at, unit) in graph.units.iter().enumerate() {
         let start = unit.timed.start;
-        events.extend([(start, 0, at), (start + metadata_after(unit), 1, at), (unit.timed.end(), 2, at)]);
+        events.extend([
+            (start, 0, at),
+            (start + metadata_after(unit), 1, at),
+            (unit.timed.end(), 2, at),
+        ]);
     }
     events.sort_by(|a, b| a.0.total_cmp(&b.0).then((a.1, a.2).cmp(&(b.1, b.2))));
     let mut takes = vec![Takes::NOTHING; graph.units.len()];
@@ -259,9 +276,10 @@ fn work(graph: &Graph, jobs: usize) -> Vec<Takes> {
         since = time;
         match what {
             0 => active.push(Active { at: of, stage: first_stage(&graph.units[of]), left: 0.0 }),
-            1 => {
-                active.iter_mut().filter(|unit| unit.at == of).for_each(|unit| unit.stage = Stage::Generating)
-            }
+            1 => active
+                .iter_mut()
+                .filter(|unit| unit.at == of)
+                .for_each(|unit| unit.stage = Stage::Generating),
             _ => active.retain(|unit| unit.at != of),
         }
     }
@@ -285,7 +303,8 @@ fn below(graph: &Graph, at: usize) -> Vec<usize> {
     found
 }
 
-/// For each unit, how many depend on it, directly or not: a set of bits for each, from the roots down.
+/// For each unit, how many depend on it, directly or not: a set of bits for each, from the roots
+/// down.
 fn dependents_counts(graph: &Graph) -> Vec<usize> {
     let count = graph.units.len();
     let words = count.div_ceil(64);
@@ -312,8 +331,9 @@ fn dependents_counts(graph: &Graph) -> Vec<usize> {
             }
         }
     }
-    let ones =
-        |set: Option<Vec<u64>>| set.unwrap_or_default().iter().map(|word| word.count_ones() as usize).sum();
+    let ones = |set: Option<Vec<u64>>| {
+        set.unwrap_or_default().iter().map(|word| word.count_ones() as usize).sum()
+    };
     sets.into_iter().map(ones).collect()
 }
 
@@ -342,8 +362,9 @@ mod tests {
     /// Of units that have this work.
     fn model(units: Vec<Unit>, jobs: usize) -> Model {
         let takes = units.iter();
-        let takes =
-            takes.map(|unit| Takes { metadata: metadata_after(unit), whole: unit.timed.duration }).collect();
+        let takes = takes
+            .map(|unit| Takes { metadata: metadata_after(unit), whole: unit.timed.duration })
+            .collect();
         Model { takes, ..Model::new(&Graph { units }, jobs) }
     }
 
@@ -367,7 +388,8 @@ mod tests {
     #[test]
     fn what_most_depend_on_comes_first() {
         // One at a time; 1 has two dependents, 0 none.
-        let units = vec![library(1.0, &[]), library(1.0, &[]), library(1.0, &[1]), library(1.0, &[2])];
+        let units =
+            vec![library(1.0, &[]), library(1.0, &[]), library(1.0, &[1]), library(1.0, &[2])];
         // The last two have equally many: none.
         assert_eq!(model(units, 1).as_it_was().starts, [2.0, 0.0, 1.0, 3.0]);
     }
@@ -394,7 +416,8 @@ mod tests {
 
     #[test]
     fn the_work_is_found_in_a_build_that_went_so() {
-        let units = vec![library(4.0, &[]), library(2.0, &[0]), script(1.0, &[]), program(3.0, &[1])];
+        let units =
+            vec![library(4.0, &[]), library(2.0, &[0]), script(1.0, &[]), program(3.0, &[1])];
         let model = model(units.clone(), 2);
         let run = model.as_it_was();
         // As cargo would tell of it: when the metadata were there is when the next one could begin.

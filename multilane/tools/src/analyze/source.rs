@@ -1,6 +1,8 @@
-//! What the members' own sources say of what is compiled over and over: derives, and functions that are forced on others.
+//! What the members' own sources say of what is compiled over and over: derives, and functions that
+//! are forced on others.
 //!
-//! It is read as text, line by line, and not understood: what a macro of their own writes is not seen.
+//! It is read as text, line by line, and not understood: what a macro of their own writes is not
+//! seen.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,8 +16,8 @@ pub(crate) struct Sources {
     pub(crate) derives: Vec<(String, usize)>,
 }
 
-/// An `#[inline(always)]` on something generic that other crates can call: each of them compiles it, and each of its callers has
-/// a copy.
+/// An `#[inline(always)]` on something generic that other crates can call: each of them compiles
+/// it, and each of its callers has a copy.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Forced {
     pub(crate) file: String,
@@ -38,7 +40,8 @@ pub(crate) fn read(root: &Path, metadata: &Metadata) -> Sources {
                 } else if path.extension().is_some_and(|extension| extension == "rs")
                     && let Ok(text) = std::fs::read_to_string(&path)
                 {
-                    let shown = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
+                    let shown =
+                        path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
                     sources.forced.extend(forced(&shown, &text));
                     for name in derived(&text) {
                         *derives.entry(name).or_default() += 1;
@@ -53,7 +56,8 @@ pub(crate) fn read(root: &Path, metadata: &Metadata) -> Sources {
     sources
 }
 
-/// The attribute and the function may have others between them. A method is generic with what it is a method of.
+/// The attribute and the function may have others between them. A method is generic with what it is
+/// a method of.
 fn forced(file: &str, text: &str) -> Vec<Forced> {
     const NEAR: usize = 6;
     let lines: Vec<&str> = text.lines().collect();
@@ -104,7 +108,8 @@ fn has_types(text: &str) -> bool {
     })
 }
 
-/// Whether the block around is an `impl` of something generic: the last line before that is less indented and is no attribute.
+/// Whether the block around is an `impl` of something generic: the last line before that is less
+/// indented and is no attribute.
 fn is_in_generic(before: &[&str], line: &str) -> bool {
     let indentation = |line: &str| line.len() - line.trim_start().len();
     let is_around = |other: &&&str| {
@@ -113,7 +118,9 @@ fn is_in_generic(before: &[&str], line: &str) -> bool {
             && !other.trim_start().starts_with(['}', ')', '#'])
     };
     let around = before.iter().rev().find(is_around).map(|line| line.trim_start());
-    around.and_then(|line| line.trim_start_matches("unsafe ").strip_prefix("impl")).is_some_and(has_types)
+    around
+        .and_then(|line| line.trim_start_matches("unsafe ").strip_prefix("impl"))
+        .is_some_and(has_types)
 }
 
 /// `Debug` and `Serialize` of `#[derive(Debug, serde::Serialize)]`, also in a `cfg_attr`.

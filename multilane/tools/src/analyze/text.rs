@@ -76,18 +76,27 @@ fn mono(out: &mut String, analysis: &Analysis) -> fmt::Result {
     if analysis.mono.is_empty() {
         return writeln!(out, "\nThere is no program or library here whose code could be counted.");
     }
-    for Mono { package, target, lines, copies, functions, crates, traits, items } in &analysis.mono {
+    for Mono { package, target, lines, copies, functions, crates, traits, items } in &analysis.mono
+    {
         let part = |of: u64| of as f64 / (*lines).max(1) as f64 * 100.0;
-        writeln!(out, "\nWhat LLVM is given for {package} ({target}): {lines} lines in {copies} functions")?;
-        let crates: Vec<String> =
-            crates.iter().take(4).map(|(name, lines)| format!("`{name}` {:.0} %", part(*lines))).collect();
+        writeln!(
+            out,
+            "\nWhat LLVM is given for {package} ({target}): {lines} lines in {copies} functions"
+        )?;
+        let crates: Vec<String> = crates
+            .iter()
+            .take(4)
+            .map(|(name, lines)| format!("`{name}` {:.0} %", part(*lines)))
+            .collect();
         paragraph(out, &format!("Written in {}.", crates.join(", ")))?;
         writeln!(out, "     LINES  COPIES  FUNCTION")?;
         for Function { name, lines, copies } in functions.iter().take(SHOWN_MAX * 2) {
             writeln!(out, "{lines:>10}  {copies:>6}  {}", cut(name))?;
         }
         let is_own = |function: &&Function| {
-            function.copies >= 3 && part(function.repeated()) >= 1.0 && analysis.is_own_crate(&function.name)
+            function.copies >= 3
+                && part(function.repeated()) >= 1.0
+                && analysis.is_own_crate(&function.name)
         };
         for function in functions.iter().filter(is_own).take(SHOWN_MAX) {
             paragraph(
@@ -109,7 +118,10 @@ fn mono(out: &mut String, analysis: &Analysis) -> fmt::Result {
                     format!("`{}` {:.0} %{}", one.name, part(one.lines), shown_derived(*types))
                 })
                 .collect();
-            paragraph(out, &format!("Traits that your types implement, of these lines: {}.", list(&names)))?;
+            paragraph(
+                out,
+                &format!("Traits that your types implement, of these lines: {}.", list(&names)),
+            )?;
         }
         if let Some(items) = items {
             let copies: u64 = items.iter().map(|item| item.copies).sum();
@@ -133,7 +145,10 @@ fn mono(out: &mut String, analysis: &Analysis) -> fmt::Result {
             .iter()
             .map(|forced| format!("`{}` ({}:{})", forced.function, forced.file, forced.line))
             .collect();
-        paragraph(out, &format!("`#[inline(always)]` on what is public and generic: {}.", list(&names)))?;
+        paragraph(
+            out,
+            &format!("`#[inline(always)]` on what is public and generic: {}.", list(&names)),
+        )?;
     }
     Ok(())
 }
@@ -148,7 +163,8 @@ pub(crate) fn heavy_traits<'a>(
         let found = analysis.sources.derives.iter().find(|(derive, _)| derive == name);
         found.map_or(0, |(_, types)| *types)
     };
-    let own = traits.iter().filter(|one| is_long(one.lines) && analysis.is_own_crate(&one.crate_name));
+    let own =
+        traits.iter().filter(|one| is_long(one.lines) && analysis.is_own_crate(&one.crate_name));
     own.map(|one| (one, derived(&one.name))).collect()
 }
 
@@ -179,14 +195,17 @@ fn deps(out: &mut String, analysis: &Analysis) -> fmt::Result {
         )?,
         Some([]) => paragraph(out, "cargo-shear finds none that is unused.")?,
         Some(unused) => {
-            let names: Vec<String> =
-                unused.iter().map(|unused| format!("`{}` in {}", unused.name, unused.manifest)).collect();
+            let names: Vec<String> = unused
+                .iter()
+                .map(|unused| format!("`{}` in {}", unused.name, unused.manifest))
+                .collect();
             paragraph(out, &format!("Unused, says cargo-shear: {}.", list(&names)))?;
         }
     }
     if !versions.is_empty() {
         let name = |Versions { name, versions }: &Versions| {
-            let versions: Vec<&str> = versions.iter().map(|(version, _)| version.as_str()).collect();
+            let versions: Vec<&str> =
+                versions.iter().map(|(version, _)| version.as_str()).collect();
             format!("`{name}` {}", versions.join(" and "))
         };
         let names: Vec<String> = versions.iter().map(name).collect();
@@ -194,7 +213,8 @@ fn deps(out: &mut String, analysis: &Analysis) -> fmt::Result {
     }
     if !twice.is_empty() {
         let name = |Twice { name, version, ways }: &Twice| {
-            let ways: Vec<String> = ways.iter().map(|(seconds, _)| format!("{seconds:.1} s")).collect();
+            let ways: Vec<String> =
+                ways.iter().map(|(seconds, _)| format!("{seconds:.1} s")).collect();
             format!("`{name}` {version} ({})", ways.join(" and "))
         };
         let names: Vec<String> = twice.iter().map(name).collect();
@@ -205,7 +225,10 @@ fn deps(out: &mut String, analysis: &Analysis) -> fmt::Result {
             format!("`{name}` ({seconds:.1} s, for {})", list(asked_for_by))
         };
         let names: Vec<String> = macros.iter().map(name).collect();
-        paragraph(out, &format!("Proc-macros, each with all that it is made of: {}.", list(&names)))?;
+        paragraph(
+            out,
+            &format!("Proc-macros, each with all that it is made of: {}.", list(&names)),
+        )?;
     }
     if !analysis.sources.derives.is_empty() {
         let name = |(name, types): &(String, usize)| format!("`{name}` for {types}");
@@ -240,14 +263,20 @@ fn disk(out: &mut String, analysis: &Analysis) -> fmt::Result {
     if lanes.is_empty() {
         return Ok(());
     }
-    let apart =
-        if apart > total { format!(", {} if nothing were shared", bytes(*apart)) } else { String::new() };
+    let apart = if apart > total {
+        format!(", {} if nothing were shared", bytes(*apart))
+    } else {
+        String::new()
+    };
     writeln!(out, "\nDisk: {} in lanes: {}{apart}", bytes(*total), lanes.len())?;
     for lane in lanes.iter().take(SHOWN_MAX) {
         let mut profiles: Vec<(&String, &u64)> = lane.profiles.iter().collect();
         profiles.sort_by_key(|(_, bytes)| std::cmp::Reverse(**bytes));
-        let profiles: Vec<String> =
-            profiles.iter().take(3).map(|(name, size)| format!("{name} {}", bytes(**size))).collect();
+        let profiles: Vec<String> = profiles
+            .iter()
+            .take(3)
+            .map(|(name, size)| format!("{name} {}", bytes(**size)))
+            .collect();
         writeln!(out, "{:>12}  {} ({})", bytes(lane.bytes), lane.name, profiles.join(", "))?;
     }
     let mut kinds: Vec<(&&str, &u64)> = kinds.iter().collect();
@@ -265,10 +294,21 @@ fn trend(out: &mut String, analysis: &Analysis) -> fmt::Result {
     if builds.len() < 2 {
         return writeln!(out, "\nTrend: this is the first build of this kind that is remembered.");
     }
-    let last: Vec<String> =
-        builds.iter().rev().take(SHOWN_MAX).rev().map(|build| format!("{:.1} s", build.seconds)).collect();
-    writeln!(out, "\nTrend: builds like this one: {}; the last ones took {}", builds.len(), last.join(", "))?;
-    for Slower { package, seconds, before, since, until } in analysis.slower.iter().take(SHOWN_MAX) {
+    let last: Vec<String> = builds
+        .iter()
+        .rev()
+        .take(SHOWN_MAX)
+        .rev()
+        .map(|build| format!("{:.1} s", build.seconds))
+        .collect();
+    writeln!(
+        out,
+        "\nTrend: builds like this one: {}; the last ones took {}",
+        builds.len(),
+        last.join(", ")
+    )?;
+    for Slower { package, seconds, before, since, until } in analysis.slower.iter().take(SHOWN_MAX)
+    {
         let short = |commit: &str| commit.get(..10).unwrap_or(commit).to_owned();
         paragraph(
             out,
@@ -308,7 +348,11 @@ fn timings(out: &mut String, analysis: &Analysis) -> fmt::Result {
         paragraph(out, &format!("How sure the number is: {}.", sure.word()))?;
     }
     if analysis.advice.len() > SHOWN_MAX {
-        writeln!(out, "\nAnd {} more, in the report and in --json.", analysis.advice.len() - SHOWN_MAX)?;
+        writeln!(
+            out,
+            "\nAnd {} more, in the report and in --json.",
+            analysis.advice.len() - SHOWN_MAX
+        )?;
     }
     Ok(())
 }
@@ -355,7 +399,10 @@ fn graph(out: &mut String, facts: &Facts, analysis: &Analysis) -> fmt::Result {
     }
 
     if facts.git_log.is_none() {
-        return writeln!(out, "\nThere is no git history here, so nobody knows what is changed how often.");
+        return writeln!(
+            out,
+            "\nThere is no git history here, so nobody knows what is changed how often."
+        );
     }
     let changed: Vec<&Cost> = analysis.costs.iter().filter(|cost| cost.commits > 0).collect();
     if changed.is_empty() {
@@ -373,7 +420,10 @@ fn graph(out: &mut String, facts: &Facts, analysis: &Analysis) -> fmt::Result {
             0 => String::new(),
             count => format!(", and {count} above it: {}", list(dependents)),
         };
-        writeln!(out, "{seconds_a_week:>6.1} s  {commits:>7}  {seconds:>4.1} s  {package}{others}")?;
+        writeln!(
+            out,
+            "{seconds_a_week:>6.1} s  {commits:>7}  {seconds:>4.1} s  {package}{others}"
+        )?;
     }
     if let Some(Cost { package, files, commits, dependents, .. }) =
         changed.first().filter(|cost| cost.commits > 3 && !cost.dependents.is_empty())

@@ -1,6 +1,7 @@
 //! What cargo has measured: the data in the page that `cargo build --timings` writes.
 //!
-//! The page is the one form in which stable cargo gives them away. Its data are JSON in a script; its table has the rest.
+//! The page is the one form in which stable cargo gives them away. Its data are JSON in a script;
+//! its table has the rest.
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
@@ -31,7 +32,8 @@ pub(crate) struct Timed {
     /// Seconds from the build's beginning.
     pub(crate) start: f64,
     pub(crate) duration: f64,
-    /// When others could begin with its metadata, in seconds from its own start. Nobody says so of what is linked.
+    /// When others could begin with its metadata, in seconds from its own start. Nobody says so of
+    /// what is linked.
     pub(crate) frontend: Option<f64>,
     /// Of its end, what the linker took; nightly alone tells.
     pub(crate) link: Option<f64>,
@@ -87,7 +89,12 @@ impl Timings {
             began: cell(page, "Build start:").and_then(unix_seconds).context(unknown)?,
             jobs: jobs.parse().context(unknown)?,
             profile: cell(page, "Profile:").unwrap_or_default().to_owned(),
-            rustc: cell(page, "rustc:").unwrap_or_default().split('<').next().unwrap_or_default().to_owned(),
+            rustc: cell(page, "rustc:")
+                .unwrap_or_default()
+                .split('<')
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
             fresh,
             units,
         })
@@ -129,8 +136,9 @@ fn data(page: &str, name: &str) -> Option<Value> {
 
 /// What stands beside `name` in the table at the top.
 fn cell<'a>(page: &'a str, name: &str) -> Option<&'a str> {
-    let (_, rest) =
-        page.split_once(&format!("<td>{name}</td>")).or_else(|| page.split_once(&format!(">{name}</td>")))?;
+    let (_, rest) = page
+        .split_once(&format!("<td>{name}</td>"))
+        .or_else(|| page.split_once(&format!(">{name}</td>")))?;
     let (_, rest) = rest.split_once("<td>")?;
     Some(rest.split_once("</td>")?.0.trim())
 }
@@ -157,7 +165,12 @@ fn timed(unit: &Value) -> Option<Timed> {
 }
 
 pub(crate) fn strings(value: &Value) -> Vec<String> {
-    value.as_array().into_iter().flatten().filter_map(|text| Some(text.as_str()?.to_owned())).collect()
+    value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|text| Some(text.as_str()?.to_owned()))
+        .collect()
 }
 
 /// `` a library, ` build-script (run)`, ` rg "bin" (test)`, ` lib (test)`.
@@ -180,7 +193,9 @@ fn kind(target: &str) -> (Kind, Mode) {
         Some("test") => Kind::Test(name()),
         Some("example") => Kind::Example(name()),
         Some("bench") => Kind::Bench(name()),
-        _ if target.starts_with("build-script") || target.starts_with("build script") => Kind::BuildScript,
+        _ if target.starts_with("build-script") || target.starts_with("build script") => {
+            Kind::BuildScript
+        }
         _ => Kind::Lib,
     };
     (kind, mode)
@@ -197,7 +212,8 @@ fn unix_seconds(text: &str) -> Option<f64> {
     // Days since 1970, from a year that begins in March (Howard Hinnant, "days_from_civil").
     let (year, month) = if month <= 2.0 { (year - 1.0, month + 9.0) } else { (year, month - 3.0) };
     let leap_days = (year / 4.0).floor() - (year / 100.0).floor() + (year / 400.0).floor();
-    let days = year * 365.0 + leap_days + ((153.0 * month + 2.0) / 5.0).floor() + day - 1.0 - 719_468.0;
+    let days =
+        year * 365.0 + leap_days + ((153.0 * month + 2.0) / 5.0).floor() + day - 1.0 - 719_468.0;
     Some(days * 86400.0 + hours * 3600.0 + minutes * 60.0 + seconds)
 }
 

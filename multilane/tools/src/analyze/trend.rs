@@ -1,7 +1,7 @@
 //! How the same build took longer or less long, from one time to the next.
 //!
-//! A machine is never twice as busy. So a crate is compared with all those that are the same as before: if they take longer as
-//! well, it is the machine; if it alone does, it is the crate.
+//! A machine is never twice as busy. So a crate is compared with all those that are the same as
+//! before: if they take longer as well, it is the machine; if it alone does, it is the crate.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,8 @@ pub(crate) struct Build {
     pub(crate) has_changes: bool,
     pub(crate) seconds: f64,
     pub(crate) units: usize,
-    /// What each package took, by name and version; a member's version says nothing, so it has none.
+    /// What each package took, by name and version; a member's version says nothing, so it has
+    /// none.
     pub(crate) crates: BTreeMap<String, f64>,
 }
 
@@ -93,7 +94,8 @@ pub(crate) fn write(builds: &[Build]) -> String {
 /// With one more build at the end, and without the oldest where there are too many.
 pub(crate) fn with(mut builds: Vec<Build>, build: Build) -> Vec<Build> {
     let is_same = |other: &Build| other.key == build.key;
-    let too_many = (builds.iter().filter(|other| is_same(other)).count() + 1).saturating_sub(KEPT_MAX);
+    let too_many =
+        (builds.iter().filter(|other| is_same(other)).count() + 1).saturating_sub(KEPT_MAX);
     let mut skipped = 0;
     builds.retain(|other| {
         let goes = is_same(other) && skipped < too_many;
@@ -112,7 +114,8 @@ pub(crate) fn slower(builds: &[Build]) -> Vec<Slower> {
     for (package, seconds) in &now.crates {
         let is_slow = |build: &Build| {
             let earlier = *build.crates.get(package)? * pace(build, now, package)?;
-            let is_slow = *seconds > 1.3 * earlier && seconds - earlier > (0.02 * now.seconds).max(0.5);
+            let is_slow =
+                *seconds > 1.3 * earlier && seconds - earlier > (0.02 * now.seconds).max(0.5);
             Some((is_slow, earlier))
         };
         // From the newest back: as long as it was as slow as now, nothing has changed.
@@ -138,13 +141,15 @@ pub(crate) fn slower(builds: &[Build]) -> Vec<Slower> {
     found
 }
 
-/// How much longer everything else takes now than in an earlier build: the median of all other crates that both have.
-/// `None` where there are too few to tell.
+/// How much longer everything else takes now than in an earlier build: the median of all other
+/// crates that both have. `None` where there are too few to tell.
 fn pace(earlier: &Build, now: &Build, but: &str) -> Option<f64> {
     const ENOUGH: usize = 5;
     let others = now.crates.iter().filter(|(name, seconds)| *name != but && **seconds >= 0.1);
     let mut ratios: Vec<f64> = others
-        .filter_map(|(name, seconds)| Some(seconds / earlier.crates.get(name).filter(|s| **s >= 0.1)?))
+        .filter_map(|(name, seconds)| {
+            Some(seconds / earlier.crates.get(name).filter(|s| **s >= 0.1)?)
+        })
         .collect();
     if ratios.len() < ENOUGH {
         return None;
@@ -163,13 +168,23 @@ mod tests {
             .map(|number| (format!("other-{number} 1.0.0"), (1.0 + f64::from(number)) * pace))
             .collect();
         crates.insert("app".to_owned(), app);
-        Build { key: "k".into(), commit: commit.into(), seconds: 40.0 * pace, crates, ..Build::default() }
+        Build {
+            key: "k".into(),
+            commit: commit.into(),
+            seconds: 40.0 * pace,
+            crates,
+            ..Build::default()
+        }
     }
 
     #[test]
     fn a_crate_that_alone_takes_longer_is_named_with_its_commit() {
-        let builds =
-            [build("a", 1.0, 5.0), build("b", 1.1, 5.3), build("c", 0.9, 9.0), build("d", 1.0, 10.0)];
+        let builds = [
+            build("a", 1.0, 5.0),
+            build("b", 1.1, 5.3),
+            build("c", 0.9, 9.0),
+            build("d", 1.0, 10.0),
+        ];
         let found = slower(&builds);
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(
@@ -188,8 +203,11 @@ mod tests {
 
     #[test]
     fn too_few_crates_say_nothing_of_the_machine() {
-        let small =
-            |app: f64| Build { crates: [("app".to_owned(), app)].into(), seconds: app, ..Build::default() };
+        let small = |app: f64| Build {
+            crates: [("app".to_owned(), app)].into(),
+            seconds: app,
+            ..Build::default()
+        };
         assert_eq!(slower(&[small(1.0), small(9.0)]), []);
     }
 

@@ -1,6 +1,7 @@
 //! What can follow on a command line of `cargo xtask`, and the scripts by which shells ask.
 //!
-//! The scripts hold no verb and no option: a shell has one for all repositories, and each repository has an xtask of its own.
+//! The scripts hold no verb and no option: a shell has one for all repositories, and each
+//! repository has an xtask of its own.
 
 use clap::{Arg, Command};
 
@@ -25,7 +26,8 @@ pub(crate) enum Known {
     Worktrees,
 }
 
-/// `words` are those behind `xtask`; the last one is being typed, and may be empty. `root` has been built.
+/// `words` are those behind `xtask`; the last one is being typed, and may be empty. `root` has been
+/// built.
 pub(crate) fn complete(root: &Command, words: &[String]) -> Completion {
     let Some((typed, before)) = words.split_last() else { return Completion::default() };
     let mut command = root;
@@ -74,7 +76,8 @@ pub(crate) fn complete(root: &Command, words: &[String]) -> Completion {
 impl Completion {
     /// Whether `typed` can become this candidate.
     pub(crate) fn matches(&self, typed: &str, candidate: &str) -> bool {
-        let start = if typed == "=" { "" } else { typed.strip_prefix(&self.prefix).unwrap_or(typed) };
+        let start =
+            if typed == "=" { "" } else { typed.strip_prefix(&self.prefix).unwrap_or(typed) };
         candidate.starts_with(start)
     }
 }
@@ -82,31 +85,38 @@ impl Completion {
 fn option<'a>(command: &'a Command, word: &str) -> Option<&'a Arg> {
     command.get_arguments().find(|option| match word.strip_prefix("--") {
         Some(name) => option.get_long() == Some(name),
-        None => option.get_short().is_some_and(|short| word.strip_prefix('-') == Some(&short.to_string())),
+        None => option
+            .get_short()
+            .is_some_and(|short| word.strip_prefix('-') == Some(&short.to_string())),
     })
 }
 
 /// But for those that have been given and mean no more the second time.
 fn options(command: &Command, before: &[String]) -> Completion {
-    let candidates = command.get_arguments().filter(|option| !option.is_hide_set()).filter_map(|option| {
-        let name = match (option.get_long(), option.get_short()) {
-            (Some(long), _) => format!("--{long}"),
-            (None, Some(short)) => format!("-{short}"),
-            (None, None) => return None,
-        };
-        let again = matches!(option.get_action(), clap::ArgAction::Append | clap::ArgAction::Count);
-        (again || !before.contains(&name)).then(|| (name, line(option.get_help())))
-    });
+    let candidates =
+        command.get_arguments().filter(|option| !option.is_hide_set()).filter_map(|option| {
+            let name = match (option.get_long(), option.get_short()) {
+                (Some(long), _) => format!("--{long}"),
+                (None, Some(short)) => format!("-{short}"),
+                (None, None) => return None,
+            };
+            let again =
+                matches!(option.get_action(), clap::ArgAction::Append | clap::ArgAction::Count);
+            (again || !before.contains(&name)).then(|| (name, line(option.get_help())))
+        });
     Completion { candidates: candidates.collect(), ..Completion::default() }
 }
 
 fn verbs_and_values(command: &Command, positional: usize, path: &[&str]) -> Completion {
-    let mut completion = match command.get_positionals().filter(|arg| !arg.is_last_set()).nth(positional) {
-        Some(argument) => values(argument, path),
-        None => Completion::default(),
-    };
+    let mut completion =
+        match command.get_positionals().filter(|arg| !arg.is_last_set()).nth(positional) {
+            Some(argument) => values(argument, path),
+            None => Completion::default(),
+        };
     let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
-    completion.candidates.extend(verbs.map(|verb| (verb.get_name().to_owned(), line(verb.get_about()))));
+    completion
+        .candidates
+        .extend(verbs.map(|verb| (verb.get_name().to_owned(), line(verb.get_about()))));
     completion
 }
 
@@ -114,14 +124,16 @@ fn values(arg: &Arg, path: &[&str]) -> Completion {
     let possible = arg.get_possible_values();
     let candidates = possible.iter().filter(|value| !value.is_hide_set());
     let candidates = candidates.map(|value| (value.get_name().to_owned(), line(value.get_help())));
-    let named = |name: &str| arg.get_value_names().is_some_and(|names| names.iter().any(|own| own == name));
+    let named =
+        |name: &str| arg.get_value_names().is_some_and(|names| names.iter().any(|own| own == name));
     let known = match path {
         _ if named("SPEC") || named("PACKAGE") => Some(Known::Packages),
         ["lane", "run" | "env" | "remove"] if arg.is_positional() => Some(Known::Worktrees),
         _ => None,
     };
     // `true` and `false` of a switch are nothing that anybody types.
-    let candidates = if arg.get_action().takes_values() { candidates.collect() } else { Vec::new() };
+    let candidates =
+        if arg.get_action().takes_values() { candidates.collect() } else { Vec::new() };
     Completion { candidates, known, prefix: String::new() }
 }
 

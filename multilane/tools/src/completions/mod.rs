@@ -5,13 +5,11 @@ pub(crate) mod candidates;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::completions::candidates::Known;
-use crate::flags::project::Complete;
-use crate::flags::project::CompletedShell;
-use crate::flags::project::Completions;
-use multilane::project::Project;
-use multilane::project::Session;
+use multilane::project::{Project, Session};
 use multilane::ui;
+
+use crate::completions::candidates::Known;
+use crate::flags::project::{Complete, CompletedShell, Completions};
 
 impl Completions {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
@@ -27,7 +25,8 @@ impl Completions {
 
 impl Complete {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
-        let words: Vec<String> = self.words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        let words: Vec<String> =
+            self.words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         let mut root = multilane::command();
         root.build();
         let mut found = candidates::complete(&root, &words);
@@ -50,7 +49,8 @@ impl Complete {
     }
 }
 
-/// Those that come from no registry. cargo would take longer to tell than one likes to wait for a key.
+/// Those that come from no registry. cargo would take longer to tell than one likes to wait for a
+/// key.
 pub fn packages_by_lockfile(project: &Project) -> Vec<String> {
     let text = std::fs::read_to_string(project.repo.lockfile()).unwrap_or_default();
     let Ok(lockfile) = text.parse::<toml_edit::DocumentMut>() else { return Vec::new() };
@@ -60,6 +60,7 @@ pub fn packages_by_lockfile(project: &Project) -> Vec<String> {
 }
 
 pub fn worktrees_by_name(project: &Project) -> Vec<String> {
-    let tops = multilane::project::worktrees::checkouts(project).unwrap_or_default().into_iter().skip(1);
+    let tops =
+        multilane::project::worktrees::checkouts(project).unwrap_or_default().into_iter().skip(1);
     tops.filter_map(|top| Some(Path::file_name(&top)?.to_string_lossy().into_owned())).collect()
 }

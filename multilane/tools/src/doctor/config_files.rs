@@ -1,16 +1,15 @@
-//! All that cargo's configuration files say here, each on its own: for whoever wants to know which of them says what.
-//! `cargo_config` has the merged answer.
+//! All that cargo's configuration files say here, each on its own: for whoever wants to know which
+//! of them says what. `cargo_config` has the merged answer.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-
-use serde_json::Value as Json;
-use toml_edit::{Item, Value};
 
 use multilane::environment::Environment;
 use multilane::project::cargo_config::includes;
 use multilane::project::packages::normalized;
 use multilane::project::root::Repo;
+use serde_json::Value as Json;
+use toml_edit::{Item, Value};
 
 /// A file that cargo reads when it is started here.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,13 +69,16 @@ fn add(path: PathBuf, place: Place, seen: &mut HashSet<PathBuf>, files: &mut Vec
     }
     let text = std::fs::read_to_string(&path).map_err(|err| err.to_string());
     let document = text.and_then(|text| {
-        text.parse::<toml_edit::DocumentMut>().map_err(|err| err.to_string().trim().replace('\n', " "))
+        text.parse::<toml_edit::DocumentMut>()
+            .map_err(|err| err.to_string().trim().replace('\n', " "))
     });
     let included = document.as_ref().map(includes).unwrap_or_default();
     let settings = document.map(|document| toml_settings(document.as_item()));
     let dir = path.parent().unwrap_or(&path).to_owned();
     files.push(ConfigFile { path, place, settings });
-    for file in included.iter().rev().map(|included| dir.join(included)).filter(|file| file.is_file()) {
+    for file in
+        included.iter().rev().map(|included| dir.join(included)).filter(|file| file.is_file())
+    {
         add(file, place, seen, files);
     }
 }
@@ -133,7 +135,8 @@ fn joined(key: &str, name: &str) -> String {
     if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") }
 }
 
-/// Where `path`, as a configuration file has it, leads: cargo takes it from the directory above the file's own.
+/// Where `path`, as a configuration file has it, leads: cargo takes it from the directory above the
+/// file's own.
 pub(crate) fn resolved(file: &Path, path: &str) -> PathBuf {
     let base = file.parent().and_then(Path::parent).unwrap_or(file);
     normalized(&base.join(path))

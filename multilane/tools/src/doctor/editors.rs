@@ -1,10 +1,9 @@
-//! What the editors of this workspace tell rust-analyzer, as far as it is written into the workspace.
+//! What the editors of this workspace tell rust-analyzer, as far as it is written into the
+//! workspace.
 
 use std::path::{Path, PathBuf};
 
-use crate::doctor::config_files::Setting;
-use crate::doctor::config_files::json_settings;
-use crate::doctor::config_files::toml_settings;
+use crate::doctor::config_files::{Setting, json_settings, toml_settings};
 
 /// A file with settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +31,8 @@ pub(crate) fn read(dirs: &[&Path]) -> Vec<Editor> {
             let file = dir.join(name);
             let Ok(text) = std::fs::read_to_string(&file) else { continue };
             let settings = if name.ends_with(".toml") { of_toml(&text) } else { of_json(&text) };
-            editors.push(Editor { settings: settings.map(|settings| below(prefix, settings)), file });
+            editors
+                .push(Editor { settings: settings.map(|settings| below(prefix, settings)), file });
         }
         editors.extend(of_idea(&dir.join(".idea")));
     }
@@ -57,7 +57,8 @@ fn below(prefix: &str, settings: Vec<Setting>) -> Vec<Setting> {
     settings.into_iter().filter_map(own).collect()
 }
 
-/// RustRover keeps the arguments and variables of its own cargo calls as attributes: `value="--all-features"`.
+/// RustRover keeps the arguments and variables of its own cargo calls as attributes:
+/// `value="--all-features"`.
 fn of_idea(dir: &Path) -> Vec<Editor> {
     const KEYS: [(&str, &str); 4] = [
         ("RUSTFLAGS", "cargo.extraEnv.RUSTFLAGS"),
@@ -66,8 +67,9 @@ fn of_idea(dir: &Path) -> Vec<Editor> {
         ("--target-dir", "cargo.targetDir"),
     ];
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut files: Vec<PathBuf> =
-        entries.filter(|path| path.extension().is_some_and(|extension| extension == "xml")).collect();
+    let mut files: Vec<PathBuf> = entries
+        .filter(|path| path.extension().is_some_and(|extension| extension == "xml"))
+        .collect();
     files.sort();
     let of_file = |file: PathBuf| {
         let text = std::fs::read_to_string(&file).ok()?;
@@ -130,8 +132,7 @@ mod tests {
 
     #[test]
     fn comments_and_last_commas_are_left_out() {
-        let text =
-            "{ // one \"\n \"a\": \"x // y, ] /* z */\", /* two\n */ \"b\": [1, 2, ],\n \"c\\\"}\": 3, }";
+        let text = "{ // one \"\n \"a\": \"x // y, ] /* z */\", /* two\n */ \"b\": [1, 2, ],\n \"c\\\"}\": 3, }";
         let value: serde_json::Value = serde_json::from_str(&without_comments(text)).expect("JSON");
         assert_eq!(value, serde_json::json!({ "a": "x // y, ] /* z */", "b": [1, 2], "c\"}": 3 }));
     }
@@ -143,9 +144,15 @@ mod tests {
         let settings = below("rust-analyzer.", of_json(text).expect("JSON"));
         let named: Vec<(&str, &str)> =
             settings.iter().map(|setting| (setting.key.as_str(), setting.value.as_str())).collect();
-        assert_eq!(named, [("cargo.extraEnv.RUSTFLAGS", "-Cx"), ("check.overrideCommand", "cargo clippy")]);
+        assert_eq!(
+            named,
+            [("cargo.extraEnv.RUSTFLAGS", "-Cx"), ("check.overrideCommand", "cargo clippy")]
+        );
         let helix = "[language-server.rust-analyzer.config]\ncargo = { features = \"all\" }\n";
         let settings = below(FILES[3].1, of_toml(helix).expect("TOML"));
-        assert_eq!(settings, [Setting { key: "cargo.features".to_owned(), value: "all".to_owned() }]);
+        assert_eq!(
+            settings,
+            [Setting { key: "cargo.features".to_owned(), value: "all".to_owned() }]
+        );
     }
 }

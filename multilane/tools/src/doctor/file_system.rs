@@ -19,7 +19,11 @@ pub(crate) fn of(dir: &Path) -> Option<FileSystem> {
     use std::os::unix::fs::MetadataExt as _;
     let dir = dir.canonicalize().ok()?;
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    Some(FileSystem { device: dir.metadata().ok()?.dev(), kind: kind(&mounts, &dir), free: free(&dir) })
+    Some(FileSystem {
+        device: dir.metadata().ok()?.dev(),
+        kind: kind(&mounts, &dir),
+        free: free(&dir),
+    })
 }
 
 #[cfg(not(unix))]
@@ -27,14 +31,16 @@ pub(crate) fn of(dir: &Path) -> Option<FileSystem> {
     dir.metadata().ok().map(|_| FileSystem::default())
 }
 
-/// proc_pid_mountinfo(5): `36 35 98:0 /root /mount/point rw,noatime master:1 - ext3 /dev/root rw`. Of two on one place the later
-/// one is seen.
+/// proc_pid_mountinfo(5): `36 35 98:0 /root /mount/point rw,noatime master:1 - ext3 /dev/root rw`.
+/// Of two on one place the later one is seen.
 #[cfg(unix)]
 fn kind(mounts: &str, dir: &Path) -> Option<String> {
     let mut nearest: Option<(std::path::PathBuf, &str)> = None;
     for line in mounts.lines() {
         let Some((mount, rest)) = line.split_once(" - ") else { continue };
-        let (Some(point), Some(kind)) = (mount.split(' ').nth(4), rest.split(' ').next()) else { continue };
+        let (Some(point), Some(kind)) = (mount.split(' ').nth(4), rest.split(' ').next()) else {
+            continue;
+        };
         let point = std::path::PathBuf::from(unescaped(point));
         let is_nearer = nearest.as_ref().is_none_or(|(nearest, _)| point.starts_with(nearest));
         if dir.starts_with(&point) && is_nearer {
@@ -51,8 +57,10 @@ fn unescaped(point: &str) -> std::ffi::OsString {
     let mut bytes = Vec::new();
     let mut rest = point.as_bytes();
     while let Some((first, after)) = rest.split_first() {
-        let octal =
-            after.get(..3).filter(|_| *first == b'\\').and_then(|digits| std::str::from_utf8(digits).ok());
+        let octal = after
+            .get(..3)
+            .filter(|_| *first == b'\\')
+            .and_then(|digits| std::str::from_utf8(digits).ok());
         match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
             Some(byte) => {
                 bytes.push(byte);
@@ -73,14 +81,19 @@ fn free(dir: &Path) -> Option<u64> {
     let dir = std::ffi::CString::new(dir.as_os_str().as_bytes()).ok()?;
     let mut stat = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
     #[expect(unsafe_code, reason = "std does not tell how much is free")]
-    // SAFETY: the path ends with a zero, and `stat` is as large as the call expects; zeroes are a value of it.
+    // SAFETY: the path ends with a zero, and `stat` is as large as the call expects; zeroes are a
+    // value of it.
     let stat = unsafe {
         if libc::statvfs(dir.as_ptr(), stat.as_mut_ptr()) != 0 {
             return None;
         }
         stat.assume_init()
     };
-    #[allow(clippy::unnecessary_cast, clippy::allow_attributes, reason = "the types differ between systems")]
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::allow_attributes,
+        reason = "the types differ between systems"
+    )]
     Some(stat.f_bavail as u64 * stat.f_frsize as u64)
 }
 

@@ -1,12 +1,12 @@
-//! What git says of the checkout, asked with a time limit: for `doctor`, which must come to an end whatever git does.
+//! What git says of the checkout, asked with a time limit: for `doctor`, which must come to an end
+//! whatever git does.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use multilane::process::{Answer, Asker, Silence};
+
 use crate::doctor::toolchain::first_line;
-use multilane::process::Answer;
-use multilane::process::Asker;
-use multilane::process::Silence;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Git {
@@ -43,11 +43,13 @@ pub(crate) fn read(asker: &Asker<'_>, root: &Path) -> Git {
         Ok(answer) => Err(first_line(&answer.stderr).trim_start_matches("fatal: ").to_owned()),
         Err(silence) => Err(silence.to_string()),
     };
-    let top = told(&["rev-parse", "--show-toplevel"]).map(|top| PathBuf::from(top.trim_end_matches('\n')));
+    let top = told(&["rev-parse", "--show-toplevel"])
+        .map(|top| PathBuf::from(top.trim_end_matches('\n')));
     if top.is_err() {
         return Git { version: Some(version), top: Some(top), ..Git::default() };
     }
-    let tracked = told(&[&["ls-files", "-z", "--"], &OF_THE_MACHINE[..]].concat()).unwrap_or_default();
+    let tracked =
+        told(&[&["ls-files", "-z", "--"], &OF_THE_MACHINE[..]].concat()).unwrap_or_default();
     let hooks_path = told(&["config", "--type=path", "--get", "core.hooksPath"]).ok();
     Git {
         version: Some(version),

@@ -18,7 +18,8 @@ pub(crate) fn read() -> Machine {
     }
 }
 
-/// The smaller of what there is (proc_meminfo(5)) and what we may use (cgroups(7)); `max` is no limit.
+/// The smaller of what there is (proc_meminfo(5)) and what we may use (cgroups(7)); `max` is no
+/// limit.
 fn memory(meminfo: &str, limit: &str) -> Option<u64> {
     let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kibibytes: u64 = total.split_whitespace().next()?.parse().ok()?;

@@ -1,4 +1,5 @@
-//! `doctor`: what makes builds slow or wrong here. It changes nothing, and waits for nobody for long.
+//! `doctor`: what makes builds slow or wrong here. It changes nothing, and waits for nobody for
+//! long.
 
 pub(crate) mod config_files;
 pub(crate) mod editors;
@@ -14,47 +15,33 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::UNIX_EPOCH;
 
-use serde_json::{Value, json};
-
-use crate::doctor::config_files::ConfigFile;
-use crate::doctor::report::Cranelift;
-use crate::doctor::report::Facts;
-use crate::doctor::report::LaneFacts;
-use crate::doctor::report::Level;
-use crate::doctor::report::SharedCacheFacts;
-use crate::doctor::report::report;
-use crate::doctor::report::settings;
-use crate::doctor::toolchain::Toolchain;
-use crate::flags;
-use crate::hook;
-use crate::install::installers;
-use crate::install::plan::Reply;
-use crate::install::plan::Tool;
-use crate::install::plan::table::TOOLS;
-use crate::linkers::link;
-use crate::linkers::link::Link;
-use multilane::environment;
-use multilane::files;
 use multilane::files::temporary::Temporary;
 use multilane::fork::write;
 use multilane::lanes::list;
 use multilane::lanes::list::Found;
-use multilane::process::Asker;
-use multilane::process::Held;
-use multilane::process::Shell;
 use multilane::process::step::quoted;
-use multilane::project::Project;
-use multilane::project::Session;
+use multilane::process::{Asker, Held, Shell};
 use multilane::project::cargo_config::CargoConfig;
-use multilane::project::git_dir::Common;
-use multilane::project::git_dir::is_shared_program;
+use multilane::project::git_dir::{Common, is_shared_program};
 use multilane::project::root::Repo;
-use multilane::project::toolchain as compiler;
-use multilane::sccache::server;
+use multilane::project::{Project, Session, toolchain as compiler};
 use multilane::sccache::server::SharedCache;
 use multilane::sccache::settings::Way;
-use multilane::sccache::tally;
-use multilane::ui;
+use multilane::sccache::{server, tally};
+use multilane::{environment, files, ui};
+use serde_json::{Value, json};
+
+use crate::doctor::config_files::ConfigFile;
+use crate::doctor::report::{
+    Cranelift, Facts, LaneFacts, Level, SharedCacheFacts, report, settings,
+};
+use crate::doctor::toolchain::Toolchain;
+use crate::install::installers;
+use crate::install::plan::table::TOOLS;
+use crate::install::plan::{Reply, Tool};
+use crate::linkers::link;
+use crate::linkers::link::Link;
+use crate::{flags, hook};
 
 impl flags::doctor::Doctor {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
@@ -80,10 +67,10 @@ impl flags::doctor::Doctor {
         }
         let [errors, warnings, notes] =
             [Level::Error, Level::Warning, Level::Note].map(|level| report.count(level));
-        project
-            .session
-            .ui
-            .status("Examined", format_args!("errors: {errors}, warnings: {warnings}, notes: {notes}"));
+        project.session.ui.status(
+            "Examined",
+            format_args!("errors: {errors}, warnings: {warnings}, notes: {notes}"),
+        );
         Ok(if errors > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }
@@ -111,7 +98,9 @@ pub fn examine(project: &Project, asker: &Asker<'_>) -> Facts {
             });
             let link = scope.spawn(|| {
                 if builds_std {
-                    return Link::NotTried { why: "with `build-std`, that compiles std".to_owned() };
+                    return Link::NotTried {
+                        why: "with `build-std`, that compiles std".to_owned(),
+                    };
                 }
                 prove_link(asker, config, repo)
             });
@@ -137,12 +126,17 @@ pub fn examine(project: &Project, asker: &Asker<'_>) -> Facts {
         lanes.iter().filter(|lane| lane.root == *root).map(|lane| lane.dir.as_path()).collect();
     Facts {
         os: std::env::consts::OS,
-        now_days: environment::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 86_400,
+        now_days: environment::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+            / 86_400,
         xtask: called(project),
         variables: env
             .iter()
-            .filter(|(name, value)| !value.is_empty() && name.to_str().is_some_and(settings::matters))
-            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+            .filter(|(name, value)| {
+                !value.is_empty() && name.to_str().is_some_and(settings::matters)
+            })
+            .map(|(name, value)| {
+                (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
+            })
             .collect(),
         dev_incremental: dev_incremental(root, &config_files),
         has_hook: has_hook(root, git.hooks_path.as_deref()),
@@ -209,7 +203,11 @@ fn prove_shared_cache(
         return None;
     }
     let cache = SharedCache::of_tree(root, env)?;
-    let rustc = toolchain.sysroot.as_ref()?.join("bin/rustc").with_extension(std::env::consts::EXE_EXTENSION);
+    let rustc = toolchain
+        .sysroot
+        .as_ref()?
+        .join("bin/rustc")
+        .with_extension(std::env::consts::EXE_EXTENSION);
     let mut facts = SharedCacheFacts {
         program: cache.setup.program.clone(),
         unusable: cache.setup.unusable.clone(),
@@ -226,7 +224,8 @@ fn prove_shared_cache(
     // Where sccache's server will listen; after a restart of the machine it is not there yet.
     let runtime_dir = files::make_private_dir(&env.runtime_dir());
     let written = made.make(&dir).and(runtime_dir).and_then(|()| {
-        let write = |(name, text): &(&str, &str)| files::write_atomically(&dir.join(name), text.as_bytes());
+        let write =
+            |(name, text): &(&str, &str)| files::write_atomically(&dir.join(name), text.as_bytes());
         server::SOURCES.iter().try_for_each(write)
     });
     let rustc = rustc.into();
@@ -235,7 +234,9 @@ fn prove_shared_cache(
         Ok(()) if way == Way::Whole && facts.is_read_only => {
             cache.try_out(way, &rustc, &dir, environment::now()).map_err(|err| format!("{err:#}"))
         }
-        Ok(()) => cache.prove(way, &rustc, &dir, environment::now()).map_err(|err| format!("{err:#}")),
+        Ok(()) => {
+            cache.prove(way, &rustc, &dir, environment::now()).map_err(|err| format!("{err:#}"))
+        }
         Err(err) => Err(format!("{} cannot be written: {err}", dir.display())),
     };
     let (mut proofs, mut beyond) = (Vec::new(), None);
@@ -264,7 +265,8 @@ fn reflinks(lane: &Path) -> Option<bool> {
     Some(can)
 }
 
-/// Where nothing has been built yet: git's directory is no place where anybody watches files, and most often on the same disk.
+/// Where nothing has been built yet: git's directory is no place where anybody watches files, and
+/// most often on the same disk.
 fn reflinks_of_git(root: &Path) -> Option<bool> {
     let git_dir = Common::of(root)?.git_dir().to_owned();
     let is_same = file_system::of(root)?.device == file_system::of(&git_dir)?.device;
@@ -296,19 +298,28 @@ fn dev_incremental(root: &Path, config: &[ConfigFile]) -> Option<bool> {
     let text = std::fs::read_to_string(root.join("Cargo.toml")).ok()?;
     let manifest: toml_edit::DocumentMut = text.parse().ok()?;
     let manifest = config_files::toml_settings(manifest.as_item());
-    let settings = config.iter().filter_map(|file| file.settings.as_ref().ok()).flatten().chain(&manifest);
-    let mut said = settings
-        .filter(|setting| ["profile.dev.incremental", "build.incremental"].contains(&setting.key.as_str()));
+    let settings =
+        config.iter().filter_map(|file| file.settings.as_ref().ok()).flatten().chain(&manifest);
+    let mut said = settings.filter(|setting| {
+        ["profile.dev.incremental", "build.incremental"].contains(&setting.key.as_str())
+    });
     said.next().map(|setting| setting.value == "true")
 }
 
 /// What those of the tools that are on `PATH` say of themselves.
-fn replies(asker: &Asker<'_>, env: &environment::Environment, dir: &Path) -> Vec<(&'static str, Reply)> {
+fn replies(
+    asker: &Asker<'_>,
+    env: &environment::Environment,
+    dir: &Path,
+) -> Vec<(&'static str, Reply)> {
     std::thread::scope(|scope| {
-        let ask = |tool: &'static Tool| (tool.name, scope.spawn(|| installers::reply(asker, env, tool, dir)));
+        let ask = |tool: &'static Tool| {
+            (tool.name, scope.spawn(|| installers::reply(asker, env, tool, dir)))
+        };
         let asked: Vec<_> = TOOLS.iter().map(ask).collect();
-        let told =
-            asked.into_iter().map(|(name, asked)| Some((name, asked.join().expect("it does not panic")?)));
+        let told = asked
+            .into_iter()
+            .map(|(name, asked)| Some((name, asked.join().expect("it does not panic")?)));
         told.flatten().collect()
     })
 }

@@ -1,7 +1,8 @@
-//! What `doctor` finds: from facts to findings, each with what it costs and the command that mends it.
+//! What `doctor` finds: from facts to findings, each with what it costs and the command that mends
+//! it.
 //!
-//! An area in which nothing is wrong says in one line what was looked at. The rules of each area are in a file of their own
-//! in `doctor/`.
+//! An area in which nothing is wrong says in one line what was looked at. The rules of each area
+//! are in a file of their own in `doctor/`.
 
 mod builds;
 pub(crate) mod settings;
@@ -11,6 +12,9 @@ mod tools;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use multilane::project::cranelift;
+use multilane::sccache::settings::{Brought, Way};
+
 use crate::doctor::config_files::ConfigFile;
 use crate::doctor::editors::Editor;
 use crate::doctor::file_system::FileSystem;
@@ -18,13 +22,9 @@ use crate::doctor::git::Git;
 use crate::doctor::machine::Machine;
 use crate::doctor::reruns::Reruns;
 use crate::doctor::toolchain::Toolchain;
-use crate::doctor::wrappers::NotOurs;
-use crate::doctor::wrappers::Wrapper;
+use crate::doctor::wrappers::{NotOurs, Wrapper};
 use crate::install::plan::Reply;
 use crate::linkers::link::Link;
-use multilane::project::cranelift;
-use multilane::sccache::settings::Brought;
-use multilane::sccache::settings::Way;
 
 /// Something that was looked at.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,7 +101,8 @@ pub(crate) struct Facts {
     pub(crate) os: &'static str,
     /// Days since the epoch of Unix.
     pub(crate) now_days: u64,
-    /// How the verbs are called here: `cargo xtask`, or the program's own path where the workspace has no such alias.
+    /// How the verbs are called here: `cargo xtask`, or the program's own path where the workspace
+    /// has no such alias.
     pub(crate) xtask: String,
     pub(crate) toolchain: Toolchain,
     pub(crate) cranelift: Cranelift,
@@ -140,8 +141,8 @@ pub(crate) struct SharedCacheFacts {
     pub(crate) unusable: Option<String>,
     /// Nothing is added to what lies beyond this machine.
     pub(crate) is_read_only: bool,
-    /// By each way that there is, the whole first: whether the second time was a hit, or what is wrong. Where it is only read, whether
-    /// it answers.
+    /// By each way that there is, the whole first: whether the second time was a hit, or what is
+    /// wrong. Where it is only read, whether it answers.
     pub(crate) proofs: Vec<(Way, Result<(), String>)>,
     /// The same for what lies beyond this machine, without the disk.
     pub(crate) beyond: Option<Result<(), String>>,
@@ -212,7 +213,13 @@ impl fmt::Display for Report {
             if index > 0 {
                 writeln!(f)?;
             }
-            write!(f, "{:<7}  {:<13}  {}", finding.level.name(), finding.area.name(), finding.what)?;
+            write!(
+                f,
+                "{:<7}  {:<13}  {}",
+                finding.level.name(),
+                finding.area.name(),
+                finding.what
+            )?;
             for (name, text) in [("costs", &finding.cost), ("fix", &finding.fix)] {
                 if !text.is_empty() {
                     write!(f, "\n{:25}{:<7}{text}", "", format!("{name}:"))?;
@@ -255,7 +262,8 @@ fn shown(facts: &Facts, path: &Path) -> String {
 
 /// The numbers of a version: `1.95.0-nightly` is 1, 95, 0.
 fn numbers(version: &str) -> Option<(u32, u32, u32)> {
-    let word = version.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
+    let word =
+        version.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
     let mut numbers = word.split(['.', '-', '+']).map(|number| number.parse().ok());
     Some((numbers.next()??, numbers.next()??, numbers.next().flatten().unwrap_or_default()))
 }

@@ -1,11 +1,11 @@
-//! Build scripts that run more often than anything changes, by what cargo remembers of them in the lanes that there are.
+//! Build scripts that run more often than anything changes, by what cargo remembers of them in the
+//! lanes that there are.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use multilane::units;
-use multilane::units::Place;
-use multilane::units::Watched;
+use multilane::units::{Place, Watched};
 
 /// A path that a build script of the workspace has cargo watch.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,11 +41,13 @@ pub(crate) fn read(root: &Path, lanes: &[&Path]) -> Reruns {
         for unit in units::read_runs(&place) {
             let Some(run) = &unit.run else { continue };
             reruns.runs += 1;
-            let (Watched::Paths(paths), Some(package_dir)) = (&run.watched, &run.package_dir) else {
+            let (Watched::Paths(paths), Some(package_dir)) = (&run.watched, &run.package_dir)
+            else {
                 continue;
             };
             for path in paths {
-                let watch = |what| Watch { package: unit.package.clone(), path: path.clone(), what };
+                let watch =
+                    |what| Watch { package: unit.package.clone(), path: path.clone(), what };
                 reruns.watches.extend(judge(&root.join(package_dir).join(path), lane).map(watch));
             }
         }
@@ -58,6 +60,8 @@ fn judge(path: &Path, lane: &Path) -> Option<What> {
     match path.canonicalize() {
         Err(_) => Some(What::Missing),
         Ok(_) if is_git => Some(What::Git),
-        Ok(path) => lane.canonicalize().is_ok_and(|lane| lane.starts_with(&path)).then_some(What::Lane),
+        Ok(path) => {
+            lane.canonicalize().is_ok_and(|lane| lane.starts_with(&path)).then_some(What::Lane)
+        }
     }
 }

@@ -17,7 +17,8 @@ pub(crate) struct Toolchain {
     pub(crate) file: Option<(PathBuf, Option<String>)>,
     /// Whether `rustc` is rustup's, which alone reads such a file.
     pub(crate) is_rustups: bool,
-    /// Whether rustup fetches a toolchain that is not installed when it is first needed. It does not for us.
+    /// Whether rustup fetches a toolchain that is not installed when it is first needed. It does
+    /// not for us.
     pub(crate) is_fetched: bool,
     /// The directory of the toolchain.
     pub(crate) sysroot: Option<PathBuf>,
@@ -41,7 +42,12 @@ pub(crate) enum Choice {
     Path,
 }
 
-pub(crate) fn read(asker: &Asker<'_>, env: &Environment, repo: &Repo, config: &CargoConfig) -> Toolchain {
+pub(crate) fn read(
+    asker: &Asker<'_>,
+    env: &Environment,
+    repo: &Repo,
+    config: &CargoConfig,
+) -> Toolchain {
     const LIMIT: Duration = Duration::from_secs(10);
     let program = config.rustc.clone().unwrap_or_else(|| PathBuf::from("rustc"));
     let rustc = match asker.ask(&program, ["-vV"], &repo.start, LIMIT) {
@@ -51,8 +57,9 @@ pub(crate) fn read(asker: &Asker<'_>, env: &Environment, repo: &Repo, config: &C
         Err(silence) => Err(silence.to_string()),
     };
     let is_there = rustc.is_ok();
-    let sysroot =
-        is_there.then(|| asker.ask(&program, ["--print", "sysroot"], &repo.start, LIMIT).ok()).flatten();
+    let sysroot = is_there
+        .then(|| asker.ask(&program, ["--print", "sysroot"], &repo.start, LIMIT).ok())
+        .flatten();
     let sysroot = sysroot.map(|answer| PathBuf::from(answer.stdout.trim()));
     let file = toolchain_file(&repo.start);
     let is_rustups = env.find_program("rustc").is_some_and(|rustc| is_rustups(&rustc));
@@ -60,7 +67,8 @@ pub(crate) fn read(asker: &Asker<'_>, env: &Environment, repo: &Repo, config: &C
         Some(rustc) => Choice::Rustc(rustc),
         None => choice(env, file.is_some(), is_rustups),
     };
-    let is_fetched = env.get("RUSTUP_AUTO_INSTALL").is_none_or(|value| value != "0") && fetches(env);
+    let is_fetched =
+        env.get("RUSTUP_AUTO_INSTALL").is_none_or(|value| value != "0") && fetches(env);
     Toolchain { rustc, choice, file, is_rustups, is_fetched, sysroot, needed: needed(&repo.root) }
 }
 
@@ -76,13 +84,14 @@ fn fetches(env: &Environment) -> bool {
 fn needed(root: &Path) -> Option<String> {
     let text = std::fs::read_to_string(root.join("Cargo.toml")).ok()?;
     let manifest: toml_edit::DocumentMut = text.parse().ok()?;
-    let version = |table: Option<&toml_edit::Item>| Some(table?.get("rust-version")?.as_str()?.to_owned());
+    let version =
+        |table: Option<&toml_edit::Item>| Some(table?.get("rust-version")?.as_str()?.to_owned());
     let of_members = manifest.get("workspace").and_then(|workspace| workspace.get("package"));
     version(manifest.get("package")).or_else(|| version(of_members))
 }
 
-/// rustup 1.29 and later say where a toolchain comes from, to whatever they start; without them in front of us the variable can
-/// only be the user's.
+/// rustup 1.29 and later say where a toolchain comes from, to whatever they start; without them in
+/// front of us the variable can only be the user's.
 fn choice(env: &Environment, has_file: bool, is_rustups: bool) -> Choice {
     let text = |name: &str| env.get(name).map(|value| value.to_string_lossy().into_owned());
     let by_cargo = env.get("CARGO_MANIFEST_DIR").is_some();
@@ -108,10 +117,11 @@ fn toolchain_file(start: &Path) -> Option<(PathBuf, Option<String>)> {
 /// Both forms: `[toolchain] channel = "1.95"`, and a line with the name alone.
 fn channel(text: &str) -> Option<String> {
     let named = text.parse::<toml_edit::DocumentMut>().ok();
-    let named =
-        named.and_then(|document| Some(document.get("toolchain")?.get("channel")?.as_str()?.to_owned()));
+    let named = named
+        .and_then(|document| Some(document.get("toolchain")?.get("channel")?.as_str()?.to_owned()));
     named.or_else(|| {
-        Some(text.trim().to_owned()).filter(|text| !text.contains(['\n', '[', '=']) && !text.is_empty())
+        Some(text.trim().to_owned())
+            .filter(|text| !text.contains(['\n', '[', '=']) && !text.is_empty())
     })
 }
 
@@ -119,9 +129,9 @@ fn channel(text: &str) -> Option<String> {
 fn is_rustups(rustc: &Path) -> bool {
     let beside = rustc.with_file_name(format!("rustup{}", std::env::consts::EXE_SUFFIX));
     beside.is_file()
-        || rustc
-            .canonicalize()
-            .is_ok_and(|real| real.file_stem().is_some_and(|name| name == "rustup" || name == "rustup-init"))
+        || rustc.canonicalize().is_ok_and(|real| {
+            real.file_stem().is_some_and(|name| name == "rustup" || name == "rustup-init")
+        })
 }
 
 pub(crate) fn first_line(text: &str) -> &str {

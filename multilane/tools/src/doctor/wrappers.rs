@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::doctor::toolchain::first_line;
 use multilane::process::Asker;
 use multilane::project::cargo_config::CargoConfig;
 use multilane::project::git_dir;
+
+use crate::doctor::toolchain::first_line;
 
 /// The wrapper that counts, if there is one.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,7 +54,9 @@ pub(crate) fn read(asker: &Asker<'_>, config: &CargoConfig, root: &Path) -> Wrap
 pub(crate) fn why_not_ours(config: &CargoConfig, root: &Path) -> NotOurs {
     match () {
         () if cfg!(not(unix)) => NotOurs::System,
-        () if !config.includes.contains(&root.join(".cargo/wrapper/config.toml")) => NotOurs::NotIncluded,
+        () if !config.includes.contains(&root.join(".cargo/wrapper/config.toml")) => {
+            NotOurs::NotIncluded
+        }
         () if git_dir::checkout(root).is_none() => NotOurs::NoCheckout,
         () => NotOurs::NotBuilt,
     }

@@ -4,12 +4,11 @@ pub(crate) mod settings;
 
 use std::process::ExitCode;
 
-use crate::editor::settings::Editor;
-use crate::editor::settings::Plan;
-use crate::flags::project;
-use multilane::files;
 use multilane::project::Session;
-use multilane::ui;
+use multilane::{files, ui};
+
+use crate::editor::settings::{Editor, Plan};
+use crate::flags::project;
 
 impl project::EditorName {
     fn editor(self) -> Editor {
@@ -41,7 +40,9 @@ impl project::Editor {
                 files::provide(&project.repo.root.join(path), &text)?;
                 ui.status(
                     "Wrote",
-                    format_args!("{path}: rust-analyzer builds in .lanes/editor from its next start on"),
+                    format_args!(
+                        "{path}: rust-analyzer builds in .lanes/editor from its next start on"
+                    ),
                 );
             }
             (Plan::Paste { text, why }, path) => {

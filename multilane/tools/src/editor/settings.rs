@@ -1,8 +1,9 @@
 //! The settings by which an editor's rust-analyzer is a builder of its own.
 //!
-//! It checks through xtask under a name, as any other builder: its lane is forked when it is new, follows toolchain and lockfile,
-//! and has the flags of every other build. A file that is there keeps its comments and its order; where ours cannot be added without a
-//! loss, the text to paste is given instead.
+//! It checks through xtask under a name, as any other builder: its lane is forked when it is new,
+//! follows toolchain and lockfile, and has the flags of every other build. A file that is there
+//! keeps its comments and its order; where ours cannot be added without a loss, the text to paste
+//! is given instead.
 
 use serde_json::Value;
 use toml_edit::DocumentMut;
@@ -34,7 +35,8 @@ pub(crate) enum Plan {
 }
 
 impl Editor {
-    /// The settings of a project that this editor reads; `None` where it has none that a program should write.
+    /// The settings of a project that this editor reads; `None` where it has none that a program
+    /// should write.
     pub(crate) fn file(self) -> Option<&'static str> {
         match self {
             Editor::VsCode => Some(".vscode/settings.json"),
@@ -56,7 +58,8 @@ impl Editor {
             },
             Editor::RustRover => Plan::Paste {
                 text: format!("--target-dir .lanes/{AGENT}/rustrover"),
-                why: "it goes into Settings | Rust | External Linters, as an additional argument".to_owned(),
+                why: "it goes into Settings | Rust | External Linters, as an additional argument"
+                    .to_owned(),
             },
         }
     }
@@ -123,7 +126,9 @@ fn in_toml(old: Option<&str>) -> Plan {
     let why = match old.parse::<DocumentMut>() {
         Err(_) => "it cannot be parsed",
         Ok(file)
-            if file.get("language-server").is_some_and(|servers| servers.get("rust-analyzer").is_some()) =>
+            if file
+                .get("language-server")
+                .is_some_and(|servers| servers.get("rust-analyzer").is_some()) =>
         {
             "it has settings for rust-analyzer"
         }
@@ -151,7 +156,11 @@ fn in_json(old: Option<&str>, own: &[(&str, String)]) -> Plan {
         let is_same = |(key, value): &(&str, String)| {
             object.entries.iter().any(|(name, text)| name == key && parse(text) == parse(value))
         };
-        return if own.iter().all(is_same) { Plan::Present } else { paste(format!("it has a `{key}`")) };
+        return if own.iter().all(is_same) {
+            Plan::Present
+        } else {
+            paste(format!("it has a `{key}`"))
+        };
     }
     let indent = object.indent.unwrap_or("    ");
     let (inside, end) = old.split_at(object.end);
@@ -161,7 +170,8 @@ fn in_json(old: Option<&str>, own: &[(&str, String)]) -> Plan {
     Plan::Write(format!("{entries}{comma}{}\n{}{after}\n{end}", comments.trim_end(), lines(indent)))
 }
 
-/// A JSON object as editors have it, with comments and commas behind the last entry. Where things are, and nothing changed.
+/// A JSON object as editors have it, with comments and commas behind the last entry. Where things
+/// are, and nothing changed.
 #[derive(Default)]
 struct Object<'a> {
     /// Keys, and their values as they are written.
@@ -213,7 +223,9 @@ impl<'a> Object<'a> {
                 }
                 (0, _) => return None,
                 (1, ',') => {
-                    object.entries.push((key.take()?, text[value_from.take()?..object.last].trim()));
+                    object
+                        .entries
+                        .push((key.take()?, text[value_from.take()?..object.last].trim()));
                     (object.last, object.ends_with_comma) = (at, true);
                 }
                 (1, ':') if key.is_some() && value_from.is_none() => value_from = Some(at),
@@ -261,7 +273,8 @@ mod tests {
     #[track_caller]
     fn check(editor: Editor, old: Option<&str>, expected: Expect) {
         let Plan::Write(text) = editor.plan(old) else { panic!("{:?}", editor.plan(old)) };
-        let short = text.replace(COMMAND, "[COMMAND]").replace(&COMMAND[1..COMMAND.len() - 1], "COMMAND");
+        let short =
+            text.replace(COMMAND, "[COMMAND]").replace(&COMMAND[1..COMMAND.len() - 1], "COMMAND");
         expected.assert_eq(&short);
         assert_eq!(editor.plan(Some(&text)), Plan::Present, "{text}");
     }

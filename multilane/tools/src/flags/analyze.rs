@@ -5,19 +5,17 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::flags::cargo::Arguments;
-use crate::flags::cargo::FeatureFlags;
-use crate::flags::cargo::LockFlags;
-use crate::flags::cargo::PackageFlags;
-use crate::flags::cargo::ProfileFlags;
-use crate::flags::cargo::TargetFlags;
+use crate::flags::cargo::{
+    Arguments, FeatureFlags, LockFlags, PackageFlags, ProfileFlags, TargetFlags,
+};
 
 /// Find what the build spends its time on, and what to change first
 ///
-/// Builds from nothing in a lane of its own, so that all other lanes stay warm: as long as a cold build takes. Then it says
-/// which five changes would save most, what each would save, and how sure that is: each is tried in a simulation of the build,
-/// on the real graph of units, which first has to reproduce the build that was measured. The report has all of it to look
-/// at, and needs no network.
+/// Builds from nothing in a lane of its own, so that all other lanes stay warm: as long as a cold
+/// build takes. Then it says which five changes would save most, what each would save, and how sure
+/// that is: each is tried in a simulation of the build, on the real graph of units, which first has
+/// to reproduce the build that was measured. The report has all of it to look at, and needs no
+/// network.
 ///
 /// Parts can be asked for alone: cargo xtask analyze timings graph
 #[derive(Args)]
@@ -34,7 +32,8 @@ pub(crate) struct Analyze {
     /// Build nothing; take what the last build of `analyze` has left
     #[arg(long, conflicts_with = "incremental")]
     pub(crate) last: bool,
-    /// Keep what the last build of `analyze` has left, and look at what is compiled after the edits since
+    /// Keep what the last build of `analyze` has left, and look at what is compiled after the edits
+    /// since
     #[arg(long)]
     pub(crate) incremental: bool,
     /// Print the cargo command lines, don't run them

@@ -200,7 +200,8 @@ pub struct ManifestFlags {
 }
 
 impl CargoFlags {
-    /// The options as cargo takes them, in the order of its help; without the lane and without what follows `--`.
+    /// The options as cargo takes them, in the order of its help; without the lane and without what
+    /// follows `--`.
     pub fn to_args(&self) -> Vec<OsString> {
         let mut args = Arguments::default();
         self.packages.add_to(&mut args);

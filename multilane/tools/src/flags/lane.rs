@@ -10,10 +10,11 @@ use super::cargo::{Arguments, FeatureFlags, LockFlags, PackageFlags, ProfileFlag
 
 /// Have git warm every new worktree, whoever makes it
 ///
-/// A `post-checkout` hook: when `git worktree add` has made a worktree, it gets `.cargo/local.toml` and a forked lane. It
-/// says one line, does nothing at any other checkout, and never makes git fail. A hook that is there already goes on
-/// working: in git's own directory it gets another name and runs first; a directory that `core.hooksPath` names, as husky
-/// has one, stays as it is, and one of ours stands in front of it.
+/// A `post-checkout` hook: when `git worktree add` has made a worktree, it gets `.cargo/local.toml`
+/// and a forked lane. It says one line, does nothing at any other checkout, and never makes git
+/// fail. A hook that is there already goes on working: in git's own directory it gets another name
+/// and runs first; a directory that `core.hooksPath` names, as husky has one, stays as it is, and
+/// one of ours stands in front of it.
 #[derive(Args)]
 #[command(group = clap::ArgGroup::new("what").required(true))]
 pub struct LaneHook {
@@ -30,9 +31,10 @@ pub struct LaneHook {
 
 /// Show that a forked lane cannot be told from one built from scratch
 ///
-/// HEAD is built and tested in a donor, another tree forks from it, and the donor is removed. What the fork's tests say and
-/// what its files hold must then be what a tree built from scratch at the same place gives. All trees are temporary and lie
-/// beside the repository; yours is not touched. Programs are compared, not run. Exit code 1: something differs.
+/// HEAD is built and tested in a donor, another tree forks from it, and the donor is removed. What
+/// the fork's tests say and what its files hold must then be what a tree built from scratch at the
+/// same place gives. All trees are temporary and lie beside the repository; yours is not touched.
+/// Programs are compared, not run. Exit code 1: something differs.
 #[derive(Args)]
 pub struct LaneVerify {
     /// Run the doctests, too
@@ -73,8 +75,8 @@ pub struct LaneVerify {
 
 /// Measure what xtask adds to a cargo that has nothing to do
 ///
-/// Plain `cargo check`, `cargo xtask check` and the program that make starts take turns, each builder in a lane of its
-/// own, which is deleted afterwards.
+/// Plain `cargo check`, `cargo xtask check` and the program that make starts take turns, each
+/// builder in a lane of its own, which is deleted afterwards.
 #[derive(Args)]
 pub struct Bench {
     /// How often each is run

@@ -1,4 +1,5 @@
-//! The command line: every verb and option with its help. Data only; what a verb does is in its own file.
+//! The command line: every verb and option with its help. Data only; what a verb does is in its own
+//! file.
 
 pub(crate) mod analyze;
 pub(crate) mod cargo;

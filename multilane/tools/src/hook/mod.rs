@@ -6,20 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
+use multilane::project::git_dir::{Common, workspace_in};
+use multilane::project::{Project, Session, shared_program};
+use multilane::{environment, files};
 
 use crate::flags;
-use crate::hook::script::BEFORE;
-use crate::hook::script::HOOK;
-use crate::hook::script::Hooks;
-use crate::hook::script::Installation;
-use crate::hook::script::Present;
-use multilane::environment;
-use multilane::files;
-use multilane::project::Project;
-use multilane::project::Session;
-use multilane::project::git_dir::Common;
-use multilane::project::git_dir::workspace_in;
-use multilane::project::shared_program;
+use crate::hook::script::{BEFORE, HOOK, Hooks, Installation, Present};
 
 impl flags::lane::LaneHook {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
@@ -71,7 +63,11 @@ pub fn install_hook(project: &Project, common: &Common, hooks: &Hooks) -> anyhow
                 drop(files::rename_to_free(&hooks.default_dir.join(BEFORE), &path));
             }
             written.with_context(|| format!("cannot write {}", path.display()))?;
-            let runs = if renames || hooks.has_before { format!(", after {BEFORE}") } else { String::new() };
+            let runs = if renames || hooks.has_before {
+                format!(", after {BEFORE}")
+            } else {
+                String::new()
+            };
             project.session.ui.status("Installed", format_args!("{}{runs}", path.display()));
         }
         Installation::InFront { of } => install_in_front(project, common, hooks, &of, &program)?,
@@ -91,16 +87,25 @@ pub fn install_in_front(
     let there = there.map(|entry| entry.file_name().to_string_lossy().into_owned());
     let written = || -> std::io::Result<()> {
         for name in script::names_in_front(there) {
-            files::write_program(&hooks.own_dir.join(&name), script::pass_on(&name, of).as_bytes())?;
+            files::write_program(
+                &hooks.own_dir.join(&name),
+                script::pass_on(&name, of).as_bytes(),
+            )?;
         }
-        files::write_program(&hooks.own_dir.join(HOOK), script::script(Some(of), program).as_bytes())
+        files::write_program(
+            &hooks.own_dir.join(HOOK),
+            script::script(Some(of), program).as_bytes(),
+        )
     };
     written().with_context(|| format!("cannot write {}", hooks.own_dir.display()))?;
 
     if hooks.configured.as_ref() != Some(&hooks.own_dir) {
         let of = of.to_str().context("core.hooksPath is not UTF-8")?;
         let of_repository = hooks_path(project, &["--local"])?.unwrap_or_default();
-        files::write_atomically(&common.hooks_path_file(), format!("{of}\n{of_repository}").as_bytes())?;
+        files::write_atomically(
+            &common.hooks_path_file(),
+            format!("{of}\n{of_repository}").as_bytes(),
+        )?;
         let own_dir = hooks.own_dir.to_str().context("the path of the repository is not UTF-8")?;
         project
             .sh
@@ -129,7 +134,10 @@ pub fn remove_hook(project: &Project, common: &Common, hooks: &Hooks) -> anyhow:
     }
     if hooks.has_before {
         files::rename_to_free(&before, &path).with_context(|| {
-            format!("{} stays under that name: another hook has come into its place", before.display())
+            format!(
+                "{} stays under that name: another hook has come into its place",
+                before.display()
+            )
         })?;
     }
 
@@ -139,7 +147,10 @@ pub fn remove_hook(project: &Project, common: &Common, hooks: &Hooks) -> anyhow:
             "" => &["config", "--local", "--unset", "core.hooksPath"],
             path => &["config", "--local", "core.hooksPath", path],
         };
-        project.sh.read("git", args, &project.repo.root).context("cannot set core.hooksPath back")?;
+        project
+            .sh
+            .read("git", args, &project.repo.root)
+            .context("cannot set core.hooksPath back")?;
     }
     files::remove_own_file(&common.hooks_path_file())?;
     for entry in std::fs::read_dir(&hooks.own_dir).into_iter().flatten().flatten() {

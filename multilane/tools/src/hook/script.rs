@@ -1,8 +1,9 @@
 //! The scripts that `lane hook` gives to git, and what has to happen for them to be there or to go.
 //!
-//! Nobody's hook is edited. A `post-checkout` in git's own hooks directory gets another name there, and ours starts it. Where
-//! `core.hooksPath` leads to another directory, that may be in the tree, or on everybody's way: it stays as it is, and a
-//! directory of ours stands in front of it, from which each hook goes on to the one of the same name.
+//! Nobody's hook is edited. A `post-checkout` in git's own hooks directory gets another name there,
+//! and ours starts it. Where `core.hooksPath` leads to another directory, that may be in the tree,
+//! or on everybody's way: it stays as it is, and a directory of ours stands in front of it, from
+//! which each hook goes on to the one of the same name.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,8 @@ pub(crate) const HOOK: &str = "post-checkout";
 pub(crate) const BEFORE: &str = "post-checkout.before-multilane";
 
 /// The second line of each of our scripts; what does not have it is not ours.
-const MARK: &str = "# multilane: written by `cargo xtask lane hook --install`, taken away by `--remove`.";
+const MARK: &str =
+    "# multilane: written by `cargo xtask lane hook --install`, taken away by `--remove`.";
 
 /// Where git looks for hooks today.
 #[derive(Debug)]
@@ -48,16 +50,17 @@ pub(crate) enum Installation {
     Beside { renames: bool },
     /// In front of a directory that `core.hooksPath` names.
     InFront { of: PathBuf },
-    /// A hook of the user's and one that has been put aside: which of them is to run, only the user can say.
+    /// A hook of the user's and one that has been put aside: which of them is to run, only the user
+    /// can say.
     TwoThere,
 }
 
 impl Hooks {
     pub(crate) fn installation(&self) -> Installation {
         match &self.configured {
-            Some(dir) if *dir == self.own_dir => {
-                Installation::InFront { of: self.behind.clone().unwrap_or_else(|| self.default_dir.clone()) }
-            }
+            Some(dir) if *dir == self.own_dir => Installation::InFront {
+                of: self.behind.clone().unwrap_or_else(|| self.default_dir.clone()),
+            },
             Some(dir) if *dir != self.default_dir => Installation::InFront { of: dir.clone() },
             _ if self.present == Present::Theirs && self.has_before => Installation::TwoThere,
             _ => Installation::Beside { renames: self.present == Present::Theirs },
@@ -78,8 +81,8 @@ pub(crate) fn is_ours(script: &[u8]) -> bool {
     String::from_utf8_lossy(script).lines().nth(1) == Some(MARK)
 }
 
-/// `post-checkout`, starting first the user's, which is in `behind` or has its other name beside ours. `program` is the file
-/// name of the shared xtask.
+/// `post-checkout`, starting first the user's, which is in `behind` or has its other name beside
+/// ours. `program` is the file name of the shared xtask.
 pub(crate) fn script(behind: Option<&Path>, program: &str) -> String {
     let behind = match behind {
         Some(dir) => quoted(dir.join(HOOK).as_os_str()),
@@ -120,8 +123,9 @@ pub(crate) fn pass_on(name: &str, behind: &Path) -> String {
     format!("#!/bin/sh\n{MARK}\nif [ -x {behind} ]; then exec {behind} \"$@\"; fi\n")
 }
 
-/// The hooks that a directory in front of another one needs: those that are there, and those that people and their tools
-/// may add later. Not the ones whose mere presence changes what git does, or that it runs for each reference.
+/// The hooks that a directory in front of another one needs: those that are there, and those that
+/// people and their tools may add later. Not the ones whose mere presence changes what git does, or
+/// that it runs for each reference.
 pub(crate) fn names_in_front(there: impl IntoIterator<Item = String>) -> Vec<String> {
     const LATER: [&str; 14] = [
         "applypatch-msg",
@@ -140,7 +144,8 @@ pub(crate) fn names_in_front(there: impl IntoIterator<Item = String>) -> Vec<Str
         "sendemail-validate",
     ];
     let is_hook = |name: &String| {
-        name != HOOK && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        name != HOOK
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
     };
     let mut names: Vec<String> = there.into_iter().filter(is_hook).collect();
     names.extend(LATER.map(str::to_owned));
@@ -179,8 +184,12 @@ mod tests {
         let configured = |dir: &str| Hooks { configured: Some(dir.into()), ..hooks() };
         let in_front = |of: &str| Installation::InFront { of: of.into() };
         assert_eq!(configured(".husky/_").installation(), in_front(".husky/_"));
-        assert_eq!(configured("/r/.git/hooks").installation(), Installation::Beside { renames: false });
-        let again = Hooks { behind: Some(".husky/_".into()), ..configured("/r/.git/multilane/hooks") };
+        assert_eq!(
+            configured("/r/.git/hooks").installation(),
+            Installation::Beside { renames: false }
+        );
+        let again =
+            Hooks { behind: Some(".husky/_".into()), ..configured("/r/.git/multilane/hooks") };
         assert_eq!(again.installation(), in_front(".husky/_"));
         assert_eq!(again.installed(), Some(Path::new("/r/.git/multilane/hooks")));
         assert_eq!(configured(".husky/_").installed(), None);
@@ -191,12 +200,15 @@ mod tests {
         assert!(is_ours(script(None, "xtask").as_bytes()));
         assert!(is_ours(pass_on("pre-commit", Path::new("it's/here")).as_bytes()));
         assert!(!is_ours(b"#!/bin/sh\nexec something\n") && !is_ours(b""));
-        assert!(pass_on("pre-commit", Path::new("it's/here")).contains(r"'it'\''s/here/pre-commit'"));
+        assert!(
+            pass_on("pre-commit", Path::new("it's/here")).contains(r"'it'\''s/here/pre-commit'")
+        );
     }
 
     #[test]
     fn hooks_that_are_there_are_passed_on_to() {
-        let names = names_in_front(["reference-transaction", "_", "README.md", HOOK].map(str::to_owned));
+        let names =
+            names_in_front(["reference-transaction", "_", "README.md", HOOK].map(str::to_owned));
         assert!(names.iter().any(|name| name == "reference-transaction"));
         assert!(names.iter().any(|name| name == "pre-commit"));
         assert!(!names.iter().any(|name| name == HOOK || name == "_" || name == "README.md"));

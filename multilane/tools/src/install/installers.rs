@@ -1,28 +1,25 @@
-//! What this machine has to install tools with, and which tools it has: each program is asked, all at once and none for long,
-//! since one that has the right name may be broken, hang or be something else.
+//! What this machine has to install tools with, and which tools it has: each program is asked, all
+//! at once and none for long, since one that has the right name may be broken, hang or be something
+//! else.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::install::plan::Machine;
-use crate::install::plan::Manager;
-use crate::install::plan::Reply;
-use crate::install::plan::Route;
-use crate::install::plan::Tool;
-use crate::install::plan::table::CRANELIFT;
-use crate::install::plan::table::TOOLS;
 use multilane::environment::Environment;
-use multilane::process::Answer;
-use multilane::process::Asker;
+use multilane::process::{Answer, Asker};
 use multilane::project::root::Repo;
 use multilane::project::toolchain::Version;
+
+use crate::install::plan::table::{CRANELIFT, TOOLS};
+use crate::install::plan::{Machine, Manager, Reply, Route, Tool};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
 pub(crate) fn read(asker: &Asker<'_>, env: &Environment, repo: &Repo, rustc: &str) -> Machine {
     let dir = repo.start.as_path();
     let has = |program: &str| env.find_program(program).is_some();
-    let managers: Vec<Manager> = Manager::ALL.into_iter().filter(|manager| has(manager.program())).collect();
+    let managers: Vec<Manager> =
+        Manager::ALL.into_iter().filter(|manager| has(manager.program())).collect();
     // Of these, one that is slow is still right.
     let says = |words: &[&str]| {
         let answer = asker.ask(words[0], &words[1..], dir, 6 * LIMIT).ok()?;
@@ -30,21 +27,24 @@ pub(crate) fn read(asker: &Asker<'_>, env: &Environment, repo: &Repo, rustc: &st
     };
 
     std::thread::scope(|scope| {
-        let answers: Vec<_> =
-            TOOLS.iter().map(|tool| (tool.name, scope.spawn(|| reply(asker, env, tool, dir)))).collect();
+        let answers: Vec<_> = TOOLS
+            .iter()
+            .map(|tool| (tool.name, scope.spawn(|| reply(asker, env, tool, dir))))
+            .collect();
         let offers: Vec<_> = questions(&managers)
             .map(|(manager, package, words)| {
-                let asked = scope.spawn(move || offer(manager, &says(&[words, &[package]].concat())?));
+                let asked =
+                    scope.spawn(move || offer(manager, &says(&[words, &[package]].concat())?));
                 ((manager, package), asked)
             })
             .collect();
         let is_root = scope.spawn(|| says(&["id", "-u"]).is_some_and(|id| id.trim() == "0"));
-        let has_pip =
-            scope.spawn(|| has("python3") && says(&["python3", "-m", "pip", "--version"]).is_some());
+        let has_pip = scope
+            .spawn(|| has("python3") && says(&["python3", "-m", "pip", "--version"]).is_some());
         let sysroot = scope.spawn(|| says(&["rustc", "--print", "sysroot"]).unwrap_or_default());
         let stable = scope.spawn(|| {
-            let has_stable =
-                has("rustup") && says(&["rustup", "which", "--toolchain", "stable", "rustc"]).is_some();
+            let has_stable = has("rustup")
+                && says(&["rustup", "which", "--toolchain", "stable", "rustc"]).is_some();
             Version::first_in(&says(&[
                 "rustc",
                 if has_stable { "+stable" } else { "--version" },
@@ -55,11 +55,13 @@ pub(crate) fn read(asker: &Asker<'_>, env: &Environment, repo: &Repo, rustc: &st
 
         let host = rustc.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
         let own = rustc.lines().find_map(|line| Version::first_in(line.strip_prefix("release: ")?));
-        let joined_stable = stable.join().ok().flatten().map(|version| (Some("stable".to_owned()), version));
+        let joined_stable =
+            stable.join().ok().flatten().map(|version| (Some("stable".to_owned()), version));
         let sysroot = sysroot.join().unwrap_or_default();
         let tools = Path::new(sysroot.trim()).join("lib/rustlib").join(host).join("bin");
         let offers = offers.into_iter().filter_map(|(key, asked)| Some((key, asked.join().ok()??)));
-        let answers = answers.into_iter().filter_map(|(name, asked)| Some((name, asked.join().ok()??)));
+        let answers =
+            answers.into_iter().filter_map(|(name, asked)| Some((name, asked.join().ok()??)));
         Machine {
             is_linux: cfg!(target_os = "linux"),
             offers: offers.collect(),
@@ -73,7 +75,11 @@ pub(crate) fn read(asker: &Asker<'_>, env: &Environment, repo: &Repo, rustc: &st
             has_binstall: has("cargo-binstall"),
             cargo_bin: env.cargo_home().unwrap_or_default().join("bin"),
             data_dir: data_dir(env),
-            compilers: own.map(|version| (None, version)).into_iter().chain(joined_stable).collect(),
+            compilers: own
+                .map(|version| (None, version))
+                .into_iter()
+                .chain(joined_stable)
+                .collect(),
             // Whoever does not say where its parts are is not said to lack one.
             has_rust_lld: sysroot.trim().is_empty() || tools.join("rust-lld").is_file(),
             nightly: nightly.join().ok().flatten(),
@@ -84,7 +90,12 @@ pub(crate) fn read(asker: &Asker<'_>, env: &Environment, repo: &Repo, rustc: &st
 }
 
 /// What a tool says of itself now; `None` where no program has its name.
-pub(crate) fn reply(asker: &Asker<'_>, env: &Environment, tool: &Tool, dir: &Path) -> Option<Reply> {
+pub(crate) fn reply(
+    asker: &Asker<'_>,
+    env: &Environment,
+    tool: &Tool,
+    dir: &Path,
+) -> Option<Reply> {
     let (program, args) = tool.asked?;
     let program = env.find_program(program)?;
     let why = match asker.ask(&program, args, dir, LIMIT) {
@@ -101,15 +112,17 @@ pub(crate) fn reply(asker: &Asker<'_>, env: &Environment, tool: &Tool, dir: &Pat
     Some(Reply::Strange { program, why })
 }
 
-/// What crates.io and PyPI have now of what we name a version of: the tool, where, ours, the newest that this compiler can
-/// compile.
+/// What crates.io and PyPI have now of what we name a version of: the tool, where, ours, the newest
+/// that this compiler can compile.
 pub(crate) fn newest(
     asker: &Asker<'_>,
     dir: &Path,
 ) -> Vec<(&'static str, &'static str, &'static str, Option<String>)> {
     const LIMIT: Duration = Duration::from_secs(60);
     let mut found = Vec::new();
-    for (tool, route) in TOOLS.iter().flat_map(|tool| tool.routes.iter().map(move |route| (tool, route))) {
+    for (tool, route) in
+        TOOLS.iter().flat_map(|tool| tool.routes.iter().map(move |route| (tool, route)))
+    {
         let (place, version, words) = match *route {
             Route::Crate { name, version, .. } => {
                 ("crates.io", version, vec!["cargo", "info", "--quiet", name])
@@ -136,7 +149,9 @@ pub(crate) fn newest(
 }
 
 /// For each package that a manager may have: how it is asked for.
-fn questions(managers: &[Manager]) -> impl Iterator<Item = (Manager, &'static str, &'static [&'static str])> {
+fn questions(
+    managers: &[Manager],
+) -> impl Iterator<Item = (Manager, &'static str, &'static [&'static str])> {
     let routes = TOOLS.iter().flat_map(|tool| tool.routes);
     routes.filter_map(move |route| match *route {
         Route::Package(manager, package) if managers.contains(&manager) => {
@@ -170,7 +185,8 @@ fn nightly(says: impl Fn(&[&str]) -> Option<String>) -> Option<(String, Vec<&'st
     let name = toolchains.lines().find(|line| line.starts_with("nightly"))?.split(' ').next()?;
     let components = says(&["rustup", "component", "list", "--toolchain", name, "--installed"])?;
     // There it stands without `-preview`, and with the triple.
-    let has = components.lines().any(|line| line.starts_with(CRANELIFT.trim_end_matches("-preview")));
+    let has =
+        components.lines().any(|line| line.starts_with(CRANELIFT.trim_end_matches("-preview")));
     Some((name.to_owned(), if has { vec![CRANELIFT] } else { Vec::new() }))
 }
 
@@ -189,8 +205,12 @@ mod tests {
         assert_eq!(offer(Manager::Apt, apt), Some(Some(Version(1, 10, 1))));
         assert_eq!(offer(Manager::Apt, "x:\n  Candidate: (none)\n"), Some(None));
         assert_eq!(offer(Manager::Apt, ""), Some(None));
-        assert_eq!(offer(Manager::Apt, "  Candidate: 1:14.0-55.7~deb12u1\n"), Some(Some(Version(14, 0, 0))));
-        let pacman = "Repository      : extra\nName            : mold\nVersion         : 2.40.4-1\n";
+        assert_eq!(
+            offer(Manager::Apt, "  Candidate: 1:14.0-55.7~deb12u1\n"),
+            Some(Some(Version(14, 0, 0)))
+        );
+        let pacman =
+            "Repository      : extra\nName            : mold\nVersion         : 2.40.4-1\n";
         assert_eq!(offer(Manager::Pacman, pacman), Some(Some(Version(2, 40, 4))));
         assert_eq!(
             offer(Manager::Dnf, "Name         : mold\nVersion      : 2.30.0\n"),

@@ -1,4 +1,5 @@
-//! `install-tools`: what is lacking comes by the quickest way, and what fails does not keep the rest from coming.
+//! `install-tools`: what is lacking comes by the quickest way, and what fails does not keep the
+//! rest from coming.
 
 pub(crate) mod installers;
 pub(crate) mod plan;
@@ -8,23 +9,16 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
+use multilane::files::temporary::Temporary;
+use multilane::process::Held;
+use multilane::process::step::{Program, Step};
+use multilane::project::{Project, Session, toolchain as compiler};
+use multilane::ui;
+use multilane::ui::Ui;
 use serde_json::{Value, json};
 
 use crate::flags;
-use crate::install::plan::Plan;
-use crate::install::plan::Reply;
-use crate::install::plan::State;
-use crate::install::plan::Tool;
-use crate::install::plan::Way;
-use multilane::files::temporary::Temporary;
-use multilane::process::Held;
-use multilane::process::step::Program;
-use multilane::process::step::Step;
-use multilane::project::Project;
-use multilane::project::Session;
-use multilane::project::toolchain as compiler;
-use multilane::ui;
-use multilane::ui::Ui;
+use crate::install::plan::{Plan, Reply, State, Tool, Way};
 
 impl flags::tools::InstallTools {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
@@ -98,11 +92,17 @@ impl flags::tools::InstallTools {
         ui::data(format_args!("{:<18}{:<11}STATE", "TOOL", "VERSION"))?;
         for Plan { tool, state } in plans {
             let (version, text) = match state {
-                State::Present(version) => (version.map(|version| version.to_string()), "there".to_owned()),
+                State::Present(version) => {
+                    (version.map(|version| version.to_string()), "there".to_owned())
+                }
                 State::NotNeeded(why) => (None, format!("not needed: {why}")),
                 State::Lacking { why, ways, closed } => (None, lacking(why, ways, closed)),
             };
-            ui::data(format_args!("{:<18}{:<11}{text}", tool.name, version.as_deref().unwrap_or("-")))?;
+            ui::data(format_args!(
+                "{:<18}{:<11}{text}",
+                tool.name,
+                version.as_deref().unwrap_or("-")
+            ))?;
         }
         Ok(())
     }
@@ -168,14 +168,16 @@ impl Installer<'_> {
                         self.ui.status("Not needed", format_args!("{}: {why}", tool.name));
                     }
                 }
-                State::Lacking { why, ways, closed } => match self.install(tool, why, ways, closed, &dir)? {
-                    Installed::All => {}
-                    Installed::NotAll => result = Installed::NotAll,
-                    Installed::Interrupted => {
-                        result = Installed::Interrupted;
-                        break;
+                State::Lacking { why, ways, closed } => {
+                    match self.install(tool, why, ways, closed, &dir)? {
+                        Installed::All => {}
+                        Installed::NotAll => result = Installed::NotAll,
+                        Installed::Interrupted => {
+                            result = Installed::Interrupted;
+                            break;
+                        }
                     }
-                },
+                }
             }
         }
         logs.delete();
@@ -197,18 +199,22 @@ impl Installer<'_> {
                 continue;
             }
             let begun = Instant::now();
-            let problem = match self.carry_out(tool, way, &dir.join(format!("{}.log", tool.name)))? {
-                Ended::Well => self.problem_with(tool),
-                Ended::Badly(why) => Some(why),
-                Ended::Interrupted => return Ok(Installed::Interrupted),
-            };
+            let problem =
+                match self.carry_out(tool, way, &dir.join(format!("{}.log", tool.name)))? {
+                    Ended::Well => self.problem_with(tool),
+                    Ended::Badly(why) => Some(why),
+                    Ended::Interrupted => return Ok(Installed::Interrupted),
+                };
             let Some(problem) = problem else {
                 let version = match self.reply(tool) {
                     Some(Reply::Version(version)) => format!(" {version}"),
                     _ => String::new(),
                 };
                 let time = ui::duration(begun.elapsed());
-                self.ui.status("Installed", format_args!("{}{version} by {}, {time}", tool.name, way.by));
+                self.ui.status(
+                    "Installed",
+                    format_args!("{}{version} by {}, {time}", tool.name, way.by),
+                );
                 return Ok(Installed::All);
             };
             self.ui.warn(format_args!("{} by {}: {problem}", tool.name, way.by));
@@ -243,7 +249,11 @@ impl Installer<'_> {
             }
             if !outcome.status.success() {
                 let said = std::fs::read_to_string(log).unwrap_or_default();
-                return Ok(Ended::Badly(format!("`{step}` failed: {}\n{}", outcome.status, excerpt(&said))));
+                return Ok(Ended::Badly(format!(
+                    "`{step}` failed: {}\n{}",
+                    outcome.status,
+                    excerpt(&said)
+                )));
             }
         }
         Ok(Ended::Well)
@@ -254,7 +264,9 @@ impl Installer<'_> {
         let (program, _) = tool.asked?;
         match self.reply(tool) {
             Some(Reply::Version(version)) if version >= tool.oldest => None,
-            Some(Reply::Version(version)) => Some(format!("{version} is still older than {}", tool.oldest)),
+            Some(Reply::Version(version)) => {
+                Some(format!("{version} is still older than {}", tool.oldest))
+            }
             Some(Reply::Strange { program, why }) => {
                 Some(format!("{} {why}, and stands first on PATH", program.display()))
             }
@@ -300,7 +312,9 @@ fn lacking(why: &str, ways: &[Way], closed: &[String]) -> String {
 fn to_json(Plan { tool, state }: &Plan) -> Value {
     let (name, version, why, ways, closed) = match state {
         State::Present(version) => ("present", *version, None, [].as_slice(), [].as_slice()),
-        State::NotNeeded(why) => ("not needed", None, Some((*why).to_owned()), [].as_slice(), [].as_slice()),
+        State::NotNeeded(why) => {
+            ("not needed", None, Some((*why).to_owned()), [].as_slice(), [].as_slice())
+        }
         State::Lacking { why, ways, closed } => {
             ("lacking", None, Some(why.clone()), ways.as_slice(), closed.as_slice())
         }
@@ -324,7 +338,8 @@ fn to_json(Plan { tool, state }: &Plan) -> Value {
 /// Where it says what is wrong, or else its end.
 fn excerpt(text: &str) -> String {
     const LINES: usize = 12;
-    let is_error = |line: &&str| ["error", "ERROR", "E: "].iter().any(|word| line.starts_with(word));
+    let is_error =
+        |line: &&str| ["error", "ERROR", "E: "].iter().any(|word| line.starts_with(word));
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let from = lines.iter().position(is_error).unwrap_or(lines.len().saturating_sub(LINES));
     let is_backtrace = |line: &&&str| line.to_lowercase().contains("backtrace:");

@@ -1,15 +1,18 @@
-//! Which tools are worth having, which are lacking on a machine, and how each is had there the quickest.
+//! Which tools are worth having, which are lacking on a machine, and how each is had there the
+//! quickest.
 //!
-//! All that is known of the tools is in the table ([`table::TOOLS`]); all that is known of the machine is in [`Machine`].
+//! All that is known of the tools is in the table ([`table::TOOLS`]); all that is known of the
+//! machine is in [`Machine`].
 
 pub(crate) mod table;
 #[cfg(test)]
 mod tests;
 
-use multilane::project::toolchain::Version;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+
+use multilane::project::toolchain::Version;
 
 use crate::install::plan::table::TOOLS;
 
@@ -18,9 +21,11 @@ use crate::install::plan::table::TOOLS;
 pub(crate) struct Tool {
     pub(crate) name: &'static str,
     pub(crate) purpose: &'static str,
-    /// How it is asked for its version: a program on `PATH` and its arguments. None: it is a component.
+    /// How it is asked for its version: a program on `PATH` and its arguments. None: it is a
+    /// component.
     pub(crate) asked: Option<(&'static str, &'static [&'static str])>,
-    /// A word in the line in which it answers, so that another program of that name is not taken for it.
+    /// A word in the line in which it answers, so that another program of that name is not taken
+    /// for it.
     pub(crate) says: &'static str,
     /// Anything older is as good as missing. Package managers have the version that they have.
     pub(crate) oldest: Version,
@@ -129,7 +134,8 @@ impl Manager {
 pub(crate) struct Machine {
     pub(crate) is_linux: bool,
     pub(crate) managers: Vec<Manager>,
-    /// What a manager has of a package; `None`: it does not have it. Not in here: it was not asked, or did not say.
+    /// What a manager has of a package; `None`: it does not have it. Not in here: it was not asked,
+    /// or did not say.
     pub(crate) offers: BTreeMap<(Manager, &'static str), Option<Version>>,
     /// apt knows no package before its lists have been fetched, as in most images.
     pub(crate) lacks_apt_lists: bool,
@@ -146,7 +152,8 @@ pub(crate) struct Machine {
     pub(crate) cargo_bin: PathBuf,
     /// Where data of the user's programs lies.
     pub(crate) data_dir: PathBuf,
-    /// What `cargo install` can compile with: the workspace's compiler first, then others, by the toolchain's name.
+    /// What `cargo install` can compile with: the workspace's compiler first, then others, by the
+    /// toolchain's name.
     pub(crate) compilers: Vec<(Option<String>, Version)>,
     pub(crate) has_rust_lld: bool,
     /// The nightly toolchain's name, and which of the components it has.
@@ -227,7 +234,9 @@ fn state(tool: &'static Tool, machine: &Machine, is_named: bool) -> State {
         Wanted::ForLinking | Wanted::WithoutRustLld if !machine.is_linux => {
             Some("builds here keep the system's linker")
         }
-        Wanted::WithoutRustLld if machine.has_rust_lld && !is_named => Some("the toolchain has rust-lld"),
+        Wanted::WithoutRustLld if machine.has_rust_lld && !is_named => {
+            Some("the toolchain has rust-lld")
+        }
         Wanted::WhenNamed if !is_named => Some("it comes only by --only"),
         _ => None,
     };
@@ -266,7 +275,12 @@ impl Machine {
         if self.is_offline { Err(format!("{} needs the network", open[0].by)) } else { Ok(open) }
     }
 
-    fn by_manager(&self, manager: Manager, package: &str, oldest: Version) -> Result<Vec<Way>, String> {
+    fn by_manager(
+        &self,
+        manager: Manager,
+        package: &str,
+        oldest: Version,
+    ) -> Result<Vec<Way>, String> {
         let program = manager.program();
         if !self.managers.contains(&manager) {
             return Err(format!("no {program}"));
@@ -288,12 +302,14 @@ impl Machine {
         let fetches_lists = manager == Manager::Apt && self.lacks_apt_lists;
         let mut commands = Vec::new();
         commands.extend(fetches_lists.then(|| owned(sudo.into_iter().chain(lists))));
-        commands.push(owned(sudo.into_iter().chain(manager.install().iter().copied()).chain([package])));
+        commands.push(owned(
+            sudo.into_iter().chain(manager.install().iter().copied()).chain([package]),
+        ));
         Ok(vec![Way { by: program, commands, needs_sudo }])
     }
 
-    /// pip puts the program into a directory of its own, so that no environment of the user's is changed, and none has to allow
-    /// it (PEP 668).
+    /// pip puts the program into a directory of its own, so that no environment of the user's is
+    /// changed, and none has to allow it (PEP 668).
     fn by_wheel(&self, package: &str, version: &str, tool: &Tool) -> Result<Vec<Way>, String> {
         let wheel = format!("{package}=={version}");
         let way = |by, commands| vec![Way { by, commands, needs_sudo: false }];
@@ -328,7 +344,13 @@ impl Machine {
         Ok(way("pip", vec![owned(pip), link.to_vec()]))
     }
 
-    fn by_cargo(&self, name: &str, version: &str, rust: Version, replaces: bool) -> Result<Vec<Way>, String> {
+    fn by_cargo(
+        &self,
+        name: &str,
+        version: &str,
+        rust: Version,
+        replaces: bool,
+    ) -> Result<Vec<Way>, String> {
         let mut ways = Vec::new();
         let wanted = format!("{name}@{version}");
         if self.has_binstall {

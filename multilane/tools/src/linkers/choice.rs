@@ -1,7 +1,8 @@
 //! Which linkers are worth a try, how cargo is told of each, and which one is to be used.
 //!
-//! A compiler driver (gcc, clang) stands between rustc and the linker, and takes only names that it knows; rustc asks it for
-//! `lld` where that is the default. The last `-fuse-ld` counts, so that ours goes before rustc's.
+//! A compiler driver (gcc, clang) stands between rustc and the linker, and takes only names that it
+//! knows; rustc asks it for `lld` where that is the default. The last `-fuse-ld` counts, so that
+//! ours goes before rustc's.
 
 use std::path::PathBuf;
 
@@ -16,7 +17,8 @@ pub(crate) struct Facts {
     pub(crate) mold: Option<PathBuf>,
     pub(crate) wild: Option<PathBuf>,
     pub(crate) lld: Option<PathBuf>,
-    /// A folder for links to linkers, at a path that all worktrees of the user share: it is part of every unit's hash.
+    /// A folder for links to linkers, at a path that all worktrees of the user share: it is part of
+    /// every unit's hash.
     pub(crate) links_dir: PathBuf,
 }
 
@@ -34,8 +36,10 @@ impl Driver {
         if first.contains("clang") {
             return Driver::Clang;
         }
-        let major =
-            first.split_whitespace().next_back().and_then(|version| version.split('.').next()?.parse().ok());
+        let major = first
+            .split_whitespace()
+            .next_back()
+            .and_then(|version| version.split('.').next()?.parse().ok());
         match major {
             Some(major) if answer.contains("Free Software Foundation") => Driver::Gcc { major },
             _ => Driver::Unknown,
@@ -62,10 +66,12 @@ pub(crate) fn candidates(facts: &Facts) -> Vec<Candidate> {
         flags: vec![format!("-Clink-arg=-fuse-ld={name}")],
         link: None,
     };
-    // gcc knows no other linker by path. It looks for `ld.bfd` in our folder first, and there it is the one we want.
+    // gcc knows no other linker by path. It looks for `ld.bfd` in our folder first, and there it is
+    // the one we want.
     let by_link = |name: &'static str, says: &'static str, program: &PathBuf| {
         let dir = facts.links_dir.join(name);
-        let flags = vec![format!("-Clink-arg=-B{}", dir.display()), "-Clink-arg=-fuse-ld=bfd".to_owned()];
+        let flags =
+            vec![format!("-Clink-arg=-B{}", dir.display()), "-Clink-arg=-fuse-ld=bfd".to_owned()];
         Candidate { name, says, flags, link: Some((dir.join("ld.bfd"), program.clone())) }
     };
     let by_path = |name: &'static str, says: &'static str, program: &PathBuf| Candidate {
@@ -96,13 +102,16 @@ pub(crate) struct Tried {
 }
 
 impl Tried {
-    /// What it calls itself, if it has linked a program that has run; otherwise, why it is not to be used.
+    /// What it calls itself, if it has linked a program that has run; otherwise, why it is not to
+    /// be used.
     pub(crate) fn proof(&self) -> Result<&str, String> {
         match &self.link {
             Link::Linked { by: Some(by) } if by.starts_with(self.candidate.says) => Ok(by),
             Link::Linked { by: Some(by) } => Err(format!("{by} has linked in its place")),
             Link::Linked { by: None } => Err("another one has linked in its place".to_owned()),
-            Link::OtherFormat => Err("who has linked cannot be seen in programs of this system".to_owned()),
+            Link::OtherFormat => {
+                Err("who has linked cannot be seen in programs of this system".to_owned())
+            }
             Link::Failed { why } | Link::NotTried { why } => Err(why.clone()),
         }
     }
@@ -114,12 +123,17 @@ pub(crate) fn is_quick(link: &Link) -> bool {
     matches!(link, Link::Linked { by: Some(by) } if QUICK.iter().any(|name| by.starts_with(name)))
 }
 
-/// Which of those that were measured is to be used, by its index; the first is the one that links without our doing, and stays
-/// unless another one's median is below the quickest of its runs: less than that may be chance.
+/// Which of those that were measured is to be used, by its index; the first is the one that links
+/// without our doing, and stays unless another one's median is below the quickest of its runs: less
+/// than that may be chance.
 pub(crate) fn quickest(measured: &[Spread]) -> usize {
     let by_median = |a: &usize, b: &usize| measured[*a].median.total_cmp(&measured[*b].median);
     let first = (0..measured.len()).min_by(by_median).unwrap_or(0);
-    if measured.first().is_some_and(|default| measured[first].median < default.min) { first } else { 0 }
+    if measured.first().is_some_and(|default| measured[first].median < default.min) {
+        first
+    } else {
+        0
+    }
 }
 
 /// A setting of the user's that decides on compiler flags: where it is, and its dotted key.
@@ -129,8 +143,8 @@ pub(crate) struct Setting {
     pub(crate) key: String,
 }
 
-/// Why flags of ours would change which of the user's count, or count for nothing themselves. `variables` are those of the
-/// environment that are set.
+/// Why flags of ours would change which of the user's count, or count for nothing themselves.
+/// `variables` are those of the environment that are set.
 pub(crate) fn obstacle(triple: &str, variables: &[&str], settings: &[Setting]) -> Option<String> {
     for name in ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS"] {
         if variables.contains(&name) {
@@ -142,8 +156,9 @@ pub(crate) fn obstacle(triple: &str, variables: &[&str], settings: &[Setting]) -
     }
     let build = settings.iter().find(|setting| setting.key == "build.rustflags");
     let place = build.map(|setting| setting.place.as_str());
-    let place =
-        place.or_else(|| variables.contains(&"CARGO_BUILD_RUSTFLAGS").then_some("CARGO_BUILD_RUSTFLAGS"));
+    let place = place.or_else(|| {
+        variables.contains(&"CARGO_BUILD_RUSTFLAGS").then_some("CARGO_BUILD_RUSTFLAGS")
+    });
     let is_for_target = |setting: &&Setting| {
         setting.key.starts_with("target.")
             && setting.key.ends_with(".rustflags")
@@ -176,8 +191,10 @@ mod tests {
 
     #[track_caller]
     fn check(driver: Driver, expected: &[&str]) {
-        let flags: Vec<String> =
-            candidates(&facts(driver)).into_iter().map(|candidate| candidate.flags.join(" ")).collect();
+        let flags: Vec<String> = candidates(&facts(driver))
+            .into_iter()
+            .map(|candidate| candidate.flags.join(" "))
+            .collect();
         assert_eq!(flags, expected);
     }
 
@@ -187,16 +204,25 @@ mod tests {
         let mold = "-Clink-arg=-fuse-ld=mold";
         let wild = "-Clink-arg=-B/d/wild -Clink-arg=-fuse-ld=bfd";
         check(Driver::Gcc { major: 12 }, &[mold, wild, lld]);
-        check(Driver::Gcc { major: 11 }, &["-Clink-arg=-B/d/mold -Clink-arg=-fuse-ld=bfd", wild, lld]);
+        check(
+            Driver::Gcc { major: 11 },
+            &["-Clink-arg=-B/d/mold -Clink-arg=-fuse-ld=bfd", wild, lld],
+        );
         check(Driver::Clang, &[mold, "-Clink-arg=--ld-path=/bin/wild", lld]);
-        assert!(candidates(&Facts { mold: None, wild: None, lld: None, ..facts(Driver::Clang) }).is_empty());
+        assert!(
+            candidates(&Facts { mold: None, wild: None, lld: None, ..facts(Driver::Clang) })
+                .is_empty()
+        );
     }
 
     #[test]
     fn drivers_are_known_by_their_answers() {
         let gcc = "cc (Debian 12.2.0-14+deb12u1) 12.2.0\nCopyright (C) 2022 Free Software Foundation, Inc.\n";
         assert_eq!(Driver::of(gcc), Driver::Gcc { major: 12 });
-        assert_eq!(Driver::of("Debian clang version 14.0.6\nTarget: x86_64-pc-linux-gnu\n"), Driver::Clang);
+        assert_eq!(
+            Driver::of("Debian clang version 14.0.6\nTarget: x86_64-pc-linux-gnu\n"),
+            Driver::Clang
+        );
         assert_eq!(Driver::of("Apple clang version 17.0.0 (clang-1700.0.13.3)\n"), Driver::Clang);
         for rubbish in ["", "hello 12", "zig 0.13"] {
             assert_eq!(Driver::of(rubbish), Driver::Unknown, "{rubbish}");
@@ -211,7 +237,10 @@ mod tests {
             link: Link::Linked { by: by.map(str::to_owned) },
         };
         assert_eq!(tried(Some("mold 2.40")).proof(), Ok("mold 2.40"));
-        assert_eq!(tried(Some("LLD 21.1")).proof(), Err("LLD 21.1 has linked in its place".to_owned()));
+        assert_eq!(
+            tried(Some("LLD 21.1")).proof(),
+            Err("LLD 21.1 has linked in its place".to_owned())
+        );
         tried(None).proof().expect_err("GNU ld does not name itself");
         let link = Link::Failed { why: "no".to_owned() };
         assert_eq!(Tried { candidate, link }.proof(), Err("no".to_owned()));
@@ -242,6 +271,9 @@ mod tests {
         assert!(says(&["CARGO_BUILD_RUSTFLAGS"], &[]).is_some());
         assert!(says(&[], &["build.rustflags"]).expect("an obstacle").contains("in a.toml"));
         // They do not count today either.
-        assert_eq!(says(&[], &["build.rustflags", "target.x86_64-unknown-linux-gnu.rustflags"]), None);
+        assert_eq!(
+            says(&[], &["build.rustflags", "target.x86_64-unknown-linux-gnu.rustflags"]),
+            None
+        );
     }
 }

@@ -1,26 +1,24 @@
-//! Which linkers are here, and whether they work: a program is linked with each, as cargo would, and started.
+//! Which linkers are here, and whether they work: a program is linked with each, as cargo would,
+//! and started.
 //!
-//! The program is made so that what linkers have got wrong shows: it unwinds, starts threads, and a macro that it uses is a
-//! shared object.
+//! The program is made so that what linkers have got wrong shows: it unwinds, starts threads, and a
+//! macro that it uses is a shared object.
 
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use serde_json::Value;
-
-use crate::install::plan::Machine;
-use crate::install::plan::Reply;
-use crate::linkers::choice::Driver;
-use crate::linkers::choice::Facts;
-use crate::linkers::link;
-use crate::linkers::link::Link;
 use multilane::environment::Environment;
-use multilane::process::Asker;
-use multilane::process::Shell;
+use multilane::process::{Asker, Shell};
 use multilane::project::cargo_config::CargoConfig;
 use multilane::units::linker;
+use serde_json::Value;
+
+use crate::install::plan::{Machine, Reply};
+use crate::linkers::choice::{Driver, Facts};
+use crate::linkers::link;
+use crate::linkers::link::Link;
 
 /// What it prints.
 const LINKED: &str = "linked\n";
@@ -63,7 +61,8 @@ pub(crate) fn read(
     const LIMIT: Duration = Duration::from_secs(5);
     let answer = asker.ask(named.unwrap_or("cc"), ["--version"], start, LIMIT);
     let answering = |tool: &str, program: &str| {
-        matches!(machine.answers.get(tool), Some(Reply::Version(_))).then(|| env.find_program(program))?
+        matches!(machine.answers.get(tool), Some(Reply::Version(_)))
+            .then(|| env.find_program(program))?
     };
     Facts {
         driver: answer.map_or(Driver::Unknown, |answer| Driver::of(&answer.stdout)),
@@ -74,8 +73,9 @@ pub(crate) fn read(
     }
 }
 
-/// Builds and starts the program in `dir`, where `FILES` are, as if it were one of the workspace at `start`. `flags` come after
-/// those that are configured, as the ones in `.cargo/local.toml` would. `target` is handed on to cargo, `name` is new.
+/// Builds and starts the program in `dir`, where `FILES` are, as if it were one of the workspace at
+/// `start`. `flags` come after those that are configured, as the ones in `.cargo/local.toml` would.
+/// `target` is handed on to cargo, `name` is new.
 pub(crate) fn prove(
     asker: &Asker<'_>,
     config: &CargoConfig,
@@ -126,7 +126,8 @@ pub(crate) struct Program {
     size: Option<u64>,
 }
 
-/// The largest of those that were built in `lane`, or else the first; of `package`, if one is named.
+/// The largest of those that were built in `lane`, or else the first; of `package`, if one is
+/// named.
 pub(crate) fn program_to_link(
     sh: &Shell,
     root: &Path,
@@ -134,8 +135,8 @@ pub(crate) fn program_to_link(
     package: Option<&str>,
 ) -> anyhow::Result<Program> {
     let args = ["metadata", "--no-deps", "--offline", "--format-version=1"];
-    let metadata: Value =
-        serde_json::from_slice(&sh.read_cargo(&args, root)?).context("`cargo metadata` printed no JSON")?;
+    let metadata: Value = serde_json::from_slice(&sh.read_cargo(&args, root)?)
+        .context("`cargo metadata` printed no JSON")?;
     let items = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let mut programs = Vec::new();
     for member in items(&metadata["packages"]) {
@@ -146,7 +147,8 @@ pub(crate) fn program_to_link(
         }
         for target in items(&member["targets"]) {
             let needs_features = !items(&target["required-features"]).is_empty();
-            let bin = target["name"].as_str().filter(|_| target["kind"][0] == "bin" && !needs_features);
+            let bin =
+                target["name"].as_str().filter(|_| target["kind"][0] == "bin" && !needs_features);
             programs.extend(bin.map(|bin| Program {
                 package: name.to_owned(),
                 name: bin.to_owned(),
@@ -156,7 +158,8 @@ pub(crate) fn program_to_link(
     }
     // The first of the largest.
     programs.reverse();
-    let place = package.map_or_else(|| "the workspace".to_owned(), |package| format!("package {package}"));
+    let place =
+        package.map_or_else(|| "the workspace".to_owned(), |package| format!("package {package}"));
     let programs = programs.into_iter().max_by_key(|program| program.size);
     programs.with_context(|| {
         format!("{place} has no program to link\nhelp: install-tools --tune --package <package>")

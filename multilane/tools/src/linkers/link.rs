@@ -1,15 +1,18 @@
-//! Who links here: told by a program that cargo has built with the workspace's own configuration, and not by what is configured.
+//! Who links here: told by a program that cargo has built with the workspace's own configuration,
+//! and not by what is configured.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::doctor::toolchain::first_line;
 use multilane::process::Asker;
 use multilane::project::cargo_config::CargoConfig;
 use multilane::units::linker;
 
-/// The smallest package, in no workspace but its own, and with nothing that lints in flags could refuse.
+use crate::doctor::toolchain::first_line;
+
+/// The smallest package, in no workspace but its own, and with nothing that lints in flags could
+/// refuse.
 pub(crate) const FILES: [(&str, &str); 2] = [
     (
         "Cargo.toml",
@@ -39,7 +42,8 @@ pub(crate) enum Link {
 pub(crate) fn prove(asker: &Asker<'_>, config: &CargoConfig, start: &Path, dir: &Path) -> Link {
     const LIMIT: Duration = Duration::from_secs(30);
     let (manifest, target) = (dir.join("Cargo.toml"), dir.join("target"));
-    let mut args: Vec<&OsStr> = ["build", "--quiet", "--offline", "--manifest-path"].map(OsStr::new).to_vec();
+    let mut args: Vec<&OsStr> =
+        ["build", "--quiet", "--offline", "--manifest-path"].map(OsStr::new).to_vec();
     args.extend([manifest.as_os_str(), OsStr::new("--target-dir"), target.as_os_str()]);
     let build_dir = OsString::from(format!(
         "build.build-dir={}",
@@ -70,12 +74,15 @@ pub(crate) fn program(target: &Path) -> Option<PathBuf> {
     dirs.find_map(|dir| Some(dir.join(&name)).filter(|program| program.is_file()))
 }
 
-/// `.comment` is a list of texts that end with a zero; compilers leave theirs in it as well. GNU ld leaves none.
+/// `.comment` is a list of texts that end with a zero; compilers leave theirs in it as well. GNU ld
+/// leaves none.
 pub(crate) fn named(comment: &[u8]) -> Option<String> {
     let texts = comment.split(|byte| *byte == 0).map(String::from_utf8_lossy);
     let own = |text: &str| {
-        let name = text.strip_prefix("Linker: ").or_else(|| text.starts_with("mold ").then_some(text))?;
-        // `LLD 21.1.8 (/checkout/src/llvm-project/llvm 1234…)`: where it was built tells nobody anything.
+        let name =
+            text.strip_prefix("Linker: ").or_else(|| text.starts_with("mold ").then_some(text))?;
+        // `LLD 21.1.8 (/checkout/src/llvm-project/llvm 1234…)`: where it was built tells nobody
+        // anything.
         Some(name.split(' ').take(2).collect::<Vec<_>>().join(" "))
     };
     texts.filter_map(|text| own(&text)).next()
@@ -85,9 +92,11 @@ pub(crate) fn named(comment: &[u8]) -> Option<String> {
 pub(crate) fn reason(stderr: &str) -> String {
     let mut lines = stderr.lines().map(str::trim);
     let line = lines.clone().find(|line| line.starts_with("error")).or_else(|| lines.next());
-    // `error: linking with `cc` failed: exit status: 1`: the linker's own words are in a note below.
+    // `error: linking with `cc` failed: exit status: 1`: the linker's own words are in a note
+    // below.
     let detail = stderr.lines().map(str::trim).find(|line| {
-        ["= note: ", "Caused by:"].iter().all(|start| !line.starts_with(start)) && line.contains("ld: ")
+        ["= note: ", "Caused by:"].iter().all(|start| !line.starts_with(start))
+            && line.contains("ld: ")
             || line.contains("cannot find")
             || line.contains("No such file")
     });
@@ -109,7 +118,10 @@ mod tests {
             named(b"GCC: (Debian) 14\0Linker: LLD 21.1.8 (/src 12ab)\0").as_deref(),
             Some("LLD 21.1.8")
         );
-        assert_eq!(named(b"mold 2.40.1 (compatible with GNU ld)\0GCC: 14\0").as_deref(), Some("mold 2.40.1"));
+        assert_eq!(
+            named(b"mold 2.40.1 (compatible with GNU ld)\0GCC: 14\0").as_deref(),
+            Some("mold 2.40.1")
+        );
         assert_eq!(named(b"rustc version 1.95.0\0GCC: 14\0"), None);
         assert_eq!(named(b""), None);
     }

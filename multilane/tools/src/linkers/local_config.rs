@@ -1,8 +1,9 @@
 //! `.cargo/local.toml`: what xtask adds to it and takes out again, text to text.
 //!
-//! The file is the user's. What xtask writes are whole lines of its own, and each ends in a mark that names the command that
-//! wrote it. So a line of the user's is never written anew, and taking ours away leaves what was there, to the byte. toml_edit
-//! reads the file, says where a line has to go, and checks the result.
+//! The file is the user's. What xtask writes are whole lines of its own, and each ends in a mark
+//! that names the command that wrote it. So a line of the user's is never written anew, and taking
+//! ours away leaves what was there, to the byte. toml_edit reads the file, says where a line has to
+//! go, and checks the result.
 
 use anyhow::{Context as _, bail};
 use toml_edit::{Document, Item, Table, TableLike, Value};
@@ -16,7 +17,8 @@ pub(crate) enum Set {
     /// It was not there, or had another value of ours. The text with it.
     Written(String),
     AsItWas,
-    /// The user has given it a value of their own, or something that it would have to be part of. It stays.
+    /// The user has given it a value of their own, or something that it would have to be part of.
+    /// It stays.
     Theirs {
         value: String,
     },
@@ -49,7 +51,8 @@ pub(crate) fn set(text: &str, key: &[&str], value: &Value, mark: &str) -> anyhow
         nearest => nearest,
     };
 
-    // Below what is in the table already; else in a section at the end; else with more of the key on the line.
+    // Below what is in the table already; else in a section at the end; else with more of the key
+    // on the line.
     let line = |key: &[&str]| format!("{} = {value} {mark}", dotted(key));
     let inside = |depth: usize| {
         let at = end_of_section(text, root, &parents[..depth])?;
@@ -57,7 +60,8 @@ pub(crate) fn set(text: &str, key: &[&str], value: &Value, mark: &str) -> anyhow
     };
     let last = lines.len() - usize::from(lines.last() == Some(&"")); // Before the nothing after the last end of line.
     let space = (last > 0).then(String::new);
-    let section = space.into_iter().chain([format!("[{}] {mark}", dotted(parents)), line(&[name])]).collect();
+    let section =
+        space.into_iter().chain([format!("[{}] {mark}", dotted(parents)), line(&[name])]).collect();
     let places = inside(parents.len()).into_iter().chain([(last, section)]);
     let places = places.chain((0..parents.len()).rev().filter_map(inside));
 
@@ -76,7 +80,8 @@ pub(crate) fn set(text: &str, key: &[&str], value: &Value, mark: &str) -> anyhow
     })
 }
 
-/// The text without the lines that end in `mark`. A header stays where the user has put something below it.
+/// The text without the lines that end in `mark`. A header stays where the user has put something
+/// below it.
 ///
 /// # Errors
 ///
@@ -95,8 +100,9 @@ pub(crate) fn remove(text: &str, mark: &str) -> anyhow::Result<String> {
         if !is_header(line) {
             continue;
         }
-        let is_theirs =
-            |line: &&str| !is_ours(line) && !line.trim().is_empty() && !line.trim().starts_with('#');
+        let is_theirs = |line: &&str| {
+            !is_ours(line) && !line.trim().is_empty() && !line.trim().starts_with('#')
+        };
         if lines[at + 1..].iter().take_while(|line| !is_header(line)).any(is_theirs) {
             kept.push(line.replace(&format!(" {mark}"), ""));
         } else if kept.last().is_some_and(|line| line.trim().is_empty()) {
@@ -113,7 +119,8 @@ pub(crate) fn difference(old: &str, new: &str) -> String {
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
     let same = |a: &[&str], b: &[&str]| a.iter().zip(b).take_while(|(a, b)| a == b).count();
     let start = same(&old, &new);
-    let backwards = |lines: &[&str]| lines[start..].iter().rev().map(ToString::to_string).collect::<Vec<_>>();
+    let backwards =
+        |lines: &[&str]| lines[start..].iter().rev().map(ToString::to_string).collect::<Vec<_>>();
     let (from_end, to_end) = (backwards(&old), backwards(&new));
     let end = from_end.iter().zip(&to_end).take_while(|(a, b)| a == b).count();
     let gone = old[start..old.len() - end].iter().map(|line| format!("-{line}"));
@@ -123,7 +130,8 @@ pub(crate) fn difference(old: &str, new: &str) -> String {
 
 /// The keys on lines that end in `mark`, for a report.
 pub(crate) fn marked(text: &str, mark: &str) -> Vec<String> {
-    let is_ours = |line: &&str| line.trim_end().ends_with(mark) && !line.trim_start().starts_with('[');
+    let is_ours =
+        |line: &&str| line.trim_end().ends_with(mark) && !line.trim_start().starts_with('[');
     let without_mark = |line: &str| line.trim_end().trim_end_matches(mark).trim().to_owned();
     text.lines().filter(is_ours).map(without_mark).collect()
 }
@@ -148,7 +156,9 @@ fn find<'a, 'k>(table: &'a Table, key: &'k [&'k str]) -> Option<(&'a Item, &'k [
 }
 
 fn theirs(text: &str, item: &Item) -> Set {
-    let value = item.span().map_or_else(|| item.to_string().trim().to_owned(), |span| text[span].to_owned());
+    let value = item
+        .span()
+        .map_or_else(|| item.to_string().trim().to_owned(), |span| text[span].to_owned());
     Set::Theirs { value }
 }
 
@@ -157,7 +167,8 @@ fn dotted(key: &[&str]) -> String {
     key.iter().map(|part| toml_edit::Key::new(*part).to_string()).collect::<Vec<_>>().join(".")
 }
 
-/// The index of the line that follows the last value in the table's own section. `None` where it has no section.
+/// The index of the line that follows the last value in the table's own section. `None` where it
+/// has no section.
 fn end_of_section(text: &str, root: &Table, name: &[&str]) -> Option<usize> {
     let mut table = root;
     for part in name {
@@ -229,13 +240,18 @@ mod tests {
         assert_eq!(remove(&after, MARK).expect("TOML"), text);
 
         let lld = Value::from_iter(["-Clink-arg=-fuse-ld=lld"]);
-        let Set::Written(other) = set(&after, &FLAGS, &lld, MARK).expect("TOML") else { panic!("{after}") };
+        let Set::Written(other) = set(&after, &FLAGS, &lld, MARK).expect("TOML") else {
+            panic!("{after}")
+        };
         assert_eq!(other, after.replace("mold", "lld"));
     }
 
     #[test]
     fn it_is_written_where_a_person_would_and_goes_without_a_trace() {
-        check("", "[target.x86_64-unknown-linux-gnu] #\nrustflags = [\"-Clink-arg=-fuse-ld=mold\"] #\n");
+        check(
+            "",
+            "[target.x86_64-unknown-linux-gnu] #\nrustflags = [\"-Clink-arg=-fuse-ld=mold\"] #\n",
+        );
         check(
             "# mine\n[net]\noffline = true  # so\n",
             "# mine\n[net]\noffline = true  # so\n\n[target.x86_64-unknown-linux-gnu] #\n\
@@ -296,7 +312,8 @@ mod tests {
         const OTHER: &str = "# by cargo xtask cache";
         let one = written("[net]\noffline = true\n");
         let dir = Value::from("C:\\it's \"here\"");
-        let Set::Written(two) = set(&one, &["env", "SCCACHE_DIR"], &dir, OTHER).expect("TOML") else {
+        let Set::Written(two) = set(&one, &["env", "SCCACHE_DIR"], &dir, OTHER).expect("TOML")
+        else {
             panic!()
         };
         let Set::Written(three) =
@@ -313,7 +330,10 @@ mod tests {
     #[test]
     fn a_header_stays_above_what_the_user_has_put_there() {
         let text = written("").replace("rustflags", "linker = 'cc'\nrustflags");
-        assert_eq!(remove(&text, MARK).expect("TOML"), "[target.x86_64-unknown-linux-gnu]\nlinker = 'cc'\n");
+        assert_eq!(
+            remove(&text, MARK).expect("TOML"),
+            "[target.x86_64-unknown-linux-gnu]\nlinker = 'cc'\n"
+        );
         let text = written("") + "# of net\n[net]\n";
         assert_eq!(remove(&text, MARK).expect("TOML"), "# of net\n[net]\n");
     }
@@ -322,6 +342,9 @@ mod tests {
     fn a_key_that_needs_quotes_has_them() {
         let key = ["target", "cfg(target_os = \"linux\")", "linker"];
         let Set::Written(text) = set("", &key, &"cc".into(), MARK).expect("TOML") else { panic!() };
-        assert_eq!(text.replace(MARK, "#"), "[target.'cfg(target_os = \"linux\")'] #\nlinker = \"cc\" #\n");
+        assert_eq!(
+            text.replace(MARK, "#"),
+            "[target.'cfg(target_os = \"linux\")'] #\nlinker = \"cc\" #\n"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The part of `install-tools` that has cargo use a linker: tried first, shown before it is written, proven afterwards.
+//! The part of `install-tools` that has cargo use a linker: tried first, shown before it is
+//! written, proven afterwards.
 
 pub(crate) mod choice;
 pub(crate) mod found;
@@ -10,26 +11,21 @@ use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use multilane::files::temporary::Temporary;
+use multilane::process::Held;
+use multilane::project::Project;
+use multilane::project::toolchain::host_triple;
+use multilane::ui::Ui;
+use multilane::{files, ui};
 
 use crate::doctor::config_files;
 use crate::flags::tools::InstallTools;
 use crate::install::plan::Machine;
 use crate::linkers::choice as plan;
-use crate::linkers::choice::Candidate;
-use crate::linkers::choice::Facts;
-use crate::linkers::choice::Setting;
-use crate::linkers::choice::Tried;
+use crate::linkers::choice::{Candidate, Facts, Setting, Tried};
 use crate::linkers::found::FILES;
 use crate::linkers::link::Link;
-use crate::linkers::local_config::OF_INSTALL_TOOLS;
-use crate::linkers::local_config::Set;
-use multilane::files;
-use multilane::files::temporary::Temporary;
-use multilane::process::Held;
-use multilane::project::Project;
-use multilane::project::toolchain::host_triple;
-use multilane::ui;
-use multilane::ui::Ui;
+use crate::linkers::local_config::{OF_INSTALL_TOOLS, Set};
 
 /// One target, and a place to try linkers for it.
 pub(super) struct Trial<'a> {
@@ -59,19 +55,27 @@ pub fn provide_linker(
     let mut made = Temporary::default();
     let dir = std::env::temp_dir().join(format!("xtask-linker-{}", std::process::id()));
     let written = made.make(&dir).and_then(|()| made.make(&dir.join("macro"))).and_then(|()| {
-        FILES.iter().try_for_each(|(name, text)| files::write_atomically(&dir.join(name), text.as_bytes()))
+        FILES
+            .iter()
+            .try_for_each(|(name, text)| files::write_atomically(&dir.join(name), text.as_bytes()))
     });
-    let result = written.with_context(|| format!("cannot write {}", dir.display())).and_then(|()| {
-        let host = host_triple(rustc);
-        let targets = &project.config.targets;
-        let triples: Vec<&str> =
-            if targets.is_empty() { vec![host] } else { targets.iter().map(String::as_str).collect() };
-        triples.into_iter().try_for_each(|triple| {
-            let target = targets.iter().any(|target| target == triple).then_some(triple);
-            let (project, dir, attempts, interrupted) = (project, &dir, Cell::default(), &interrupted);
-            Trial { project, ui, triple, target, dir, attempts, interrupted }.carry_out(machine, flags)
-        })
-    });
+    let result =
+        written.with_context(|| format!("cannot write {}", dir.display())).and_then(|()| {
+            let host = host_triple(rustc);
+            let targets = &project.config.targets;
+            let triples: Vec<&str> = if targets.is_empty() {
+                vec![host]
+            } else {
+                targets.iter().map(String::as_str).collect()
+            };
+            triples.into_iter().try_for_each(|triple| {
+                let target = targets.iter().any(|target| target == triple).then_some(triple);
+                let (project, dir, attempts, interrupted) =
+                    (project, &dir, Cell::default(), &interrupted);
+                Trial { project, ui, triple, target, dir, attempts, interrupted }
+                    .carry_out(machine, flags)
+            })
+        });
     made.delete();
     if let Some(held) = interrupted.take() {
         held.release();
@@ -106,7 +110,8 @@ pub fn write_local_config(project: &Project, text: &str) -> anyhow::Result<()> {
 /// Takes out what `install-tools` has written.
 pub fn reset_local_config(project: &Project, ui: Ui) -> anyhow::Result<()> {
     let old = local_config(project)?;
-    let new = local_config::remove(&old, OF_INSTALL_TOOLS).context("cannot change .cargo/local.toml")?;
+    let new =
+        local_config::remove(&old, OF_INSTALL_TOOLS).context("cannot change .cargo/local.toml")?;
     if new == old {
         ui.status("Unchanged", "in .cargo/local.toml is nothing of install-tools'");
         return Ok(());
@@ -125,8 +130,9 @@ impl Trial<'_> {
         let (ui, triple) = (self.ui, self.triple);
         let mut now = self.prove(None)?;
         let old = local_config(self.project)?;
-        let is_ours =
-            local_config::marked(&old, OF_INSTALL_TOOLS).iter().any(|line| line.starts_with("rustflags"));
+        let is_ours = local_config::marked(&old, OF_INSTALL_TOOLS)
+            .iter()
+            .any(|line| line.starts_with("rustflags"));
         let is_broken = matches!(now, Link::Failed { .. });
         if is_ours && (is_broken || flags.tune) {
             if let Link::Failed { why } = &now {
@@ -194,7 +200,8 @@ impl Trial<'_> {
         let key = format!("target.{}.linker", self.triple);
         let files = config_files::read(repo, &session.env);
         let mut settings = files.iter().filter_map(|file| file.settings.as_ref().ok()).flatten();
-        let named = settings.find(|setting| setting.key == key).map(|setting| setting.value.as_str());
+        let named =
+            settings.find(|setting| setting.key == key).map(|setting| setting.value.as_str());
         let held = Held::start();
         let facts = found::read(&sh.asker(&held), &session.env, machine, named, &repo.start);
         held.release();
@@ -204,16 +211,22 @@ impl Trial<'_> {
     /// Tries it, and says what came of that.
     pub(super) fn try_one(&self, candidate: Candidate) -> anyhow::Result<Tried> {
         if let Some((name, program)) = &candidate.link {
-            files::name_program(name, program).with_context(|| format!("cannot write {}", name.display()))?;
+            files::name_program(name, program)
+                .with_context(|| format!("cannot write {}", name.display()))?;
         }
         let tried = Tried { link: self.prove(Some(&candidate.flags))?, candidate };
         match tried.proof() {
             Ok(by) => {
-                self.ui.status("Linked", format_args!("a program for {} with {by}; it runs", self.triple));
+                self.ui.status(
+                    "Linked",
+                    format_args!("a program for {} with {by}; it runs", self.triple),
+                );
             }
             Err(why) => {
-                self.ui
-                    .status("Not used", format_args!("{} for {}: {why}", tried.candidate.name, self.triple));
+                self.ui.status(
+                    "Not used",
+                    format_args!("{} for {}: {why}", tried.candidate.name, self.triple),
+                );
             }
         }
         Ok(tried)
@@ -233,11 +246,14 @@ impl Trial<'_> {
             .flat_map(|file| {
                 let place = self.project.shown(&file.path);
                 let settings = file.settings.unwrap_or_default();
-                settings.into_iter().map(move |setting| Setting { place: place.clone(), key: setting.key })
+                settings
+                    .into_iter()
+                    .map(move |setting| Setting { place: place.clone(), key: setting.key })
             })
             .collect();
         let names = ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS"];
-        let set: Vec<&str> = names.into_iter().filter(|name| session.env.get(name).is_some()).collect();
+        let set: Vec<&str> =
+            names.into_iter().filter(|name| session.env.get(name).is_some()).collect();
         plan::obstacle(self.triple, &set, &settings)
     }
 
@@ -263,7 +279,10 @@ impl Trial<'_> {
             }
             Set::Written(new) => new,
         };
-        ui.status("Change", "of .cargo/local.toml; with it the next build compiles everything once");
+        ui.status(
+            "Change",
+            "of .cargo/local.toml; with it the next build compiles everything once",
+        );
         ui::data(local_config::difference(&old, &new))?;
         if asks {
             match ui.confirm(&format!("Have cargo link with {}?", candidate.name)) {

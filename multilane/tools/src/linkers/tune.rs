@@ -1,28 +1,22 @@
-//! `install-tools --tune`: what each linker takes for a program of the workspace, in turns, in a lane of its own.
+//! `install-tools --tune`: what each linker takes for a program of the workspace, in turns, in a
+//! lane of its own.
 
-use multilane::lanes::in_lane;
 use std::ffi::OsString;
 
 use anyhow::{Context as _, ensure};
+use multilane::lanes::choose::LaneChoice;
+use multilane::lanes::{Agent, Lane, in_lane};
+use multilane::process::step::Step;
+use multilane::ui::milliseconds;
+use multilane::units::Place;
+use multilane::{files, ui, units};
 
 use crate::flags::tools::InstallTools;
-use crate::linkers::Trial;
-use crate::linkers::choice as plan;
 use crate::linkers::choice::Candidate;
-use crate::linkers::found;
 use crate::linkers::found::Program;
 use crate::linkers::link::Link;
-use crate::stats::Spread;
-use crate::stats::spread;
-use multilane::files;
-use multilane::lanes::Agent;
-use multilane::lanes::Lane;
-use multilane::lanes::choose::LaneChoice;
-use multilane::process::step::Step;
-use multilane::ui;
-use multilane::ui::milliseconds;
-use multilane::units;
-use multilane::units::Place;
+use crate::linkers::{Trial, choice as plan, found};
+use crate::stats::{Spread, spread};
 
 /// What takes turns; the one that links without our doing has no candidate.
 struct Contender {
@@ -52,7 +46,9 @@ impl Trial<'_> {
             Some(Contender { name, candidate: Some(tried.candidate) })
         });
         let contenders: Vec<Contender> =
-            std::iter::once(Contender { name: name.clone(), candidate: None }).chain(others).collect();
+            std::iter::once(Contender { name: name.clone(), candidate: None })
+                .chain(others)
+                .collect();
         if contenders.len() == 1 {
             self.ui.status("Linker", format_args!("{name} stays: there is no other that works\nhelp: cargo xtask install-tools --only mold --only wild"));
             return Ok(());
@@ -60,7 +56,8 @@ impl Trial<'_> {
 
         let (project, repo) = (self.project, &self.project.repo);
         let worktrees = multilane::lanes::choose::worktree_lane(&project).dir;
-        let program = found::program_to_link(&project.sh, &repo.root, &worktrees, flags.package.as_deref())?;
+        let program =
+            found::program_to_link(&project.sh, &repo.root, &worktrees, flags.package.as_deref())?;
         let agent = Agent::from_environment(Some("xtask-tune".as_ref()))?.context("a name")?;
         let lane = multilane::lanes::choose::agent_lane(
             &project,
@@ -106,15 +103,24 @@ impl Trial<'_> {
             let own = contender.candidate.iter().flat_map(|candidate| &candidate.flags);
             in_lane::step(&["rustc"], lane, args).rest(own.map(OsString::from).collect())
         };
-        self.ui.status("Building", format_args!("{name} of {package} in {}", self.project.shown(&lane.dir)));
+        self.ui.status(
+            "Building",
+            format_args!("{name} of {package} in {}", self.project.shown(&lane.dir)),
+        );
         for contender in contenders {
             let built = sh.run(&step(contender), None)?;
-            ensure!(built.status.success(), "{name} cannot be built, so its links cannot be measured");
+            ensure!(
+                built.status.success(),
+                "{name} cannot be built, so its links cannot be measured"
+            );
         }
         let mut samples = vec![Vec::new(); contenders.len()];
         for run in 1..=runs {
             for (contender, samples) in contenders.iter().zip(&mut samples) {
-                self.ui.progress("Linking", format_args!("{name} with {}, {run} of {runs}", contender.name));
+                self.ui.progress(
+                    "Linking",
+                    format_args!("{name} with {}, {run} of {runs}", contender.name),
+                );
                 self.remove_outputs(lane, name)?;
                 samples.push(milliseconds(sh.measure(&[step(contender)])?.time));
             }
@@ -123,20 +129,29 @@ impl Trial<'_> {
         samples.into_iter().map(|samples| spread(samples).context("nothing was measured")).collect()
     }
 
-    /// cargo compiles what is missing, and has its incremental cache for it: what is left is the link.
+    /// cargo compiles what is missing, and has its incremental cache for it: what is left is the
+    /// link.
     fn remove_outputs(&self, lane: &Lane, program: &str) -> anyhow::Result<()> {
         let root = &self.project.repo.root;
         let units = units::read(&Place::new(root.clone(), lane.dir.clone()), root, false);
         let target = format!("bin-{program}");
-        for output in units.iter().filter(|unit| unit.target == target).flat_map(|unit| &unit.outputs) {
+        for output in
+            units.iter().filter(|unit| unit.target == target).flat_map(|unit| &unit.outputs)
+        {
             let path = lane.dir.join(&output.path);
-            files::remove_own_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+            files::remove_own_file(&path)
+                .with_context(|| format!("cannot remove {}", path.display()))?;
         }
         Ok(())
     }
 }
 
-fn report(program: &Program, contenders: &[Contender], measured: &[Spread], runs: u32) -> anyhow::Result<()> {
+fn report(
+    program: &Program,
+    contenders: &[Contender],
+    measured: &[Spread],
+    runs: u32,
+) -> anyhow::Result<()> {
     ui::data(format_args!(
         "To link {} of {} again, nothing else changed; milliseconds, cargo and rustc included; runs: {runs}, in turns.\n\n\
          LINKER                        MIN  MEDIAN     MAX",

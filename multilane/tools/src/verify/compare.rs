@@ -1,4 +1,5 @@
-//! Whether a forked lane can be told from one built from scratch, by what their tests have said and by what they hold.
+//! Whether a forked lane can be told from one built from scratch, by what their tests have said and
+//! by what they hold.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -6,9 +7,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use crate::verify::outputs::Likeness;
-use crate::verify::outputs::Output;
-use crate::verify::outputs::Role;
+use crate::verify::outputs::{Likeness, Output, Role};
 
 /// What each test has said, by its executable and its name.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,12 +33,16 @@ pub(crate) struct Transcript {
 impl Transcript {
     pub(crate) fn hear(&mut self, line: &str) {
         let trimmed = line.trim_start();
-        if let Some((_, path)) = trimmed.strip_prefix("Running ").and_then(|what| what.rsplit_once(" (")) {
+        if let Some((_, path)) =
+            trimmed.strip_prefix("Running ").and_then(|what| what.rsplit_once(" ("))
+        {
             let path = path.trim_end_matches(')');
             self.begin(path.rsplit(['/', '\\']).next().unwrap_or(path));
         } else if trimmed.starts_with("Doc-tests ") {
             self.begin(trimmed);
-        } else if let Some(failure) = line.strip_prefix("    `").filter(|_| self.is_list_of_failures) {
+        } else if let Some(failure) =
+            line.strip_prefix("    `").filter(|_| self.is_list_of_failures)
+        {
             self.set_of(failure.trim_end_matches('`'), "", "failed");
         } else if let Some(sums) = line.strip_prefix("test result: ") {
             let (sums, _) = sums.split_once("; finished in").unwrap_or((sums, ""));
@@ -52,7 +55,8 @@ impl Transcript {
             self.set(name, result);
         }
         let ends_in_list = line.starts_with("error: ") && line.ends_with(" failed:");
-        self.is_list_of_failures = ends_in_list || (self.is_list_of_failures && line.starts_with("    "));
+        self.is_list_of_failures =
+            ends_in_list || (self.is_list_of_failures && line.starts_with("    "));
     }
 
     /// How many tests have ended so far.
@@ -106,7 +110,8 @@ pub(crate) struct Runs {
 }
 
 impl Runs {
-    /// Tests that have said different things in the two lanes, and the same in all runs of each lane.
+    /// Tests that have said different things in the two lanes, and the same in all runs of each
+    /// lane.
     pub(crate) fn differing(&self) -> Vec<Finding> {
         let findings = self.tests().into_iter().filter_map(|test| {
             let (forked, scratch) = (constant(&self.forked, test)?, constant(&self.scratch, test)?);
@@ -120,7 +125,9 @@ impl Runs {
         };
         let with_single: BTreeSet<String> = findings.iter().filter_map(single).collect();
         let says_more = |finding: &Finding| match finding {
-            Finding::Test { test, .. } => !test.name.is_empty() || !with_single.contains(&test.executable),
+            Finding::Test { test, .. } => {
+                !test.name.is_empty() || !with_single.contains(&test.executable)
+            }
             _ => true,
         };
         findings.into_iter().filter(says_more).collect()
@@ -128,8 +135,9 @@ impl Runs {
 
     /// Tests that have changed their minds within one lane.
     pub(crate) fn flaky(&self) -> Vec<&Test> {
-        let is_flaky =
-            |test: &&Test| constant(&self.forked, test).is_none() || constant(&self.scratch, test).is_none();
+        let is_flaky = |test: &&Test| {
+            constant(&self.forked, test).is_none() || constant(&self.scratch, test).is_none()
+        };
         self.tests().into_iter().filter(is_flaky).collect()
     }
 
@@ -150,7 +158,8 @@ fn constant(runs: &[Results], test: &Test) -> Option<Option<String>> {
 pub(crate) enum Finding {
     /// What it says in each lane; `None` where it is not there.
     Test { test: Test, forked: Option<String>, scratch: Option<String> },
-    /// Built again after everything was built: packages that one lane compiles and the other does not.
+    /// Built again after everything was built: packages that one lane compiles and the other does
+    /// not.
     Restless { forked: Vec<String>, scratch: Vec<String> },
     /// A file names the donor's tree.
     Names { path: String, text: String },
@@ -162,8 +171,15 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Finding::Test { test, forked, scratch } => {
-                let said = |result: &Option<String>| result.clone().unwrap_or_else(|| "not there".to_owned());
-                write!(f, "test {test}: {} in the fork, {} from scratch", said(forked), said(scratch))
+                let said = |result: &Option<String>| {
+                    result.clone().unwrap_or_else(|| "not there".to_owned())
+                };
+                write!(
+                    f,
+                    "test {test}: {} in the fork, {} from scratch",
+                    said(forked),
+                    said(scratch)
+                )
             }
             Finding::Restless { forked, scratch } => write!(
                 f,
@@ -197,17 +213,19 @@ pub(crate) fn restless(mut forked: Vec<String>, mut scratch: Vec<String>) -> Opt
     (forked != scratch).then_some(Finding::Restless { forked, scratch })
 }
 
-/// Whether it takes another build from scratch to say if the fork is to blame: the two have nothing to do with paths.
+/// Whether it takes another build from scratch to say if the fork is to blame: the two have nothing
+/// to do with paths.
 pub(crate) fn may_be_irreproducible(output: &Output) -> bool {
     output.names.is_empty()
         && output.role != Role::OfRegistry
         && matches!(output.likeness, Likeness::Other(_))
 }
 
-/// Whether a file is one that cargo has no use for in this tree: that of a unit whose hash it does not know. A package
-/// outside the workspace has its path in the hash.
+/// Whether a file is one that cargo has no use for in this tree: that of a unit whose hash it does
+/// not know. A package outside the workspace has its path in the hash.
 fn is_idle(output: &Output) -> bool {
-    let is_of_unit = |part: &OsStr| [".fingerprint", "deps", "build"].iter().any(|folder| part == *folder);
+    let is_of_unit =
+        |part: &OsStr| [".fingerprint", "deps", "build"].iter().any(|folder| part == *folder);
     output.likeness == Likeness::Extra && output.path.iter().any(is_of_unit)
 }
 
@@ -264,7 +282,8 @@ impl Report {
     }
 
     fn of_registry(&self) -> usize {
-        let is_naming = |output: &&Output| output.role == Role::OfRegistry && !output.names.is_empty();
+        let is_naming =
+            |output: &&Output| output.role == Role::OfRegistry && !output.names.is_empty();
         self.outputs.iter().filter(is_naming).count()
     }
 
@@ -272,7 +291,9 @@ impl Report {
         let last = |runs: &[Results]| -> BTreeSet<Test> {
             runs.last().into_iter().flat_map(Results::failed).cloned().collect()
         };
-        self.runs.as_ref().map_or(0, |runs| last(&runs.forked).intersection(&last(&runs.scratch)).count())
+        self.runs
+            .as_ref()
+            .map_or(0, |runs| last(&runs.forked).intersection(&last(&runs.scratch)).count())
     }
 
     pub(crate) fn to_json(&self) -> Value {
@@ -308,9 +329,16 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reasons =
-            if self.reasons.is_empty() { String::new() } else { format!(" ({})", self.reasons.join(", ")) };
-        writeln!(f, "units   brought {}, left to cargo {}{reasons};", self.units_brought, self.units_left)?;
+        let reasons = if self.reasons.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", self.reasons.join(", "))
+        };
+        writeln!(
+            f,
+            "units   brought {}, left to cargo {}{reasons};",
+            self.units_brought, self.units_left
+        )?;
         writeln!(
             f,
             "        compiled {} in the fork, {} from scratch",
@@ -341,7 +369,10 @@ impl fmt::Display for Report {
         )?;
         let (files, names) = self.names_of_sources();
         if files > 0 {
-            writeln!(f, "        {files} name sources of the donor where a panic would, {names} times")?;
+            writeln!(
+                f,
+                "        {files} name sources of the donor where a panic would, {names} times"
+            )?;
         }
         if self.of_registry() > 0 {
             writeln!(
@@ -367,9 +398,17 @@ impl fmt::Display for Report {
             writeln!(f, "differs {finding}")?;
         }
         match self.findings.len() {
-            0 => write!(f, "A forked lane of {} cannot be told from one built from scratch.", self.commit),
+            0 => write!(
+                f,
+                "A forked lane of {} cannot be told from one built from scratch.",
+                self.commit
+            ),
             count => {
-                write!(f, "A forked lane of {} differs from one built from scratch: {count}", self.commit)
+                write!(
+                    f,
+                    "A forked lane of {} differs from one built from scratch: {count}",
+                    self.commit
+                )
             }
         }
     }

@@ -1,4 +1,5 @@
-//! `lane verify`: shows on the workspace at hand that a forked lane cannot be told from one built from scratch.
+//! `lane verify`: shows on the workspace at hand that a forked lane cannot be told from one built
+//! from scratch.
 //!
 //! ```text
 //! <repository>-verify/          made for the one call, and deleted at its end
@@ -10,54 +11,48 @@
 //! <repository>-verify-b/        the forked tree, and after it the one from scratch
 //! ```
 //!
-//! Beside the repository, so that cargo finds the configuration and the path dependencies that it would find from there.
-//! At one place, so that both lanes may hold the same to the byte; at one as long as the donor's, so that they do even where
-//! they name a path. No program is run but tests: nobody knows what it would do. Where its bytes are the same, so is what it does.
+//! Beside the repository, so that cargo finds the configuration and the path dependencies that it
+//! would find from there. At one place, so that both lanes may hold the same to the byte; at one as
+//! long as the donor's, so that they do even where they name a path. No program is run but tests:
+//! nobody knows what it would do. Where its bytes are the same, so is what it does.
 
 pub(crate) mod compare;
 pub(crate) mod outputs;
 
-use multilane::lanes::in_lane;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
-
-use crate::flags;
-use crate::verify::compare::Report;
-use crate::verify::compare::Results;
-use crate::verify::compare::Runs;
-use crate::verify::compare::Transcript;
-use crate::verify::outputs::Output;
-use multilane::files;
 use multilane::files::temporary::Temporary;
 use multilane::fork::plan;
-use multilane::lanes::KeyInputs;
-use multilane::lanes::Lane;
-use multilane::lanes::Owner;
-use multilane::process::Held;
-use multilane::process::Outcome;
+use multilane::lanes::{KeyInputs, Lane, Owner, in_lane};
 use multilane::process::step::Step;
-use multilane::project::Project;
-use multilane::project::Session;
+use multilane::process::{Held, Outcome};
 use multilane::project::cargo_config::CargoConfig;
 use multilane::project::root::Repo;
+use multilane::project::{Project, Session};
 use multilane::retarget::provide::WRAPPER_DIR;
 use multilane::sccache::server;
-use multilane::ui;
 use multilane::ui::Ui;
 use multilane::units::Place;
-use multilane::verbs::worktree::beside;
-use multilane::verbs::worktree::carry_over_configuration;
+use multilane::verbs::worktree::{beside, carry_over_configuration};
+use multilane::{files, ui};
+
+use crate::flags;
+use crate::verify::compare::{Report, Results, Runs, Transcript};
+use crate::verify::outputs::Output;
 
 impl flags::lane::LaneVerify {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         let project = session.project(None)?;
         for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
             let is_set = project.session.env.get(name).is_some();
-            ensure!(!is_set, "{name} is set, so git would work in your tree\nhelp: not from a git hook");
+            ensure!(
+                !is_set,
+                "{name} is set, so git would work in your tree\nhelp: not from a git hook"
+            );
         }
         let ui = project.session.ui.quiet(self.quiet);
         let trees = Trees::of(&project, self.dir.as_deref())?;
@@ -66,7 +61,10 @@ impl flags::lane::LaneVerify {
             return Ok(ExitCode::SUCCESS);
         }
         if !multilane::project::worktrees::git(&project, &["status", "--porcelain"])?.is_empty() {
-            ui.warn(format_args!("{} is verified, without the uncommitted changes", trees.shown_commit()));
+            ui.warn(format_args!(
+                "{} is verified, without the uncommitted changes",
+                trees.shown_commit()
+            ));
         }
 
         let held = Held::start();
@@ -165,7 +163,11 @@ impl Trees {
             Some(dir) => {
                 let dir = project.repo.start.join(dir);
                 let dir = dir.canonicalize().with_context(|| format!("--dir {}", dir.display()))?;
-                ensure!(!dir.starts_with(&top), "--dir {} is in the repository itself", dir.display());
+                ensure!(
+                    !dir.starts_with(&top),
+                    "--dir {} is in the repository itself",
+                    dir.display()
+                );
                 dir.join(top.file_name().unwrap_or_default())
             }
             None => top.clone(),
@@ -229,8 +231,9 @@ impl Verification<'_> {
         let plan = self.fork()?;
         self.remove_donor()?;
         let own = self.trees.own.clone();
-        let forked =
-            self.build_and_test("forked", &own).context("the forked tree, where the donor has built")?;
+        let forked = self
+            .build_and_test("forked", &own)
+            .context("the forked tree, where the donor has built")?;
 
         let aside = self.trees.home.join("forked");
         self.temporary.set_aside(&own, &aside)?;
@@ -241,7 +244,8 @@ impl Verification<'_> {
             .context("the tree from scratch, where the fork has built")?;
 
         let outputs = self.compare(&aside)?;
-        let mut findings: Vec<_> = compare::restless(forked.again, scratch.again).into_iter().collect();
+        let mut findings: Vec<_> =
+            compare::restless(forked.again, scratch.again).into_iter().collect();
         let mut runs = Runs { forked: vec![forked.results], scratch: vec![scratch.results] };
         self.run_again_what_differs(&mut runs, &aside)?;
         findings.extend(runs.differing());
@@ -263,15 +267,16 @@ impl Verification<'_> {
     }
 
     fn make(&mut self, dir: &Path) -> anyhow::Result<()> {
-        let help =
-            "help: if no other `lane verify` runs, it is left from one that was killed, or kept; it can go";
-        self.temporary.make(dir).with_context(|| format!("cannot make {}", dir.display())).map_err(|err| {
-            if dir.exists() {
-                err.context(format!("{} is there already\n{help}", dir.display()))
-            } else {
-                err
-            }
-        })
+        let help = "help: if no other `lane verify` runs, it is left from one that was killed, or kept; it can go";
+        self.temporary.make(dir).with_context(|| format!("cannot make {}", dir.display())).map_err(
+            |err| {
+                if dir.exists() {
+                    err.context(format!("{} is there already\n{help}", dir.display()))
+                } else {
+                    err
+                }
+            },
+        )
     }
 
     fn make_home(&mut self) -> anyhow::Result<()> {
@@ -292,8 +297,8 @@ impl Verification<'_> {
         // A tree that was set aside is missing for git.
         self.project.sh.read("git", ["worktree", "prune"], &repository)?;
         // No hook of the user's is to run for what goes again.
-        let args =
-            ["-c", "core.hooksPath=/dev/null", "worktree", "add", "--quiet", "--detach"].map(OsString::from);
+        let args = ["-c", "core.hooksPath=/dev/null", "worktree", "add", "--quiet", "--detach"]
+            .map(OsString::from);
         let args = args.into_iter().chain([tree.into(), self.trees.commit.as_str().into()]);
         self.project.sh.read("git", args, &repository).context("cannot make a worktree")?;
 
@@ -302,20 +307,23 @@ impl Verification<'_> {
         carry_over_configuration(&users, &root)?;
         // Where the lockfile is not in the commit, all trees need the same.
         for from in [self.trees.home.join("Cargo.lock"), users.join("Cargo.lock")] {
-            files::carry_over(&from, &root.join("Cargo.lock")).context("cannot carry over Cargo.lock")?;
+            files::carry_over(&from, &root.join("Cargo.lock"))
+                .context("cannot carry over Cargo.lock")?;
         }
 
         let start = self.trees.within(tree);
         self.project.repo = Repo::locate(start.clone(), &start)?;
         self.project.config = CargoConfig::read(&start, &self.project.session.env);
-        // As the first build through xtask does. Those here are plain cargo's, so that nothing else is forked.
+        // As the first build through xtask does. Those here are plain cargo's, so that nothing else
+        // is forked.
         multilane::retarget::provide::provide_wrapper(&self.project, self.ui.quiet(true));
         self.project.config = CargoConfig::read(&start, &self.project.session.env);
         self.stop_if_interrupted()
     }
 
-    /// What the fork is compared with must not have come out of a cache, into which the donor's build may have put it. Not by a variable:
-    /// a build script may look at all that there are, and then the trees would differ.
+    /// What the fork is compared with must not have come out of a cache, into which the donor's
+    /// build may have put it. Not by a variable: a build script may look at all that there are, and
+    /// then the trees would differ.
     fn compile_all_anew(&self) -> anyhow::Result<()> {
         let through_cache = self.project.repo.root.join(WRAPPER_DIR).join(server::PROGRAM);
         files::remove_own_file(&through_cache)
@@ -339,7 +347,11 @@ impl Verification<'_> {
         }
         self.ui.status(
             "Built",
-            format_args!("{name}: compiled {}, {}", compiled.len(), ui::duration(started.elapsed())),
+            format_args!(
+                "{name}: compiled {}, {}",
+                compiled.len(),
+                ui::duration(started.elapsed())
+            ),
         );
         let results = self.test(name, tree, &lane)?;
         let [build, build_tests] = self.flags.building(&lane);
@@ -404,7 +416,8 @@ impl Verification<'_> {
         let donors = multilane::fork::donor_at(&self.project, &donor_root)?;
         let plan = multilane::fork::best_fork(&self.project, &lane, &donors)
             .context("the donor has built nothing")?;
-        multilane::fork::carry_out_fork(&self.project, self.ui, &plan, begun).context("cannot fork")?;
+        multilane::fork::carry_out_fork(&self.project, self.ui, &plan, begun)
+            .context("cannot fork")?;
         self.stop_if_interrupted()?;
         Ok(plan)
     }
@@ -441,7 +454,10 @@ impl Verification<'_> {
         let own = self.trees.own.clone();
         let scratch = self.trees.home.join("scratch");
         while !runs.differing().is_empty() && runs.forked.len() < RUNS_MAX {
-            self.ui.status("Differing", format_args!("{}; running the tests again", runs.differing().len()));
+            self.ui.status(
+                "Differing",
+                format_args!("{}; running the tests again", runs.differing().len()),
+            );
             let lane = lane_in(&self.project, &self.trees.root(&own));
             self.temporary.set_aside(&own, &scratch)?;
             self.temporary.set_aside(forked, &own)?;
@@ -463,7 +479,10 @@ impl Verification<'_> {
         if suspects.is_empty() {
             return Ok(Vec::new());
         }
-        self.ui.status("Differing", format_args!("{} files; building from scratch again", suspects.len()));
+        self.ui.status(
+            "Differing",
+            format_args!("{} files; building from scratch again", suspects.len()),
+        );
         let own = self.trees.own.clone();
         let lane = lane_in(&self.project, &self.trees.root(&own));
         let first = self.trees.home.join("first");
@@ -482,8 +501,10 @@ impl Verification<'_> {
 
 /// The lane in a temporary tree, wherever the user has cargo build.
 pub fn lane_in(project: &Project, root: &Path) -> Lane {
-    let owner =
-        Owner::Agent { inputs: KeyInputs::default(), detours: multilane::lanes::choose::detours(project) };
+    let owner = Owner::Agent {
+        inputs: KeyInputs::default(),
+        detours: multilane::lanes::choose::detours(project),
+    };
     Lane { dir: root.join("target"), owner }
 }
 

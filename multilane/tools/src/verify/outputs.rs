@@ -1,7 +1,8 @@
-//! What two lanes hold that were made for the same tree at the same path: one forked, one from scratch.
+//! What two lanes hold that were made for the same tree at the same path: one forked, one from
+//! scratch.
 //!
-//! File by file and to the byte. Where bytes differ, what a process gets to see of them is compared, so that debug
-//! information may name another tree and nothing else may.
+//! File by file and to the byte. Where bytes differ, what a process gets to see of them is
+//! compared, so that debug information may name another tree and nothing else may.
 
 mod object;
 
@@ -11,9 +12,7 @@ use std::path::{Path, PathBuf};
 use multilane::files::parallel::in_parallel;
 use multilane::files::search::find;
 use multilane::units;
-use multilane::units::Place;
-use multilane::units::Unit;
-use multilane::units::with_path;
+use multilane::units::{Place, Unit, with_path};
 use object::Section;
 
 /// Where to look.
@@ -48,8 +47,8 @@ pub(crate) enum Role {
     Compiled,
     /// Of a package that people edit.
     Generated,
-    /// Made by the build script of a registry's package, or a note on what was compiled from that. cargo's own rule: it
-    /// stays valid when a target directory is moved.
+    /// Made by the build script of a registry's package, or a note on what was compiled from that.
+    /// cargo's own rule: it stays valid when a target directory is moved.
     OfRegistry,
     /// What a build script has printed for cargo, and what cargo or rustc have noted.
     Noted,
@@ -91,18 +90,24 @@ pub(crate) fn compare(question: &Question<'_>) -> Vec<Output> {
         })
         .collect();
     let paths: Vec<PathBuf> = paths.into_iter().collect();
-    let outputs =
-        in_parallel(&paths, |path| compare_file(question, path, of_unit.get(path.as_path()).copied()));
+    let outputs = in_parallel(&paths, |path| {
+        compare_file(question, path, of_unit.get(path.as_path()).copied())
+    });
     outputs.into_iter().flatten().collect()
 }
 
 /// Which of the files two lanes hold otherwise, in what a process gets to see.
-pub(crate) fn differing<'a>(one: &Path, other: &Path, paths: impl Iterator<Item = &'a Path>) -> Vec<PathBuf> {
+pub(crate) fn differing<'a>(
+    one: &Path,
+    other: &Path,
+    paths: impl Iterator<Item = &'a Path>,
+) -> Vec<PathBuf> {
     let is_same = |path: &Path| {
         let read = |lane: &Path| std::fs::read(lane.join(path)).ok();
         let (Some(one), Some(other)) = (read(one), read(other)) else { return false };
         let loaded = |file| object::loaded(file).map(|sections| bytes_of(&sections));
-        one == other || loaded(&one).is_some_and(|one| loaded(&other).is_some_and(|other| one == other))
+        one == other
+            || loaded(&one).is_some_and(|one| loaded(&other).is_some_and(|other| one == other))
     };
     paths.filter(|path| !is_same(path)).map(Path::to_owned).collect()
 }
@@ -129,7 +134,8 @@ fn compare_file(question: &Question<'_>, path: &Path, unit: Option<&Unit>) -> Op
     let name = path.file_name()?.to_str()?;
     let is_in = |folder: &str| path.components().any(|part| part.as_os_str() == folder);
     let is_run = unit.is_some_and(Unit::is_run);
-    let is_record = is_in(".fingerprint") || unit.is_some_and(|unit| path.starts_with(&unit.fingerprint));
+    let is_record =
+        is_in(".fingerprint") || unit.is_some_and(|unit| path.starts_with(&unit.fingerprint));
     let is_path = unit.is_none_or(|unit| unit.is_path);
     if is_in("incremental") || name.starts_with(".cargo-") || name == "invoked.timestamp" {
         return None;
@@ -191,7 +197,8 @@ fn to_cargo(printed: &[u8]) -> Vec<u8> {
     lines.filter(|line| line.starts_with(b"cargo:")).collect::<Vec<_>>().concat()
 }
 
-/// Without the names, which are gone when it is loaded, and hold hashes over debug information where rustc optimises.
+/// Without the names, which are gone when it is loaded, and hold hashes over debug information
+/// where rustc optimises.
 fn bytes_of<'a>(sections: &[Section<'a>]) -> Vec<&'a [u8]> {
     sections.iter().map(|section| section.bytes).collect()
 }
@@ -226,7 +233,11 @@ impl Question<'_> {
             let is_rules = name.ends_with(".d") && !output.package.is_empty();
             let mut names = Vec::new();
             for line in forked.split(|byte| *byte == b'\n') {
-                let right = if is_rules { find(line, b": ").map_or(&[][..], |at| &line[at..]) } else { line };
+                let right = if is_rules {
+                    find(line, b": ").map_or(&[][..], |at| &line[at..])
+                } else {
+                    line
+                };
                 let is_variable = line.starts_with(b"# env-dep:");
                 names.extend(self.named_in(if is_variable { line } else { right }).map(shown));
             }
@@ -239,11 +250,13 @@ impl Question<'_> {
         for section in sections.into_iter().flatten() {
             for rest in self.named_in(section.bytes) {
                 if own_sources.iter().any(|source| rest.starts_with(source)) {
-                    // Metadata names all that its crate was made from, so that errors and debug information can.
+                    // Metadata names all that its crate was made from, so that errors and debug
+                    // information can.
                 } else if self.is_rust_source(rest) {
                     output.names_of_sources += usize::from(!is_metadata);
                 } else if !is_metadata || rest.starts_with(b"/") {
-                    // The bare root is in all metadata, as the directory in which rustc was started.
+                    // The bare root is in all metadata, as the directory in which rustc was
+                    // started.
                     output.names.push(shown(rest));
                 }
             }
@@ -266,9 +279,10 @@ impl Question<'_> {
 
     /// What a unit was made from, as it follows the name of the checkout.
     fn sources_of(&self, unit: Option<&Unit>) -> Vec<Vec<u8>> {
-        let sources = unit.and_then(|unit| unit.dep_info.as_ref()).into_iter().flat_map(|info| &info.sources);
-        let absolute =
-            sources.map(|source| self.scratch.root.join(source).into_os_string().into_encoded_bytes());
+        let sources =
+            unit.and_then(|unit| unit.dep_info.as_ref()).into_iter().flat_map(|info| &info.sources);
+        let absolute = sources
+            .map(|source| self.scratch.root.join(source).into_os_string().into_encoded_bytes());
         let top = self.own_top.as_os_str().as_encoded_bytes();
         absolute.filter_map(|source| Some(source.strip_prefix(top)?.to_owned())).collect()
     }
@@ -276,7 +290,9 @@ impl Question<'_> {
     /// Whether `rest` begins with the name of a Rust source, of the tree or generated in the lane.
     fn is_rust_source(&self, rest: &[u8]) -> bool {
         const LEN_MAX: usize = 1024;
-        let Some(rest) = rest.get(..rest.len().min(LEN_MAX)).and_then(|rest| rest.strip_prefix(b"/")) else {
+        let Some(rest) =
+            rest.get(..rest.len().min(LEN_MAX)).and_then(|rest| rest.strip_prefix(b"/"))
+        else {
             return false;
         };
         let mut end = 0;
@@ -294,7 +310,11 @@ impl Question<'_> {
 /// What can be read of what follows the donor's path.
 fn shown(rest: &[u8]) -> String {
     const LEN_MAX: usize = 100;
-    let end = rest.iter().position(|byte| !(b' '..=b'~').contains(byte)).unwrap_or(rest.len()).min(LEN_MAX);
+    let end = rest
+        .iter()
+        .position(|byte| !(b' '..=b'~').contains(byte))
+        .unwrap_or(rest.len())
+        .min(LEN_MAX);
     String::from_utf8_lossy(&rest[..end]).into_owned()
 }
 
@@ -308,7 +328,9 @@ fn first_difference(ours: &[u8], scratch: &Section<'_>) -> String {
         near[..near.len().min(4 * BEFORE)].escape_ascii().to_string()
     };
     let Section { name, bytes } = scratch;
-    format!("{name} at {at}: \"{}\" instead of \"{}\"", text(ours), text(bytes)).trim_start().to_owned()
+    format!("{name} at {at}: \"{}\" instead of \"{}\"", text(ours), text(bytes))
+        .trim_start()
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -329,7 +351,10 @@ mod tests {
             bytes: text.as_bytes(),
         };
         let check = |forked: Section<'_>, expected: Likeness| {
-            assert_eq!(question.likeness(&[forked], &[section(".rodata.a.llvm.1", "in /b/src")]), expected);
+            assert_eq!(
+                question.likeness(&[forked], &[section(".rodata.a.llvm.1", "in /b/src")]),
+                expected
+            );
         };
         check(section(".rodata.a.llvm.2", "in /b/src"), Likeness::SameLoaded);
         check(section(".rodata.a.llvm.1", "in /a/src"), Likeness::SameButPaths);

@@ -11,11 +11,13 @@ pub(super) fn unused(situation: &Situation<'_>) -> Vec<Advice> {
     let mut graph = Graph { units: situation.graph.units.clone() };
     let mut names = Vec::new();
     for Unused { manifest, name } in situation.unused {
-        let Some(member) = situation.metadata.packages.iter().find(|package| package.manifest == *manifest)
+        let Some(member) =
+            situation.metadata.packages.iter().find(|package| package.manifest == *manifest)
         else {
             continue;
         };
-        let package = member.asks.iter().find(|asks| asks.key() == name).map_or(name, |asks| &asks.name);
+        let package =
+            member.asks.iter().find(|asks| asks.key() == name).map_or(name, |asks| &asks.name);
         for at in situation.units_of(member) {
             let is_kept = |at: &usize| situation.graph.units[*at].timed.package != *package;
             graph.units[at].dependencies.retain(is_kept);
@@ -43,7 +45,9 @@ pub(super) fn unused(situation: &Situation<'_>) -> Vec<Advice> {
 pub(super) fn dependencies(situation: &Situation<'_>) -> Vec<Advice> {
     let Situation { graph, metadata, .. } = situation;
     let mut found = Vec::new();
-    for (at, package) in metadata.packages.iter().enumerate().filter(|(_, package)| !package.is_member) {
+    for (at, package) in
+        metadata.packages.iter().enumerate().filter(|(_, package)| !package.is_member)
+    {
         let members: Vec<&Package> =
             metadata.who_asks(at).into_iter().filter(|package| package.is_member).collect();
         let own = situation.units_of(package);
@@ -52,7 +56,9 @@ pub(super) fn dependencies(situation: &Situation<'_>) -> Vec<Advice> {
         }
         // If another dependency wants it, too, it stays whatever the members do.
         let is_else_wanted = graph.units.iter().enumerate().any(|(at, unit)| {
-            !own.contains(&at) && !unit.is_member && unit.dependencies.iter().any(|at| own.contains(at))
+            !own.contains(&at)
+                && !unit.is_member
+                && unit.dependencies.iter().any(|at| own.contains(at))
         });
         if is_else_wanted {
             continue;
@@ -98,11 +104,17 @@ pub(super) fn dependencies(situation: &Situation<'_>) -> Vec<Advice> {
 pub(super) fn optional_below(situation: &Situation<'_>) -> Vec<Advice> {
     let metadata = situation.metadata;
     let mut found = Vec::new();
-    for (at, package) in metadata.packages.iter().enumerate().filter(|(_, package)| !package.is_member) {
+    for (at, package) in
+        metadata.packages.iter().enumerate().filter(|(_, package)| !package.is_member)
+    {
         let asking = metadata.who_asks(at);
         let is_optional = |asking: &&Package| {
             !asking.is_member
-                && asking.asks.iter().filter(|asks| asks.name == package.name).all(|asks| asks.is_optional)
+                && asking
+                    .asks
+                    .iter()
+                    .filter(|asks| asks.name == package.name)
+                    .all(|asks| asks.is_optional)
         };
         let own = situation.units_of(package);
         if own.is_empty() || asking.is_empty() || !asking.iter().all(is_optional) {
@@ -113,8 +125,11 @@ pub(super) fn optional_below(situation: &Situation<'_>) -> Vec<Advice> {
         let Package { name, version, .. } = package;
         let runs = gone.iter().filter(|at| situation.graph.units[**at].timed.mode == Mode::Run);
         let running: f64 = runs.map(|at| situation.graph.units[*at].timed.duration).sum();
-        let script =
-            if running > 1.0 { format!(", {running:.1} s of them in build scripts") } else { String::new() };
+        let script = if running > 1.0 {
+            format!(", {running:.1} s of them in build scripts")
+        } else {
+            String::new()
+        };
         let others: Vec<String> = asking.iter().map(|asking| asking.name.clone()).collect();
         found.push(Advice {
             kind: "optional",

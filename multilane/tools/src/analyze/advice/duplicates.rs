@@ -15,7 +15,8 @@ pub(super) fn built_twice(situation: &Situation<'_>) -> Vec<Advice> {
     }
     by_package.retain(|_, units| units.len() > 1);
 
-    // They come in whole trees: what differs in one crate differs in all that depend on it. So they are one thing to mend.
+    // They come in whole trees: what differs in one crate differs in all that depend on it. So they
+    // are one thing to mend.
     let mut by_reason: BTreeMap<bool, Vec<Vec<usize>>> = BTreeMap::new();
     for units in by_package.into_values() {
         let features = |at: &usize| &situation.graph.units[*at].timed.features;
@@ -26,9 +27,9 @@ pub(super) fn built_twice(situation: &Situation<'_>) -> Vec<Advice> {
     for (has_same_features, groups) in by_reason {
         let mut gone = HashSet::new();
         for units in &groups {
-            let longest = units
-                .iter()
-                .max_by(|a, b| situation.model.takes[**a].whole.total_cmp(&situation.model.takes[**b].whole));
+            let longest = units.iter().max_by(|a, b| {
+                situation.model.takes[**a].whole.total_cmp(&situation.model.takes[**b].whole)
+            });
             gone.extend(units.iter().filter(|at| Some(*at) != longest));
         }
         let names = situation.names(&gone, "");
@@ -73,7 +74,8 @@ pub(super) fn built_twice(situation: &Situation<'_>) -> Vec<Advice> {
 
 /// `syn without extra-traits and with it`.
 fn differing(situation: &Situation<'_>, units: &[usize]) -> String {
-    let features = |at: usize| situation.graph.units[at].timed.features.iter().collect::<BTreeSet<_>>();
+    let features =
+        |at: usize| situation.graph.units[at].timed.features.iter().collect::<BTreeSet<_>>();
     let name = &situation.graph.units[units[0]].timed.package;
     let (a, b) = (features(units[0]), features(units[1]));
     let only: Vec<String> = quoted(a.symmetric_difference(&b));

@@ -6,18 +6,22 @@ use super::{Advice, Situation, Sure, list, orphans, quoted, sorted};
 use crate::analyze::graph::Graph;
 use crate::analyze::metadata::{Asks, Package};
 
-/// A feature of a dependency that members switch on, by name or by default, and that brings other packages.
+/// A feature of a dependency that members switch on, by name or by default, and that brings other
+/// packages.
 pub(super) fn features(situation: &Situation<'_>) -> Vec<Advice> {
     let metadata = situation.metadata;
     let mut found = Vec::new();
-    for (at, package) in metadata.packages.iter().enumerate().filter(|(_, package)| !package.is_member) {
+    for (at, package) in
+        metadata.packages.iter().enumerate().filter(|(_, package)| !package.is_member)
+    {
         let asking = metadata.who_asks(at);
         let asks: Vec<(&Package, &Asks)> = asking
             .iter()
             .flat_map(|asking| asking.asks.iter().map(move |asks| (*asking, asks)))
             .filter(|(_, asks)| asks.name == package.name)
             .collect();
-        let (members, others): (Vec<_>, Vec<_>) = asks.iter().partition(|(asking, _)| asking.is_member);
+        let (members, others): (Vec<_>, Vec<_>) =
+            asks.iter().partition(|(asking, _)| asking.is_member);
         if members.is_empty() {
             continue;
         }
@@ -34,7 +38,8 @@ pub(super) fn features(situation: &Situation<'_>) -> Vec<Advice> {
 
         let brought_by_all = brings(package, &wanted);
         for feature in &candidates {
-            let others: BTreeSet<&str> = wanted.iter().copied().filter(|other| other != feature).collect();
+            let others: BTreeSet<&str> =
+                wanted.iter().copied().filter(|other| other != feature).collect();
             let brought = brings(package, &others);
             let lost: Vec<&String> = brought_by_all.difference(&brought).collect();
             if lost.is_empty() {
@@ -54,7 +59,11 @@ pub(super) fn features(situation: &Situation<'_>) -> Vec<Advice> {
                     if rest.is_empty() { "that you use".to_owned() } else { rest.join(", ") }
                 )
             } else {
-                format!("in {}: take `{feature}` out of the features of `{}`", list(&manifests), package.name)
+                format!(
+                    "in {}: take `{feature}` out of the features of `{}`",
+                    list(&manifests),
+                    package.name
+                )
             };
             found.push(Advice {
                 kind: "feature",
@@ -121,13 +130,18 @@ fn brings(package: &Package, features: &BTreeSet<&str>) -> BTreeSet<String> {
             }
         }
     }
-    let is_optional =
-        |name: &String| package.asks.iter().any(|asks| asks.is_optional && asks.key() == name.as_str());
+    let is_optional = |name: &String| {
+        package.asks.iter().any(|asks| asks.is_optional && asks.key() == name.as_str())
+    };
     brought.into_iter().filter(is_optional).collect()
 }
 
 /// What goes when `package` no longer depends on these.
-fn without_edges(situation: &Situation<'_>, package: &Package, lost: &[&String]) -> Option<HashSet<usize>> {
+fn without_edges(
+    situation: &Situation<'_>,
+    package: &Package,
+    lost: &[&String],
+) -> Option<HashSet<usize>> {
     let own = situation.units_of(package);
     let names: Vec<&str> = lost
         .iter()
@@ -137,8 +151,9 @@ fn without_edges(situation: &Situation<'_>, package: &Package, lost: &[&String])
     let mut graph = Graph { units: situation.graph.units.clone() };
     let mut is_changed = false;
     for at in own {
-        let is_kept =
-            |dependency: &usize| !names.contains(&situation.graph.units[*dependency].timed.package.as_str());
+        let is_kept = |dependency: &usize| {
+            !names.contains(&situation.graph.units[*dependency].timed.package.as_str())
+        };
         let before = graph.units[at].dependencies.len();
         graph.units[at].dependencies.retain(is_kept);
         is_changed |= graph.units[at].dependencies.len() != before;

@@ -18,8 +18,8 @@ pub(super) fn test_programs(situation: &Situation<'_>) -> Vec<Advice> {
     for (package, mut units) in by_package.into_iter().filter(|(_, units)| units.len() > 1) {
         let takes = |at: &usize| situation.model.takes[*at].whole;
         units.sort_by(|a, b| takes(a).total_cmp(&takes(b)));
-        // A small one is hardly more than a harness and a link, which all of them then share. Not the very smallest: some are
-        // empty on this system.
+        // A small one is hardly more than a harness and a link, which all of them then share. Not
+        // the very smallest: some are empty on this system.
         let shared = takes(&units[units.len() / 4]);
         let sum: f64 = units.iter().map(takes).sum();
         let merged = (sum - shared * (units.len() - 1) as f64).max(shared);
@@ -31,8 +31,11 @@ pub(super) fn test_programs(situation: &Situation<'_>) -> Vec<Advice> {
             changed[*longest] = Takes { metadata: merged, whole: merged };
         }
         let total = situation.model.run(&changed).total;
-        let manifest =
-            situation.metadata.packages.iter().find(|known| known.is_member && known.name == package);
+        let manifest = situation
+            .metadata
+            .packages
+            .iter()
+            .find(|known| known.is_member && known.name == package);
         let folder = manifest.map_or("", |package| package.manifest.trim_end_matches("Cargo.toml"));
         found.push(Advice {
             kind: "tests",
@@ -55,30 +58,39 @@ pub(super) fn splits(situation: &Situation<'_>) -> Vec<Advice> {
     let Situation { graph, model, .. } = situation;
     let mut found = Vec::new();
     for (at, unit) in graph.units.iter().enumerate() {
-        let is_candidate = unit.is_member && unit.timed.kind == Kind::Lib && unit.timed.mode == Mode::Build;
+        let is_candidate =
+            unit.is_member && unit.timed.kind == Kind::Lib && unit.timed.mode == Mode::Build;
         if !is_candidate || unit.links || model.jobs < 2 {
             continue;
         }
-        // Two halves side by side, on idle processors, take half as long: the best that a split can do.
+        // Two halves side by side, on idle processors, take half as long: the best that a split can
+        // do.
         let mut changed = model.takes.clone();
         let Takes { metadata, whole } = changed[at];
         changed[at] = Takes { metadata: metadata / 2.0, whole: whole / 2.0 };
         // But the other half is work as well: it occupies a processor.
         let idle = idle_beside(situation, at);
         let saves = (situation.total - model.run(&changed).total).min(idle);
-        let Some(package) = situation.metadata.package(&unit.timed.package, &unit.timed.version) else {
+        let Some(package) = situation.metadata.package(&unit.timed.package, &unit.timed.version)
+        else {
             continue;
         };
         found.push(Advice {
             kind: "split",
             saves,
             work: 0.0,
-            title: format!("split `{}` in two that do not depend on each other", unit.timed.package),
+            title: format!(
+                "split `{}` in two that do not depend on each other",
+                unit.timed.package
+            ),
             because: format!(
                 "it takes {:.1} s, and for {idle:.1} s of them a processor had nothing to do",
                 unit.timed.duration
             ),
-            edit: format!("move half of what is beside {} into a crate of its own", package.manifest),
+            edit: format!(
+                "move half of what is beside {} into a crate of its own",
+                package.manifest
+            ),
             sure: Sure::AtMost,
             units: vec![at],
         });

@@ -13,12 +13,15 @@ use crate::analyze::text::chain;
 const DRAWN_MAX: usize = 60;
 
 pub(super) fn section(out: &mut String, facts: &Facts, analysis: &Analysis) -> fmt::Result {
-    out.push_str("<section aria-labelledby=\"crates\">\n<h2 id=\"crates\">What changes cost</h2>\n");
+    out.push_str(
+        "<section aria-labelledby=\"crates\">\n<h2 id=\"crates\">What changes cost</h2>\n",
+    );
     if let Some(first) = analysis.first_member() {
         let unit = &analysis.graph.units[first];
         if unit.timed.start > 2.0 {
             let before = chain(analysis, first).join(" → ");
-            let before = if before.is_empty() { String::new() } else { format!(", after {before}") };
+            let before =
+                if before.is_empty() { String::new() } else { format!(", after {before}") };
             writeln!(
                 out,
                 "<p>The first of your crates, <code>{}</code>, began after {}{}.</p>",
@@ -88,7 +91,9 @@ fn drawing(out: &mut String, analysis: &Analysis) -> fmt::Result {
     let costs: Vec<&Cost> = analysis.costs.iter().take(DRAWN_MAX).collect();
     let names: BTreeSet<&str> = costs.iter().map(|cost| cost.package.as_str()).collect();
     let mut below: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for unit in analysis.graph.units.iter().filter(|unit| names.contains(unit.timed.package.as_str())) {
+    for unit in
+        analysis.graph.units.iter().filter(|unit| names.contains(unit.timed.package.as_str()))
+    {
         let entry = below.entry(&unit.timed.package).or_default();
         for dependency in &unit.dependencies {
             let name = analysis.graph.units[*dependency].timed.package.as_str();
@@ -108,12 +113,14 @@ fn drawing(out: &mut String, analysis: &Analysis) -> fmt::Result {
         }
         seen
     };
-    let reached: HashMap<&str, BTreeSet<&str>> = names.iter().map(|name| (*name, reach(name))).collect();
+    let reached: HashMap<&str, BTreeSet<&str>> =
+        names.iter().map(|name| (*name, reach(name))).collect();
     let mut edges: Vec<(&str, &str)> = Vec::new();
     for (name, dependencies) in &below {
         for dependency in dependencies {
             let is_implied = dependencies.iter().any(|other| {
-                other != dependency && reached.get(other).is_some_and(|reached| reached.contains(dependency))
+                other != dependency
+                    && reached.get(other).is_some_and(|reached| reached.contains(dependency))
             });
             if !is_implied {
                 edges.push((dependency, name));
@@ -123,7 +130,8 @@ fn drawing(out: &mut String, analysis: &Analysis) -> fmt::Result {
 
     let mut columns: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
     let mut column_of: HashMap<&str, usize> = HashMap::new();
-    // A package can depend on itself by way of its tests (dev-dependencies); so rounds, and not recursion.
+    // A package can depend on itself by way of its tests (dev-dependencies); so rounds, and not
+    // recursion.
     for _ in 0..names.len() {
         for name in &names {
             let dependencies = below.get(name).into_iter().flatten();
@@ -156,7 +164,11 @@ fn drawing(out: &mut String, analysis: &Analysis) -> fmt::Result {
                 .filter_map(|other| place.get(other))
                 .map(|(_, y)| *y)
                 .collect();
-            if heights.is_empty() { 0.0 } else { heights.iter().sum::<f64>() / heights.len() as f64 }
+            if heights.is_empty() {
+                0.0
+            } else {
+                heights.iter().sum::<f64>() / heights.len() as f64
+            }
         };
         names.sort_by(|a, b| middle(a).total_cmp(&middle(b)));
         let top = (tallest - names.len() as f64) / 2.0;
@@ -190,7 +202,8 @@ fn drawing(out: &mut String, analysis: &Analysis) -> fmt::Result {
     let dearest = costs.iter().map(|cost| cost.seconds_a_week).fold(0.0, f64::max);
     for cost in &costs {
         let (x, y) = place[cost.package.as_str()];
-        let level = if dearest > 0.0 { (cost.seconds_a_week / dearest * 5.0).ceil().min(5.0) } else { 0.0 };
+        let level =
+            if dearest > 0.0 { (cost.seconds_a_week / dearest * 5.0).ceil().min(5.0) } else { 0.0 };
         write!(
             out,
             "<a href=\"#c-{name}\" class=\"l{level:.0}\" data-crate=\"{name}\" aria-label=\"{name}: {week:.1} seconds a week, {commits} \

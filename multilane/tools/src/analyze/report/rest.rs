@@ -53,7 +53,8 @@ pub(super) fn dependencies(out: &mut String, analysis: &Analysis) -> fmt::Result
     for Twice { name, version, ways } in &all.twice {
         write!(out, "<li><code>{}</code> {}", Escaped(name), Escaped(version))?;
         for (seconds, only) in ways {
-            let only = if only.is_empty() { String::new() } else { format!("with {}", only.join(", ")) };
+            let only =
+                if only.is_empty() { String::new() } else { format!("with {}", only.join(", ")) };
             write!(out, "<br>{seconds:.1} s <small>{}</small>", Escaped(&only))?;
         }
         out.push_str("</li>");
@@ -89,10 +90,14 @@ pub(super) fn mono(out: &mut String, analysis: &Analysis) -> fmt::Result {
     if analysis.mono.is_empty() {
         out.push_str("<p>There is no program or library here whose code could be counted.</p>\n");
     }
-    for Mono { package, target, lines, copies, functions, crates, traits, items } in &analysis.mono {
+    for Mono { package, target, lines, copies, functions, crates, traits, items } in &analysis.mono
+    {
         let part = |of: u64| of as f64 / (*lines).max(1) as f64 * 100.0;
-        let crates: Vec<String> =
-            crates.iter().take(6).map(|(name, lines)| format!("{name} {:.0} %", part(*lines))).collect();
+        let crates: Vec<String> = crates
+            .iter()
+            .take(6)
+            .map(|(name, lines)| format!("{name} {:.0} %", part(*lines)))
+            .collect();
         writeln!(
             out,
             "<h3>{} <small>{}</small></h3>\n<p>{lines} lines in {copies} functions. By the crate that they are written in: {}.</p>",
@@ -115,7 +120,8 @@ pub(super) fn mono(out: &mut String, analysis: &Analysis) -> fmt::Result {
             }
             out.push_str("</ul>\n");
         }
-        let functions = functions.iter().map(|Function { name, lines, copies }| (name, *lines, *copies));
+        let functions =
+            functions.iter().map(|Function { name, lines, copies }| (name, *lines, *copies));
         table(out, analysis, "Lines", functions)?;
         if let Some(items) = items {
             let copies: u64 = items.iter().map(|item| item.copies).sum();
@@ -232,7 +238,8 @@ pub(super) fn disk(out: &mut String, analysis: &Analysis) -> fmt::Result {
         bytes(disk.total),
         disk.lanes.len()
     )?;
-    let lanes: Vec<(String, u64)> = disk.lanes.iter().map(|lane| (lane.name.clone(), lane.bytes)).collect();
+    let lanes: Vec<(String, u64)> =
+        disk.lanes.iter().map(|lane| (lane.name.clone(), lane.bytes)).collect();
     let mut kinds: Vec<(String, u64)> =
         disk.kinds.iter().map(|(name, size)| ((*name).to_owned(), *size)).collect();
     kinds.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
@@ -255,10 +262,14 @@ pub(super) fn disk(out: &mut String, analysis: &Analysis) -> fmt::Result {
 }
 
 pub(super) fn trend(out: &mut String, analysis: &Analysis) -> fmt::Result {
-    out.push_str("<section aria-labelledby=\"trend\">\n<h2 id=\"trend\">The builds before this one</h2>\n");
+    out.push_str(
+        "<section aria-labelledby=\"trend\">\n<h2 id=\"trend\">The builds before this one</h2>\n",
+    );
     let builds = &analysis.builds;
     if builds.len() < 2 {
-        out.push_str("<p>This is the first build of this kind that is remembered.</p>\n</section>\n");
+        out.push_str(
+            "<p>This is the first build of this kind that is remembered.</p>\n</section>\n",
+        );
         return Ok(());
     }
     for Slower { package, seconds, before, since, until } in &analysis.slower {

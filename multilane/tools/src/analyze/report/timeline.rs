@@ -33,7 +33,8 @@ pub(super) fn section(out: &mut String, analysis: &Analysis) -> fmt::Result {
         let timed = &unit.timed;
         let left = timed.start / total * 100.0;
         let width = timed.duration / total * 100.0;
-        let frontend = timed.frontend.map_or(100.0, |frontend| frontend / timed.duration.max(0.001) * 100.0);
+        let frontend =
+            timed.frontend.map_or(100.0, |frontend| frontend / timed.duration.max(0.001) * 100.0);
         let is_critical = if critical.contains(&at) { " critical" } else { "" };
         let saves = analysis.what_if.get(at).map(|saves| format!(", {saves:.1} s sooner without"));
         write!(
@@ -152,7 +153,8 @@ fn ready(analysis: &Analysis, at: usize) -> f64 {
     let there = |dependency: &usize| {
         let dependency = &units[*dependency];
         let is_early = unit.needs_metadata_alone(dependency);
-        let takes = dependency.timed.frontend.filter(|_| is_early).unwrap_or(dependency.timed.duration);
+        let takes =
+            dependency.timed.frontend.filter(|_| is_early).unwrap_or(dependency.timed.duration);
         dependency.timed.start + takes
     };
     let first = units.first().map_or(0.0, |unit| unit.timed.start);

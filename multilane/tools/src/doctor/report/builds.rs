@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::doctor::report::Facts;
-use crate::doctor::report::Judged;
-use crate::doctor::report::warning;
+use crate::doctor::report::{Facts, Judged, warning};
 use crate::doctor::reruns::What;
 
 pub(super) fn build_scripts(facts: &Facts) -> Judged {

@@ -1,24 +1,17 @@
-//! What is set for builds in the environment, in cargo's configuration and in editors, and what each costs.
+//! What is set for builds in the environment, in cargo's configuration and in editors, and what
+//! each costs.
 //!
-//! cargo has one name for a setting in its files, and another one in the environment; here all have that of the files.
+//! cargo has one name for a setting in its files, and another one in the environment; here all have
+//! that of the files.
 
 use std::path::{Path, PathBuf};
 
-use crate::doctor::config_files::ConfigFile;
-use crate::doctor::config_files::Place;
-use crate::doctor::config_files::Setting;
-use crate::doctor::config_files::resolved;
-use crate::doctor::editors::Editor;
-use crate::doctor::report::Facts;
-use crate::doctor::report::Judged;
-use crate::doctor::report::Problem;
-use crate::doctor::report::error;
-use crate::doctor::report::note;
-use crate::doctor::report::numbers;
-use crate::doctor::report::shown;
-use crate::doctor::report::warning;
-use crate::doctor::wrappers::Wrapper;
 use multilane::project::cranelift::is_nightly;
+
+use crate::doctor::config_files::{ConfigFile, Place, Setting, resolved};
+use crate::doctor::editors::Editor;
+use crate::doctor::report::{Facts, Judged, Problem, error, note, numbers, shown, warning};
+use crate::doctor::wrappers::Wrapper;
 
 /// The variables that are looked at.
 pub(crate) fn matters(variable: &str) -> bool {
@@ -34,7 +27,8 @@ pub(crate) fn matters(variable: &str) -> bool {
         "RUSTFLAGS",
         "CARGO_BUILD_RUSTFLAGS",
     ];
-    const PREFIXES: [&str; 4] = ["CARGO_BUILD_", "CARGO_PROFILE_", "CARGO_TARGET_", "CARGO_UNSTABLE_"];
+    const PREFIXES: [&str; 4] =
+        ["CARGO_BUILD_", "CARGO_PROFILE_", "CARGO_TARGET_", "CARGO_UNSTABLE_"];
     NAMES.contains(&variable) || PREFIXES.iter().any(|prefix| variable.starts_with(prefix))
 }
 
@@ -93,9 +87,13 @@ fn effect(key: &str, value: &str) -> Effect {
         "build.jobs" => value.parse().map_or(Effect::None, Effect::Jobs),
         "RUSTC_BOOTSTRAP" => Effect::Rerun,
         "build.target" | "build.rustflags" | "build.rustc-workspace-wrapper" => Effect::OtherUnits,
-        _ if key.starts_with("profile.") && key.ends_with(".incremental") && is_off => Effect::NotIncremental,
+        _ if key.starts_with("profile.") && key.ends_with(".incremental") && is_off => {
+            Effect::NotIncremental
+        }
         _ if key.starts_with("profile.") || key.starts_with("unstable.") => Effect::OtherUnits,
-        _ if key.starts_with("target.") && (key.ends_with(".rustflags") || key.ends_with(".linker")) => {
+        _ if key.starts_with("target.")
+            && (key.ends_with(".rustflags") || key.ends_with(".linker")) =>
+        {
             Effect::OtherUnits
         }
         _ => Effect::None,
@@ -116,8 +114,11 @@ fn variable(facts: &Facts, name: &str, value: &str) -> Option<Problem> {
         return ci(facts, unset);
     }
     let found = match effect(&key_of(name), value) {
-        // The key with which another file, or another variable, says the same is what counts for cargo.
-        Effect::Directory => directory(facts, Path::new(value), Path::new(value).is_absolute(), &set, unset),
+        // The key with which another file, or another variable, says the same is what counts for
+        // cargo.
+        Effect::Directory => {
+            directory(facts, Path::new(value), Path::new(value).is_absolute(), &set, unset)
+        }
         Effect::OtherUnits => {
             let instead = if name.ends_with("RUSTFLAGS") {
                 ", and those of cargo's configuration do not count"
@@ -126,7 +127,9 @@ fn variable(facts: &Facts, name: &str, value: &str) -> Option<Problem> {
             };
             warning(
                 set,
-                format!("an editor or a terminal without it compiles all crates for itself{instead}"),
+                format!(
+                    "an editor or a terminal without it compiles all crates for itself{instead}"
+                ),
                 unset,
             )
         }
@@ -142,9 +145,11 @@ fn variable(facts: &Facts, name: &str, value: &str) -> Option<Problem> {
                 unset,
             ),
         },
-        Effect::Wrapper => {
-            note(set, "who builds without it, such as an editor, goes past that program and its cache", unset)
-        }
+        Effect::Wrapper => note(
+            set,
+            "who builds without it, such as an editor, goes past that program and its cache",
+            unset,
+        ),
         Effect::Jobs(jobs) => return jobs_problem(facts, jobs, set, unset),
         Effect::Rerun => warning(
             set,
@@ -163,26 +168,35 @@ fn ci(facts: &Facts, unset: String) -> Option<Problem> {
     if numbers(rustc)? < SINCE || facts.dev_incremental.is_some() {
         return None;
     }
-    Some(warning("CI is set", WHOLE_CRATES, format!("{unset}, or say `incremental = true` in [profile.dev]")))
+    Some(warning(
+        "CI is set",
+        WHOLE_CRATES,
+        format!("{unset}, or say `incremental = true` in [profile.dev]"),
+    ))
 }
 
 fn jobs_problem(facts: &Facts, jobs: usize, set: String, fix: String) -> Option<Problem> {
     let cores = facts.machine.cores;
     match jobs {
         0 => None,
-        _ if jobs > cores => {
-            Some(warning(set, format!("more compilers at a time than the {cores} processors can run"), fix))
+        _ if jobs > cores => Some(warning(
+            set,
+            format!("more compilers at a time than the {cores} processors can run"),
+            fix,
+        )),
+        _ if jobs < cores => {
+            Some(note(set, format!("each build uses {jobs} of {cores} processors"), fix))
         }
-        _ if jobs < cores => Some(note(set, format!("each build uses {jobs} of {cores} processors"), fix)),
         _ => None,
     }
 }
 
-/// One directory for several trees is wrong: cargo names what it builds by the place *inside* the workspace, so that
-/// two checkouts overwrite each other's files and take them for their own.
+/// One directory for several trees is wrong: cargo names what it builds by the place *inside* the
+/// workspace, so that two checkouts overwrite each other's files and take them for their own.
 fn directory(facts: &Facts, dir: &Path, is_shared: bool, set: &str, fix: String) -> Problem {
-    let is_of_each_tree =
-        ["{workspace-root}", "{workspace-path-hash}"].iter().any(|part| dir.to_string_lossy().contains(part));
+    let is_of_each_tree = ["{workspace-root}", "{workspace-path-hash}"]
+        .iter()
+        .any(|part| dir.to_string_lossy().contains(part));
     match (is_shared && !is_of_each_tree, facts.worktrees) {
         (true, 2..) => error(
             format!("{set}, for all {} worktrees of this repository", facts.worktrees),
@@ -214,15 +228,18 @@ pub(super) fn configuration(facts: &Facts) -> Judged {
                 format!("mend {name}"),
             )),
             Ok(settings) => {
-                problems
-                    .extend(settings.iter().filter_map(|setting| configured(facts, file, &name, setting)));
+                problems.extend(
+                    settings.iter().filter_map(|setting| configured(facts, file, &name, setting)),
+                );
                 own += usize::from(file.place == Place::Project);
             }
         }
     }
     let others = facts.config.len() - own.min(facts.config.len());
     (
-        format!("files: {own} of the workspace, {others} from outside of it, none of which costs anything"),
+        format!(
+            "files: {own} of the workspace, {others} from outside of it, none of which costs anything"
+        ),
         problems,
     )
 }
@@ -263,7 +280,11 @@ fn configured(
                 "a worktree that does not lie below {} has other units, and a fork brings it nothing",
                 dir.display()
             );
-            Some(note(set, cost, format!("move it to .cargo/local.toml, or to {}", home_config(facts))))
+            Some(note(
+                set,
+                cost,
+                format!("move it to .cargo/local.toml, or to {}", home_config(facts)),
+            ))
         }
         _ => None, // All builders of this machine have it alike.
     }
@@ -310,9 +331,11 @@ fn edited(facts: &Facts, name: &str, Setting { key, value }: &Setting) -> Option
     let said = format!("{name} says {key} = {}", shortened(value));
     let fix = format!("take `{key}` out of {name}, or have the command line do the same");
     if let Some((_, variable)) = key.split_once("xtraEnv.") {
-        let is_same = facts.variables.iter().any(|(name, other)| name == variable && other == value);
-        let fix =
-            format!("take it out of {name}; what all builders should have belongs into .cargo/config.toml");
+        let is_same =
+            facts.variables.iter().any(|(name, other)| name == variable && other == value);
+        let fix = format!(
+            "take it out of {name}; what all builders should have belongs into .cargo/config.toml"
+        );
         return match effect(&key_of(variable), value) {
             _ if is_same || !matters(variable) => None,
             Effect::Directory => {
@@ -324,7 +347,9 @@ fn edited(facts: &Facts, name: &str, Setting { key, value }: &Setting) -> Option
         };
     }
     match key {
-        "cargo.targetDir" | "rust.analyzerTargetDir" if !["false", "null"].contains(&value.as_str()) => {
+        "cargo.targetDir" | "rust.analyzerTargetDir"
+            if !["false", "null"].contains(&value.as_str()) =>
+        {
             let dir = PathBuf::from(value);
             if value.contains(".lanes/") {
                 return None; // A lane, as `editor` has it.
@@ -347,14 +372,20 @@ fn edited(facts: &Facts, name: &str, Setting { key, value }: &Setting) -> Option
         | "check.extraArgs"
         | "cargo.extraArgs"
         | "checkOnSave.overrideCommand" => {
-            let words: Vec<&str> = value.split_whitespace().filter(|word| makes_other_units(word)).collect();
+            let words: Vec<&str> =
+                value.split_whitespace().filter(|word| makes_other_units(word)).collect();
             (!words.is_empty())
                 .then(|| warning(format!("{name} says {} in {key}", words.join(" ")), TWICE, fix))
         }
-        "cargo.features" | "check.features" | "cargo.target" if !value.is_empty() && value != "null" => {
+        "cargo.features" | "check.features" | "cargo.target"
+            if !value.is_empty() && value != "null" =>
+        {
             Some(warning(said, TWICE, fix))
         }
-        "cargo.allFeatures" | "cargo.noDefaultFeatures" | "check.noDefaultFeatures" | "check.allFeatures"
+        "cargo.allFeatures"
+        | "cargo.noDefaultFeatures"
+        | "check.noDefaultFeatures"
+        | "check.allFeatures"
             if value == "true" =>
         {
             Some(warning(said, TWICE, fix))
@@ -380,7 +411,8 @@ fn makes_other_units(word: &str) -> bool {
 
 fn shortened(value: &str) -> String {
     const LENGTH_MAX: usize = 60;
-    let plain: String = value.chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
+    let plain: String =
+        value.chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
     if plain.chars().count() <= LENGTH_MAX {
         return plain;
     }

@@ -1,14 +1,8 @@
 //! Where the lanes are: git, file systems, disk and memory.
 
-use crate::doctor::report::Facts;
-use crate::doctor::report::Judged;
-use crate::doctor::report::LaneFacts;
-use crate::doctor::report::Problem;
-use crate::doctor::report::error;
-use crate::doctor::report::note;
-use crate::doctor::report::numbers;
-use crate::doctor::report::shown;
-use crate::doctor::report::warning;
+use crate::doctor::report::{
+    Facts, Judged, LaneFacts, Problem, error, note, numbers, shown, warning,
+};
 
 pub(super) fn git(facts: &Facts) -> Judged {
     /// The first with `git worktree list -z`.
@@ -26,7 +20,11 @@ pub(super) fn git(facts: &Facts) -> Judged {
     match &git.top {
         Some(Err(why)) if why.contains("dubious ownership") => {
             let fix = format!("git config --global --add safe.directory {}", facts.root.display());
-            problems.push(warning("git refuses this checkout, which belongs to another user", ALONE, fix));
+            problems.push(warning(
+                "git refuses this checkout, which belongs to another user",
+                ALONE,
+                fix,
+            ));
         }
         Some(Err(why)) if !why.contains("not a git repository") => {
             problems.push(warning(
@@ -45,7 +43,11 @@ pub(super) fn git(facts: &Facts) -> Judged {
             "install a newer git: https://git-scm.com/downloads",
         ));
     } else if let Some(Err(why)) = &git.list {
-        problems.push(warning(format!("git lists no worktrees: {why}"), ALONE, "git worktree prune"));
+        problems.push(warning(
+            format!("git lists no worktrees: {why}"),
+            ALONE,
+            "git worktree prune",
+        ));
     }
     if facts.has_lanes_dir && !git.ignores_lanes {
         problems.push(warning(
@@ -139,7 +141,8 @@ fn space(facts: &Facts, total: u64, free: Option<u64>) -> Option<Problem> {
     (free < SCARCE.max(largest)).then(|| warning(what, "the next cold lane may not fit", fix))
 }
 
-/// Of these, cargo takes no locks on the first; the others have them, or not, as their servers like.
+/// Of these, cargo takes no locks on the first; the others have them, or not, as their servers
+/// like.
 fn is_network(kind: &str) -> bool {
     const KINDS: [&str; 12] = [
         "nfs",
@@ -180,7 +183,8 @@ pub(super) fn machine(facts: &Facts) -> Judged {
         fine.push_str(&format!(", free disk: {}", bytes(free)));
     }
     if facts.os == "macos" {
-        // Not tried: no Mac was at hand. That this is the command is what nextest's documentation says.
+        // Not tried: no Mac was at hand. That this is the command is what nextest's documentation
+        // says.
         problems.push(note(
             "macOS scans each new program at its first start, unless the terminal is among the Developer Tools",
             "120 to 180 ms for each test executable (as others report)",
@@ -196,5 +200,9 @@ pub(super) fn bytes(bytes: u64) -> String {
         return "0 MiB".to_owned();
     }
     let mebibytes = bytes as f64 / f64::from(1 << 20);
-    if mebibytes < 1024.0 { format!("{mebibytes:.1} MiB") } else { format!("{:.1} GiB", mebibytes / 1024.0) }
+    if mebibytes < 1024.0 {
+        format!("{mebibytes:.1} MiB")
+    } else {
+        format!("{:.1} GiB", mebibytes / 1024.0)
+    }
 }

@@ -1,18 +1,17 @@
 //! Each finding from facts that have the defect, and its absence where they have not.
 
 use expect_test::{Expect, expect};
+use multilane::project::toolchain::Version;
 
 use super::*;
-use crate::doctor::config_files::Place;
-use crate::doctor::config_files::Setting;
-use crate::doctor::reruns::Watch;
-use crate::doctor::reruns::What;
+use crate::doctor::config_files::{Place, Setting};
+use crate::doctor::reruns::{Watch, What};
 use crate::doctor::toolchain::Choice;
-use multilane::project::toolchain::Version;
 
 /// A workspace in which nothing is wrong.
 fn facts() -> Facts {
-    let disk = || Some(FileSystem { device: 1, kind: Some("ext4".to_owned()), free: Some(80 << 30) });
+    let disk =
+        || Some(FileSystem { device: 1, kind: Some("ext4".to_owned()), free: Some(80 << 30) });
     let lane = |dir: &str, own| LaneFacts {
         dir: dir.into(),
         is_this_worktrees: own,
@@ -25,7 +24,9 @@ fn facts() -> Facts {
         now_days: 20_600,
         xtask: "cargo xtask".to_owned(),
         toolchain: Toolchain {
-            rustc: Ok("rustc 1.95.0 (59807616e 2026-04-14)\nhost: x86_64-unknown-linux-gnu\n".to_owned()),
+            rustc: Ok(
+                "rustc 1.95.0 (59807616e 2026-04-14)\nhost: x86_64-unknown-linux-gnu\n".to_owned()
+            ),
             choice: Choice::File,
             file: Some(("/w/app/rust-toolchain.toml".into(), Some("1.95.0".to_owned()))),
             is_rustups: true,
@@ -225,8 +226,9 @@ fn cranelift_that_is_asked_for_or_that_could_be() {
     );
     starts(area, "error ", state("1.97.0", Some(Err("no table".to_owned())), false));
 
-    let config =
-        |file_key: &str| config("/w/app/.cargo/config.toml", Place::Workspace, file_key, "cranelift");
+    let config = |file_key: &str| {
+        config("/w/app/.cargo/config.toml", Place::Workspace, file_key, "cranelift")
+    };
     for key in ["profile.dev.codegen-backend", "profile.release.package.x.codegen-backend"] {
         starts(Area::Configuration, "error ", |facts| facts.config.push(config(key)));
         nothing(Area::Configuration, |facts| {
@@ -234,7 +236,9 @@ fn cranelift_that_is_asked_for_or_that_could_be() {
             facts.config.push(config(key));
         });
     }
-    nothing(Area::Configuration, |facts| facts.config.push(config("profile.cranelift.codegen-backend")));
+    nothing(Area::Configuration, |facts| {
+        facts.config.push(config("profile.cranelift.codegen-backend"))
+    });
 }
 
 #[test]
@@ -280,18 +284,29 @@ fn the_linker() {
 fn wrappers_and_caches() {
     let other = |answer: Result<&str, &str>| {
         let answer = answer.map(str::to_owned).map_err(str::to_owned);
-        move |facts: &mut Facts| facts.wrapper = Wrapper::Other { program: "/opt/kache".into(), answer }
+        move |facts: &mut Facts| {
+            facts.wrapper = Wrapper::Other { program: "/opt/kache".into(), answer }
+        }
     };
     nothing(Area::Cache, other(Ok("kache 2.0.0")));
-    starts(Area::Wrapper, "note     wrapper        ours gives way to kache", other(Ok("kache 2.0.0")));
-    starts(Area::Cache, "error    cache          `/opt/kache`, through which", other(Err("is not there")));
+    starts(
+        Area::Wrapper,
+        "note     wrapper        ours gives way to kache",
+        other(Ok("kache 2.0.0")),
+    );
+    starts(
+        Area::Cache,
+        "error    cache          `/opt/kache`, through which",
+        other(Err("is not there")),
+    );
     starts(Area::Wrapper, "error ", |facts| facts.wrapper = Wrapper::Ours(Err("fails".to_owned())));
     nothing(Area::Wrapper, |facts| facts.wrapper = Wrapper::None);
     starts(Area::Wrapper, "note ", |facts| {
         (facts.wrapper, facts.not_ours) = (Wrapper::None, NotOurs::NotIncluded);
     });
     let sccache = |facts: &mut Facts| {
-        facts.wrapper = Wrapper::Other { program: "sccache".into(), answer: Ok("sccache 0.16.0".to_owned()) };
+        facts.wrapper =
+            Wrapper::Other { program: "sccache".into(), answer: Ok("sccache 0.16.0".to_owned()) };
         facts.variables = vec![("CARGO_INCREMENTAL".to_owned(), "1".to_owned())];
     };
     starts(Area::Variables, "error    variables      CARGO_INCREMENTAL=1", sccache);
@@ -309,7 +324,9 @@ fn a_shared_cache_that_comes_with_the_first_build() {
     let comes = "sccache is used from the first build through xtask on";
     assert!(says(|_| ()).ends_with(comes));
     assert!(says(|facts| facts.is_cache_off = true).ends_with("switched off by XTASK_CACHE"));
-    assert!(says(|facts| facts.wrapper = Wrapper::Ours(Ok(()))).ends_with("what a lane has is forked"));
+    assert!(
+        says(|facts| facts.wrapper = Wrapper::Ours(Ok(()))).ends_with("what a lane has is forked")
+    );
     let too_old = |facts: &mut Facts| facts.tools[0].1 = Reply::Version(Version(0, 15, 9));
     assert!(says(too_old).ends_with("what a lane has is forked"));
 }
@@ -317,7 +334,8 @@ fn a_shared_cache_that_comes_with_the_first_build() {
 #[test]
 fn a_shared_cache_is_seen_by_a_hit() {
     let cache = |unusable: Option<&str>, proofs: &[(Way, Result<(), &str>)]| {
-        let proofs = proofs.iter().map(|(way, proof)| (*way, proof.map_err(str::to_owned))).collect();
+        let proofs =
+            proofs.iter().map(|(way, proof)| (*way, proof.map_err(str::to_owned))).collect();
         let unusable = unusable.map(str::to_owned);
         move |facts: &mut Facts| {
             let (program, is_read_only, beyond) = ("/bin/sccache".into(), false, None);
@@ -334,8 +352,16 @@ fn a_shared_cache_is_seen_by_a_hit() {
         cache(Some("it is old"), &[]),
     );
     let local_alone = [(Way::Whole, Err("it does not answer")), (Way::Local, Ok(()))];
-    starts(area, "warning  cache          sccache, with what lies beyond", cache(None, &local_alone));
-    starts(area, "warning  cache          sccache: gone", cache(None, &[(Way::Whole, Err("gone"))]));
+    starts(
+        area,
+        "warning  cache          sccache, with what lies beyond",
+        cache(None, &local_alone),
+    );
+    starts(
+        area,
+        "warning  cache          sccache: gone",
+        cache(None, &[(Way::Whole, Err("gone"))]),
+    );
 
     // A hit may have come from the disk.
     let beyond = |beyond: Result<(), &str>, is_read_only: bool| {
@@ -348,9 +374,14 @@ fn a_shared_cache_is_seen_by_a_hit() {
     };
     let cold = |facts: &mut Facts| {
         cache(None, &[(Way::Local, Ok(()))])(facts);
-        facts.shared_cache.as_mut().expect("it is set").brought = Brought { asked: 3000, hits: 100 };
+        facts.shared_cache.as_mut().expect("it is set").brought =
+            Brought { asked: 3000, hits: 100 };
     };
-    starts(area, "note     cache          of 3000 crates that were looked for, 100 came from sccache", cold);
+    starts(
+        area,
+        "note     cache          of 3000 crates that were looked for, 100 came from sccache",
+        cold,
+    );
     nothing(area, beyond(Ok(()), false));
     nothing(area, beyond(Err("not asked for"), true));
     starts(
@@ -381,7 +412,9 @@ fn variables() {
     ] {
         starts(area, &format!("warning  variables      {name}="), set(name, value));
     }
-    for (name, value) in [("CARGO_INCREMENTAL", "1"), ("RUSTC_WRAPPER", "x"), ("CARGO_BUILD_JOBS", "7")] {
+    for (name, value) in
+        [("CARGO_INCREMENTAL", "1"), ("RUSTC_WRAPPER", "x"), ("CARGO_BUILD_JOBS", "7")]
+    {
         starts(area, &format!("note     variables      {name}="), set(name, value));
     }
     for (name, value) in [
@@ -555,12 +588,16 @@ fn git() {
         nothing(area, |facts| facts.git.version = Some(Ok(fine.to_owned())));
     }
     starts(area, "warning  git            git refuses this checkout", |facts| {
-        facts.git.top = Some(Err("detected dubious ownership in repository at '/w/app'".to_owned()));
+        facts.git.top =
+            Some(Err("detected dubious ownership in repository at '/w/app'".to_owned()));
     });
     nothing(area, |facts| {
-        facts.git.top = Some(Err("not a git repository (or any of the parent directories): .git".to_owned()));
+        facts.git.top =
+            Some(Err("not a git repository (or any of the parent directories): .git".to_owned()));
     });
-    starts(area, "warning  git            .lanes is not ignored", |facts| facts.git.ignores_lanes = false);
+    starts(area, "warning  git            .lanes is not ignored", |facts| {
+        facts.git.ignores_lanes = false
+    });
     nothing(area, |facts| (facts.git.ignores_lanes, facts.has_lanes_dir) = (false, false));
     starts(
         area,
@@ -583,7 +620,11 @@ fn file_systems() {
             }
         }
     };
-    starts(area, "warning  lanes          the workspace is on a network file system (nfs4)", kind("nfs4"));
+    starts(
+        area,
+        "warning  lanes          the workspace is on a network file system (nfs4)",
+        kind("nfs4"),
+    );
     nothing(area, kind("btrfs"));
     starts(area, "warning  lanes          the workspace is on a drive of Windows", |facts| {
         kind("9p")(facts);
@@ -591,7 +632,9 @@ fn file_systems() {
     });
     check(
         area,
-        |facts| facts.lanes[1].file_system = Some(FileSystem { device: 2, ..FileSystem::default() }),
+        |facts| {
+            facts.lanes[1].file_system = Some(FileSystem { device: 2, ..FileSystem::default() })
+        },
         expect![[r#"
             warning  lanes          the lane /w/app-2/target of another worktree is on another file system than this workspace
                                      costs: a fork from it is copied, byte by byte: 2.0 GiB
@@ -669,8 +712,10 @@ fn tools() {
                                      costs: it runs the tests of all crates at once: that may not work
                                      fix:   cargo xtask install-tools --only cargo-nextest"#]],
     );
-    let strange =
-        Reply::Strange { program: "/bin/sccache".into(), why: "did not answer within 5 s".to_owned() };
+    let strange = Reply::Strange {
+        program: "/bin/sccache".into(),
+        why: "did not answer within 5 s".to_owned(),
+    };
     starts(
         area,
         "warning  tools          /bin/sccache did not answer",

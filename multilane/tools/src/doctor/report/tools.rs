@@ -2,27 +2,17 @@
 
 use std::path::Path;
 
-use crate::doctor::report::Cranelift;
-use crate::doctor::report::Facts;
-use crate::doctor::report::Judged;
-use crate::doctor::report::Problem;
-use crate::doctor::report::SharedCacheFacts;
-use crate::doctor::report::error;
-use crate::doctor::report::note;
-use crate::doctor::report::numbers;
-use crate::doctor::report::shown;
-use crate::doctor::report::warning;
-use crate::doctor::toolchain::Choice;
-use crate::doctor::toolchain::Toolchain;
-use crate::doctor::wrappers::NotOurs;
-use crate::doctor::wrappers::Wrapper;
-use crate::install::plan::Reply;
-use crate::install::plan::Wanted;
-use crate::install::plan::table::TOOLS;
-use crate::linkers::link::Link;
 use multilane::project::cranelift::is_nightly;
-use multilane::sccache::settings::VERSION_MIN;
-use multilane::sccache::settings::Way;
+use multilane::sccache::settings::{VERSION_MIN, Way};
+
+use crate::doctor::report::{
+    Cranelift, Facts, Judged, Problem, SharedCacheFacts, error, note, numbers, shown, warning,
+};
+use crate::doctor::toolchain::{Choice, Toolchain};
+use crate::doctor::wrappers::{NotOurs, Wrapper};
+use crate::install::plan::table::TOOLS;
+use crate::install::plan::{Reply, Wanted};
+use crate::linkers::link::Link;
 
 pub(super) fn toolchain(facts: &Facts) -> Judged {
     let Toolchain { rustc, choice, file, is_rustups, is_fetched, needed, .. } = &facts.toolchain;
@@ -84,9 +74,14 @@ pub(super) fn toolchain(facts: &Facts) -> Judged {
             "cargo refuses to build it",
             match (file, is_rustups) {
                 (Some((file, _)), true) => {
-                    format!("rustup toolchain install {needed}, then name it in {}", shown(facts, file))
+                    format!(
+                        "rustup toolchain install {needed}, then name it in {}",
+                        shown(facts, file)
+                    )
                 }
-                (None, true) => format!("rustup toolchain install {needed} && rustup override set {needed}"),
+                (None, true) => {
+                    format!("rustup toolchain install {needed} && rustup override set {needed}")
+                }
                 (_, false) => "install rustup (https://rustup.rs), which has newer ones".to_owned(),
             },
         ));
@@ -168,10 +163,12 @@ pub(super) fn linker(facts: &Facts) -> Judged {
         (String::new(), vec![note(what, "nothing is known of the linker", fix)])
     };
     match &facts.link {
-        // A target of another machine may have no `std` at all; what is built for it will be told by the build.
+        // A target of another machine may have no `std` at all; what is built for it will be told
+        // by the build.
         Link::Failed { why } if why.contains("can't find crate for `std`") => unknown(
             why,
-            "rustup target add <the triple in build.target>, unless it is one without std".to_owned(),
+            "rustup target add <the triple in build.target>, unless it is one without std"
+                .to_owned(),
         ),
         Link::Failed { why } => {
             let fix = if why.contains("linker `") && why.contains("not found") {
@@ -182,14 +179,18 @@ pub(super) fn linker(facts: &Facts) -> Judged {
             let what = format!("a program of one line cannot be built here: {why}");
             (String::new(), vec![error(what, "nothing can be built", fix)])
         }
-        Link::NotTried { why } => unknown(why, "cargo build --verbose shows how it links".to_owned()),
-        Link::OtherFormat => {
-            ("a program was linked; this system's format does not say by whom".to_owned(), Vec::new())
+        Link::NotTried { why } => {
+            unknown(why, "cargo build --verbose shows how it links".to_owned())
         }
+        Link::OtherFormat => (
+            "a program was linked; this system's format does not say by whom".to_owned(),
+            Vec::new(),
+        ),
         Link::Linked { by } => {
             let name = by.as_deref().unwrap_or("GNU ld, or another that leaves no name");
             let fine = format!("{name}, seen in a program that it has linked");
-            let is_asked = |asked: &&str| by.as_ref().is_none_or(|by| !by.to_lowercase().contains(*asked));
+            let is_asked =
+                |asked: &&str| by.as_ref().is_none_or(|by| !by.to_lowercase().contains(*asked));
             let mut problems = Vec::new();
             if let Some(asked) = asked.filter(is_asked) {
                 problems.push(warning(
@@ -199,12 +200,21 @@ pub(super) fn linker(facts: &Facts) -> Judged {
                 ));
             } else if by.is_none() && facts.os == "linux" {
                 let is_host = host(facts).is_some_and(|host| host == "x86_64-unknown-linux-gnu");
-                let minor =
-                    facts.toolchain.rustc.as_deref().ok().and_then(numbers).map_or(0, |(_, minor, _)| minor);
+                let minor = facts
+                    .toolchain
+                    .rustc
+                    .as_deref()
+                    .ok()
+                    .and_then(numbers)
+                    .map_or(0, |(_, minor, _)| minor);
                 let fix = if is_host && minor < 90 {
-                    "a toolchain from 1.90 on links with rust-lld by itself: rustup update".to_owned()
+                    "a toolchain from 1.90 on links with rust-lld by itself: rustup update"
+                        .to_owned()
                 } else {
-                    format!("{} install-tools, which finds a quicker one and has cargo use it", facts.xtask)
+                    format!(
+                        "{} install-tools, which finds a quicker one and has cargo use it",
+                        facts.xtask
+                    )
                 };
                 problems.push(warning(format!("{name} links"), MAY_BE_SLOW, fix));
             }
@@ -216,10 +226,14 @@ pub(super) fn linker(facts: &Facts) -> Judged {
 /// The linker that some flag names, where we would know its name when we see it.
 fn asked_linker(facts: &Facts) -> Option<&'static str> {
     const NAMES: [&str; 3] = ["mold", "wild", "lld"];
-    let variables =
-        facts.variables.iter().filter(|(name, _)| name.ends_with("RUSTFLAGS")).map(|(_, value)| value);
+    let variables = facts
+        .variables
+        .iter()
+        .filter(|(name, _)| name.ends_with("RUSTFLAGS"))
+        .map(|(_, value)| value);
     let settings = facts.config.iter().filter_map(|file| file.settings.as_ref().ok()).flatten();
-    let flags = settings.filter(|setting| setting.key.ends_with("rustflags")).map(|setting| &setting.value);
+    let flags =
+        settings.filter(|setting| setting.key.ends_with("rustflags")).map(|setting| &setting.value);
     let mut all = variables.chain(flags);
     all.find_map(|flags| NAMES.into_iter().find(|name| flags.contains(&format!("-fuse-ld={name}"))))
 }
@@ -236,7 +250,10 @@ pub(super) fn cache(facts: &Facts) -> Judged {
         Err(why) => (
             String::new(),
             vec![error(
-                format!("`{}`, through which cargo starts every compiler, {why}", program.display()),
+                format!(
+                    "`{}`, through which cargo starts every compiler, {why}",
+                    program.display()
+                ),
                 "nothing can be built",
                 "install it, or take `rustc-wrapper` out of the configuration; RUSTC_WRAPPER= cargo build does without for once",
             )],
@@ -249,7 +266,8 @@ fn shared_cache(facts: &Facts) -> Judged {
     const COST: &str = "crates that another lane or machine has compiled are compiled here again";
     let Some(cache) = &facts.shared_cache else {
         let is_there = |(name, reply): &(&str, Reply)| {
-            *name == "sccache" && matches!(reply, Reply::Version(version) if *version >= VERSION_MIN)
+            *name == "sccache"
+                && matches!(reply, Reply::Version(version) if *version >= VERSION_MIN)
         };
         let will_be = facts.wrapper == Wrapper::None && facts.not_ours == NotOurs::NotBuilt;
         let what = if facts.is_cache_off {
@@ -346,7 +364,9 @@ pub(super) fn wrapper(facts: &Facts) -> Judged {
         ),
         Wrapper::None => match facts.not_ours {
             NotOurs::System => ("there is none for this system yet".to_owned(), Vec::new()),
-            NotOurs::NotBuilt => ("it comes with the first build through xtask".to_owned(), Vec::new()),
+            NotOurs::NotBuilt => {
+                ("it comes with the first build through xtask".to_owned(), Vec::new())
+            }
             NotOurs::NoCheckout => {
                 ("none: without git there are no worktrees to fork from".to_owned(), Vec::new())
             }

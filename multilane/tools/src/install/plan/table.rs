@@ -1,12 +1,12 @@
 //! The table: what is known of each tool. A line changes here when a newer version has been tried;
 //! `cargo xtask install-tools --newer` says which there are.
 
-use crate::install::plan::Manager::*;
-use crate::install::plan::Route::*;
-use crate::install::plan::Tool;
-use crate::install::plan::Wanted;
 use multilane::project::toolchain::Version;
 use multilane::sccache::settings;
+
+use crate::install::plan::Manager::*;
+use crate::install::plan::Route::*;
+use crate::install::plan::{Tool, Wanted};
 
 pub(crate) const CRANELIFT: &str = "rustc-codegen-cranelift-preview";
 

@@ -32,7 +32,8 @@ fn described(plans: &[Plan]) -> String {
             State::Lacking { why, ways, closed } => {
                 text.push_str(&format!("{why}\n"));
                 for Way { by, commands, needs_sudo } in ways {
-                    let commands: Vec<String> = commands.iter().map(|words| words.join(" ")).collect();
+                    let commands: Vec<String> =
+                        commands.iter().map(|words| words.join(" ")).collect();
                     let sudo = if *needs_sudo { " (sudo)" } else { "" };
                     text.push_str(&format!("  {by}{sudo}: {}\n", commands.join(" && ")));
                 }
@@ -54,7 +55,8 @@ fn check(machine: &Machine, only: &[&str], expected: Expect) {
 #[test]
 fn a_debian_as_it_comes() {
     let old = Some(Version(0, 4, 0));
-    let mut machine = offering(Manager::Apt, &[("mold", Some(Version(1, 10, 1))), ("sccache", old)]);
+    let mut machine =
+        offering(Manager::Apt, &[("mold", Some(Version(1, 10, 1))), ("sccache", old)]);
     machine.python = Some("python3".to_owned());
     check(
         &machine,
@@ -109,8 +111,12 @@ fn who_is_not_root_needs_sudo_or_another_way() {
 
 #[test]
 fn an_image_without_lists_fetches_them_first() {
-    let machine =
-        Machine { lacks_apt_lists: true, is_root: false, has_sudo: true, ..offering(Manager::Apt, &[]) };
+    let machine = Machine {
+        lacks_apt_lists: true,
+        is_root: false,
+        has_sudo: true,
+        ..offering(Manager::Apt, &[])
+    };
     check(
         &machine,
         &["mold"],
@@ -142,7 +148,11 @@ fn what_is_there_stays_and_what_is_old_or_broken_is_replaced() {
         "#]],
     );
     machine.answers = [("cargo-nextest", Reply::Version(Version(0, 9, 123)))].into();
-    check(&machine, &["cargo-nextest"], expect!["cargo-nextest: present Some(Version(0, 9, 123))\n"]);
+    check(
+        &machine,
+        &["cargo-nextest"],
+        expect!["cargo-nextest: present Some(Version(0, 9, 123))\n"],
+    );
 }
 
 #[test]
@@ -217,7 +227,8 @@ fn without_a_network_nothing_is_tried() {
 
 #[test]
 fn cranelift_comes_to_a_nightly() {
-    let mut machine = Machine { nightly: Some(("nightly-2026-11-01".to_owned(), Vec::new())), ..bare() };
+    let mut machine =
+        Machine { nightly: Some(("nightly-2026-11-01".to_owned(), Vec::new())), ..bare() };
     check(
         &machine,
         &["cranelift"],

@@ -1,6 +1,8 @@
-//! What of an object file a process gets to see: the sections that are loaded. Debug information is in others.
+//! What of an object file a process gets to see: the sections that are loaded. Debug information is
+//! in others.
 //!
-//! ELF of 64 bits alone, and archives of it. Of other formats it cannot be told here what is debug information.
+//! ELF of 64 bits alone, and archives of it. Of other formats it cannot be told here what is debug
+//! information.
 
 use multilane::units::elf;
 
@@ -11,7 +13,8 @@ pub(crate) struct Section<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
-/// The loaded sections of a program, a library or an archive of objects, in order; `None` where the format is another.
+/// The loaded sections of a program, a library or an archive of objects, in order; `None` where the
+/// format is another.
 pub(crate) fn loaded(file: &[u8]) -> Option<Vec<Section<'_>>> {
     let Some(members) = members(file) else {
         return sections(file);
@@ -25,9 +28,12 @@ pub(crate) fn loaded(file: &[u8]) -> Option<Vec<Section<'_>>> {
 fn sections(file: &[u8]) -> Option<Vec<Section<'_>>> {
     let all = elf::sections(|start, len| part(file, start, len).map(<[u8]>::to_vec))?;
     // The build id is a hash over everything, debug information included.
-    let seen = all.into_iter().filter(|section| section.is_loaded && section.name != ".note.gnu.build-id");
-    seen.map(|section| Some(Section { bytes: part(file, section.start, section.len)?, name: section.name }))
-        .collect()
+    let seen =
+        all.into_iter().filter(|section| section.is_loaded && section.name != ".note.gnu.build-id");
+    seen.map(|section| {
+        Some(Section { bytes: part(file, section.start, section.len)?, name: section.name })
+    })
+    .collect()
 }
 
 /// The files in an archive (ar(5)).
