@@ -37,7 +37,7 @@ pub(crate) fn call(
     words: Vec<OsString>,
 ) -> anyhow::Result<ExitCode> {
     let program = program(&session)?;
-    let sh = Shell::new(&session.env)?;
+    let sh = Shell::new(&session.env);
     let mut args: Vec<OsString> = vec![session.ui.called.into()];
     args.extend((!first.is_empty()).then(|| first.into()));
     args.extend(words);
@@ -106,7 +106,7 @@ fn compiled(session: &Session, home: &Path, engine: &Path, here: &Path) -> anyho
     if !std::io::stderr().is_terminal() {
         args.push("--quiet".into()); // A line for each crate is of use to a person alone.
     }
-    let outcome = Shell::new(&session.env)?.run(&Step::cargo(args), None)?;
+    let outcome = Shell::new(&session.env).run(&Step::cargo(args), None)?;
     if !outcome.status.success() {
         bail!("cannot compile {PROGRAM}");
     }
@@ -133,7 +133,7 @@ fn from_registry(session: &Session, home: &Path) -> anyhow::Result<PathBuf> {
     let mut args: Vec<OsString> =
         ["install", "--locked", PROGRAM, "--version"].map(Into::into).into();
     args.extend([format!("={version}").into(), "--root".into(), root.into()]);
-    let outcome = Shell::new(&session.env)?.run(&Step::cargo(args), None)?;
+    let outcome = Shell::new(&session.env).run(&Step::cargo(args), None)?;
     if !outcome.status.success() {
         bail!(
             "cannot install {PROGRAM}\nhelp: cargo install --locked {PROGRAM} --version ={version}"

@@ -53,13 +53,12 @@ impl Answers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::temporary::Temporary;
+    use crate::files::Scratch;
 
     #[test]
     fn whole_lines_are_answers() {
-        let dir = std::env::temp_dir().join(format!("xtask-answers-{}", std::process::id()));
-        let mut made = Temporary::default();
-        made.make(&dir).expect("a directory");
+        let scratch = Scratch::of_test("answers");
+        let dir = scratch.dir.clone();
         let file = dir.join("answers");
         let get = |question: &str| Answers::open(file.clone()).get(question).map(str::to_owned);
         assert_eq!(get("a1"), None, "there is no file");
@@ -76,6 +75,5 @@ mod tests {
         std::fs::write(&file, vec![b'x'; BYTES_MAX + 1]).expect("it can be written");
         assert_eq!(get("a1"), None);
         assert!(!file.exists(), "it was too long");
-        assert!(made.delete().is_empty());
     }
 }

@@ -4,7 +4,6 @@
 pub mod answers;
 pub mod parallel;
 pub mod search;
-pub mod temporary;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
@@ -103,6 +102,12 @@ impl Scratch {
         std::fs::create_dir_all(&dir)?;
         Ok(Scratch { dir })
     }
+
+    #[cfg(test)]
+    pub fn of_test(name: &str) -> Scratch {
+        let name = format!("multilane-{name}-{}", std::process::id());
+        Scratch::make(std::env::temp_dir().join(name)).expect("a directory")
+    }
 }
 
 impl Drop for Scratch {
@@ -129,18 +134,6 @@ pub fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives a program another name, at a place that is ours, under which others look for it.
-pub fn name_program(name: &Path, program: &Path) -> io::Result<()> {
-    if std::fs::read_link(name).is_ok_and(|link| link == program) {
-        return Ok(());
-    }
-    name.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-    #[cfg(unix)]
-    return replace(name, |staged| std::os::unix::fs::symlink(program, staged));
-    #[cfg(not(unix))]
-    replace(name, |staged| std::fs::copy(program, staged).map(drop))
-}
-
 /// By length and time, which a hard link has in common and a copy was given.
 pub fn is_unchanged_copy(of: &Path, copy: &Path) -> bool {
     let (Ok(of), Ok(copy)) = (of.metadata(), copy.metadata()) else { return false };
@@ -165,22 +158,6 @@ pub fn make_private_dir(dir: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 pub fn make_private_dir(_dir: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Gives a file another name, which nothing must have yet.
-pub fn rename_to_free(from: &Path, to: &Path) -> io::Result<()> {
-    if to.symlink_metadata().is_ok() {
-        return Err(io::Error::new(
-            io::ErrorKind::AlreadyExists,
-            format!("{} is there", to.display()),
-        ));
-    }
-    std::fs::rename(from, to)
-}
-
-/// A directory of our own, unless somebody else has put something into it.
-pub fn remove_if_empty(dir: &Path) {
-    drop(std::fs::remove_dir(dir));
 }
 
 /// Removes a file of our own; what is gone is gone.

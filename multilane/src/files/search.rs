@@ -106,13 +106,12 @@ fn has_one<F: Fn(&[u8]) -> bool>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::temporary::Temporary;
+    use crate::files::Scratch;
 
     #[test]
     fn it_is_found_wherever_a_window_ends() {
-        let dir = std::env::temp_dir().join(format!("xtask-search-{}", std::process::id()));
-        let mut made = Temporary::default();
-        made.make(&dir).expect("a directory");
+        let scratch = Scratch::of_test("search");
+        let dir = scratch.dir.clone();
         let file = dir.join("file");
         for before in 0..40 {
             let text = format!("{}/w/src.rs and more", ".".repeat(before));
@@ -128,6 +127,5 @@ mod tests {
         std::fs::write(&file, "").expect("it can be written");
         assert!(!is_in_file(&file, b"x", 0, |_| true).expect("it can be read"));
         assert!(is_in_file(&dir.join("none"), b"x", 0, |_| true).is_err());
-        assert!(made.delete().is_empty());
     }
 }

@@ -2,22 +2,20 @@
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use anyhow::{Context as _, ensure};
 
-use crate::process::signals;
+use crate::process::{UNCHANGED, command, signals};
 
-/// A process that has our environment as it is, reads nothing and is not heard.
+/// A process in our environment, without input, whose output is dropped.
 pub struct Unheard(Child);
 
 impl Unheard {
     /// `words` is a program and its arguments; it works in `dir`.
-    #[expect(clippy::disallowed_methods, reason = "a door of the shell's own")]
     pub fn start(words: &[OsString], dir: &Path) -> anyhow::Result<Unheard> {
         let (program, args) = words.split_first().context("no program")?;
-        let mut command = Command::new(program);
-        command.args(args).current_dir(dir);
+        let mut command = command(program, args, Some(dir), UNCHANGED)?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         signals::end_with_parent(&mut command);
         Ok(Unheard(command.spawn()?))

@@ -102,7 +102,7 @@ impl Units {
     }
 
     /// Whether the line was one of cargo's own.
-    pub(super) fn hear(&mut self, line: &[u8]) -> bool {
+    pub fn hear(&mut self, line: &[u8]) -> bool {
         self.add(line);
         CARGOS.iter().any(|start| line.starts_with(start))
     }

@@ -1,46 +1,62 @@
-//! Starts processes: cargo, git, rustc. Nothing else in xtask does.
+//! Starts processes: cargo, git, rustc. Nothing else in the engine does.
 //!
 //! cargo describes xtask to xtask in environment variables (`CARGO_PKG_NAME`, …). Some build
 //! scripts watch those, so a cargo that inherited them would rebuild units which plain cargo finds
 //! fresh. They are cleared here, once, for all.
 
-mod ask;
-mod attempt;
 mod background;
 mod count;
-mod listen;
-mod measure;
 mod signals;
 pub mod step;
+mod watchdog;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus, Output, Stdio};
 
 use anyhow::{Context as _, bail};
-pub use ask::{Answer, Asker, Silence};
-#[cfg(unix)]
-pub use attempt::become_words;
-pub use attempt::{Said, TICK, attempt, for_at_most, run_words};
 pub use background::Unheard;
 pub use count::Units;
-pub use measure::processor_seconds;
-pub use signals::Held;
+pub use signals::{Forwarding, Held, end_with_parent};
+pub use watchdog::{TICK, attempt, for_at_most, watch};
 
 use crate::environment;
 use crate::environment::Environment;
 use crate::process::step::{Counting, Program, Step};
 
-/// The door to other processes.
-#[derive(Clone)]
-pub struct Shell {
-    inner: xshell::Shell,
-    cargo: OsString,
-    /// rustup's, where there is one. It understands `+nightly`, which the one inside a toolchain
-    /// does not.
-    cargo_on_path: OsString,
-    /// What the environment of a child differs in from ours.
-    changes: Vec<(OsString, Option<OsString>)>,
+/// How the environment of a child differs from ours: a value, or `None` to unset the variable.
+type Change = (OsString, Option<OsString>);
+
+const UNCHANGED: &[Change] = &[];
+
+/// Every process of ours begins here: `program` with `args`, in `dir` or where the user stands, with
+/// `changes` in its environment.
+///
+/// # Errors
+///
+/// When the current directory cannot be read.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+fn command<'c, N: AsRef<OsStr> + 'c, V: AsRef<OsStr> + 'c>(
+    program: &OsStr,
+    args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    dir: Option<&Path>,
+    changes: impl IntoIterator<Item = &'c (N, Option<V>)>,
+) -> anyhow::Result<Command> {
+    let sh = xshell::Shell::new().context("cannot read the current directory")?;
+    let _dir = dir.map(|dir| sh.push_dir(dir));
+    let mut command = sh.cmd(program).args(args);
+    for (name, value) in changes {
+        command = match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    if program == "git" {
+        for name in OF_ONE_REPOSITORY {
+            command = command.env_remove(name);
+        }
+    }
+    Ok(command.into())
 }
 
 /// Variables that tell git of a repository, whatever directory it is started in (`git rev-parse
@@ -56,6 +72,17 @@ const OF_ONE_REPOSITORY: [&str; 7] = [
     "GIT_PREFIX",
 ];
 
+/// Which cargo is started, and in which environment it and other programs run.
+#[derive(Clone)]
+pub struct Shell {
+    /// The cargo that the user called.
+    pub cargo: OsString,
+    /// rustup's, where there is one. It understands `+nightly`, which the one inside a toolchain
+    /// does not.
+    cargo_on_path: OsString,
+    changes: Vec<Change>,
+}
+
 /// How a step ended.
 pub struct Outcome {
     pub status: ExitStatus,
@@ -66,33 +93,31 @@ pub struct Outcome {
 }
 
 impl Shell {
-    pub fn new(env: &Environment) -> anyhow::Result<Shell> {
+    pub fn new(env: &Environment) -> Shell {
         let exe_dir = environment::exe_dir();
         let cargo_on_path =
             env.real_cargo().map_or_else(|| OsString::from("cargo"), OsString::from);
-        Ok(Shell {
+        Shell {
             // Set by `cargo run`: the cargo that the user called. Started without it, as `make`
             // does: the one on `PATH`.
             cargo: env.get("CARGO").map_or_else(|| cargo_on_path.clone(), OsStr::to_owned),
+            cargo_on_path,
             changes: environment_changes(env, exe_dir.as_deref()),
-            ..Shell::as_is(cargo_on_path)?
-        })
+        }
     }
 
-    /// One whose children see what we see, to the letter.
-    pub fn as_is(cargo: OsString) -> anyhow::Result<Shell> {
-        let inner = xshell::Shell::new().context("cannot read the current directory")?;
-        Ok(Shell { inner, cargo_on_path: cargo.clone(), cargo, changes: Vec::new() })
+    /// One whose children see our environment unchanged.
+    pub fn as_is(cargo: OsString) -> Shell {
+        Shell { cargo_on_path: cargo.clone(), cargo, changes: Vec::new() }
     }
 
     /// One whose children see what they would in the user's shell, before cargo and rustup added to
     /// it: a shell in which `RUSTUP_TOOLCHAIN` stayed would use this toolchain wherever it went.
-    pub fn outside_of_cargo(env: &Environment) -> anyhow::Result<Shell> {
-        let mut sh = Shell::new(env)?;
+    pub fn outside_of_cargo(env: &Environment) -> Shell {
+        let mut sh = Shell::new(env);
         let is_from_cargo_run = env.get("CARGO_MANIFEST_DIR").is_some();
         sh.changes.extend(is_from_cargo_run.then(|| ("CARGO".into(), None)));
-        // rustup 1.29 and later say so; who has set the variable themselves, or typed `+name`,
-        // meant it.
+        // rustup 1.29 and later say so; a user who has set the variable, or typed `+name`, meant it.
         if let Some(source) = env.get("RUSTUP_TOOLCHAIN_SOURCE") {
             let is_meant = source == "env" || source == "cli";
             sh.changes.extend((!is_meant).then(|| ("RUSTUP_TOOLCHAIN".into(), None)));
@@ -100,7 +125,27 @@ impl Shell {
                 ["RUSTUP_TOOLCHAIN_SOURCE", "RUST_RECURSION_COUNT"].map(|name| (name.into(), None)),
             );
         }
-        Ok(sh)
+        sh
+    }
+
+    /// `program` with `args`, to be run in `dir`.
+    pub fn command(
+        &self,
+        program: impl AsRef<OsStr>,
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        dir: &Path,
+    ) -> anyhow::Result<Command> {
+        command(program.as_ref(), args, Some(dir), &self.changes)
+    }
+
+    /// A step, to be run where the user stands.
+    pub fn step_command(&self, step: &Step) -> anyhow::Result<Command> {
+        let program = match &step.program {
+            Program::Cargo => &self.cargo,
+            Program::CargoOf { .. } => &self.cargo_on_path,
+            Program::Other(program) => program,
+        };
+        command(program, step.execution_args(), None, self.changes.iter().chain(&step.env))
     }
 
     /// The standard output of a short-lived process.
@@ -130,21 +175,9 @@ impl Shell {
         args: impl IntoIterator<Item = impl AsRef<OsStr>>,
         dir: &Path,
     ) -> anyhow::Result<Output> {
-        let _dir = self.inner.push_dir(dir);
-        let mut command = self.inner.cmd(program).args(args).quiet().ignore_status();
-        for (name, value) in &self.changes {
-            command = match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        if program == "git" {
-            for name in OF_ONE_REPOSITORY {
-                command = command.env_remove(name);
-            }
-        }
-
-        Ok(command.output()?)
+        let mut command = self.command(program, args, dir)?;
+        command.stdin(Stdio::null());
+        command.output().with_context(|| format!("cannot start {}", program.display()))
     }
 
     /// The standard output of a short-lived cargo.
@@ -157,13 +190,13 @@ impl Shell {
     /// `variable` is for what is started below, and no part of the recipe. Ctrl-c and `kill` reach
     /// the child; this returns when the child has ended.
     pub fn run(&self, step: &Step, variable: Option<(&str, &Path)>) -> anyhow::Result<Outcome> {
-        let mut command = self.command(step);
+        let mut command = self.step_command(step)?;
         command.envs(variable);
-        signals::end_with_parent(&mut command);
+        end_with_parent(&mut command);
         if step.counting != Counting::No {
             command.stdout(Stdio::piped());
         }
-        let mut signals = signals::Forwarding::start();
+        let mut signals = Forwarding::start();
         let mut child = command.spawn().with_context(|| format!("cannot start {step}"))?;
         signals.to(child.id());
 
@@ -175,44 +208,41 @@ impl Shell {
         Ok(Outcome { status, units, interrupted })
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
-    fn command(&self, step: &Step) -> Command {
-        let program = match &step.program {
-            Program::Cargo => &self.cargo,
-            Program::CargoOf { .. } => &self.cargo_on_path,
-            Program::Other(program) => program,
-        };
-        let mut command = Command::new(program);
-        command.args(step.execution_args());
-        for (name, value) in self.changes.iter().chain(&step.env) {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        command
-    }
-
-    /// Becomes the step's process, in `dir`, so that whoever started us has it in our place. Where
-    /// the system cannot do that, starts it and ends as it does.
+    /// Becomes the step's process, in `dir`.
     ///
     /// # Errors
     ///
     /// When it cannot be started; otherwise nothing comes back on Unix.
-    #[cfg(unix)]
     pub fn become_step(&self, step: &Step, dir: &Path) -> anyhow::Result<ExitCode> {
-        use std::os::unix::process::CommandExt as _;
-        let err = self.command(step).current_dir(dir).exec();
-        Err(err).with_context(|| format!("cannot start {}", step.program))
+        become_command(self.step_command(step)?.current_dir(dir))
     }
+}
 
+/// Becomes the process `words`, a program and its arguments.
+///
+/// # Errors
+///
+/// When it cannot be started; otherwise nothing comes back on Unix.
+pub fn become_words(words: &[OsString]) -> anyhow::Result<ExitCode> {
+    let (program, args) = words.split_first().context("no program")?;
+    become_command(&mut command(program, args, None, UNCHANGED)?)
+}
+
+/// Runs `words`, a program and its arguments, with all streams passed through.
+pub fn run_words(words: &[OsString]) -> anyhow::Result<ExitStatus> {
+    let (program, args) = words.split_first().context("no program")?;
+    let mut command = command(program, args, None, UNCHANGED)?;
+    end_with_parent(&mut command);
+    command.status().with_context(|| format!("cannot start {}", program.display()))
+}
+
+/// Where the system cannot replace this process by another, starts it and ends with its code.
+fn become_command(command: &mut Command) -> anyhow::Result<ExitCode> {
+    #[cfg(unix)]
+    let started = Err(std::os::unix::process::CommandExt::exec(command));
     #[cfg(not(unix))]
-    pub fn become_step(&self, step: &Step, dir: &Path) -> anyhow::Result<ExitCode> {
-        let status = self.command(step).current_dir(dir).status();
-        let status = status.with_context(|| format!("cannot start {}", step.program))?;
-        let code = status.code().and_then(|code| u8::try_from(code).ok());
-        Ok(ExitCode::from(code.unwrap_or(1)))
-    }
+    let started = command.status().map(exit_code);
+    started.with_context(|| format!("cannot start {}", command.get_program().display()))
 }
 
 /// What has to be cleared from the environment, or put back, so that cargo sees what it would see

@@ -9,13 +9,13 @@ use std::process::Command;
 
 #[cfg(not(unix))]
 use other as system;
-pub use system::Held;
-pub(super) use system::{Forwarding, end_like};
+pub(super) use system::end_like;
+pub use system::{Forwarding, Held};
 #[cfg(unix)]
 use unix as system;
 
 /// Has the kernel end `command` when xtask is killed in a way that no handler sees. Linux only.
-pub(super) fn end_with_parent(command: &mut Command) {
+pub fn end_with_parent(command: &mut Command) {
     #[cfg(target_os = "linux")]
     {
         use std::os::unix::process::CommandExt as _;
@@ -49,7 +49,7 @@ mod unix {
     const SIGNALS: [i32; 4] = [SIGINT, SIGQUIT, SIGTERM, SIGHUP];
 
     /// While this lives, signals go to the child.
-    pub(crate) struct Forwarding {
+    pub struct Forwarding {
         state: Arc<State>,
         thread: Option<(Handle, JoinHandle<()>)>,
     }
@@ -66,7 +66,7 @@ mod unix {
 
     impl Forwarding {
         /// Has to be called before the child starts, so that no signal falls between the two.
-        pub(crate) fn start() -> Forwarding {
+        pub fn start() -> Forwarding {
             let state = Arc::new(State::default());
             let Ok(mut signals) = SignalsInfo::<WithRawSiginfo>::new(SIGNALS) else {
                 return Forwarding { state, thread: None }; // A build without it is better than none.
@@ -85,7 +85,7 @@ mod unix {
             Forwarding { state, thread: Some((handle, thread)) }
         }
 
-        pub(crate) fn to(&mut self, child: u32) {
+        pub fn to(&mut self, child: u32) {
             self.state.child.store(child.cast_signed(), SeqCst);
             // It came before there was anybody to pass it on to.
             pass_on(self.state.to_pass_on.load(SeqCst), child.cast_signed());
@@ -93,7 +93,7 @@ mod unix {
 
         /// The child has ended; returns whether a signal had come meanwhile, so that nothing more
         /// is begun.
-        pub(crate) fn finish(self) -> bool {
+        pub fn finish(self) -> bool {
             self.state.child.store(0, SeqCst);
             if let Some((handle, thread)) = self.thread {
                 handle.close();

@@ -52,7 +52,7 @@ impl Session {
         if let (Some(common), Some(exe)) = (Common::of(&repo.root), environment::exe()) {
             shared_program::refresh_shared_program(&common, &exe);
         }
-        Ok(Project { sh: Shell::new(&self.env)?, repo, config, session: self })
+        Ok(Project { sh: Shell::new(&self.env), repo, config, session: self })
     }
 }
 

@@ -109,13 +109,12 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::temporary::Temporary;
+    use crate::files::Scratch;
 
     #[test]
     fn cargo_hears_of_no_wrapper_that_cannot_be_started() {
-        let parent = std::env::temp_dir().join(format!("xtask-wrapper-{}", std::process::id()));
-        let mut made = Temporary::default();
-        made.make(&parent).expect("a directory");
+        let scratch = Scratch::of_test("wrapper");
+        let parent = scratch.dir.clone();
         let dir = parent.join("wrapper");
         install(&dir, |_| false).expect_err("it does not work");
         assert_eq!(
@@ -126,6 +125,5 @@ mod tests {
         let is_whole = |staged: &Path| is_executable(staged) && !dir.exists();
         assert_eq!(install(&dir, is_whole).expect("it can be written"), Installed::New);
         assert_eq!(install(&dir, |_| false).expect("it is there"), Installed::AsItWas);
-        assert!(made.delete().is_empty());
     }
 }

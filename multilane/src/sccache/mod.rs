@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use crate::files::Scratch;
-use crate::process::{exit_code, run_words};
+use crate::process::{become_words, exit_code, run_words};
 use crate::project::{Project, Session, toolchain};
 use crate::sccache::server::{SETUP, SharedCache};
 use crate::sccache::settings::{Settings, Setup, Standing, Way, hits, unusable};
@@ -128,21 +128,11 @@ pub fn compile(session: &Session, path: &Path, compiler: &[OsString]) -> ExitCod
     through_it.unwrap_or_else(|| directly(session, compiler))
 }
 
-#[cfg(unix)]
 fn directly(session: &Session, compiler: &[OsString]) -> ExitCode {
-    session.ui.error(&crate::process::become_words(compiler));
-    ExitCode::FAILURE
-}
-
-#[cfg(not(unix))]
-fn directly(session: &Session, compiler: &[OsString]) -> ExitCode {
-    run_words(compiler).map_or_else(
-        |err| {
-            session.ui.error(&err);
-            ExitCode::FAILURE
-        },
-        exit_code,
-    )
+    become_words(compiler).unwrap_or_else(|err| {
+        session.ui.error(&err);
+        ExitCode::FAILURE
+    })
 }
 
 struct Compilation<'a> {

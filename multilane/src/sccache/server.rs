@@ -15,13 +15,14 @@
 use std::ffi::OsString;
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
+use std::process::Output;
 use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 
 use crate::environment::Environment;
-use crate::process::{Said, TICK, attempt, for_at_most};
+use crate::process::{TICK, attempt, for_at_most};
 use crate::sccache::settings::{Counts, Setup, Standing, Way, redacted, server_name};
 
 /// In the wrapper's folder.
@@ -130,7 +131,7 @@ impl<'a> SharedCache<'a> {
         way: Way,
         compiler: &[OsString],
         dir: &Path,
-    ) -> anyhow::Result<Option<Said>> {
+    ) -> anyhow::Result<Option<Output>> {
         let words: Vec<OsString> = std::iter::once(self.setup.program.clone().into_os_string())
             .chain(compiler.iter().cloned())
             .collect();
@@ -302,7 +303,7 @@ fn is_from_rustc(stderr: &[u8]) -> bool {
 }
 
 /// What a program gives as its reason, without secrets.
-pub fn first_line(said: &Said) -> String {
+pub fn first_line(said: &Output) -> String {
     let text =
         String::from_utf8_lossy(&said.stderr).into_owned() + &String::from_utf8_lossy(&said.stdout);
     match text.lines().map(str::trim).find(|line| !line.is_empty()) {

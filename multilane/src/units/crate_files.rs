@@ -61,8 +61,7 @@ pub fn dirs_of_compiler(compiler: &Path, dir: &Path) -> Vec<PathBuf> {
     let installed = compiler.ancestors().nth(2).filter(|_| compiler.is_absolute()).map(targets);
     // It may be one of rustup's, which starts another, or somebody's own.
     let ask = || {
-        let said =
-            Shell::as_is("cargo".into()).ok()?.read(compiler, ["--print=sysroot"], dir).ok()?;
+        let said = Shell::as_is("cargo".into()).read(compiler, ["--print=sysroot"], dir).ok()?;
         Some(targets(Path::new(String::from_utf8(said).ok()?.trim())))
     };
     installed.filter(|dirs| !dirs.is_empty()).or_else(ask).unwrap_or_default()

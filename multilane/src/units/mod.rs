@@ -506,7 +506,7 @@ fn add_entries(lane: &Path, path: &Path, entries: &mut Vec<Entry>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::temporary::Temporary;
+    use crate::files::Scratch;
 
     #[test]
     fn a_source_is_written_from_the_workspace_root() {
@@ -538,9 +538,8 @@ mod tests {
     /// On a busy machine, tens of milliseconds pass between the steps.
     #[test]
     fn a_unit_is_complete_when_cargo_has_written_the_last_of_it() {
-        let lane = std::env::temp_dir().join(format!("xtask-units-{}", std::process::id()));
-        let mut made = Temporary::default();
-        made.make(&lane).expect("a directory");
+        let scratch = Scratch::of_test("units");
+        let lane = scratch.dir.clone();
         let fingerprint = Path::new("debug/.fingerprint/a-0123456789abcdef");
         let dir = lane.join(fingerprint);
         std::fs::create_dir_all(&dir).expect("a directory");
@@ -557,6 +556,5 @@ mod tests {
         }
         std::fs::write(dir.join("lib-a.json"), "{\"deps\":[]}").expect("it can be written");
         assert!(is_complete(&lane, fingerprint));
-        assert!(made.delete().is_empty());
     }
 }

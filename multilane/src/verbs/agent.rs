@@ -63,7 +63,7 @@ pub(super) fn lane_run(session: Session, own: &ArgMatches) -> anyhow::Result<Exi
         None => "target".to_owned(),
     };
     ui.status("Running", format_args!("in {}, with the lane {lane}", surroundings.dir.display()));
-    Shell::outside_of_cargo(env)?.become_step(&step, &surroundings.dir)
+    Shell::outside_of_cargo(env).become_step(&step, &surroundings.dir)
 }
 
 pub(super) fn lane_env(session: Session, own: &ArgMatches) -> anyhow::Result<ExitCode> {

@@ -48,7 +48,7 @@ pub(crate) fn shim(session: Session, words: Vec<OsString>) -> anyhow::Result<Exi
         bail!("there is no cargo on PATH but the one of `lane run`");
     };
     let here = environment::current_dir()?;
-    let sh = Shell::as_is(cargo.clone().into())?;
+    let sh = Shell::as_is(cargo.clone().into());
     let ui = session.ui;
     let through_lane = through_lane(session, &words).unwrap_or_else(|err| {
         ui.warn(format_args!("building without a lane: {err:#}"));

@@ -18,6 +18,7 @@ use multilane::{environment, files, ui};
 use serde_json::{Value, json};
 
 use crate::flags;
+use crate::process::measure;
 use crate::stats::{Spread, spread};
 
 /// How a check can be started, plain cargo first: the others are compared with it.
@@ -55,13 +56,13 @@ impl flags::lane::Bench {
     ) -> anyhow::Result<Vec<Vec<Sample>>> {
         ui.status("Warming", format_args!("lanes: {}", self.at_once));
         for step in crews.iter().rev().flatten() {
-            project.sh.measure(std::slice::from_ref(step))?;
+            measure(&project.sh, std::slice::from_ref(step))?;
         }
         let mut samples = vec![Vec::new(); crews.len()];
         ui.status("Measuring", format_args!("runs: {}", self.runs));
         for _ in 0..self.runs {
             for (crew, samples) in crews.iter().zip(&mut samples) {
-                let measured = project.sh.measure(crew)?;
+                let measured = measure(&project.sh, crew)?;
                 let waits =
                     |place: &str| measured.stderr.matches(&format!("file lock on {place}")).count();
                 samples.push(Sample {

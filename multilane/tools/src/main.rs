@@ -6,10 +6,12 @@ mod bench;
 mod completions;
 mod doctor;
 mod editor;
+mod files;
 mod flags;
 mod hook;
 mod install;
 mod linkers;
+mod process;
 mod stats;
 mod verify;
 

@@ -50,13 +50,15 @@ use multilane::process::{Outcome, exit_code};
 use multilane::project::git_dir::Common;
 use multilane::project::{Project, Session, toolchain};
 use multilane::ui::Ui;
-use multilane::{environment, files, process, ui, units};
+use multilane::{environment, files, ui, units};
+
 use serde_json::{Value, json};
 
 use self::analysis::Analysis;
 use self::facts::Facts;
 use self::trend::Build;
 use crate::flags::analyze::{Analyze, Part};
+use crate::process::processor_seconds;
 
 /// The agent whose lane it is. Nobody else has it, as nobody calls themselves that.
 const AGENT: &str = "xtask-analyze";
@@ -169,10 +171,9 @@ impl Analyze {
         // Of a build that does not come to its end there is nothing that `--last` could take.
         let last = std::fs::read(gathering.timings()).ok();
         drop(files::remove_own_file(&gathering.timings()));
-        let before = process::processor_seconds();
+        let before = processor_seconds();
         let Outcome { status, units, .. } = project.sh.run(build, None)?;
-        let processor =
-            process::processor_seconds().zip(before).map(|(after, before)| after - before);
+        let processor = processor_seconds().zip(before).map(|(after, before)| after - before);
         if !status.success() {
             project.session.ui.error(&anyhow::anyhow!(
                 "the build failed, so there is nothing to analyze\nhelp: `{build}` has to succeed first"

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use multilane::process::{Answer, Asker, Silence};
+use crate::process::{Answer, Asker, Silence};
 
 use crate::doctor::toolchain::first_line;
 

@@ -15,12 +15,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::UNIX_EPOCH;
 
-use multilane::files::temporary::Temporary;
 use multilane::fork::write;
 use multilane::lanes::list;
 use multilane::lanes::list::Found;
 use multilane::process::step::quoted;
-use multilane::process::{Asker, Held, Shell};
+use multilane::process::{Held, Shell};
 use multilane::project::cargo_config::CargoConfig;
 use multilane::project::git_dir::{Common, is_shared_program};
 use multilane::project::root::Repo;
@@ -36,18 +35,20 @@ use crate::doctor::report::{
     Cranelift, Facts, LaneFacts, Level, SharedCacheFacts, report, settings,
 };
 use crate::doctor::toolchain::Toolchain;
+use crate::files::Temporary;
 use crate::install::installers;
 use crate::install::plan::table::TOOLS;
 use crate::install::plan::{Reply, Tool};
 use crate::linkers::link;
 use crate::linkers::link::Link;
+use crate::process::Asker;
 use crate::{flags, hook};
 
 impl flags::doctor::Doctor {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         let project = untouched(session)?;
         let held = Held::start();
-        let facts = examine(&project, &project.sh.asker(&held));
+        let facts = examine(&project, &Asker::new(&project.sh, &held));
         held.release();
 
         let report = report(&facts);
@@ -80,7 +81,7 @@ fn untouched(session: Session) -> anyhow::Result<Project> {
     let start = environment::current_dir()?;
     let repo = Repo::locate(start.clone(), &start)?;
     let config = CargoConfig::read(&start, &session.env);
-    Ok(Project { sh: Shell::new(&session.env)?, repo, config, session })
+    Ok(Project { sh: Shell::new(&session.env), repo, config, session })
 }
 
 /// Everything at the same time: each waits for another program, or for the disk.

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::process::Asker;
 use multilane::environment::Environment;
-use multilane::process::Asker;
 use multilane::project::cargo_config::CargoConfig;
 use multilane::project::root::Repo;
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use multilane::process::Asker;
+use crate::process::Asker;
 use multilane::project::cargo_config::CargoConfig;
 use multilane::project::git_dir;
 

@@ -10,6 +10,7 @@ use multilane::project::git_dir::{Common, workspace_in};
 use multilane::project::{Project, Session, shared_program};
 use multilane::{environment, files};
 
+use crate::files::{remove_if_empty, rename_to_free};
 use crate::flags;
 use crate::hook::script::{BEFORE, HOOK, Hooks, Installation, Present};
 
@@ -56,11 +57,11 @@ pub fn install_hook(project: &Project, common: &Common, hooks: &Hooks) -> anyhow
         ),
         Installation::Beside { renames } => {
             if renames {
-                files::rename_to_free(&path, &hooks.default_dir.join(BEFORE))?;
+                rename_to_free(&path, &hooks.default_dir.join(BEFORE))?;
             }
             let written = files::write_program(&path, script::script(None, &program).as_bytes());
             if written.is_err() && renames {
-                drop(files::rename_to_free(&hooks.default_dir.join(BEFORE), &path));
+                drop(rename_to_free(&hooks.default_dir.join(BEFORE), &path));
             }
             written.with_context(|| format!("cannot write {}", path.display()))?;
             let runs = if renames || hooks.has_before {
@@ -133,7 +134,7 @@ pub fn remove_hook(project: &Project, common: &Common, hooks: &Hooks) -> anyhow:
         files::remove_own_file(&path)?;
     }
     if hooks.has_before {
-        files::rename_to_free(&before, &path).with_context(|| {
+        rename_to_free(&before, &path).with_context(|| {
             format!(
                 "{} stays under that name: another hook has come into its place",
                 before.display()
@@ -158,7 +159,7 @@ pub fn remove_hook(project: &Project, common: &Common, hooks: &Hooks) -> anyhow:
             files::remove_own_file(&entry.path())?;
         }
     }
-    files::remove_if_empty(&hooks.own_dir);
+    remove_if_empty(&hooks.own_dir);
     project.session.ui.status("Removed", "the post-checkout hook");
     Ok(())
 }

@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::process::{Answer, Asker};
 use multilane::environment::Environment;
-use multilane::process::{Answer, Asker};
 use multilane::project::root::Repo;
 use multilane::project::toolchain::Version;
 

@@ -9,7 +9,6 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
-use multilane::files::temporary::Temporary;
 use multilane::process::Held;
 use multilane::process::step::{Program, Step};
 use multilane::project::{Project, Session, toolchain as compiler};
@@ -17,8 +16,10 @@ use multilane::ui;
 use multilane::ui::Ui;
 use serde_json::{Value, json};
 
+use crate::files::Temporary;
 use crate::flags;
 use crate::install::plan::{Plan, Reply, State, Tool, Way};
+use crate::process::{self, Asker};
 
 impl flags::tools::InstallTools {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
@@ -33,7 +34,7 @@ impl flags::tools::InstallTools {
 
         if self.newer {
             let held = Held::start();
-            let newest = installers::newest(&project.sh.asker(&held), &project.repo.start);
+            let newest = installers::newest(&Asker::new(&project.sh, &held), &project.repo.start);
             held.release();
             ui::data(format_args!("{:<18}{:<11}{:<11}NEWEST", "TOOL", "FROM", "OURS"))?;
             for (tool, place, ours, newest) in newest {
@@ -48,7 +49,7 @@ impl flags::tools::InstallTools {
         let rustc = compiler::rustc_version(sh, env, repo, config, None)?;
         let examined = || {
             let held = Held::start();
-            let machine = installers::read(&sh.asker(&held), env, repo, &rustc);
+            let machine = installers::read(&Asker::new(&sh, &held), env, repo, &rustc);
             held.release();
             machine
         };
@@ -234,7 +235,7 @@ impl Installer<'_> {
             let outcome = if self.is_verbose {
                 self.project.sh.run(&step, None)
             } else {
-                self.project.sh.listen(&step, dir, log, |line| {
+                process::listen(&self.project.sh, &step, dir, log, |line| {
                     let short: String = line.trim().chars().take(LINE_MAX).collect();
                     self.ui.progress("Installing", format_args!("{}: {short}", tool.name));
                 })
@@ -277,7 +278,7 @@ impl Installer<'_> {
     fn reply(&self, tool: &'static Tool) -> Option<Reply> {
         let Project { session, sh, repo, .. } = self.project;
         let held = Held::start();
-        let reply = installers::reply(&sh.asker(&held), &session.env, tool, &repo.start);
+        let reply = installers::reply(&Asker::new(&sh, &held), &session.env, tool, &repo.start);
         held.release();
         reply
     }

@@ -8,9 +8,10 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::process::Asker;
 use anyhow::Context as _;
 use multilane::environment::Environment;
-use multilane::process::{Asker, Shell};
+use multilane::process::Shell;
 use multilane::project::cargo_config::CargoConfig;
 use multilane::units::linker;
 use serde_json::Value;

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use multilane::process::Asker;
+use crate::process::Asker;
 use multilane::project::cargo_config::CargoConfig;
 use multilane::units::linker;
 

@@ -11,7 +11,6 @@ use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use multilane::files::temporary::Temporary;
 use multilane::process::Held;
 use multilane::project::Project;
 use multilane::project::toolchain::host_triple;
@@ -19,6 +18,7 @@ use multilane::ui::Ui;
 use multilane::{files, ui};
 
 use crate::doctor::config_files;
+use crate::files::{Temporary, name_program};
 use crate::flags::tools::InstallTools;
 use crate::install::plan::Machine;
 use crate::linkers::choice as plan;
@@ -26,6 +26,7 @@ use crate::linkers::choice::{Candidate, Facts, Setting, Tried};
 use crate::linkers::found::FILES;
 use crate::linkers::link::Link;
 use crate::linkers::local_config::{OF_INSTALL_TOOLS, Set};
+use crate::process::Asker;
 
 /// One target, and a place to try linkers for it.
 pub(super) struct Trial<'a> {
@@ -184,7 +185,7 @@ impl Trial<'_> {
         self.ui.progress("Linking", format_args!("a program for {}", self.triple));
         let flags = flags.map(|flags| (self.triple, flags));
         let held = Held::start();
-        let asker = sh.asker(&held);
+        let asker = Asker::new(sh, &held);
         let link = found::prove(&asker, config, &repo.start, self.dir, &name, self.target, flags);
         self.ui.end_progress();
         if held.has_come() {
@@ -203,7 +204,7 @@ impl Trial<'_> {
         let named =
             settings.find(|setting| setting.key == key).map(|setting| setting.value.as_str());
         let held = Held::start();
-        let facts = found::read(&sh.asker(&held), &session.env, machine, named, &repo.start);
+        let facts = found::read(&Asker::new(sh, &held), &session.env, machine, named, &repo.start);
         held.release();
         facts
     }
@@ -211,7 +212,7 @@ impl Trial<'_> {
     /// Tries it, and says what came of that.
     pub(super) fn try_one(&self, candidate: Candidate) -> anyhow::Result<Tried> {
         if let Some((name, program)) = &candidate.link {
-            files::name_program(name, program)
+            name_program(name, program)
                 .with_context(|| format!("cannot write {}", name.display()))?;
         }
         let tried = Tried { link: self.prove(Some(&candidate.flags))?, candidate };

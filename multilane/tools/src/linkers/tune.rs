@@ -16,6 +16,7 @@ use crate::linkers::choice::Candidate;
 use crate::linkers::found::Program;
 use crate::linkers::link::Link;
 use crate::linkers::{Trial, choice as plan, found};
+use crate::process::measure;
 use crate::stats::{Spread, spread};
 
 /// What takes turns; the one that links without our doing has no candidate.
@@ -122,7 +123,7 @@ impl Trial<'_> {
                     format_args!("{name} with {}, {run} of {runs}", contender.name),
                 );
                 self.remove_outputs(lane, name)?;
-                samples.push(milliseconds(sh.measure(&[step(contender)])?.time));
+                samples.push(milliseconds(measure(sh, &[step(contender)])?.time));
             }
         }
         self.ui.end_progress();

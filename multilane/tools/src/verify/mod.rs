@@ -25,7 +25,6 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
-use multilane::files::temporary::Temporary;
 use multilane::fork::plan;
 use multilane::lanes::{KeyInputs, Lane, Owner, in_lane};
 use multilane::process::step::Step;
@@ -40,7 +39,9 @@ use multilane::units::Place;
 use multilane::verbs::worktree::{beside, carry_over_configuration};
 use multilane::{files, ui};
 
+use crate::files::Temporary;
 use crate::flags;
+use crate::process;
 use crate::verify::compare::{Report, Results, Runs, Transcript};
 use crate::verify::outputs::Output;
 
@@ -403,7 +404,7 @@ impl Verification<'_> {
     ) -> anyhow::Result<(Outcome, PathBuf)> {
         self.steps += 1;
         let log = self.trees.home.join(format!("{:02}-{name}.log", self.steps));
-        let outcome = self.project.sh.listen(step, &self.trees.within(tree), &log, hear);
+        let outcome = process::listen(&self.project.sh, step, &self.trees.within(tree), &log, hear);
         self.ui.end_progress();
         self.stop_if_interrupted()?;
         Ok((outcome?, log))
