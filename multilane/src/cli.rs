@@ -223,16 +223,17 @@ fn is_of_cargo(session: &Session, name: &str) -> bool {
             || is_alias())
 }
 
-/// The words that are options of `command`, with their values, and those that are cargo's, in
-/// order.
-fn split(command: &Command, words: Vec<OsString>) -> (Vec<OsString>, Vec<OsString>) {
+/// The words that are of `command`, options with their values, and those that are cargo's, in
+/// order. What is no option is cargo's unless `command` has arguments of this kind.
+pub fn split(command: &Command, words: Vec<OsString>) -> (Vec<OsString>, Vec<OsString>) {
     let (mut own, mut cargos) = (Vec::new(), Vec::new());
+    let has_arguments = command.get_positionals().any(|argument| !argument.is_last_set());
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         if word == "--" {
             cargos.push(word);
             cargos.extend(words.by_ref());
-        } else if is_help(&word) {
+        } else if is_help(&word) || (has_arguments && !word.to_string_lossy().starts_with('-')) {
             own.push(word);
         } else if let Some(option) = option_of(command, &word) {
             let has_value =
@@ -253,9 +254,13 @@ fn is_help(word: &OsStr) -> bool {
 }
 
 fn option_of<'a>(command: &'a Command, word: &OsStr) -> Option<&'a Arg> {
-    let name = word.to_str()?.strip_prefix("--")?;
-    let name = name.split('=').next()?;
-    command.get_arguments().find(|option| option.get_long() == Some(name))
+    let word = word.to_str()?;
+    let name = word.split('=').next().and_then(|name| name.strip_prefix("--"));
+    let short = word.strip_prefix('-').filter(|short| short.len() == 1);
+    command.get_arguments().find(|option| match name {
+        Some(name) => option.get_long() == Some(name),
+        None => short.is_some_and(|short| option.get_short() == short.chars().next()),
+    })
 }
 
 #[cfg(test)]

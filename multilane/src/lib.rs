@@ -15,6 +15,8 @@
 //! 5. `verbs`, `tools`, `cli`
 
 pub use crate::cli::Cli;
+#[doc(hidden)]
+pub use crate::cli::split;
 
 mod cli;
 mod tools;

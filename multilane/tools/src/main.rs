@@ -15,11 +15,9 @@ mod process;
 mod stats;
 mod verify;
 
-use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::{CommandFactory as _, FromArgMatches as _};
 use multilane::environment::Environment;
 use multilane::project::Session;
 use multilane::ui::Ui;
@@ -37,10 +35,7 @@ fn main() -> ExitCode {
     };
     let ui = Ui::new(&env, called);
     let session = Session { env, ui, started };
-    let command = Tools::command().name(called).bin_name(called).no_binary_name(true);
-    let words: Vec<OsString> = words.collect();
-    let tools =
-        command.try_get_matches_from(words).and_then(|matches| Tools::from_arg_matches(&matches));
+    let tools = Tools::parse_words(called, words.collect());
     let answer = match tools {
         Ok(tools) => answer(tools.verb, session),
         Err(err) => err.exit(),

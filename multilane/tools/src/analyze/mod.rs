@@ -69,7 +69,7 @@ const WEEKS: u32 = 12;
 impl Analyze {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         let ui = session.ui.quiet(self.quiet);
-        let project = session.project(self.manifest_path.as_deref())?;
+        let project = session.project(self.cargo.line().value("--manifest-path").map(Path::new))?;
         let (lane, toolchain) = self.lane(&project)?;
         let gathering =
             Gathering { dir: lane.dir.join("analysis"), project: &project, lane: &lane, ui };
@@ -106,14 +106,8 @@ impl Analyze {
         let inputs = multilane::lanes::choose::key_inputs(
             project,
             &LaneChoice {
-                selection: Selection {
-                    features: self.features.features.clone(),
-                    all_features: self.features.all_features,
-                    no_default_features: self.features.no_default_features,
-                    targets: self.target.clone(),
-                    profile: None,
-                },
-                lockfile: if self.lock.locked || self.dry_run {
+                selection: Selection { profile: None, ..self.cargo.line().selection() },
+                lockfile: if self.dry_run || self.cargo.line().has(&["--locked", "--frozen"]) {
                     Lockfile::MustStay
                 } else {
                     Lockfile::MayBeMade
@@ -211,11 +205,12 @@ impl Analyze {
         let said = project.sh.read_cargo(&args.concat(), &project.repo.root)?;
         let metadata: Value =
             serde_json::from_slice(&said).context("`cargo metadata` printed no JSON")?;
-        let profile =
-            self.how.profile.as_deref().unwrap_or(if self.how.release { "release" } else { "dev" });
+        let line = self.cargo.line();
+        let default = if line.has(&["--release", "-r"]) { "release" } else { "dev" };
+        let profile = line.selection().profile.unwrap_or_else(|| default.to_owned());
         let tells_items = gathering.tells_items(toolchain);
         let mut emitted = Vec::new();
-        for (package, kind, name) in targets(&metadata, &self.packages.package) {
+        for (package, kind, name) in targets(&metadata, &line.packages()) {
             if emitted.len() == TARGETS_MAX {
                 ui.warn(format_args!("only the first {TARGETS_MAX} programs and libraries are looked at; --package names others"));
                 break;
@@ -273,7 +268,8 @@ impl Analyze {
 
         let mut metadata = vec!["metadata".into(), "--format-version=1".into()];
         metadata.extend(self.metadata_args());
-        let targets = if self.target.is_empty() { &project.config.targets } else { &self.target };
+        let named = self.cargo.line().selection().targets;
+        let targets = if named.is_empty() { &project.config.targets } else { &named };
         let host_triple = toolchain::host_triple(toolchain).to_owned();
         metadata
             .extend(["--filter-platform".into(), targets.first().unwrap_or(&host_triple).into()]);

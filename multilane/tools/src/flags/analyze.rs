@@ -1,13 +1,10 @@
 //! `analyze` and its options.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::flags::cargo::{
-    Arguments, FeatureFlags, LockFlags, PackageFlags, ProfileFlags, TargetFlags,
-};
+use crate::flags::CargoWords;
 
 /// Find what the build spends its time on, and what to change first
 ///
@@ -19,6 +16,7 @@ use crate::flags::cargo::{
 ///
 /// Parts can be asked for alone: cargo xtask analyze timings graph
 #[derive(Args)]
+#[command(override_usage = "analyze [OPTIONS] [PART]... [CARGO OPTIONS]")]
 pub(crate) struct Analyze {
     /// Only these parts [default: all but mono]
     #[arg(value_enum, value_name = "PART")]
@@ -43,21 +41,7 @@ pub(crate) struct Analyze {
     #[arg(short, long)]
     pub(crate) quiet: bool,
     #[command(flatten)]
-    pub(crate) packages: PackageFlags,
-    #[command(flatten)]
-    pub(crate) targets: TargetFlags,
-    #[command(flatten)]
-    pub(crate) features: FeatureFlags,
-    #[command(flatten)]
-    pub(crate) how: ProfileFlags,
-    /// For this target triple
-    #[arg(long, value_name = "TRIPLE", help_heading = "Compilation")]
-    pub(crate) target: Vec<String>,
-    /// Path to Cargo.toml
-    #[arg(long, value_name = "PATH", help_heading = "Manifest and cargo")]
-    pub(crate) manifest_path: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) lock: LockFlags,
+    pub(crate) cargo: CargoWords,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
@@ -107,45 +91,45 @@ impl Analyze {
 
     /// Those of cargo's options that are for the build.
     pub(crate) fn to_args(&self) -> Vec<OsString> {
-        let mut args = self.selecting_args();
-        args.extend(self.manifest_args(true));
-        args
+        self.cargo.line().words
     }
 
     /// Those that say what is built and how, wherever one stands.
     pub(crate) fn selecting_args(&self) -> Vec<OsString> {
-        let mut args = Arguments::default();
-        self.packages.add_to(&mut args);
-        self.targets.add_to(&mut args);
-        self.features.add_to(&mut args);
-        self.how.add_to(&mut args);
-        args.each("--target", &self.target);
-        args.0
+        self.cargo.only(|name| !MANIFEST.contains(&name))
     }
 
     /// The same for one target, which is named apart.
     pub(crate) fn to_mono_args(&self) -> Vec<OsString> {
-        let mut args = Arguments::default();
-        self.features.add_to(&mut args);
-        self.how.add_to(&mut args);
-        args.each("--target", &self.target);
-        args.0.extend(self.manifest_args(true));
-        args.0
+        const TARGETS: [&str; 14] = [
+            "--package",
+            "-p",
+            "--workspace",
+            "--all",
+            "--exclude",
+            "--lib",
+            "--bins",
+            "--bin",
+            "--examples",
+            "--example",
+            "--tests",
+            "--test",
+            "--benches",
+            "--bench",
+        ];
+        self.cargo.only(|name| !TARGETS.contains(&name) && name != "--all-targets")
     }
 
-    /// Those that `cargo metadata` has, too.
+    /// Those that `cargo metadata` has, too. It must not fetch anything.
     pub(crate) fn metadata_args(&self) -> Vec<OsString> {
-        let mut args = Arguments::default();
-        self.features.add_to(&mut args);
-        args.0.extend(self.manifest_args(false));
-        args.0
-    }
-
-    fn manifest_args(&self, may_fetch: bool) -> Vec<OsString> {
-        let mut args = Arguments::default();
-        args.each("--manifest-path", &self.manifest_path);
-        args.flag("--locked", self.lock.locked);
-        args.flag("--offline", self.lock.offline || !may_fetch);
-        args.0
+        const FEATURES: [&str; 4] = ["--features", "-F", "--all-features", "--no-default-features"];
+        let is_wanted = |name: &str| FEATURES.contains(&name) || MANIFEST.contains(&name);
+        let mut args = self.cargo.only(|name| is_wanted(name) && name != "--offline");
+        args.push("--offline".into());
+        args
     }
 }
+
+/// Options that say which workspace is meant, and what may be done to its lockfile.
+const MANIFEST: [&str; 7] =
+    ["--manifest-path", "--lockfile-path", "--locked", "--offline", "--frozen", "--config", "-Z"];

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::OwnFlags;
-use super::cargo::{Arguments, FeatureFlags, LockFlags, PackageFlags, ProfileFlags, TargetFlags};
+use super::{CargoWords, OwnFlags};
 
 /// Have git warm every new worktree, whoever makes it
 ///
@@ -36,6 +35,7 @@ pub struct LaneHook {
 /// same place gives. All trees are temporary and lie beside the repository; yours is not touched.
 /// Programs are compared, not run. Exit code 1: something differs.
 #[derive(Args)]
+#[command(override_usage = "lane verify [OPTIONS] [CARGO OPTIONS] [-- ARGS]")]
 pub struct LaneVerify {
     /// Run the doctests, too
     #[arg(long)]
@@ -59,18 +59,7 @@ pub struct LaneVerify {
     #[arg(short, long)]
     pub quiet: bool,
     #[command(flatten)]
-    pub packages: PackageFlags,
-    #[command(flatten)]
-    pub targets: TargetFlags,
-    #[command(flatten)]
-    pub features: FeatureFlags,
-    #[command(flatten)]
-    pub how: ProfileFlags,
-    #[command(flatten)]
-    pub lock: LockFlags,
-    /// For the test executables
-    #[arg(last = true, value_name = "ARGS", help_heading = "Arguments")]
-    pub rest: Vec<OsString>,
+    pub cargo: CargoWords,
 }
 
 /// Measure what xtask adds to a cargo that has nothing to do
@@ -95,21 +84,15 @@ pub struct Bench {
 impl LaneVerify {
     /// cargo's own options.
     pub fn to_args(&self) -> Vec<OsString> {
-        let mut args = Arguments::default();
-        self.packages.add_to(&mut args);
-        self.targets.add_to(&mut args);
-        self.features.add_to(&mut args);
-        self.how.add_to(&mut args);
-        self.lock.add_to(&mut args);
-        args.0
+        self.cargo.line().words
     }
 
     /// Those for `cargo test`, which runs doctests where no targets are named.
     pub fn to_test_args(&self) -> Vec<OsString> {
-        let mut targets = Arguments::default();
-        self.targets.add_to(&mut targets);
-        let mut args = Arguments(self.to_args());
-        args.flag("--tests", targets.0.is_empty() && !self.doc);
-        args.0
+        let line = self.cargo.line();
+        let without_doctests = !self.doc && !line.selects_targets();
+        let mut args = line.words;
+        args.extend(without_doctests.then(|| "--tests".into()));
+        args
     }
 }

@@ -2,13 +2,16 @@
 //! file.
 
 pub(crate) mod analyze;
-pub(crate) mod cargo;
 pub(crate) mod doctor;
 pub(crate) mod lane;
 pub(crate) mod project;
 pub(crate) mod tools;
 
-use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use multilane::cargo_line::{self, CargoLine};
 
 #[derive(Parser)]
 #[command(version, max_term_width = 80, disable_help_subcommand = true)]
@@ -38,6 +41,68 @@ pub(crate) enum Lane {
     Bench(lane::Bench),
 }
 
+/// cargo's own options and what follows `--`, of a verb that takes them. They are not declared:
+/// [`Tools::parse_words`] finds them among the words and puts them there.
+#[derive(Args, Clone, Default)]
+pub(crate) struct CargoWords {
+    #[arg(last = true, value_name = "ARGS", hide = true)]
+    cargo: Vec<OsString>,
+}
+
+impl CargoWords {
+    pub(crate) fn line(&self) -> CargoLine {
+        CargoLine::new("build", self.cargo.clone())
+    }
+
+    /// The options whose names are wanted, short or long as they were typed, with their values.
+    pub(crate) fn only(&self, is_wanted: impl Fn(&str) -> bool) -> Vec<OsString> {
+        let mut words = self.line().words.into_iter();
+        let mut found = Vec::new();
+        while let Some(word) = words.next() {
+            let text = word.to_string_lossy().into_owned();
+            let name = match text.split_once('=') {
+                Some((name, _)) if name.starts_with("--") => name,
+                None if text.starts_with("--") => &text,
+                _ => text.get(..2).unwrap_or(&text),
+            };
+            let value = if cargo_line::takes_value(&text) { words.next() } else { None };
+            if is_wanted(name) {
+                found.push(word);
+                found.extend(value);
+            }
+        }
+        found
+    }
+}
+
+impl Tools {
+    /// `words` without the program's name. `called` is what the user types in front of them.
+    pub(crate) fn parse_words(
+        called: &'static str,
+        mut words: Vec<OsString>,
+    ) -> Result<Tools, clap::Error> {
+        let mut root = Tools::command().name(called).bin_name(called).no_binary_name(true);
+        root.build();
+        let mut command = &root;
+        let mut depth = 0;
+        while let Some(verb) = words.get(depth).and_then(|name| command.find_subcommand(name)) {
+            (command, depth) = (verb, depth + 1);
+        }
+        if command.get_arguments().any(|argument| argument.get_id() == "cargo") {
+            let (own, cargos) = multilane::split(command, words.split_off(depth));
+            if !CargoLine::new("build", cargos.clone()).concerns_lane() {
+                let how =
+                    "it builds in a target directory of its own: leave out --target-dir and -C";
+                return Err(command.clone().error(ErrorKind::ArgumentConflict, how));
+            }
+            words.extend(own);
+            words.push("--".into());
+            words.extend(cargos);
+        }
+        Tools::from_arg_matches(&root.try_get_matches_from(words)?)
+    }
+}
+
 /// Options of our own that every verb has.
 #[derive(Args, Clone, Copy)]
 pub(crate) struct OwnFlags {
@@ -50,4 +115,38 @@ pub(crate) struct OwnFlags {
     /// Use verbose output (-vv: very verbose)
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split_whitespace().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn what_is_not_ours_is_cargos() {
+        let parse = |line: &str| Tools::parse_words("cargo xtask", words(line));
+        let line = "analyze timings -p a --features=x -q --an-option-of-next-year --open graph -j2";
+        let Ok(Tools { verb: Verb::Analyze(flags) }) = parse(line) else { panic!("it is right") };
+        assert_eq!(flags.parts.len(), 2);
+        assert!(flags.open && flags.quiet);
+        let expected = words("-p a --features=x --an-option-of-next-year -j2");
+        assert_eq!(flags.cargo.line().words, expected);
+        assert_eq!(flags.cargo.only(|name| ["-p", "-j"].contains(&name)), words("-p a -j2"));
+
+        let line = "lane verify --locked --dir /x -- --nocapture";
+        let Ok(Tools { verb: Verb::Lane(Lane::Verify(flags)) }) = parse(line) else {
+            panic!("it is right")
+        };
+        assert_eq!(flags.cargo.line().to_words(), words("build --locked -- --nocapture"));
+        assert!(parse("lane verify --target-dir x").is_err());
+        assert!(parse("lane bench --release").is_err());
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Tools::command().debug_assert();
+    }
 }

@@ -48,6 +48,11 @@ use crate::verify::outputs::Output;
 impl flags::lane::LaneVerify {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         let project = session.project(None)?;
+        ensure!(
+            self.cargo.line().value("--manifest-path").is_none(),
+            "--manifest-path names your own tree, and the temporary trees are built\n\
+             help: cd to the directory of that manifest"
+        );
         for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
             let is_set = project.session.env.get(name).is_some();
             ensure!(
@@ -135,7 +140,7 @@ impl flags::lane::LaneVerify {
     fn testing(&self, lane: &Lane) -> Option<Step> {
         let mut args = self.to_test_args();
         args.push("--no-fail-fast".into());
-        (!self.no_run).then(|| in_lane::step(&["test"], lane, args).rest(self.rest.clone()))
+        (!self.no_run).then(|| in_lane::step(&["test"], lane, args).rest(self.cargo.line().rest))
     }
 }
 
