@@ -12,7 +12,7 @@ use clap::{Arg, ArgMatches, Command};
 
 use crate::cargo_line::{self, CargoLine};
 use crate::environment::{self, Environment};
-use crate::project::{Session, toolchain};
+use crate::project::{Session, alias, toolchain};
 use crate::ui::Ui;
 use crate::verbs::{self, Kind, Verb};
 use crate::{retarget, sccache, tools};
@@ -71,6 +71,11 @@ impl Cli {
         let env = Environment::read();
         let ui = Ui::new(&env, self.called);
         let session = Session { env, ui, started };
+        if self.called == "cargo xtask"
+            && let Some(dir) = environment::exe_dir()
+        {
+            alias::silence(&dir);
+        }
 
         if let Some((path, compiler)) = environment::arguments_as(sccache::server::PROGRAM) {
             return sccache::compile(&session, &path, &compiler);

@@ -1,5 +1,6 @@
 //! The workspace that a call works on: read once, and handed on as plain values.
 
+pub(crate) mod alias;
 pub mod affected;
 pub mod cargo_config;
 pub mod changes;

@@ -15,7 +15,7 @@ use crate::project::cargo_config::CargoConfig;
 use crate::project::git_dir::{Common, workspace_in};
 use crate::project::root::Repo;
 use crate::project::worktrees::{checkouts, git, top};
-use crate::project::{Project, Session};
+use crate::project::{Project, Session, alias};
 use crate::ui::{self, Ui};
 use crate::{environment, files, fork, retarget};
 
@@ -118,7 +118,11 @@ pub fn warm(project: &mut Project, ui: Ui, root: &Path, of: &Path) -> anyhow::Re
         project.repo = Repo::locate(root.to_owned(), root)?;
         project.config = CargoConfig::read(root, &project.session.env);
         retarget::provide::provide_wrapper(project, ui.quiet(true));
-        fork::fork_if_empty(project, ui, &choose::worktree_lane(project), None, &[]);
+        let lane = choose::worktree_lane(project);
+        fork::fork_if_empty(project, ui, &lane, None, &[]);
+        if lane.dir.join("xtask").is_dir() {
+            alias::silence(&lane.dir.join("xtask"));
+        }
     }
     Ok(())
 }
