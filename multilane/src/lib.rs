@@ -10,7 +10,7 @@
 //!
 //! 1. `environment`, `files`, `process`, `ui`
 //! 2. `cargo_line`, `project`
-//! 3. `lanes`, `units`
+//! 3. `lanes`, `record`, `units`
 //! 4. `fork`, `cold_start`, `retarget`, `sccache`
 //! 5. `verbs`, `tools`, `cli`
 
@@ -37,6 +37,8 @@ pub mod lanes;
 pub mod process;
 #[doc(hidden)]
 pub mod project;
+#[doc(hidden)]
+pub mod record;
 #[doc(hidden)]
 pub mod retarget;
 #[doc(hidden)]

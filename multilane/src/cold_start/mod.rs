@@ -19,6 +19,7 @@ use crate::lanes::{Lane, Owner, list};
 use crate::process::step::{Recipe, Step};
 use crate::project::git_dir::Common;
 use crate::project::{Project, changes};
+use crate::record::{Fork, Wait};
 use crate::ui::Ui;
 use crate::units;
 use crate::units::Place;
@@ -31,6 +32,9 @@ pub struct ColdStart {
     /// The last step of the recipe that builds.
     last: usize,
     pub waited: Duration,
+    /// What was forked for it, and for whom it waited.
+    pub forks: Vec<Fork>,
+    pub waits: Vec<Wait>,
 }
 
 /// Why one waits no longer.
@@ -43,9 +47,9 @@ enum Waited {
 
 impl ColdStart {
     /// Before this process becomes cargo, which then has the lead.
-    pub fn hand_on(mut self) {
+    pub fn hand_on(&mut self) {
         self.before_step(self.last);
-        if let Some(lead) = self.lead {
+        if let Some(lead) = self.lead.take() {
             lead.hand_on();
         }
     }
@@ -83,12 +87,13 @@ pub fn cold_start(project: &Project, ui: Ui, lane: &Lane, recipe: &Recipe) -> Co
     // Windows lets nobody read a file that is locked, so that nobody would hear of the one who
     // leads.
     let Some(last) = last.filter(|_| cfg!(unix)) else {
-        crate::fork::fork_if_empty(project, ui, lane, toolchain, &[]);
-        return ColdStart::default();
+        let fork = crate::fork::fork_if_empty(project, ui, lane, toolchain, &[]);
+        return ColdStart { forks: fork.into_iter().collect(), ..ColdStart::default() };
     };
     let Ok(goal) = goal_of(project, lane, recipe) else {
-        crate::fork::fork_if_empty(project, ui, lane, toolchain, &[]); // cargo will say what is wrong.
-        return ColdStart::default();
+        // cargo will say what is wrong.
+        let fork = crate::fork::fork_if_empty(project, ui, lane, toolchain, &[]);
+        return ColdStart { forks: fork.into_iter().collect(), ..ColdStart::default() };
     };
 
     // What is being built for us at this moment is forked when it is there, as a whole.
@@ -96,15 +101,17 @@ pub fn cold_start(project: &Project, ui: Ui, lane: &Lane, recipe: &Recipe) -> Co
     let mut leading = leader::notes(&room);
     leading.retain(|note| is_for(note, &goal));
     let avoided: Vec<PathBuf> = leading.iter().map(|note| note.lane.clone()).collect();
-    crate::fork::fork_if_empty(project, ui, lane, toolchain, &avoided);
+    let mut start = ColdStart { last, ..ColdStart::default() };
+    start.forks.extend(crate::fork::fork_if_empty(project, ui, lane, toolchain, &avoided));
 
     let begun = Instant::now();
-    let led = lead_or_follow(project, ui, &room, lane, goal, leading.pop());
-    let lead = led.unwrap_or_else(|err| {
+    let led = lead_or_follow(project, ui, &room, lane, goal, leading.pop(), &mut start);
+    start.lead = led.unwrap_or_else(|err| {
         ui.warn(format_args!("cannot build together with others: {err:#}"));
         None
     });
-    ColdStart { lead, last, waited: begun.elapsed() }
+    start.waited = begun.elapsed();
+    start
 }
 
 /// Returns when there is something to do for cargo: with the lead, or without where somebody had
@@ -116,6 +123,7 @@ pub fn lead_or_follow(
     lane: &Lane,
     goal: Goal,
     mut donor: Option<Note>,
+    start: &mut ColdStart,
 ) -> anyhow::Result<Option<Lead>> {
     let own = Note {
         who: name_of(project, lane),
@@ -132,12 +140,15 @@ pub fn lead_or_follow(
     for _ in 0..ROUNDS_MAX {
         match leader::elect(room, own.clone(), |note| is_for(note, &own.goal))? {
             Election::Lead(lead) => {
-                fork_from(project, ui, lane, donor.as_ref());
+                start.forks.extend(fork_from(project, ui, lane, donor.as_ref()));
                 return Ok(Some(*lead));
             }
             Election::Follow(leader) => {
+                let begun = Instant::now();
                 let (waited, note) = wait_for(project, ui, lane, &own.goal, &leader)?;
                 ui.end_progress();
+                let builder = note.as_ref().map(|note| note.who.clone()).unwrap_or_default();
+                start.waits.push(Wait { builder, time: begun.elapsed() });
                 donor = note.or(donor);
                 if let Waited::Enough = waited {
                     break;
@@ -145,7 +156,7 @@ pub fn lead_or_follow(
             }
         }
     }
-    fork_from(project, ui, lane, donor.as_ref());
+    start.forks.extend(fork_from(project, ui, lane, donor.as_ref()));
     Ok(None)
 }
 
@@ -232,13 +243,13 @@ fn watch_of(project: &Project, note: &Note, goal: &Goal) -> Watch {
 }
 
 /// What the one who led has built, or had built until it ended.
-pub fn fork_from(project: &Project, ui: Ui, lane: &Lane, donor: Option<&Note>) {
-    let Some(donor) = donor.filter(|donor| donor.lane != lane.dir) else { return };
+pub fn fork_from(project: &Project, ui: Ui, lane: &Lane, donor: Option<&Note>) -> Option<Fork> {
+    let donor = donor.filter(|donor| donor.lane != lane.dir)?;
     let had_nothing_to_do = donor.stage == Stage::Done && units::count(&donor.lane) == donor.units;
     if had_nothing_to_do && units::has_any(&lane.dir) {
-        return;
+        return None;
     }
-    crate::fork::fork_one(project, ui, lane, Place::new(donor.root.clone(), donor.lane.clone()));
+    crate::fork::fork_one(project, ui, lane, Place::new(donor.root.clone(), donor.lane.clone()))
 }
 
 fn goal_of(project: &Project, lane: &Lane, recipe: &Recipe) -> anyhow::Result<Goal> {

@@ -23,6 +23,7 @@ use crate::fork::sources::Wanted;
 use crate::lanes::choose::{LaneChoice, Lockfile};
 use crate::lanes::{Lane, Owner};
 use crate::project::Project;
+use crate::record::Fork;
 use crate::retarget::provide::WRAPPER_DIR;
 use crate::retarget::wrapper;
 use crate::ui::Ui;
@@ -37,20 +38,20 @@ pub fn fork_if_empty(
     lane: &Lane,
     toolchain: Option<&str>,
     avoided: &[PathBuf],
-) {
+) -> Option<Fork> {
     if !is_cold(project, lane) {
-        return;
+        return None;
     }
     let begun = Instant::now();
     let donors = donors(project, lane, toolchain).map(|mut donors| {
         donors.found.retain(|donor| !avoided.contains(&donor.place.lane));
         donors
     });
-    fork_or_warn(project, ui, lane, donors, begun);
+    fork_or_warn(project, ui, lane, donors, begun)
 }
 
 /// The same from one donor, into a lane that may have units already.
-pub fn fork_one(project: &Project, ui: Ui, lane: &Lane, donor: Place) {
+pub fn fork_one(project: &Project, ui: Ui, lane: &Lane, donor: Place) -> Option<Fork> {
     let begun = Instant::now();
     let donors = donors::find(
         &project.sh,
@@ -58,7 +59,7 @@ pub fn fork_one(project: &Project, ui: Ui, lane: &Lane, donor: Place) {
         &crate::lanes::choose::worktree_lane(project).dir,
         &lane.dir,
     );
-    fork_or_warn(project, ui, lane, Ok(donors.only(&project.sh, donor)), begun);
+    fork_or_warn(project, ui, lane, Ok(donors.only(&project.sh, donor)), begun)
 }
 
 pub fn fork_or_warn(
@@ -67,14 +68,15 @@ pub fn fork_or_warn(
     lane: &Lane,
     donors: anyhow::Result<Donors>,
     begun: Instant,
-) {
+) -> Option<Fork> {
     let forked = donors.and_then(|donors| match best_fork(project, lane, &donors) {
-        Some(plan) if !plan.is_empty() => carry_out_fork(project, ui, &plan, begun),
-        _ => Ok(()),
+        Some(plan) if !plan.is_empty() => carry_out_fork(project, ui, &plan, begun).map(Some),
+        _ => Ok(None),
     });
-    if let Err(err) = forked {
+    forked.unwrap_or_else(|err| {
         ui.warn(format_args!("{} begins cold: {err:#}", project.shown(&lane.dir)));
-    }
+        None
+    })
 }
 
 /// Whether nothing was built in the lane yet, as far as it is ours to fill.
@@ -241,7 +243,7 @@ pub fn carry_out_fork(
     ui: Ui,
     plan: &Plan,
     begun: Instant,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Fork> {
     let all = plan.brought.len();
     let progress = |count: usize| ui.progress("Forking", format_args!("{count}/{all} units"));
     let forked = write::carry_out(plan, environment::now(), progress);
@@ -250,12 +252,18 @@ pub fn carry_out_fork(
 
     let mut left: Vec<_> = plan.left.iter().filter(|left| left.why != Why::Incomplete).collect();
     left.extend(&forked.dropped);
+    let fork = Fork {
+        donor: plan.donor.lane.clone(),
+        units: forked.units,
+        left: left.iter().map(|left| left.record()).collect(),
+        time: begun.elapsed(),
+    };
     let mut line = format!(
         "{} from {}: {} units, {}",
         project.shown(&plan.own.lane),
-        project.shown(&plan.donor.lane),
-        forked.units,
-        ui::duration(begun.elapsed())
+        project.shown(&fork.donor),
+        fork.units,
+        ui::duration(fork.time)
     );
     if !left.is_empty() {
         write!(line, "; left to cargo: {}", left.len())?;
@@ -266,5 +274,5 @@ pub fn carry_out_fork(
         }
     }
     ui.status("Forked", line);
-    Ok(())
+    Ok(fork)
 }

@@ -23,6 +23,7 @@ pub use super::reason::Why;
 use super::rules::judge;
 pub use super::rules::wanted;
 use crate::fork::sources::{Sources, Wanted};
+use crate::record::LeftUnit;
 use crate::units::incremental::Cache;
 use crate::units::{Mark, Place, Unit};
 
@@ -79,6 +80,13 @@ pub struct Left {
     pub target: String,
     pub id: u64,
     pub why: Why,
+}
+
+impl Left {
+    pub fn record(&self) -> LeftUnit {
+        let (package, reason) = (self.package.clone(), self.why.word());
+        LeftUnit { package, reason, explanation: self.why.to_string() }
+    }
 }
 
 /// What is known of one unit.

@@ -65,6 +65,28 @@ impl fmt::Display for Why {
 }
 
 impl Why {
+    /// The word for it in records, which stays the same when the text does not.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Why::Incomplete => "incomplete",
+            Why::Unknown => "unknown",
+            Why::Outdated(_) => "outdated",
+            Why::Differs(_) => "differs",
+            Why::BuiltInFuture => "built-in-future",
+            Why::Future(_) => "future",
+            Why::Variable(_) => "variable",
+            Why::Outside(_) => "outside",
+            Why::Printed => "printed",
+            Why::Generated => "generated",
+            Why::Watched(_) => "watched",
+            Why::Commit => "commit",
+            Why::Macro(_) => "macro",
+            Why::Needs(_) => "needs",
+            Why::Replaced => "replaced",
+            Why::Changed => "changed",
+        }
+    }
+
     /// Whether another donor may do better.
     pub fn is_of_this_donor(&self) -> bool {
         matches!(

@@ -296,13 +296,12 @@ fn describes_xtask(name: &str) -> bool {
 }
 
 /// The child's own code; 128 + the signal's number where one ended it, as shells have it.
-pub fn exit_code(status: ExitStatus) -> ExitCode {
+pub fn exit_code(status: ExitStatus) -> u8 {
     #[cfg(unix)]
     let by_signal =
         std::os::unix::process::ExitStatusExt::signal(&status).map(|signal| 128 + signal);
     #[cfg(not(unix))]
     let by_signal = None;
 
-    let code = status.code().or(by_signal).and_then(|code| u8::try_from(code).ok());
-    ExitCode::from(code.unwrap_or(1))
+    status.code().or(by_signal).and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }

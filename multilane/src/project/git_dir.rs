@@ -8,6 +8,7 @@
 //! ├── answers        what was found out about compilers' options (verbs/adopt_cache.rs) and units (facts/units/contents.rs)
 //! ├── workspace      where in a checkout the workspace is; empty for its top
 //! ├── cold/          who leads in a cold start; effects/disk/cold.rs draws it
+//! ├── records.jsonl  what each build did (docs/records.md); the older ones in records.old.jsonl
 //! ├── analyze.json   what the builds of `analyze` took
 //! ├── bin/cargo      the shim: `xtask` by another name, the first `cargo` on the PATH of `lane run`
 //! ├── hooks/         git's hooks while `lane hook` stands in front of a `core.hooksPath`…
@@ -76,6 +77,11 @@ impl Common {
         self.dir.join("cold")
     }
 
+    /// What each build did.
+    pub fn records(&self) -> PathBuf {
+        records_in(self.dir.clone())
+    }
+
     /// What `analyze` remembers of its builds.
     pub fn history(&self) -> PathBuf {
         self.dir.join("analyze.json")
@@ -102,6 +108,31 @@ impl Common {
     pub fn known_inside(&self) -> Option<PathBuf> {
         Some(PathBuf::from(std::fs::read_to_string(self.workspace_file()).ok()?))
     }
+}
+
+pub fn records_in(dir: PathBuf) -> PathBuf {
+    dir.join("records.jsonl")
+}
+
+/// The commit that a checkout is at, read without a process. `None` before the first one, and where
+/// refs are not in plain files or are too many.
+pub fn commit(top: &Path) -> Option<String> {
+    const PACKED_BYTES_MAX: u64 = 1024 * 1024; // Every build reads them.
+    let head = std::fs::read_to_string(git_dir(top)?.join("HEAD")).ok()?;
+    let Some(name) = head.trim().strip_prefix("ref: ") else {
+        return Some(head.trim().to_owned());
+    };
+    let common = git_common_dir(top)?;
+    if let Ok(commit) = std::fs::read_to_string(common.join(name)) {
+        return Some(commit.trim().to_owned());
+    }
+    let packed = common.join("packed-refs");
+    if packed.metadata().ok()?.len() > PACKED_BYTES_MAX {
+        return None;
+    }
+    let packed = std::fs::read_to_string(packed).ok()?;
+    let commits = packed.lines().filter_map(|line| line.split_once(' '));
+    commits.into_iter().find(|(_, of)| *of == name).map(|(commit, _)| commit.to_owned())
 }
 
 /// The checkout that a directory is in.

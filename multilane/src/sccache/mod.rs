@@ -176,7 +176,7 @@ impl Compilation<'_> {
         if status.success() {
             self.note(way, server::first_line(&said));
         }
-        Ok(Some(if status.success() { ExitCode::SUCCESS } else { exit_code(status) }))
+        Ok(Some(exit_code(status).into()))
     }
 
     /// Tries the cache out, once for all who want to know at this moment.

@@ -16,6 +16,7 @@ use crate::process::Shell;
 use crate::process::step::{Program, Recipe, Step};
 use crate::project::git_dir::{Common, is_shared_program};
 use crate::project::{Project, Session, toolchain};
+use crate::record::{self, Build};
 use crate::{cold_start, environment, retarget};
 
 pub(super) fn cargo(
@@ -84,7 +85,14 @@ fn through_lane(session: Session, words: &[OsString]) -> anyhow::Result<Option<S
         retarget::provide::provide_wrapper(&project, project.session.ui.quiet(true));
         let recipe = Recipe::from(in_lane(line.clone(), &lane, kind));
         let ui = project.session.ui.quiet(line.is_quiet());
-        cold_start::cold_start(&project, ui, &lane, &recipe).hand_on();
+        let mut start = cold_start::cold_start(&project, ui, &lane, &recipe);
+        start.hand_on();
+        if !start.forks.is_empty() || !start.waits.is_empty() {
+            let commands = recipe.steps.iter().map(Step::line).collect();
+            let (forks, waits) = (&start.forks, &start.waits);
+            let build = Build { commands, forks, waits, ..Build::default() };
+            record::write(&project, &lane, &build);
+        }
         lane
     } else {
         lane

@@ -11,7 +11,7 @@ use super::run;
 use crate::cargo_line::CargoLine;
 use crate::lanes::choose::{self, LaneChoice, Lockfile};
 use crate::project::Session;
-use crate::{fork, retarget, ui};
+use crate::{fork, record, retarget, ui};
 
 pub(super) fn fork(session: Session, own: &ArgMatches) -> anyhow::Result<ExitCode> {
     let project = run::open(session, &CargoLine::default())?;
@@ -44,7 +44,8 @@ pub(super) fn fork(session: Session, own: &ArgMatches) -> anyhow::Result<ExitCod
     }
 
     let (lane, _in_use) = choose::enter(&project, lane);
-    fork::carry_out_fork(&project, ui, &plan, begun)
+    let forked = fork::carry_out_fork(&project, ui, &plan, begun)
         .with_context(|| format!("cannot fork {}", project.shown(&lane.dir)))?;
+    record::write_fork(&project, &lane, &["lane", "fork"], Some(forked));
     Ok(ExitCode::SUCCESS)
 }

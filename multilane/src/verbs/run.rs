@@ -15,9 +15,10 @@ use crate::lanes::choose::{self, LaneChoice, Lockfile};
 use crate::lanes::in_lane::{Kind, in_lane};
 use crate::lanes::occupy::InUse;
 use crate::lanes::{Agent, Lane};
-use crate::process::step::{Counting, Recipe};
+use crate::process::step::{Counting, Recipe, Step};
 use crate::process::{Outcome, Units, exit_code};
 use crate::project::{Project, Session};
+use crate::record::{self, Build};
 use crate::sccache::tally::{TALLY, Tally};
 use crate::ui::{self, milliseconds};
 use crate::{retarget, sccache};
@@ -186,12 +187,24 @@ pub fn run_steps(
     }
 
     let built = begun.elapsed();
+    let code = failure.map_or(0, exit_code);
     let time = start.waited + built;
     let from_cache = tally.and_then(|tally| sccache::read_tally(project, &tally, ui));
     // Where cargo has refused before it came to any unit, there is nothing to sum up.
     if failure.is_none() || units.as_ref().is_none_or(|units| !units.is_empty()) {
         let summary = summary(units.as_ref(), from_cache, failure.is_some(), time);
         ui.status("Lane", format_args!("{}: {summary}", project.shown(&lane.dir)));
+    }
+    if recipe.builds() {
+        let build = Build {
+            commands: recipe.steps.iter().map(Step::line).collect(),
+            units: units.as_ref(),
+            from_cache,
+            forks: &start.forks,
+            waits: &start.waits,
+            exit_code: Some(code),
+        };
+        record::write(project, lane, &build);
     }
     if is_verbose {
         let after = project.session.started.elapsed().saturating_sub(before + built);
@@ -201,7 +214,7 @@ pub fn run_steps(
             format_args!("xtask took {before:.1} ms before cargo, {after:.1} ms after"),
         );
     }
-    Ok(failure.map_or(ExitCode::SUCCESS, exit_code))
+    Ok(ExitCode::from(code))
 }
 
 /// `compiled 2 (core, app), fresh 350, 0.31s`; `compiled 5, from the cache 48, fresh 0, 3.10s`

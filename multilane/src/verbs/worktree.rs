@@ -17,7 +17,7 @@ use crate::project::root::Repo;
 use crate::project::worktrees::{checkouts, git, top};
 use crate::project::{Project, Session, alias};
 use crate::ui::{self, Ui};
-use crate::{environment, files, fork, retarget};
+use crate::{environment, files, fork, record, retarget};
 
 /// A worktree that is to be made.
 #[derive(Default)]
@@ -107,19 +107,26 @@ fn warm_this_worktree(session: Session) -> anyhow::Result<()> {
     let ui = session.ui;
     let mut project = session.project(Some(&root.join("Cargo.toml")))?;
     let main = checkouts(&project)?.into_iter().next().context("git lists no worktree")?;
-    warm(&mut project, ui, &root, &workspace_in(&main, &inside))
+    warm(&mut project, ui, &["worktree-made"], &root, &workspace_in(&main, &inside))
 }
 
 /// Gives the workspace at `root`, in a new worktree, what belongs to this machine and is in the one
 /// at `of`, and a warm lane. From then on it is the workspace.
-pub fn warm(project: &mut Project, ui: Ui, root: &Path, of: &Path) -> anyhow::Result<()> {
+fn warm(
+    project: &mut Project,
+    ui: Ui,
+    verb: &[&str],
+    root: &Path,
+    of: &Path,
+) -> anyhow::Result<()> {
     carry_over_configuration(of, root)?;
     if root.join("Cargo.toml").is_file() {
         project.repo = Repo::locate(root.to_owned(), root)?;
         project.config = CargoConfig::read(root, &project.session.env);
         retarget::provide::provide_wrapper(project, ui.quiet(true));
         let lane = choose::worktree_lane(project);
-        fork::fork_if_empty(project, ui, &lane, None, &[]);
+        let forked = fork::fork_if_empty(project, ui, &lane, None, &[]);
+        record::write_fork(project, &lane, verb, forked);
         if lane.dir.join("xtask").is_dir() {
             alias::silence(&lane.dir.join("xtask"));
         }
@@ -160,7 +167,7 @@ pub(super) fn make_worktree(
     let root: PathBuf = path.join(&inside).components().collect();
     let ui = project.session.ui.quiet(wanted.quiet);
     let of = project.repo.root.clone();
-    warm(project, ui, &root, &of)?;
+    warm(project, ui, &["lane", "new"], &root, &of)?;
     Ok(path)
 }
 

@@ -355,6 +355,12 @@ impl Ran {
     }
 }
 
+/// Says that this test proves nothing here, and why.
+pub(crate) fn skipped(why: &str) {
+    let test = std::thread::current();
+    eprintln!("skipped {}: {why}", test.name().unwrap_or("a test"));
+}
+
 /// Waits until something that must come has come.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, mut has_come: impl FnMut() -> bool) {

@@ -1,0 +1,273 @@
+//! The record of each build: one line of JSON in the shared git directory. docs/records.md
+//! describes the format.
+//!
+//! A record is never a reason for a build to fail: where it cannot be written, there is none.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use crate::cargo_line;
+use crate::environment;
+use crate::lanes::{Lane, Owner};
+use crate::process::Units;
+use crate::project::Project;
+use crate::project::git_dir::{self, Common};
+
+/// Counts up when a field changes its meaning or goes.
+const VERSION: u32 = 1;
+
+/// Names another file.
+const VARIABLE: &str = "MULTILANE_RECORDS";
+
+/// Of one file. The one before it is kept, so there are at most twice as many.
+const BYTES_MAX: u64 = 512 * 1024;
+
+/// How many names, words or commands a list has at most.
+const NAMES_MAX: usize = 20;
+
+/// What a build did.
+#[derive(Default)]
+pub struct Build<'a> {
+    /// What cargo was asked for, or this program where it called no cargo.
+    pub commands: Vec<Vec<String>>,
+    /// `None` where cargo was not asked for its units.
+    pub units: Option<&'a Units>,
+    /// How many of the units that were compiled came from the shared cache.
+    pub from_cache: Option<u64>,
+    pub forks: &'a [Fork],
+    pub waits: &'a [Wait],
+    /// `None` where this process became cargo.
+    pub exit_code: Option<u8>,
+}
+
+/// A fork that was carried out.
+#[derive(Debug)]
+pub struct Fork {
+    /// The lane that the units are from.
+    pub donor: PathBuf,
+    pub units: usize,
+    pub left: Vec<LeftUnit>,
+    pub time: Duration,
+}
+
+/// A unit of the donor that is left to cargo.
+#[derive(Clone, Debug)]
+pub struct LeftUnit {
+    pub package: String,
+    /// One of a few fixed words.
+    pub reason: &'static str,
+    /// The same for a reader, with the path or name that it is about.
+    pub explanation: String,
+}
+
+/// A wait for another builder.
+#[derive(Debug)]
+pub struct Wait {
+    pub builder: String,
+    pub time: Duration,
+}
+
+/// Appends the record of a build in `lane`.
+pub fn write(project: &Project, lane: &Lane, build: &Build<'_>) {
+    let Some(file) = file(project) else { return };
+    let line = format!("{}\n", to_json(project, lane, build));
+    drop(append(&file, line.as_bytes()));
+}
+
+/// The same for a verb of ours that has forked and built nothing.
+pub fn write_fork(project: &Project, lane: &Lane, verb: &[&str], fork: Option<Fork>) {
+    if let Some(fork) = fork {
+        let commands = vec![verb.iter().map(|word| (*word).to_owned()).collect()];
+        let forks = &[fork];
+        write(project, lane, &Build { commands, forks, exit_code: Some(0), ..Build::default() });
+    }
+}
+
+fn file(project: &Project) -> Option<PathBuf> {
+    if let Some(file) = project.session.env.get(VARIABLE) {
+        return Some(file.into());
+    }
+    match Common::of(&project.repo.root) {
+        Some(common) => Some(common.records()),
+        None => Some(project.repo.lanes_dir()).filter(|dir| dir.is_dir()).map(git_dir::records_in),
+    }
+}
+
+/// In one write, so that builds that end at the same moment do not mix their lines.
+fn append(file: &Path, line: &[u8]) -> io::Result<()> {
+    if file.metadata().is_ok_and(|meta| meta.len() + line.len() as u64 > BYTES_MAX) {
+        std::fs::rename(file, file.with_extension("old.jsonl"))?;
+    }
+    let open = || OpenOptions::new().append(true).create(true).open(file);
+    let opened = open().or_else(|_| {
+        file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        open()
+    });
+    opened?.write_all(line)
+}
+
+fn to_json(project: &Project, lane: &Lane, build: &Build<'_>) -> Value {
+    let agent = project.session.env.get("AGENT_ID").map(|name| name.to_string_lossy());
+    let key = match lane.owner {
+        Owner::Agent { .. } => lane.dir.file_name().map(|key| key.to_string_lossy()),
+        Owner::Worktree | Owner::Named => None,
+    };
+    let now = environment::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let commands = build.commands.iter().take(NAMES_MAX).map(|words| without_secrets(words));
+    json!({
+        "version": VERSION,
+        "end_unix_seconds": seconds(now),
+        "workspace": project.repo.root.to_string_lossy(),
+        "agent": agent.as_deref().map(str::trim),
+        "lane": lane.dir.to_string_lossy(),
+        "key": key,
+        "commit": git_dir::checkout(&project.repo.root).and_then(git_dir::commit),
+        "commands": commands.collect::<Vec<_>>(),
+        "units": build.units.map(|units| units_to_json(units, build.from_cache)),
+        "forks": build.forks.iter().map(Fork::to_json).collect::<Vec<_>>(),
+        "waits": build.waits.iter().map(Wait::to_json).collect::<Vec<_>>(),
+        "seconds": seconds(project.session.started.elapsed()),
+        "exit_code": build.exit_code,
+    })
+}
+
+fn units_to_json(units: &Units, from_cache: Option<u64>) -> Value {
+    let from_cache = from_cache.unwrap_or_default();
+    let compiled = (units.compiled.len() as u64).saturating_sub(from_cache);
+    json!({
+        "compiled": compiled,
+        "from_cache": from_cache,
+        "fresh": units.fresh,
+        "packages": names(units.compiled.iter()),
+    })
+}
+
+impl Fork {
+    fn to_json(&self) -> Value {
+        let mut by_reason: BTreeMap<&str, Vec<&LeftUnit>> = BTreeMap::new();
+        for left in &self.left {
+            by_reason.entry(left.reason).or_default().push(left);
+        }
+        let left = by_reason.into_iter().map(|(reason, units)| {
+            json!({
+                "reason": reason,
+                "count": units.len(),
+                "packages": names(units.iter().map(|unit| &unit.package)),
+                "example": units.first().map(|unit| &unit.explanation),
+            })
+        });
+        json!({
+            "donor": self.donor.to_string_lossy(),
+            "units": self.units,
+            "left": left.collect::<Vec<_>>(),
+            "seconds": seconds(self.time),
+        })
+    }
+}
+
+impl Wait {
+    fn to_json(&self) -> Value {
+        json!({ "builder": self.builder, "seconds": seconds(self.time) })
+    }
+}
+
+/// To the millisecond.
+fn seconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+/// Each once, sorted, the first few.
+fn names<'a>(names: impl Iterator<Item = &'a String>) -> Vec<&'a String> {
+    let mut names: Vec<&String> = names.collect();
+    names.sort();
+    names.dedup();
+    names.truncate(NAMES_MAX);
+    names
+}
+
+/// A command line without what may be a secret: what follows `--`, the values of `--config` and of
+/// options that cargo does not have, addresses, and what programs are given. `…` stands for each.
+fn without_secrets(line: &[String]) -> Vec<String> {
+    const LEFT_OUT: &str = "…";
+    let is_open = |option: &str| option != "--config" && cargo_line::takes_value(option);
+    let mut shown: Vec<String> = Vec::new();
+    let mut command: Option<&str> = None;
+    let mut option: Option<&str> = None;
+    for word in line.iter().map(String::as_str).take_while(|word| *word != "--").take(NAMES_MAX) {
+        let before = option.take();
+        let is_short = !word.starts_with("--") && word.chars().count() > 3;
+        let (name, value) = match word.split_once('=') {
+            _ if !word.starts_with('-') => ("", Some(word)),
+            _ if is_short => word.split_at_checked(2).map_or((word, None), |(a, b)| (a, Some(b))),
+            Some((name, value)) => (name, Some(value)),
+            None => (word, None),
+        };
+        let takes_names = || command.is_some_and(|name| ["test", "t", "nextest"].contains(&name));
+        let is_shown = match (name, before) {
+            _ if value.is_some_and(|value| value.contains("://")) => false,
+            ("", Some(option)) => is_open(option),
+            ("", None) if command.is_none() => {
+                command = Some(word);
+                true
+            }
+            ("", None) => takes_names(),
+            _ => value.is_none() || is_open(name),
+        };
+        if !name.is_empty() && value.is_none() {
+            option = Some(name);
+        }
+        let kept: String = word.chars().take(200).collect();
+        shown.push(match name {
+            _ if is_shown => kept,
+            "" => LEFT_OUT.to_owned(),
+            _ if is_short => format!("{name}{LEFT_OUT}"),
+            _ => format!("{name}={LEFT_OUT}"),
+        });
+    }
+    if shown.len() < line.len() {
+        shown.push(LEFT_OUT.to_owned());
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, expected: &str) {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        assert_eq!(without_secrets(&words).join(" "), expected);
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_left_out() {
+        check("build -p app --features=a -j4 -vv", "build -p app --features=a -j4 -vv");
+        check("--config k.token=x build --config=k=x", "--config … build --config=…");
+        check("publish --token x --token=x", "publish --token … --token=…");
+        check("run -p app -- --password x", "run -p app …");
+        check("run x", "run …");
+        check("test -p app name -- --ignored", "test -p app name …");
+        check("deploy -kx -ksecret --new x x", "deploy -kx -k… --new … …");
+        check("build -p https://me:x@example.org#app", "build -p …");
+    }
+
+    #[test]
+    fn the_newest_records_are_kept() {
+        let dir = std::env::temp_dir().join(format!("multilane-records-{}", std::process::id()));
+        let file = dir.join("records.jsonl");
+        let line = [b"x".repeat(99).as_slice(), b"\n"].concat();
+        for _ in 0..2 * BYTES_MAX / 100 {
+            append(&file, &line).expect("it can be written");
+        }
+        let old = file.with_extension("old.jsonl").metadata().expect("the older ones").len();
+        let new = file.metadata().expect("the newer ones").len();
+        crate::files::delete_dir(&dir).expect("it is ours");
+        assert!(old <= BYTES_MAX && new <= BYTES_MAX && old + new > BYTES_MAX, "{old}, {new}");
+    }
+}
