@@ -1,8 +1,7 @@
-//! What to change first: each change is tried in the simulation, and what it saves is the
-//! difference.
+//! Which change to make first: each is tried in the simulation, and the difference is what it saves.
 //!
-//! Nothing is advised that the simulation does not show to be worth something, and nothing at all
-//! where the simulation does not reproduce the build that was measured.
+//! A change that saves little in the simulation is left out. Where the simulation does not
+//! reproduce the build that was measured, there is no advice at all.
 
 mod dependencies;
 mod duplicates;
@@ -10,6 +9,8 @@ mod features;
 mod shape;
 
 use std::collections::{BTreeSet, HashSet};
+
+use serde::Serialize;
 
 use crate::analyze::deps::Unused;
 use crate::analyze::graph::{Graph, Unit};
@@ -23,17 +24,19 @@ pub(crate) const TOLERANCE: f64 = 0.10;
 const WORTH: f64 = 0.01;
 
 /// One change, and what it would save.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Advice {
     pub(crate) kind: &'static str,
     /// Seconds of the build that was measured.
+    #[serde(rename = "saves_seconds")]
     pub(crate) saves: f64,
-    /// Of compiling, on all processors together, that would not happen.
+    /// Seconds of compiling, on all processors together.
+    #[serde(rename = "saves_work_seconds")]
     pub(crate) work: f64,
     pub(crate) title: String,
-    /// What was seen.
+    /// The observation that it follows from.
     pub(crate) because: String,
-    /// What to edit.
+    /// The edit to make.
     pub(crate) edit: String,
     pub(crate) sure: Sure,
     /// The units that it is about.
@@ -41,13 +44,16 @@ pub(crate) struct Advice {
 }
 
 /// How sure the number is, not whether the change can be made.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) enum Sure {
     /// These units go, and nothing else changes.
+    #[serde(rename = "high")]
     High,
     /// What is left takes longer or less long than now, by an estimate.
+    #[serde(rename = "fair")]
     Fair,
     /// An upper bound.
+    #[serde(rename = "at most")]
     AtMost,
 }
 
@@ -91,11 +97,11 @@ fn without_repetition(situation: &Situation<'_>, advice: Vec<Advice>) -> Vec<Adv
     let mut kept: Vec<Advice> = Vec::new();
     for advice in advice {
         let units: HashSet<usize> = advice.units.iter().copied().collect();
-        let work = situation.work(&units);
+        let work = situation.graph.seconds(&units);
         let is_same = |other: &Advice| {
             let other: HashSet<usize> = other.units.iter().copied().collect();
-            let common = situation.work(&units.intersection(&other).copied().collect());
-            common >= 0.8 * work.max(situation.work(&other))
+            let common = situation.graph.seconds(units.intersection(&other));
+            common >= 0.8 * work.max(situation.graph.seconds(&other))
         };
         match kept.iter_mut().find(|other| is_same(other)) {
             None => kept.push(advice),
@@ -112,12 +118,20 @@ fn without_repetition(situation: &Situation<'_>, advice: Vec<Advice>) -> Vec<Adv
 }
 
 impl Situation<'_> {
-    fn saves(&self, gone: &HashSet<usize>) -> f64 {
-        self.total - self.model.total_without(gone.iter().copied())
-    }
-
-    fn work(&self, gone: &HashSet<usize>) -> f64 {
-        gone.iter().map(|at| self.graph.units[*at].timed.duration).sum()
+    /// The advice to do without these units.
+    fn without(
+        &self,
+        gone: HashSet<usize>,
+        kind: &'static str,
+        title: String,
+        because: String,
+        edit: String,
+    ) -> Advice {
+        let saves = self.total - self.model.total_without(gone.iter().copied());
+        let work = self.graph.seconds(&gone);
+        let mut units: Vec<usize> = gone.into_iter().collect();
+        units.sort_unstable();
+        Advice { kind, saves, work, title, because, edit, sure: Sure::High, units }
     }
 
     /// None where it is not certain whose they are.
@@ -132,7 +146,7 @@ impl Situation<'_> {
         units.filter(|(_, unit)| is_its(unit)).map(|(at, _)| at).collect()
     }
 
-    /// The names of the packages that go with `gone`, but `but`.
+    /// The names of the packages of these units, but `but`.
     fn names(&self, gone: &HashSet<usize>, but: &str) -> Vec<String> {
         let names: BTreeSet<&str> =
             gone.iter().map(|at| self.graph.units[*at].timed.package.as_str()).collect();
@@ -144,7 +158,7 @@ impl Situation<'_> {
 pub(crate) fn list(names: &[String]) -> String {
     const SHOWN_MAX: usize = 4;
     match names {
-        [] => "nobody".to_owned(),
+        [] => "none".to_owned(),
         [one] => one.clone(),
         [first @ .., last] if names.len() <= SHOWN_MAX => {
             format!("{} and {last}", first.join(", "))
@@ -161,23 +175,12 @@ fn quoted(names: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<String> {
     names.into_iter().map(|name| format!("`{}`", name.as_ref())).collect()
 }
 
-/// What nobody wants any more once edges have been taken out of `before`.
+/// The units that are needed no more once edges have been taken out of `before`.
 fn orphans(before: &Graph, after: &Graph) -> Option<HashSet<usize>> {
     // What was asked for stays asked for; what has lost its last dependent was not.
-    let lost: HashSet<usize> = roots(after).difference(&roots(before)).copied().collect();
+    let lost: HashSet<usize> = after.roots().difference(&before.roots()).copied().collect();
     let gone = after.without(&lost);
     (!gone.is_empty()).then_some(gone)
-}
-
-fn sorted(units: HashSet<usize>) -> Vec<usize> {
-    let mut units: Vec<usize> = units.into_iter().collect();
-    units.sort_unstable();
-    units
-}
-
-fn roots(graph: &Graph) -> HashSet<usize> {
-    let dependents = graph.dependents();
-    (0..graph.units.len()).filter(|at| dependents[*at].is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -211,7 +214,7 @@ mod tests {
                 { "id": "app", "dependencies": ["web", "small"], "features": [] },
             ]},
         });
-        Metadata::read(&metadata).expect("it is as cargo writes it")
+        serde_json::from_value(metadata).expect("it is as cargo writes it")
     }
 
     fn graph() -> Graph {

@@ -1,32 +1,37 @@
 //! What each of the workspace's crates costs for being changed: how often it is, times what that
 //! makes others compile.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use serde::Serialize;
 
 use crate::analyze::graph::Graph;
 use crate::analyze::metadata::{Metadata, Package};
-use crate::analyze::simulate::{Model, Takes};
+use crate::analyze::most_first;
+use crate::analyze::simulate::Model;
 use crate::analyze::timings::{Kind, Mode};
 
 /// Of one member.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Cost {
     pub(crate) package: String,
     /// Commits that changed what its library or programs are made of.
     pub(crate) commits: usize,
-    /// How long all that depends on it takes to compile, on this machine, each unit as long as from
-    /// nothing.
+    /// How long it and all that depends on it take to compile, on this machine, without incremental
+    /// caches.
+    #[serde(rename = "seconds_each_at_most")]
     pub(crate) seconds: f64,
     /// The other members that are compiled again.
     pub(crate) dependents: Vec<String>,
     pub(crate) units: usize,
     /// Its files that were changed most, and in how many commits.
-    pub(crate) files: Vec<(String, usize)>,
+    #[serde(skip)]
+    pub(crate) files: Vec<(String, u64)>,
+    #[serde(rename = "seconds_a_week_at_most")]
     pub(crate) seconds_a_week: f64,
 }
 
-/// The members, the dearest first; those that nobody has changed come last, by what a change would
-/// take.
+/// The members, the dearest first; those without a change come last, by what a change would take.
 pub(crate) fn costs(
     graph: &Graph,
     model: &Model,
@@ -35,8 +40,7 @@ pub(crate) fn costs(
     weeks: f64,
 ) -> Vec<Cost> {
     let commits = commits(git_log);
-    let members: Vec<&Package> =
-        metadata.packages.iter().filter(|package| package.is_member).collect();
+    let members: Vec<&Package> = metadata.members().collect();
     let mut costs: Vec<Cost> = members
         .iter()
         .filter_map(|member| {
@@ -55,13 +59,9 @@ pub(crate) fn costs(
                 return None; // It was not built, so nothing is known of it.
             }
             let rebuilt = graph.rebuilt(&own);
-            let takes = |(at, takes): (usize, &Takes)| {
-                if rebuilt.contains(&at) { *takes } else { Takes::NOTHING }
-            };
-            let takes: Vec<Takes> = model.takes.iter().enumerate().map(takes).collect();
-            let seconds = model.run(&takes).total - model.lead_in;
+            let seconds = model.seconds_of(rebuilt.iter().copied());
 
-            let mut files: BTreeMap<&str, usize> = BTreeMap::new();
+            let mut files: BTreeMap<&str, u64> = BTreeMap::new();
             let mut count = 0;
             for commit in &commits {
                 let own = commit.iter().filter(|file| {
@@ -74,19 +74,13 @@ pub(crate) fn costs(
                     *files.entry(file).or_default() += 1;
                 }
             }
-            let mut files: Vec<(String, usize)> =
-                files.into_iter().map(|(file, count)| (file.to_owned(), count)).collect();
-            files.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+            let mut files = most_first(files);
             files.truncate(5);
 
-            let mut dependents: Vec<String> = rebuilt
-                .iter()
-                .map(|at| &graph.units[*at].timed.package)
-                .filter(|package| **package != member.name)
-                .cloned()
-                .collect();
-            dependents.sort();
-            dependents.dedup();
+            let dependents: BTreeSet<&String> =
+                rebuilt.iter().map(|at| &graph.units[*at].timed.package).collect();
+            let dependents = dependents.into_iter().filter(|package| **package != member.name);
+            let dependents: Vec<String> = dependents.cloned().collect();
             Some(Cost {
                 package: member.name.clone(),
                 commits: count,

@@ -1,30 +1,39 @@
-//! What the lanes hold: by profile, by what it is, and by crate. A file with several names is
+//! What the lanes hold: by profile, by kind of file, and by crate. A file with several names is
 //! counted once.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use multilane::files::parallel::in_parallel;
+use multilane::lanes::list;
+use serde::Serialize;
+
+use crate::analyze::most_first;
 
 /// Of all lanes of the repository.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
 pub(crate) struct Disk {
     pub(crate) lanes: Vec<LaneSize>,
-    /// What it is, and how many bytes of all lanes.
+    /// The kinds of files, and how many bytes of all lanes they take.
     pub(crate) kinds: BTreeMap<&'static str, u64>,
-    /// By crate, the most first.
+    /// By crate, the largest first.
+    #[serde(skip)]
     pub(crate) crates: Vec<(String, u64)>,
+    #[serde(rename = "bytes")]
     pub(crate) total: u64,
     /// What the same files would take if each lane had its own.
+    #[serde(rename = "bytes_if_nothing_were_shared")]
     pub(crate) apart: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
 pub(crate) struct LaneSize {
     pub(crate) name: String,
     pub(crate) profiles: BTreeMap<String, u64>,
-    /// All that it has, and what of it no lane before it in the list has as well.
     pub(crate) bytes: u64,
+    /// Without what a lane before it in the list has as well.
+    #[serde(rename = "bytes_not_shared_before")]
     pub(crate) own: u64,
 }
 
@@ -37,21 +46,18 @@ struct File {
     bytes: u64,
 }
 
-pub(crate) fn read(lanes: &Value) -> Disk {
-    let lanes = lanes.as_array().map(Vec::as_slice).unwrap_or_default();
-    let walked: Vec<Vec<File>> = std::thread::scope(|scope| {
-        let walk = |lane: &Value| {
-            let dir = PathBuf::from(lane["path"].as_str().unwrap_or_default());
-            scope.spawn(move || files(&dir))
-        };
-        let workers: Vec<_> = lanes.iter().map(walk).collect();
-        workers.into_iter().map(|worker| worker.join().unwrap_or_default()).collect()
-    });
+pub(crate) fn read(lanes: &[list::Found]) -> Disk {
+    let walked = in_parallel(lanes, |lane| files(&lane.dir));
     let mut disk = Disk::default();
     let mut seen = HashSet::new();
     let mut crates: BTreeMap<String, u64> = BTreeMap::new();
     for (lane, files) in lanes.iter().zip(walked) {
-        let mut size = LaneSize { name: name(lane), ..LaneSize::default() };
+        let worktree = lane.worktree.file_name().unwrap_or_default().to_string_lossy();
+        let agent = lane.agent.iter().map(|agent| format!(", {agent}"));
+        let mut size = LaneSize {
+            name: worktree.into_owned() + &agent.collect::<String>(),
+            ..Default::default()
+        };
         let mut within = HashSet::new();
         for File { path, identity, bytes } in files {
             if identity.is_some_and(|identity| !within.insert(identity)) {
@@ -70,36 +76,23 @@ pub(crate) fn read(lanes: &Value) -> Disk {
         }
         disk.total += size.own;
         disk.apart += size.bytes;
-        if size.bytes > 0 {
-            disk.lanes.push(size);
-        }
+        disk.lanes.extend((size.bytes > 0).then_some(size));
     }
-    disk.lanes.sort_by_key(|lane| std::cmp::Reverse(lane.bytes));
-    disk.crates = crates.into_iter().collect();
-    disk.crates.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+    disk.lanes.sort_by_key(|lane| Reverse(lane.bytes));
+    disk.crates = most_first(crates);
     disk
 }
 
-fn name(lane: &Value) -> String {
-    let worktree = Path::new(lane["worktree"].as_str().unwrap_or_default());
-    let worktree = worktree.file_name().unwrap_or_default().to_string_lossy();
-    match lane["agent"].as_str() {
-        Some(agent) => format!("{worktree}, {agent}"),
-        None => worktree.into_owned(),
-    }
-}
-
-/// Links are not followed: what they lead to is somebody else's.
+/// Symbolic links are not followed: they may lead out of the lane.
 fn files(lane: &Path) -> Vec<File> {
     let mut found = Vec::new();
     let mut stack = vec![lane.to_owned()];
     while let Some(dir) = stack.pop() {
         for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-            let Ok(meta) = entry.metadata() else { continue };
+            let (path, Ok(meta)) = (entry.path(), entry.metadata()) else { continue };
             if meta.is_dir() {
-                stack.push(entry.path());
+                stack.push(path);
             } else if meta.is_file() {
-                let path = entry.path();
                 let path = path.strip_prefix(lane).unwrap_or(&path).to_owned();
                 let (identity, bytes) = on_disk(&meta);
                 found.push(File { path, identity, bytes });
@@ -169,12 +162,6 @@ fn crate_name(path: &Path) -> Option<String> {
     let name =
         if path.extension().is_some() { name.strip_prefix("lib").unwrap_or(name) } else { name };
     (hash.len() == 16 && is_hash(hash)).then(|| name.replace('-', "_"))
-}
-
-/// `812.4 MiB`, `3.1 GiB`.
-pub(crate) fn bytes(bytes: u64) -> String {
-    let mib = bytes as f64 / 1024.0 / 1024.0;
-    if mib < 1024.0 { format!("{mib:.1} MiB") } else { format!("{:.1} GiB", mib / 1024.0) }
 }
 
 #[cfg(test)]

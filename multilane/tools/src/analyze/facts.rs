@@ -1,101 +1,197 @@
-//! What xtask has gathered, read once. `facts.json` says where the rest is;
-//! `xtask/src/verbs/analyze.rs` writes it.
+//! Everything that is known of a build, gathered once.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use anyhow::Context as _;
-use serde_json::Value;
+use multilane::fork::{fork_for_another_tree, plan};
+use multilane::lanes::{choose, list};
+use multilane::project::git_dir::Common;
+use multilane::project::toolchain;
+use multilane::project::worktrees::git;
+use multilane::units;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use crate::analyze::graph::Known;
-use crate::analyze::metadata::Metadata;
-use crate::analyze::timings::{Timings, strings};
-use crate::analyze::trend::{self, Build};
+use super::cache::Sccache;
+use super::deps::{Shear, Unused};
+use super::graph::Known;
+use super::metadata::Metadata;
+use super::mono::{self, Mono};
+use super::timings::Timings;
+use super::trend::{self, Build};
+use super::{Gathering, OF_FEATURES, OF_MANIFEST};
+use crate::flags::analyze::Part;
 
-/// Everything that is known.
+/// How far back the history is read: what was edited a year ago says little about next week.
+const WEEKS: u32 = 12;
+
 pub(crate) struct Facts {
-    pub(crate) json: Value,
+    /// `cargo multilane`, `cargo xtask`.
+    pub(crate) called: &'static str,
+    pub(crate) root: PathBuf,
+    /// The command line that was measured.
+    pub(crate) build: String,
+    /// What has to be the same in builds that are compared.
+    pub(crate) selection: String,
+    pub(crate) is_incremental: bool,
+    /// Whether the build belongs into the history.
+    pub(crate) is_recorded: bool,
+    pub(crate) parts: Vec<Part>,
+    pub(crate) uses_sccache: bool,
     pub(crate) timings: Timings,
+    /// How long the build's processes used a processor, in seconds, where the system tells.
+    pub(crate) processor_seconds: Option<f64>,
     pub(crate) known: Vec<Known>,
-    /// `None` where `cargo metadata` could not tell.
-    pub(crate) metadata: Option<Metadata>,
+    /// Empty where `cargo metadata` has failed.
+    pub(crate) metadata: Metadata,
     /// `None` where there is no git.
     pub(crate) git_log: Option<String>,
-    /// What a tool has found; `None` where it is not there.
-    pub(crate) unused: Option<Value>,
-    pub(crate) sccache: Option<Value>,
-    /// Earlier builds of this kind.
+    pub(crate) weeks: u32,
+    pub(crate) commit: Option<String>,
+    pub(crate) has_changes: bool,
+    pub(crate) history_file: Option<PathBuf>,
+    /// All builds that are remembered, of every kind.
     pub(crate) history: Vec<Build>,
+    pub(crate) mono: Vec<Mono>,
+    /// `None` where cargo-shear is not installed, or its answer has an unknown format.
+    pub(crate) unused: Option<Vec<Unused>>,
+    /// What sccache has printed; `None` where there is none.
+    pub(crate) sccache: Option<serde_json::Value>,
+    /// What a fork leaves to cargo.
+    pub(crate) left: Option<Vec<plan::Left>>,
+    pub(crate) lanes: Vec<list::Found>,
 }
 
 impl Facts {
-    pub(crate) fn read(path: &Path) -> anyhow::Result<Facts> {
-        let json = read_json(path)?;
-        let page = json["timings"].as_str().context("facts.json names no timings")?;
-        let page = std::fs::read_to_string(page).with_context(|| format!("cannot read {page}"))?;
-        let timings = Timings::read(&page)?;
+    pub(crate) fn wants(&self, part: Part) -> bool {
+        self.parts.contains(&part)
+    }
 
-        let lane = PathBuf::from(json["lane"].as_str().unwrap_or_default());
-        let units = json["units"].as_array().into_iter().flatten();
-        let known = units.filter_map(|unit| known(unit, &lane, timings.began)).collect();
-        let named = |name: &str| json[name].as_str().map(PathBuf::from);
-        let metadata = named("metadata").and_then(|path| read_json(&path).ok());
+    pub(crate) fn sccache(&self) -> Option<Sccache> {
+        serde_json::from_value(self.sccache.clone()?).ok()
+    }
+}
+
+impl Gathering<'_> {
+    /// # Errors
+    ///
+    /// When the timings have a format that is not known, or the code for `mono` cannot be compiled.
+    pub(super) fn facts(&self) -> anyhow::Result<Facts> {
+        let &Gathering { project, lane, flags, .. } = self;
+        let root = &project.repo.root;
+        let parts = flags.parts();
+        let has = |part: Part| parts.contains(&part);
+        let has_program = |name: &str| project.session.env.find_program(name).is_some();
+
+        let page = self.timings();
+        let page = std::fs::read_to_string(&page)
+            .with_context(|| format!("cannot read {}", page.display()))?;
+        let timings = Timings::read(&page)?;
+        let units = units::read_present(&lane.dir);
+        let known = units.iter().filter_map(|unit| known(unit, &lane.dir, timings.began)).collect();
+        let metadata = self.metadata().unwrap_or_default();
+        let emitted = if has(Part::Mono) { self.emit(&metadata)? } else { Vec::new() };
+
+        let since = format!("--since={WEEKS}.weeks");
+        let log = ["log", &since, "--max-count=20000", "--no-merges", "--no-renames", "--relative"];
+        let log = log.into_iter().chain(["--name-only", "--format=%x01%H %ct"]);
+        let log = project.sh.read("git", log, root).ok();
+
+        // A repository may have several workspaces, which share the one history.
+        let common = Common::of(root);
+        let inside = common.as_ref().map(|common| common.inside().to_string_lossy().into_owned());
+        let words = flags.cargo.only(|name| !OF_MANIFEST.contains(&name)).into_iter();
+        let words = words.map(|word| word.to_string_lossy().into_owned());
+        let selection: Vec<String> =
+            inside.into_iter().filter(|inside| !inside.is_empty()).chain(words).collect();
+        let history_file = common.map(|common| common.history());
+        let history = history_file.as_ref().and_then(|path| std::fs::read(path).ok());
+
+        let sccache = (has(Part::Cache) && has_program("sccache")).then(|| {
+            let args = ["--show-stats", "--stats-format=json"];
+            parse(project.sh.read("sccache", args, root).ok()?)
+        });
+        let unused = (has(Part::Deps) && has_program("cargo-shear")).then(|| {
+            // It exits with 1 where it has found something.
+            let args = ["shear", "--offline", "--format=json"];
+            let said = project.sh.output("cargo-shear".as_ref(), args, root).ok()?;
+            parse::<Shear>(said.stdout)?.unused()
+        });
+        let lanes = has(Part::Disk).then(|| {
+            let worktrees = list::worktrees(&project.sh, &project.repo);
+            list::places(&worktrees, &project.repo, &choose::worktree_lane(project).dir)
+        });
+        let wrapper = project.config.rustc_wrappers.first();
         Ok(Facts {
-            metadata: metadata.as_ref().and_then(Metadata::read),
-            unused: named("unused").and_then(|path| read_json(&path).ok()),
-            sccache: named("sccache").and_then(|path| read_json(&path).ok()),
-            history: named("history").map(|path| remembered(&path)).unwrap_or_default(),
-            git_log: named("git_log").and_then(|path| std::fs::read_to_string(path).ok()),
+            called: self.ui.called,
+            root: root.clone(),
+            build: self.build.to_string(),
+            selection: selection.join(" "),
+            is_incremental: flags.incremental,
+            is_recorded: !flags.last && !flags.incremental,
+            uses_sccache: wrapper.is_some_and(|path| path.to_string_lossy().contains("sccache")),
             timings,
+            processor_seconds: std::fs::read(self.processor()).ok().and_then(parse),
             known,
-            json,
+            git_log: log.map(|log| String::from_utf8_lossy(&log).into_owned()),
+            weeks: WEEKS,
+            commit: git(project, &["rev-parse", "HEAD"]).ok(),
+            has_changes: git(project, &["status", "--porcelain"])
+                .is_ok_and(|said| !said.is_empty()),
+            history_file,
+            history: history.map(|text| trend::read(&text)).unwrap_or_default(),
+            mono: mono::read(&emitted, &metadata),
+            metadata,
+            unused: unused.flatten(),
+            sccache: sccache.flatten(),
+            left: has(Part::Cache).then(|| fork_for_another_tree(project, lane).left),
+            lanes: lanes.unwrap_or_default(),
+            parts,
         })
     }
 
-    pub(crate) fn text(&self, name: &str) -> &str {
-        self.json[name].as_str().unwrap_or_default()
-    }
-
-    pub(crate) fn is(&self, name: &str) -> bool {
-        self.json[name] == true
-    }
-
-    /// Whether this part of the answer is wanted.
-    pub(crate) fn wants(&self, part: &str) -> bool {
-        strings(&self.json["parts"]).iter().any(|wanted| wanted == part)
+    fn metadata(&self) -> Option<Metadata> {
+        let project = self.project;
+        let host = toolchain::host_triple(&self.toolchain).to_owned();
+        let mut targets = self.line.selection().targets;
+        targets.extend(project.config.targets.iter().cloned().chain([host]));
+        let mut args = self.flags.only(&[OF_FEATURES, OF_MANIFEST]);
+        args.retain(|arg| arg != "--offline");
+        args.splice(0..0, ["metadata", "--format-version=1", "--offline"].map(OsString::from));
+        args.extend(["--filter-platform".into(), targets.swap_remove(0).into()]);
+        parse(project.sh.read_cargo(&args, &project.repo.start).ok()?)
     }
 }
 
-/// All builds that are remembered, of every kind.
-fn remembered(path: &Path) -> Vec<Build> {
-    std::fs::read_to_string(path).map(|text| trend::read(&text)).unwrap_or_default()
+fn parse<T: DeserializeOwned>(text: Vec<u8>) -> Option<T> {
+    serde_json::from_slice(&text).ok()
 }
 
-fn read_json(path: &Path) -> anyhow::Result<Value> {
-    let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_slice(&text).with_context(|| format!("{} is no JSON", path.display()))
+/// What cargo writes into a fingerprint's JSON.
+#[derive(Deserialize)]
+struct Fingerprint {
+    /// A list in a string: `"[\"default\", \"std\"]"`.
+    features: Option<String>,
 }
 
-/// `None` where cargo has not completed it.
-fn known(unit: &Value, lane: &Path, began: f64) -> Option<Known> {
-    let target = unit["target"].as_str()?.to_owned();
-    let fingerprint = lane.join(unit["fingerprint"].as_str()?);
-    let record = fingerprint.join(format!("{target}.json"));
-    let json = read_json(&record).ok()?;
+/// `None` where cargo has not completed the unit.
+fn known(unit: &units::Unit, lane: &Path, began: f64) -> Option<Known> {
+    let dir = lane.join(&unit.fingerprint);
+    let record = dir.join(format!("{}.json", unit.target));
+    let fingerprint: Fingerprint = parse(std::fs::read(&record).ok()?)?;
     let seconds = |path: &Path| -> Option<f64> {
         let modified = path.metadata().ok()?.modified().ok()?;
         Some(modified.duration_since(UNIX_EPOCH).ok()?.as_secs_f64() - began)
     };
-    // A list in a string: `"[\"default\", \"std\"]"`.
-    let features =
-        json["features"].as_str().and_then(|list| serde_json::from_str::<Value>(list).ok());
     Some(Known {
-        package: unit["package"].as_str()?.to_owned(),
-        features: features.as_ref().map(strings),
-        id: unit["id"].as_u64()?,
-        dependencies: unit["dependencies"].as_array()?.iter().filter_map(Value::as_u64).collect(),
-        began: seconds(&fingerprint.join("invoked.timestamp")),
+        package: unit.package.clone(),
+        target: unit.target.clone(),
+        features: fingerprint.features.and_then(|list| serde_json::from_str(&list).ok()),
+        id: unit.id,
+        dependencies: unit.dependencies.clone(),
+        began: seconds(&dir.join("invoked.timestamp")),
         ended: seconds(&record)?,
-        target,
     })
 }

@@ -1,25 +1,27 @@
-//! What a new worktree would be given of this build by a fork, and what it would have to compile
-//! itself.
+//! What a new worktree would get of this build by a fork, and what it would have to compile itself.
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde_json::Value;
+use multilane::fork::plan;
+use multilane::fork::plan::Why;
+use serde::Serialize;
 
 use crate::analyze::graph::Graph;
-use crate::analyze::simulate::{Model, Takes};
+use crate::analyze::simulate::Model;
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct Forks {
     /// How many of the units that were built.
+    #[serde(rename = "units_brought")]
     pub(crate) brought: usize,
+    #[serde(rename = "units_left")]
     pub(crate) left: Vec<Left>,
-    /// How long a build takes there that has to compile what is left; `None` where the simulation
-    /// is off.
+    /// How long the build of the units that are left takes; `None` where the simulation is off.
     pub(crate) seconds: Option<f64>,
 }
 
 /// A unit that is left to cargo.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct Left {
     pub(crate) unit: usize,
     pub(crate) why: String,
@@ -27,52 +29,35 @@ pub(crate) struct Left {
     pub(crate) follows: bool,
 }
 
-/// Units that are left for one reason.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Group<'a> {
-    pub(crate) why: &'a str,
-    pub(crate) units: Vec<usize>,
-    /// All of their own time.
-    pub(crate) seconds: f64,
-}
-
 impl Forks {
-    /// `None` where nobody has asked.
-    pub(crate) fn read(json: &Value, graph: &Graph, model: Option<&Model>) -> Option<Forks> {
+    pub(crate) fn of(left: &[plan::Left], graph: &Graph, model: Option<&Model>) -> Forks {
         let at_id: HashMap<u64, usize> =
             graph.units.iter().enumerate().map(|(at, unit)| (unit.id, at)).collect();
-        let left = json["left"].as_array()?.iter().filter_map(|left| {
-            // In the lane there may be more than this build has made.
-            let unit = *at_id.get(&left["id"].as_u64()?)?;
+        let left = left.iter().filter_map(|left| {
             Some(Left {
-                unit,
-                why: left["why"].as_str()?.to_owned(),
-                follows: left["follows"] == true,
+                unit: *at_id.get(&left.id)?, // In the lane there may be more than this build has made.
+                why: left.why.to_string(),
+                follows: matches!(left.why, Why::Needs(_)),
             })
         });
         let left: Vec<Left> = left.collect();
-        let seconds = |model: &Model| {
-            let mut takes = vec![Takes::NOTHING; model.takes.len()];
-            for Left { unit, .. } in &left {
-                takes[*unit] = model.takes[*unit];
-            }
-            model.run(&takes).total - model.lead_in
-        };
-        Some(Forks { brought: graph.units.len() - left.len(), seconds: model.map(seconds), left })
+        let seconds = model.map(|model| model.seconds_of(left.iter().map(|left| left.unit)));
+        Forks { brought: graph.units.len() - left.len(), seconds, left }
     }
 
-    /// The reasons, without those that follow from another, the most time first.
-    pub(crate) fn groups(&self, graph: &Graph) -> Vec<Group<'_>> {
+    /// The reasons, without those that follow from another, each with its units and their time in
+    /// seconds, the most time first.
+    pub(crate) fn groups(&self, graph: &Graph) -> Vec<(&str, Vec<usize>, f64)> {
         let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for left in self.left.iter().filter(|left| !left.follows) {
             groups.entry(&left.why).or_default().push(left.unit);
         }
-        let group = |(why, units): (_, Vec<usize>)| {
-            let seconds = units.iter().map(|at| graph.units[*at].timed.duration).sum();
-            Group { why, units, seconds }
-        };
-        let mut groups: Vec<Group<'_>> = groups.into_iter().map(group).collect();
-        groups.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+        let groups = groups.into_iter().map(|(why, units)| {
+            let seconds = graph.seconds(&units);
+            (why, units, seconds)
+        });
+        let mut groups: Vec<_> = groups.collect();
+        groups.sort_by(|a, b| b.2.total_cmp(&a.2));
         groups
     }
 
@@ -83,26 +68,22 @@ impl Forks {
     /// All of it in a sentence.
     pub(crate) fn summary(&self) -> String {
         let all = self.brought + self.left.len();
+        let start = "In a new worktree of this commit, a fork brings";
         if self.left.is_empty() {
-            return format!(
-                "In a new worktree of this commit, a fork brings all {all} units: there is nothing to compile."
-            );
+            return format!("{start} all {all} units: there is nothing to compile.");
         }
-        let seconds = self
-            .seconds
-            .map_or_else(String::new, |seconds| format!(", which takes {seconds:.1} s"));
+        let seconds = self.seconds.map(|seconds| format!(", which takes {seconds:.1} s"));
         format!(
-            "In a new worktree of this commit, a fork brings {} of {all} units and leaves {} to cargo{seconds}:",
+            "{start} {} of {all} units. cargo compiles {}{}:",
             self.brought,
-            self.left.len()
+            self.left.len(),
+            seconds.unwrap_or_default()
         )
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::analyze::graph::Unit;
     use crate::analyze::timings::Timed;
@@ -127,26 +108,30 @@ mod tests {
     #[test]
     fn what_is_left_is_grouped_by_its_first_cause() {
         let graph = graph();
-        let left =
-            |id: u64, why: &str, follows: bool| json!({ "id": id, "why": why, "follows": follows });
-        let json = json!({ "left": [
-            left(11, "the macro m may read files", false), left(12, "needs m", true), left(13, "env OUT_DIR", false),
-            left(99, "of another build", false),
-        ]});
+        let left = |id: u64, why: Why| plan::Left {
+            package: String::new(),
+            target: String::new(),
+            id,
+            why,
+        };
+        let left = [
+            left(11, Why::Macro("m".into())),
+            left(12, Why::Needs("m".into())),
+            left(13, Why::Variable("OUT_DIR".into())),
+            left(99, Why::Unknown), // Of another build.
+        ];
         let model = Model::new(&graph, 1);
-        let forks = Forks::read(&json, &graph, Some(&model)).expect("it was asked for");
+        let forks = Forks::of(&left, &graph, Some(&model));
         assert_eq!((forks.brought, forks.follow()), (1, 1));
-        let groups: Vec<_> =
-            forks.groups(&graph).into_iter().map(|group| (group.why, group.units)).collect();
-        assert_eq!(groups, [("the macro m may read files", vec![1]), ("env OUT_DIR", vec![3])]);
+        let units: Vec<_> = forks.groups(&graph).into_iter().map(|(_, units, _)| units).collect();
+        assert_eq!(units, [vec![1], vec![3]]);
     }
 
     #[test]
     fn nothing_left_is_nothing_to_compile() {
         let graph = graph();
-        let forks = Forks::read(&json!({ "left": [] }), &graph, None).expect("it was asked for");
+        let forks = Forks::of(&[], &graph, None);
         assert_eq!((forks.brought, forks.seconds), (4, None));
         assert!(forks.summary().contains("nothing to compile"), "{}", forks.summary());
-        assert_eq!(Forks::read(&Value::Null, &graph, None), None);
     }
 }

@@ -1,13 +1,12 @@
-//! Which unit waits for which: what cargo has measured, joined with the fingerprints that it has
-//! left.
+//! Which unit waits for which: the times that cargo has measured, joined with its fingerprints.
 //!
-//! The timings tell only who was the last to be waited for. The fingerprints name all dependencies,
+//! The timings tell only which unit was the last to be waited for. The fingerprints name all dependencies,
 //! but no times. A unit of the one is found in the other by what it is and, where a package was
 //! compiled in several ways, by when it began and ended.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::analyze::metadata::Metadata;
+use crate::analyze::metadata::{Metadata, Package};
 use crate::analyze::timings::{Kind, Mode, Timed, Timings};
 
 /// A unit as its fingerprint tells of it.
@@ -73,8 +72,7 @@ impl Graph {
 
         let units = timings.units.iter().zip(&matched).map(|(timed, known_at)| {
             let package = metadata.package(&timed.package, &timed.version);
-            let crate_types =
-                package.map(|package| package.crate_types.as_slice()).unwrap_or_default();
+            let crate_types = package.map(Package::crate_types).unwrap_or_default();
             let is_rlib = |kind: &String| kind == "lib" || kind == "rlib";
             let links = match (&timed.kind, timed.mode) {
                 (_, Mode::Test) => true,
@@ -113,36 +111,54 @@ impl Graph {
         dependents
     }
 
+    /// The units on which no other depends.
+    pub(crate) fn roots(&self) -> HashSet<usize> {
+        let dependents = self.dependents();
+        (0..self.units.len()).filter(|at| dependents[*at].is_empty()).collect()
+    }
+
+    /// All that `next` leads to from these, themselves among them.
+    pub(crate) fn reached<'a>(
+        &self,
+        from: &HashSet<usize>,
+        next: impl Fn(usize) -> &'a [usize],
+    ) -> HashSet<usize> {
+        let mut stack: Vec<usize> = from.iter().copied().collect();
+        let mut found = from.clone();
+        while let Some(at) = stack.pop() {
+            stack.extend(next(at).iter().filter(|next| found.insert(**next)));
+        }
+        found
+    }
+
     /// All that would not be built any more if `gone` were not: what only they lead to, down from
     /// what was asked for.
     pub(crate) fn without(&self, gone: &HashSet<usize>) -> HashSet<usize> {
-        let dependents = self.dependents();
-        let is_root = |at: &usize| dependents[*at].is_empty() && !gone.contains(at);
-        let mut stack: Vec<usize> = (0..self.units.len()).filter(is_root).collect();
-        let mut kept: HashSet<usize> = stack.iter().copied().collect();
-        while let Some(at) = stack.pop() {
-            for dependency in &self.units[at].dependencies {
-                if !gone.contains(dependency) && kept.insert(*dependency) {
-                    stack.push(*dependency);
-                }
-            }
-        }
-        (0..self.units.len()).filter(|at| !kept.contains(at)).collect()
+        let roots = self.roots().difference(gone).copied().collect();
+        let kept = self.reached(&roots, |at| match gone.contains(&at) {
+            true => &[],
+            false => &self.units[at].dependencies,
+        });
+        (0..self.units.len()).filter(|at| gone.contains(at) || !kept.contains(at)).collect()
     }
 
     /// All that would have to be compiled again if these changed, themselves among them.
     pub(crate) fn rebuilt(&self, changed: &HashSet<usize>) -> HashSet<usize> {
         let dependents = self.dependents();
-        let mut stack: Vec<usize> = changed.iter().copied().collect();
-        let mut found = changed.clone();
-        while let Some(at) = stack.pop() {
-            for dependent in &dependents[at] {
-                if found.insert(*dependent) {
-                    stack.push(*dependent);
-                }
-            }
-        }
-        found
+        self.reached(changed, |at| &dependents[at])
+    }
+
+    /// How long these took in all, in seconds.
+    pub(crate) fn seconds<'a>(&self, units: impl IntoIterator<Item = &'a usize>) -> f64 {
+        units.into_iter().map(|at| self.units[*at].timed.duration).sum()
+    }
+
+    pub(crate) fn features(&self, at: usize) -> BTreeSet<&str> {
+        self.units[at].timed.features.iter().map(String::as_str).collect()
+    }
+
+    pub(crate) fn titles(&self, units: &[usize]) -> Vec<String> {
+        units.iter().map(|at| self.units[*at].timed.title()).collect()
     }
 }
 
@@ -297,7 +313,8 @@ mod tests {
                   "features": {}, "targets": [{ "kind": ["lib"], "name": "b" }, { "kind": ["bin"], "name": "b" }] },
             ],
         });
-        let metadata = Metadata::read(&metadata).expect("it is as cargo writes it");
+        let metadata: Metadata =
+            serde_json::from_value(metadata).expect("it is as cargo writes it");
         let units = vec![
             timed("a", 0.0, 1.0),
             timed("b", 1.0, 1.0),

@@ -1,52 +1,88 @@
-//! What `cargo metadata` says: the packages, and which of them asks for which.
+//! What `cargo metadata` says: the packages, and which of them depends on which.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use serde_json::Value;
+use serde::Deserialize;
 
-use crate::analyze::timings::strings;
-
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(from = "Output")]
 pub(crate) struct Metadata {
     pub(crate) packages: Vec<Package>,
     /// Of several with the same name and version, a member.
     by_name: HashMap<(String, String), usize>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
+/// The output of cargo.
+#[derive(Deserialize)]
+struct Output {
+    packages: Vec<Package>,
+    workspace_root: String,
+    workspace_members: Vec<String>,
+    #[serde(default)]
+    workspace_default_members: Vec<String>,
+    resolve: Option<Resolve>,
+}
+
+#[derive(Deserialize)]
+struct Resolve {
+    nodes: Vec<Node>,
+}
+
+#[derive(Deserialize)]
+struct Node {
+    id: String,
+    dependencies: Vec<String>,
+    features: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 pub(crate) struct Package {
+    pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) version: String,
+    #[serde(skip)]
     pub(crate) is_member: bool,
+    /// Whether cargo builds it when no package is named.
+    #[serde(skip)]
+    pub(crate) is_default_member: bool,
     /// Relative to the workspace root where it lies in there.
+    #[serde(rename = "manifest_path")]
     pub(crate) manifest: String,
-    /// Of its library; `lib` where it says nothing.
-    pub(crate) crate_types: Vec<String>,
-    /// The integration tests that it has.
-    pub(crate) tests: Vec<String>,
-    /// What it asks for, by place in `packages`.
+    pub(crate) targets: Vec<Target>,
+    /// Its direct dependencies, by place in `packages`.
+    #[serde(skip)]
     pub(crate) dependencies: Vec<usize>,
-    /// What its manifest says, name and requirement.
+    /// The dependencies that its manifest names.
+    #[serde(rename = "dependencies")]
     pub(crate) asks: Vec<Asks>,
     /// Features that are on in this workspace.
+    #[serde(skip)]
     pub(crate) features: Vec<String>,
-    /// All that there are, and what each switches on.
-    pub(crate) feature_table: Vec<(String, Vec<String>)>,
+    /// All features, and what each switches on.
+    #[serde(rename = "features")]
+    pub(crate) feature_table: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+pub(crate) struct Target {
+    pub(crate) name: String,
+    pub(crate) kind: Vec<String>,
 }
 
 /// One line of a `[dependencies]` table.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 pub(crate) struct Asks {
     /// The package.
     pub(crate) name: String,
     /// What the manifest calls it, where that is something else.
     pub(crate) rename: Option<String>,
-    pub(crate) requirement: String,
     pub(crate) features: Vec<String>,
+    #[serde(rename = "uses_default_features", default)]
     pub(crate) default_features: bool,
+    #[serde(rename = "optional", default)]
     pub(crate) is_optional: bool,
-    /// `dev`, `build`, or empty.
-    pub(crate) kind: String,
+    /// `dev`, `build`, or none.
+    pub(crate) kind: Option<String>,
 }
 
 impl Asks {
@@ -54,75 +90,70 @@ impl Asks {
     pub(crate) fn key(&self) -> &str {
         self.rename.as_deref().unwrap_or(&self.name)
     }
+
+    pub(crate) fn is_dev(&self) -> bool {
+        self.kind.as_deref() == Some("dev")
+    }
+}
+
+impl Target {
+    pub(crate) fn is(&self, kind: &str) -> bool {
+        self.kind.iter().any(|found| found == kind)
+    }
+}
+
+impl Package {
+    /// The crate types of its library; none where it has no library.
+    pub(crate) fn crate_types(&self) -> &[String] {
+        let is_lib = |kind: &String| kind == "proc-macro" || kind.ends_with("lib");
+        let lib = self.targets.iter().find(|target| target.kind.iter().any(is_lib));
+        lib.map_or(&[], |target| &target.kind)
+    }
+
+    /// What it asks of another package.
+    pub(crate) fn asks_for<'a>(&'a self, package: &'a Package) -> impl Iterator<Item = &'a Asks> {
+        self.asks.iter().filter(|asks| asks.name == package.name)
+    }
+}
+
+impl From<Output> for Metadata {
+    fn from(output: Output) -> Metadata {
+        let Output { mut packages, workspace_root, workspace_members, .. } = output;
+        for package in &mut packages {
+            package.is_member = workspace_members.contains(&package.id);
+            package.is_default_member = output.workspace_default_members.contains(&package.id);
+            if let Some(inside) = package.manifest.strip_prefix(&workspace_root) {
+                package.manifest = inside.trim_start_matches(['/', '\\']).to_owned();
+            }
+            // The tests of other people's packages are not built here.
+            let is_member = package.is_member;
+            package.asks.retain(|asks| is_member || !asks.is_dev());
+        }
+        let by_id: HashMap<String, usize> =
+            packages.iter().enumerate().map(|(at, package)| (package.id.clone(), at)).collect();
+        for Node { id, dependencies, features } in
+            output.resolve.into_iter().flat_map(|all| all.nodes)
+        {
+            let Some(at) = by_id.get(&id) else { continue };
+            packages[*at].dependencies =
+                dependencies.iter().filter_map(|id| by_id.get(id).copied()).collect();
+            packages[*at].features = features;
+        }
+        let mut places: Vec<usize> = (0..packages.len()).collect();
+        places.sort_by_key(|at| packages[*at].is_member); // The last one stays.
+        let key = |at: usize| (packages[at].name.clone(), packages[at].version.clone());
+        let by_name = places.into_iter().map(|at| (key(at), at)).collect();
+        Metadata { by_name, packages }
+    }
 }
 
 impl Metadata {
-    /// `None` where it is not as we know it.
-    pub(crate) fn read(json: &Value) -> Option<Metadata> {
-        let root = json["workspace_root"].as_str()?;
-        let members = strings(&json["workspace_members"]);
-        let mut packages = Vec::new();
-        let mut by_id = HashMap::new();
-        for package in json["packages"].as_array()? {
-            let id = package["id"].as_str()?;
-            by_id.insert(id, packages.len());
-            let manifest = package["manifest_path"].as_str()?;
-            let inside =
-                manifest.strip_prefix(root).map(|inside| inside.trim_start_matches(['/', '\\']));
-            let targets = package["targets"].as_array()?;
-            let kinds = |target: &Value| strings(&target["kind"]);
-            let is_lib = |kinds: &Vec<String>| {
-                kinds.iter().any(|kind| kind == "proc-macro" || kind.ends_with("lib"))
-            };
-            let is_member = members.iter().any(|member| member == id);
-            // Nobody here builds the tests of other people's packages.
-            let asks = package["dependencies"].as_array()?.iter().map(asks);
-            let asks = asks.filter(|asks| is_member || asks.kind != "dev");
-            let tests =
-                targets.iter().filter(|target| kinds(target).iter().any(|kind| kind == "test"));
-            packages.push(Package {
-                name: package["name"].as_str()?.to_owned(),
-                version: package["version"].as_str()?.to_owned(),
-                is_member,
-                manifest: inside.unwrap_or(manifest).to_owned(),
-                crate_types: targets.iter().map(kinds).find(is_lib).unwrap_or_default(),
-                tests: tests
-                    .filter_map(|target| Some(target["name"].as_str()?.to_owned()))
-                    .collect(),
-                dependencies: Vec::new(),
-                asks: asks.collect(),
-                features: Vec::new(),
-                feature_table: package["features"]
-                    .as_object()
-                    .into_iter()
-                    .flatten()
-                    .map(|(name, list)| (name.clone(), strings(list)))
-                    .collect(),
-            });
-        }
-        for node in json["resolve"]["nodes"].as_array().into_iter().flatten() {
-            let Some(at) = node["id"].as_str().and_then(|id| by_id.get(id)) else { continue };
-            let dependencies = strings(&node["dependencies"]);
-            packages[*at].dependencies =
-                dependencies.iter().filter_map(|id| by_id.get(id.as_str()).copied()).collect();
-            packages[*at].features = strings(&node["features"]);
-        }
-        let mut by_name: Vec<usize> = (0..packages.len()).collect();
-        by_name.sort_by_key(|at| packages[*at].is_member); // The last one stays.
-        let key = |at: usize| (packages[at].name.clone(), packages[at].version.clone());
-        let by_name = by_name.into_iter().map(|at| (key(at), at)).collect();
-        Some(Metadata { by_name, packages })
-    }
-
     /// Whether there is another package with this name and version: a member and what a registry
     /// has of it, say. cargo's timings do not tell them apart.
     pub(crate) fn has_double(&self, package: &Package) -> bool {
         let Package { name, version, .. } = package;
-        self.packages
-            .iter()
-            .filter(|other| other.name == *name && other.version == *version)
-            .count()
-            > 1
+        let same = self.packages.iter().filter(|other| other.name == *name);
+        same.filter(|other| other.version == *version).count() > 1
     }
 
     pub(crate) fn at(&self, name: &str, version: &str) -> Option<usize> {
@@ -131,6 +162,15 @@ impl Metadata {
 
     pub(crate) fn package(&self, name: &str, version: &str) -> Option<&Package> {
         Some(&self.packages[self.at(name, version)?])
+    }
+
+    pub(crate) fn members(&self) -> impl Iterator<Item = &Package> {
+        self.packages.iter().filter(|package| package.is_member)
+    }
+
+    /// The packages of others, with their places.
+    pub(crate) fn others(&self) -> impl Iterator<Item = (usize, &Package)> {
+        self.packages.iter().enumerate().filter(|(_, package)| !package.is_member)
     }
 
     /// A shortest way from a member to a package, by names.
@@ -147,17 +187,13 @@ impl Metadata {
             }
         }
         from[to]?;
-        let mut path = vec![self.packages[to].name.clone()];
-        let mut at = to;
-        while let Some(before) = from[at] {
-            path.push(self.packages[before].name.clone());
-            at = before;
-        }
+        let way = std::iter::successors(Some(to), |at| from[*at]);
+        let mut path: Vec<String> = way.map(|at| self.packages[at].name.clone()).collect();
         path.reverse();
         Some(path)
     }
 
-    /// Who asks for a package, members first.
+    /// The packages that depend on one, members first.
     pub(crate) fn who_asks(&self, at: usize) -> Vec<&Package> {
         let mut asking: Vec<&Package> =
             self.packages.iter().filter(|package| package.dependencies.contains(&at)).collect();
@@ -166,27 +202,14 @@ impl Metadata {
     }
 }
 
-fn asks(dependency: &Value) -> Asks {
-    let text = |name: &str| dependency[name].as_str().unwrap_or_default().to_owned();
-    Asks {
-        name: text("name"),
-        rename: dependency["rename"].as_str().map(str::to_owned),
-        requirement: text("req"),
-        features: strings(&dependency["features"]),
-        default_features: dependency["uses_default_features"] != false,
-        is_optional: dependency["optional"] == true,
-        kind: text("kind"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     #[test]
-    fn what_the_tests_of_others_ask_for_is_nobody_s_wish() {
+    fn dependencies_of_the_tests_of_others_do_not_count() {
         let asks = |features: &[&str], kind: Value| json!({ "name": "clap", "features": features, "kind": kind });
         let package = |name: &str| {
             json!({
@@ -197,7 +220,8 @@ mod tests {
         let metadata = json!({
             "workspace_root": "/r/own", "workspace_members": ["own"], "packages": [package("own"), package("other")],
         });
-        let metadata = Metadata::read(&metadata).expect("it is as cargo writes it");
+        let metadata: Metadata =
+            serde_json::from_value(metadata).expect("it is as cargo writes it");
         let counts: Vec<usize> =
             metadata.packages.iter().map(|package| package.asks.len()).collect();
         assert_eq!(counts, [2, 1]);

@@ -2,19 +2,22 @@
 //! how long they are.
 //!
 //! Counted as cargo-llvm-lines counts: the lines of LLVM's own language, before any optimisation. A
-//! nightly compiler also says itself what it has instantiated; that is a second list and not added
-//! to the first, since they count different things.
+//! nightly compiler also lists what it has instantiated. That list is separate, since it counts
+//! other things.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::PathBuf;
 
-use serde_json::Value;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::analyze::metadata::Metadata;
+use crate::analyze::most_first;
 
-/// Of one program or library.
-#[derive(Debug, Default)]
+/// One program or library.
+#[derive(Debug, Default, Serialize)]
 pub(crate) struct Mono {
     pub(crate) package: String,
     /// `bin app`, `lib app`
@@ -22,18 +25,23 @@ pub(crate) struct Mono {
     pub(crate) lines: u64,
     pub(crate) copies: u64,
     /// The longest first.
+    #[serde(serialize_with = "first_of")]
     pub(crate) functions: Vec<Function>,
     /// By the crate that a function is written in.
+    #[serde(skip)]
     pub(crate) crates: Vec<(String, u64)>,
     /// Implementations of traits, the longest first.
+    #[serde(rename = "trait_implementations", serialize_with = "first_of")]
     pub(crate) traits: Vec<Implemented>,
     /// By the compiler's own count, the largest first; `None` on stable.
+    #[serde(rename = "instantiated_says_the_compiler", serialize_with = "first_of_some")]
     pub(crate) items: Option<Vec<Item>>,
 }
 
 /// All implementations of one trait in one crate, derived or written.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Implemented {
+    #[serde(rename = "crate")]
     pub(crate) crate_name: String,
     /// Its last word: `Debug`.
     pub(crate) name: String,
@@ -41,16 +49,18 @@ pub(crate) struct Implemented {
     pub(crate) functions: u64,
 }
 
-/// One function, as `-Zdump-mono-stats` tells of it.
-#[derive(Clone, Debug, PartialEq)]
+/// One function in the list of `-Zdump-mono-stats`.
+#[derive(Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct Item {
     pub(crate) name: String,
+    #[serde(rename(deserialize = "instantiation_count"))]
     pub(crate) copies: u64,
-    /// Of all copies, by the compiler's estimate: it takes each for as long as one of them.
+    /// Of all copies, by the compiler's estimate: it takes all to be as long as one of them.
+    #[serde(rename(deserialize = "total_estimate", serialize = "size_estimate"))]
     pub(crate) size: u64,
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Function {
     /// Without the types that it is instantiated with.
     pub(crate) name: String,
@@ -59,44 +69,61 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    /// What one copy less each would save, had all of it been moved into a function that is not
-    /// generic.
+    /// The lines of all copies but one.
     pub(crate) fn repeated(&self) -> u64 {
         self.lines - self.lines / self.copies.max(1)
     }
 }
 
-/// What `facts.json` names; what cannot be read is left out.
-pub(crate) fn read(emitted: &Value, metadata: &Metadata) -> Vec<Mono> {
+impl Mono {
+    /// A part of all lines, in percent.
+    pub(crate) fn percent(&self, lines: u64) -> f64 {
+        lines as f64 / self.lines.max(1) as f64 * 100.0
+    }
+}
+
+fn first_of<T: Serialize, S: Serializer>(list: &[T], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(list.iter().take(200))
+}
+
+fn first_of_some<S: Serializer>(list: &Option<Vec<Item>>, to: S) -> Result<S::Ok, S::Error> {
+    list.as_ref().map(|list| list.iter().take(200).collect::<Vec<_>>()).serialize(to)
+}
+
+/// The files that a compiler has written for one program or library.
+pub(crate) struct Emitted {
+    pub(crate) package: String,
+    /// `bin` or `lib`.
+    pub(crate) kind: &'static str,
+    pub(crate) name: String,
+    /// LLVM's input.
+    pub(crate) path: PathBuf,
+    /// The compiler's own list; `None` where it writes none.
+    pub(crate) items: Option<PathBuf>,
+}
+
+/// Files that cannot be read are left out.
+pub(crate) fn read(emitted: &[Emitted], metadata: &Metadata) -> Vec<Mono> {
     let crates = metadata.packages.iter().map(|package| package.name.replace('-', "_"));
     let crates: HashSet<String> =
         crates.chain(["alloc", "core", "proc_macro", "std", "test"].map(str::to_owned)).collect();
-    let read_one = |one: &Value| {
-        let file = std::fs::File::open(Path::new(one["path"].as_str()?)).ok()?;
-        let text = |name: &str| one[name].as_str().unwrap_or_default();
-        let mut mono = count(BufReader::with_capacity(1 << 20, file));
-        mono.package = text("package").to_owned();
-        mono.target = format!("{} {}", text("kind"), text("name"));
-        let own = text("name").replace('-', "_");
-        mono.items =
-            one["items"].as_str().and_then(|path| items(&std::fs::read(path).ok()?, &own, &crates));
-        Some(mono)
+    let read_one = |one: &Emitted| {
+        let file = File::open(&one.path).ok()?;
+        let list = one.items.as_ref().and_then(|path| std::fs::read(path).ok());
+        let items = list.and_then(|list| items(&list, &one.name.replace('-', "_"), &crates));
+        let target = format!("{} {}", one.kind, one.name);
+        let count = count(BufReader::with_capacity(1 << 20, file));
+        Some(Mono { package: one.package.clone(), target, items, ..count })
     };
-    emitted.as_array().into_iter().flatten().filter_map(read_one).collect()
+    emitted.iter().filter_map(read_one).collect()
 }
 
-/// `[{ "name": …, "instantiation_count": …, "size_estimate": …, "total_estimate": … }, …]`; `None`
-/// where it is not as we know it.
+/// `None` where the list has another format than the one that is known.
 fn items(text: &[u8], own: &str, crates: &HashSet<String>) -> Option<Vec<Item>> {
-    let json: Value = serde_json::from_slice(text).ok()?;
-    let item = |item: &Value| {
-        Some(Item {
-            name: with_crate(&without_types(item["name"].as_str()?), own, crates),
-            copies: item["instantiation_count"].as_u64()?,
-            size: item["total_estimate"].as_u64()?,
-        })
-    };
-    let mut items: Vec<Item> = json.as_array()?.iter().map(item).collect::<Option<_>>()?;
+    let mut items: Vec<Item> = serde_json::from_slice(text).ok()?;
+    for item in &mut items {
+        item.name = with_crate(&without_types(&item.name), own, crates);
+    }
     items.sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.name.cmp(&b.name)));
     Some(items)
 }
@@ -119,15 +146,9 @@ fn count(mut ir: impl BufRead) -> Mono {
     let mut by_symbol: HashMap<Vec<u8>, u64> = HashMap::new();
     let mut current: Option<(Vec<u8>, u64)> = None;
     let mut line = Vec::new();
-    loop {
-        line.clear();
-        if ir.read_until(b'\n', &mut line).unwrap_or(0) == 0 {
-            break;
-        }
+    while ir.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
         match &mut current {
-            None if line.starts_with(b"define ") => {
-                current = symbol(&line).map(|symbol| (symbol, 0))
-            }
+            None if line.starts_with(b"define ") => current = symbol(&line).map(|name| (name, 0)),
             None => {}
             Some((symbol, lines)) if line.starts_with(b"}") => {
                 *by_symbol.entry(std::mem::take(symbol)).or_default() += *lines;
@@ -135,33 +156,34 @@ fn count(mut ir: impl BufRead) -> Mono {
             }
             Some((_, lines)) => *lines += 1,
         }
+        line.clear();
     }
 
     let mut mono = Mono::default();
-    let mut by_name: BTreeMap<String, Function> = BTreeMap::new();
+    let mut by_name: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     let mut by_crate: BTreeMap<String, u64> = BTreeMap::new();
     let mut by_trait: BTreeMap<(String, String), (u64, u64)> = BTreeMap::new();
+    let add = |(all, copies): &mut (u64, u64), lines| {
+        *all += lines;
+        *copies += 1;
+    };
     for (symbol, lines) in by_symbol {
         let full = format!("{:#}", rustc_demangle::demangle(&String::from_utf8_lossy(&symbol)));
         let name = without_types(&full);
-        if let Some(implemented) = trait_of(&full) {
-            let (all, functions) =
-                by_trait.entry((crate_of(&name).to_owned(), implemented)).or_default();
-            *all += lines;
-            *functions += 1;
-        }
+        let crate_name = crate_of(&name).to_owned();
         mono.lines += lines;
         mono.copies += 1;
-        *by_crate.entry(crate_of(&name).to_owned()).or_default() += lines;
-        let function = by_name.entry(name).or_default();
-        function.lines += lines;
-        function.copies += 1;
+        *by_crate.entry(crate_name.clone()).or_default() += lines;
+        if let Some(implemented) = trait_of(&full) {
+            add(by_trait.entry((crate_name, implemented)).or_default(), lines);
+        }
+        add(by_name.entry(name).or_default(), lines);
     }
-    let functions = by_name.into_iter().map(|(name, function)| Function { name, ..function });
-    mono.functions = functions.collect();
-    mono.functions.sort_by_key(|function| std::cmp::Reverse(function.lines));
-    mono.crates = by_crate.into_iter().collect();
-    mono.crates.sort_by_key(|(_, lines)| std::cmp::Reverse(*lines));
+    let functions = by_name.into_iter();
+    mono.functions =
+        functions.map(|(name, (lines, copies))| Function { name, lines, copies }).collect();
+    mono.functions.sort_by_key(|function| Reverse(function.lines));
+    mono.crates = most_first(by_crate);
     let traits = by_trait.into_iter().map(|((crate_name, name), (lines, functions))| Implemented {
         crate_name,
         name,
@@ -169,7 +191,7 @@ fn count(mut ir: impl BufRead) -> Mono {
         functions,
     });
     mono.traits = traits.collect();
-    mono.traits.sort_by_key(|implemented| std::cmp::Reverse(implemented.lines));
+    mono.traits.sort_by_key(|implemented| Reverse(implemented.lines));
     mono
 }
 

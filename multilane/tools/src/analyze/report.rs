@@ -4,199 +4,153 @@
 //! drawn is in a table, too.
 
 mod crates;
-mod rest;
 mod timeline;
 
-use std::fmt::{self, Display, Write};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use multilane::ui::bytes;
 
-use crate::analyze::advice::{Advice, TOLERANCE};
+use crate::analyze::advice::Advice;
 use crate::analyze::analysis::Analysis;
-use crate::analyze::facts::Facts;
 use crate::analyze::graph::Unit;
-use crate::analyze::text::chain;
+use crate::analyze::sections::{self, Block, Section, Table};
 use crate::analyze::timings::{Kind, Mode};
+use crate::flags::analyze::Part;
 
 const STYLE: &str = include_str!("report/style.css");
 const SCRIPT: &str = include_str!("report/script.js");
 
-/// For text and for values of attributes.
-pub(crate) struct Escaped<'a>(pub(crate) &'a str);
-
-impl Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                c => f.write_char(c)?,
+pub(crate) fn page(analysis: &Analysis) -> String {
+    let facts = &analysis.facts;
+    let name = facts.root.file_name().unwrap_or_default().to_string_lossy();
+    let has_timings = facts.wants(Part::Timings);
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (name) ": where the build’s time goes" }
+                link rel="icon" href="data:,";
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                a.skip href="#main" { "To the answer" }
+                (header(analysis, &name))
+                main #main {
+                    @if has_timings { (advice(analysis)) (timeline::section(analysis)) }
+                    @for part in sections::all(analysis) { (section(analysis, part)) }
+                    @if has_timings { (units(analysis)) }
+                }
+                footer {
+                    p {
+                        "Made by " code { (facts.called) " analyze" } " from "
+                        code { (facts.build) } ", " (facts.timings.rustc) "."
+                    }
+                }
+                div #tip role="status" hidden {}
+                script { (PreEscaped(SCRIPT)) }
             }
         }
-        Ok(())
-    }
+    };
+    page.into_string()
 }
 
 /// `` `serde` `` becomes code.
-struct Marked<'a>(&'a str);
-
-impl Display for Marked<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, part) in self.0.split('`').enumerate() {
-            let part = Escaped(part);
-            if index % 2 == 1 { write!(f, "<code>{part}</code>")? } else { write!(f, "{part}")? }
+fn marked(text: &str) -> Markup {
+    html! {
+        @for (at, part) in text.split('`').enumerate() {
+            @if at % 2 == 1 { code { (part) } } @else { (part) }
         }
-        Ok(())
     }
 }
 
-pub(crate) fn page(facts: &Facts, analysis: &Analysis) -> Result<String, fmt::Error> {
-    let mut out = String::new();
-    let root = facts.text("root").rsplit(['/', '\\']).next().unwrap_or_default();
-    let name = Escaped(root);
-    write!(
-        out,
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{name}: where the build’s time goes</title>\n\
-         <link rel=\"icon\" href=\"data:,\">\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-         <a class=\"skip\" href=\"#main\">To the answer</a>\n"
-    )?;
-    header(&mut out, facts, analysis, root)?;
-    out.push_str("<main id=\"main\">\n");
-    if facts.wants("timings") {
-        advice(&mut out, analysis)?;
-        timeline::section(&mut out, analysis)?;
+/// A table that scrolls sideways where it is too wide, and that can be sorted by each column.
+fn sortable(class: &str, label: &str, heads: &[(&str, bool)], rows: Markup) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-labelledby=(label) {
+            table class={ (class) " sortable" } {
+                thead {
+                    tr {
+                        @for (head, is_number) in heads {
+                            th scope="col" class=[is_number.then_some("n")] {
+                                button type="button" { (head) }
+                            }
+                        }
+                    }
+                }
+                tbody { (rows) }
+            }
+        }
     }
-    if facts.wants("graph") {
-        crates::section(&mut out, facts, analysis)?;
-    }
-    if facts.wants("deps") {
-        rest::dependencies(&mut out, analysis)?;
-    }
-    if facts.wants("mono") {
-        rest::mono(&mut out, analysis)?;
-    }
-    if facts.wants("trend") {
-        rest::trend(&mut out, analysis)?;
-    }
-    if facts.wants("disk") {
-        rest::disk(&mut out, analysis)?;
-    }
-    if facts.wants("cache") {
-        rest::cache(&mut out, facts, analysis)?;
-    }
-    if facts.wants("timings") {
-        units(&mut out, analysis)?;
-    }
-    write!(
-        out,
-        "</main>\n<footer><p>Made by <code>cargo xtask analyze</code> from <code>{}</code>, {}.</p></footer>\n\
-         <div id=\"tip\" role=\"status\" hidden></div>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n",
-        Escaped(facts.text("build")),
-        Escaped(&facts.timings.rustc),
-    )?;
-    Ok(out)
 }
 
-fn header(out: &mut String, facts: &Facts, analysis: &Analysis, root: &str) -> fmt::Result {
-    let commit = facts.json["commit"].as_str().map_or("", |commit| &commit[..commit.len().min(10)]);
-    let changed = if facts.is("changed") { " and uncommitted changes" } else { "" };
-    let at = if commit.is_empty() {
-        String::new()
-    } else {
-        format!(" at <code>{commit}</code>{changed}")
-    };
-    write!(
-        out,
-        "<header>\n<p class=\"over\">Where the build’s time goes</p>\n<h1>{}</h1>\n<p class=\"sub\">Profile {}{at}{}</p>\n<dl class=\"tiles\">\n",
-        Escaped(root),
-        Escaped(&facts.timings.profile),
-        if facts.is("incremental") { ", only what had changed" } else { ", from nothing" },
-    )?;
-    let mut tile = |name: &str, value: String, note: String| {
-        writeln!(out, "<div><dt>{name}</dt><dd>{value}</dd><dd class=\"note\">{note}</dd></div>")
-    };
-    let units = analysis.graph.units.len();
+fn header(analysis: &Analysis, name: &str) -> Markup {
+    let facts = &analysis.facts;
+    let commit = facts.commit.as_deref().map(|commit| commit.get(..10).unwrap_or(commit));
+    let scope = if facts.is_incremental { "changed units only" } else { "from scratch" };
+    let off = if analysis.is_trusted() { "off the real build" } else { "off: no predictions" };
     let jobs = analysis.jobs;
-    tile("Build", seconds(analysis.total), format!("{units} units, {jobs} at a time"))?;
-    tile(
-        "Processors in use",
-        format!("{:.0} %", analysis.busy * 100.0),
-        "of that time".to_owned(),
-    )?;
-    tile(
-        "With any number of processors",
-        seconds(analysis.critical_total),
-        format!("{} units, one after the other", analysis.critical.len()),
-    )?;
-    tile(
-        "Simulation",
-        analysis.shown_error(),
-        if analysis.is_trusted() { "off the real build" } else { "off: nothing is predicted" }
-            .to_owned(),
-    )?;
-    out.push_str("</dl>\n");
-    if let Some(stretched) = analysis.stretched {
-        writeln!(
-            out,
-            "<p class=\"slower\">Others used the processors, too: the units took {stretched:.1} times as long as they were at work. On \
-             an idle machine all times, and what is saved, are shorter by about as much.</p>"
-        )?;
+    let units = format!("{} units, {jobs} at a time", analysis.graph.units.len());
+    let chain = format!("{} units, one after the other", analysis.critical.len());
+    let tiles = [
+        ("Build", seconds(analysis.total), units),
+        ("Processors in use", format!("{:.0} %", analysis.busy * 100.0), "of that time".into()),
+        ("With any number of processors", seconds(analysis.critical_total), chain),
+        ("Simulation", analysis.shown_error(), off.to_owned()),
+    ];
+    html! {
+        header {
+            p.over { "Where the build’s time goes" }
+            h1 { (name) }
+            p.sub {
+                "Profile " (facts.timings.profile)
+                @if let Some(commit) = commit { " at " code { (commit) } }
+                @if facts.has_changes { " and uncommitted changes" }
+                ", " (scope)
+            }
+            dl.tiles {
+                @for (name, value, note) in tiles {
+                    div { dt { (name) } dd { (value) } dd.note { (note) } }
+                }
+            }
+            @for note in analysis.notes() { p.slower { (note) } }
+        }
     }
-    out.push_str("</header>\n");
-    Ok(())
 }
 
-fn advice(out: &mut String, analysis: &Analysis) -> fmt::Result {
-    out.push_str(
-        "<section aria-labelledby=\"advice\">\n<h2 id=\"advice\">What would save most</h2>\n",
-    );
-    if !analysis.is_trusted() {
-        return write!(
-            out,
-            "<p>The simulation of the build is off by more than {:.0} %, so nothing is predicted from it. Something else may \
-             have kept the machine busy; try again when it is idle.</p>\n</section>\n",
-            TOLERANCE * 100.0
-        );
-    }
-    if analysis.advice.is_empty() {
-        out.push_str(
-            "<p>There is no change that would make this build notably shorter.</p>\n</section>\n",
-        );
-        return Ok(());
-    }
+fn advice(analysis: &Analysis) -> Markup {
     const OPEN_MAX: usize = 5;
-    out.push_str("<ol class=\"advice\">\n");
-    for (at, advice) in analysis.advice.iter().enumerate() {
-        if at == OPEN_MAX {
-            let rest = analysis.advice.len() - OPEN_MAX;
-            write!(
-                out,
-                "</ol>\n<details><summary>{rest} more</summary>\n<ol class=\"advice\" start=\"6\">\n"
-            )?;
-        }
+    let (open, more) = analysis.advice.split_at(analysis.advice.len().min(OPEN_MAX));
+    let item = |advice: &Advice| {
         let Advice { saves, title, because, edit, sure, .. } = advice;
         let part = (saves / analysis.run.total * 100.0).clamp(0.0, 100.0);
-        write!(
-            out,
-            "<li>\n<p class=\"saves\"><b>{}</b> <span>{part:.0} % sooner</span></p>\n<div>\n<h3>{}</h3>\n\
-             <div class=\"share\" style=\"--part:{part:.1}%\"></div>\n<p>{}.</p>\n<p class=\"edit\">{}.</p>\n\
-             <p class=\"sure\">How sure the number is: {}</p>\n</div>\n</li>\n",
-            seconds(*saves),
-            Marked(&capital(title)),
-            Marked(&capital(because)),
-            Marked(&capital(edit)),
-            sure.word(),
-        )?;
+        html! {
+            li {
+                p.saves { b { (seconds(*saves)) } " " span { (format!("{part:.0} % sooner")) } }
+                div {
+                    h3 { (marked(&capital(title))) }
+                    div.share style={ "--part:" (format!("{part:.1}%")) } {}
+                    p { (marked(&capital(because))) "." }
+                    p.edit { (marked(&capital(edit))) "." }
+                    p.sure { "Certainty of the number: " (sure.word()) }
+                }
+            }
+        }
+    };
+    html! {
+        section aria-labelledby="advice" {
+            h2 #advice { "What would save most" }
+            @if let Some(why) = analysis.why_no_advice() { p { (why) } }
+            ol.advice { @for advice in open { (item(advice)) } }
+            @if !more.is_empty() {
+                details {
+                    summary { (more.len()) " more" }
+                    ol.advice start=(OPEN_MAX + 1) { @for advice in more { (item(advice)) } }
+                }
+            }
+        }
     }
-    out.push_str("</ol>\n");
-    if analysis.advice.len() > OPEN_MAX {
-        out.push_str("</details>\n");
-    }
-    out.push_str("</section>\n");
-    Ok(())
 }
 
 fn capital(text: &str) -> String {
@@ -204,68 +158,162 @@ fn capital(text: &str) -> String {
     chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect()
 }
 
-/// Every unit, as a table that can be sorted.
-fn units(out: &mut String, analysis: &Analysis) -> fmt::Result {
-    out.push_str(
-        "<section aria-labelledby=\"units\">\n<h2 id=\"units\">All units</h2>\n\
-         <p>“Sooner” is how much earlier the build would end if the unit took no time. “Alone” is how long nothing else was built \
-         beside it.</p>\n\
-         <p class=\"tools\"><label>Only with <input id=\"filter\" type=\"search\" placeholder=\"name\" autocomplete=\"off\"></label> \
-         <span id=\"shown\" role=\"status\"></span></p>\n\
-         <div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-labelledby=\"units\">\n<table class=\"units sortable\">\n<thead><tr>",
-    );
-    for (name, is_number) in [
-        ("Unit", false),
-        ("Sooner", true),
-        ("Takes", true),
-        ("Front end", true),
-        ("Code", true),
-        ("Link", true),
-        ("Alone", true),
-        ("Began", true),
-    ] {
-        let (class, sort) = if is_number { (" class=\"n\"", "") } else { ("", "") };
-        write!(out, "<th scope=\"col\"{class}{sort}><button type=\"button\">{name}</button></th>")?;
+/// Lists and sizes are cards beside each other.
+fn section(analysis: &Analysis, section: Section) -> Markup {
+    let Section { id, title, blocks } = section;
+    let is_card = |block: &Block| matches!(block, Block::List(..) | Block::Sizes(..));
+    let same = |a: &Block, b: &Block| is_card(a) && is_card(b);
+    html! {
+        section aria-labelledby=(id) {
+            h2 id=(id) { (title) }
+            @for group in blocks.chunk_by(same) {
+                @if is_card(&group[0]) {
+                    div.cards { @for card in group { div.card { (block(analysis, id, card)) } } }
+                } @else {
+                    @for one in group { (block(analysis, id, one)) }
+                }
+            }
+        }
     }
-    out.push_str("</tr></thead>\n<tbody>\n");
-    let mut places: Vec<usize> = (0..analysis.graph.units.len()).collect();
+}
+
+fn block(analysis: &Analysis, id: &str, block: &Block) -> Markup {
+    match block {
+        Block::Heading(title) => html! { h3 { (title) } },
+        Block::Text(text) => html! { p { (marked(text)) } },
+        Block::Table(table) => rows(id, table),
+        Block::List(title, items) => html! {
+            h3 { (marked(title)) }
+            @if items.is_empty() { p { "None." } }
+            ul { @for item in items { li { (marked(item)) } } }
+        },
+        Block::Sizes(title, sizes) => bars(title, sizes),
+        Block::Drawing if id == "crates" => crates::drawing(analysis),
+        Block::Drawing => trend(analysis),
+    }
+}
+
+fn rows(id: &str, table: &Table) -> Markup {
+    let Table { numbers, words, rows } = table;
+    let mut heads = vec![(words[0], false)];
+    heads.extend(numbers.iter().map(|head| (*head, true)));
+    heads.extend(words[1..].iter().map(|head| (*head, false)));
+    let rows = html! {
+        @for row in rows {
+            tr id={ (id) "-" (row.words[0]) } {
+                th scope="row" {
+                    @if !row.class.is_empty() { i class=(row.class) {} }
+                    (row.words[0])
+                }
+                @for number in &row.numbers { td { (number) } }
+                @for word in &row.words[1..] { td.text { (marked(word)) } }
+            }
+        }
+    };
+    sortable("", id, &heads, rows)
+}
+
+fn bars(title: &str, sizes: &[(String, u64)]) -> Markup {
+    const SHOWN_MAX: usize = 12;
+    let most = sizes.iter().map(|(_, size)| *size).max().unwrap_or(1).max(1) as f64;
+    let part = |size: u64| format!("--part:{:.1}%", size as f64 / most * 100.0);
+    html! {
+        h3 { (title) }
+        table.bars {
+            tbody {
+                @for (name, size) in sizes.iter().take(SHOWN_MAX) {
+                    tr { th scope="row" { (name) } td style=(part(*size)) { (bytes(*size)) } }
+                }
+            }
+        }
+    }
+}
+
+/// The seconds of each build, as a line.
+fn trend(analysis: &Analysis) -> Markup {
+    let builds = &analysis.builds;
+    let top = builds.iter().map(|build| build.seconds).fold(0.0, f64::max);
+    let x = |at: usize| format!("{:.0}", 60.0 + at as f64 * 920.0 / (builds.len() - 1) as f64);
+    let y = |value: f64| 190.0 - value / (top * 1.15) * 170.0;
+    let points = builds.iter().enumerate();
+    let points = points.map(|(at, build)| format!("{},{:.0}", x(at), y(build.seconds)));
+    let points = points.collect::<Vec<_>>().join(" ");
+    html! {
+        div.scroll {
+            svg.trend viewBox="0 0 1000 220" role="img"
+                aria-label="Seconds of each build; the table below has them" {
+                @for value in [0.0, top / 2.0, top] {
+                    line x1="60" x2="980" y1=(format!("{:.0}", y(value)))
+                        y2=(format!("{:.0}", y(value))) {}
+                    text x="50" y=(format!("{:.0}", y(value) + 4.0)) { (seconds(value)) }
+                }
+                polyline points=(points) {}
+                @for (at, build) in builds.iter().enumerate() {
+                    circle cx=(x(at)) cy=(format!("{:.0}", y(build.seconds))) r="5" {
+                        title { (build.short_commit()) ": " (format!("{:.1} s", build.seconds)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// All units.
+fn units(analysis: &Analysis) -> Markup {
     let saves = |at: usize| analysis.what_if.get(at).copied().unwrap_or(0.0);
     let takes = |at: usize| analysis.graph.units[at].timed.duration;
+    let mut places: Vec<usize> = (0..analysis.graph.units.len()).collect();
     places.sort_by(|a, b| saves(*b).total_cmp(&saves(*a)).then(takes(*b).total_cmp(&takes(*a))));
-    for at in places {
-        let unit = &analysis.graph.units[at];
-        let timed = &unit.timed;
+    let cells = |at: usize| {
+        let timed = &analysis.graph.units[at].timed;
         let link = timed.link.unwrap_or(0.0);
-        let code = timed.frontend.map(|frontend| (timed.duration - frontend - link).max(0.0));
-        write!(
-            out,
-            "<tr id=\"u{at}\"><th scope=\"row\"><i class=\"{}\"></i>{} <small>{}</small></th>",
-            class(unit),
-            Escaped(&timed.title()),
-            Escaped(&timed.version)
-        )?;
-        for value in [
+        let cells = [
             analysis.what_if.get(at).copied(),
             Some(timed.duration),
             timed.frontend,
-            code,
+            timed.frontend.map(|frontend| (timed.duration - frontend - link).max(0.0)),
             timed.link,
             Some(analysis.alone[at]).filter(|alone| *alone > 0.0),
             Some(timed.start),
-        ] {
-            match value {
-                Some(value) => write!(out, "<td>{value:.2}</td>")?,
-                None => out.push_str("<td></td>"),
+        ];
+        cells.map(|cell| cell.map_or_else(String::new, |value| format!("{value:.2}")))
+    };
+    let numbers = ["Sooner", "Takes", "Front end", "Code", "Link", "Alone", "Began"];
+    let heads: Vec<(&str, bool)> =
+        [("Unit", false)].into_iter().chain(numbers.map(|head| (head, true))).collect();
+    let rows = html! {
+        @for at in places {
+            @let unit = &analysis.graph.units[at];
+            tr id={ "u" (at) } {
+                th scope="row" {
+                    i class=(class(unit)) {}
+                    (unit.timed.title()) " " small { (unit.timed.version) }
+                }
+                @for cell in cells(at) { td { (cell) } }
             }
         }
-        out.push_str("</tr>\n");
+    };
+    html! {
+        section aria-labelledby="units" {
+            h2 #units { "All units" }
+            p {
+                "Times are in seconds. “Sooner” is how much earlier the build would end if the unit \
+                 took no time. “Alone” is how long nothing else was built beside it."
+            }
+            p.tools {
+                label {
+                    "Only with "
+                    input #filter type="search" placeholder="name" autocomplete="off";
+                }
+                span #shown role="status" {}
+            }
+            (sortable("units", "units", &heads, rows))
+        }
     }
-    out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
-    Ok(())
 }
 
 /// How a unit is coloured.
-pub(crate) fn class(unit: &Unit) -> &'static str {
+fn class(unit: &Unit) -> &'static str {
     match (&unit.timed.kind, unit.timed.mode) {
         (Kind::BuildScript, Mode::Run) => "run",
         (Kind::BuildScript, _) => "script",
@@ -275,7 +323,7 @@ pub(crate) fn class(unit: &Unit) -> &'static str {
     }
 }
 
-pub(crate) fn seconds(value: f64) -> String {
+fn seconds(value: f64) -> String {
     if value >= 120.0 {
         format!("{} min {:02.0} s", (value / 60.0) as u64, (value % 60.0).floor())
     } else if value >= 10.0 {
@@ -283,9 +331,4 @@ pub(crate) fn seconds(value: f64) -> String {
     } else {
         format!("{value:.1} s")
     }
-}
-
-/// What a unit had to wait for, for whoever points at it.
-pub(crate) fn waited_for(analysis: &Analysis, at: usize) -> String {
-    chain(analysis, at).pop().map(|last| format!(", after {last}")).unwrap_or_default()
 }

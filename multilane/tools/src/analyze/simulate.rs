@@ -12,7 +12,7 @@
 //! measured, by going through it at the same speeds.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 
 use crate::analyze::graph::{Graph, Unit};
 use crate::analyze::timings::Mode;
@@ -115,7 +115,12 @@ impl Model {
         let mut needs = vec![0; count];
         for (at, unit) in graph.units.iter().enumerate() {
             // What links needs the objects of all that is below, not only of what it names.
-            let waited_for = if unit.links { below(graph, at) } else { unit.dependencies.clone() };
+            let mut waited_for = unit.dependencies.clone();
+            if unit.links {
+                let below = |at: usize| graph.units[at].dependencies.as_slice();
+                waited_for = graph.reached(&HashSet::from([at]), below).into_iter().collect();
+                waited_for.retain(|other| *other != at);
+            }
             needs[at] = waited_for.len();
             for dependency in waited_for {
                 let by_metadata = unit.needs_metadata_alone(&graph.units[dependency]);
@@ -223,6 +228,15 @@ impl Model {
         self.run(&takes).total
     }
 
+    /// How long a build takes that has to make these units alone, in seconds.
+    pub(crate) fn seconds_of(&self, units: impl IntoIterator<Item = usize>) -> f64 {
+        let mut takes = vec![Takes::NOTHING; self.takes.len()];
+        for at in units {
+            takes[at] = self.takes[at];
+        }
+        self.run(&takes).total - self.lead_in
+    }
+
     /// The chain of units that no number of processors makes shorter, the first one first.
     pub(crate) fn critical_path(&self) -> (f64, Vec<usize>) {
         let run = self.run_on(self.takes.len(), &self.takes);
@@ -284,23 +298,6 @@ fn work(graph: &Graph, jobs: usize) -> Vec<Takes> {
         }
     }
     takes
-}
-
-/// All dependencies of a unit, direct or not.
-fn below(graph: &Graph, at: usize) -> Vec<usize> {
-    let mut seen = vec![false; graph.units.len()];
-    let mut stack = vec![at];
-    let mut found = Vec::new();
-    while let Some(at) = stack.pop() {
-        for dependency in &graph.units[at].dependencies {
-            if !seen[*dependency] {
-                seen[*dependency] = true;
-                found.push(*dependency);
-                stack.push(*dependency);
-            }
-        }
-    }
-    found
 }
 
 /// For each unit, how many depend on it, directly or not: a set of bits for each, from the roots

@@ -1,24 +1,26 @@
-//! What the members' own sources say of what is compiled over and over: derives, and functions that
-//! are forced on others.
+//! What is compiled again and again, by the members' own sources: derives, and generic functions that
+//! every caller compiles.
 //!
-//! It is read as text, line by line, and not understood: what a macro of their own writes is not
-//! seen.
+//! The sources are read as text and not parsed: code that a macro writes is not seen.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde::Serialize;
+
 use crate::analyze::metadata::Metadata;
+use crate::analyze::most_first;
 
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Sources {
     pub(crate) forced: Vec<Forced>,
     /// Each derive, and for how many types, the most first.
-    pub(crate) derives: Vec<(String, usize)>,
+    pub(crate) derives: Vec<(String, u64)>,
 }
 
 /// An `#[inline(always)]` on something generic that other crates can call: each of them compiles
 /// it, and each of its callers has a copy.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct Forced {
     pub(crate) file: String,
     pub(crate) line: usize,
@@ -28,8 +30,8 @@ pub(crate) struct Forced {
 /// What libraries and programs are made of; tests beside them are not.
 pub(crate) fn read(root: &Path, metadata: &Metadata) -> Sources {
     let mut sources = Sources::default();
-    let mut derives: BTreeMap<String, usize> = BTreeMap::new();
-    for member in metadata.packages.iter().filter(|package| package.is_member) {
+    let mut derives: BTreeMap<String, u64> = BTreeMap::new();
+    for member in metadata.members() {
         let manifest = root.join(&member.manifest);
         let mut stack = vec![manifest.with_file_name("src")];
         while let Some(dir) = stack.pop() {
@@ -51,8 +53,7 @@ pub(crate) fn read(root: &Path, metadata: &Metadata) -> Sources {
         }
     }
     sources.forced.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-    sources.derives = derives.into_iter().collect();
-    sources.derives.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    sources.derives = most_first(derives);
     sources
 }
 
@@ -89,23 +90,17 @@ fn forced(file: &str, text: &str) -> Vec<Forced> {
 /// Whether a list of parameters begins here that has more than lifetimes in it.
 fn has_types(text: &str) -> bool {
     let Some(parameters) = text.strip_prefix('<') else { return false };
-    let mut depth = 0_usize;
-    let end = parameters.char_indices().find_map(|(at, c)| match c {
-        '<' => {
-            depth += 1;
-            None
-        }
-        '>' if depth == 0 => Some(at),
-        '>' => {
-            depth -= 1;
-            None
-        }
-        _ => None,
+    let mut depth = 1_usize;
+    let inside = parameters.chars().take_while(|c| {
+        depth = match c {
+            '<' => depth + 1,
+            '>' => depth - 1,
+            _ => depth,
+        };
+        depth > 0
     });
-    parameters[..end.unwrap_or(parameters.len())].split(',').any(|one| {
-        let one = one.trim();
-        !one.is_empty() && !one.starts_with('\'')
-    })
+    let inside: String = inside.collect();
+    inside.split(',').map(str::trim).any(|one| !one.is_empty() && !one.starts_with('\''))
 }
 
 /// Whether the block around is an `impl` of something generic: the last line before that is less

@@ -1,10 +1,13 @@
-//! What cargo has measured: the data in the page that `cargo build --timings` writes.
+//! The times that cargo has measured: the data in the page that `cargo build --timings` writes.
 //!
 //! The page is the one form in which stable cargo gives them away. Its data are JSON in a script;
 //! its table has the rest.
 
-use anyhow::{Context as _, bail};
-use serde_json::Value;
+use std::time::UNIX_EPOCH;
+
+use anyhow::Context as _;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 /// One build.
 #[derive(Debug, Default)]
@@ -22,7 +25,8 @@ pub(crate) struct Timings {
 }
 
 /// One unit that was built.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(from = "Row")]
 pub(crate) struct Timed {
     pub(crate) package: String,
     pub(crate) version: String,
@@ -32,10 +36,9 @@ pub(crate) struct Timed {
     /// Seconds from the build's beginning.
     pub(crate) start: f64,
     pub(crate) duration: f64,
-    /// When others could begin with its metadata, in seconds from its own start. Nobody says so of
-    /// what is linked.
+    /// When its metadata were there, in seconds from its own start. `None` for what is linked.
     pub(crate) frontend: Option<f64>,
-    /// Of its end, what the linker took; nightly alone tells.
+    /// How long the linker took, in seconds; on nightly alone.
     pub(crate) link: Option<f64>,
 }
 
@@ -62,39 +65,70 @@ pub(crate) enum Mode {
     Other,
 }
 
+/// A unit as cargo writes it.
+#[derive(Deserialize)]
+struct Row {
+    name: String,
+    version: String,
+    target: String,
+    features: Vec<String>,
+    start: f64,
+    duration: f64,
+    /// Named `frontend`, `codegen`, `link` and `other`.
+    sections: Option<Vec<(String, Section)>>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+struct Section {
+    start: f64,
+    end: f64,
+}
+
+impl From<Row> for Timed {
+    fn from(row: Row) -> Timed {
+        let (kind, mode) = kind(&row.target);
+        let section = |name: &str| {
+            let sections = row.sections.iter().flatten();
+            sections.filter(|(found, _)| found == name).map(|(_, section)| *section).next()
+        };
+        Timed {
+            kind,
+            mode,
+            frontend: section("frontend").map(|section| section.end),
+            link: section("link").map(|section| section.end - section.start),
+            package: row.name,
+            version: row.version,
+            features: row.features,
+            start: row.start,
+            duration: row.duration,
+        }
+    }
+}
+
 impl Timings {
     /// # Errors
     ///
-    /// When the page is not as we know it: then nothing is guessed.
+    /// When the page has another format than the one that is known: then nothing is guessed.
     pub(crate) fn read(page: &str) -> anyhow::Result<Timings> {
-        let unknown = "this cargo writes its timings in another way than we know";
-        if cell(page, "Error:").is_some() {
-            bail!("the build failed, so there is nothing to analyze");
-        }
-        let units = data(page, "UNIT_DATA").context(unknown)?;
-        let units = units.as_array().context(unknown)?.iter().map(timed).collect::<Option<_>>();
-        let mut units: Vec<Timed> = units.context(unknown)?;
+        Timings::parse(page).context("this cargo writes its timings in a format that is not known")
+    }
+
+    fn parse(page: &str) -> Option<Timings> {
+        let mut units: Vec<Timed> = data(page, "UNIT_DATA")?;
         units.sort_by(|a, b| a.start.total_cmp(&b.start));
         // Some cargos list the fresh units too, at the beginning, as having taken no time.
-        let count = |name| cell(page, name).and_then(|text| text.parse().ok()).unwrap_or(0);
-        let fresh = count("Fresh units:");
+        let fresh = cell(page, "Fresh units:").and_then(|text| text.parse().ok()).unwrap_or(0);
         if units.iter().take(fresh).all(|unit| unit.start == 0.0 && unit.duration == 0.0) {
             units.drain(..fresh.min(units.len()));
         }
-
-        let concurrency = cell(page, "Max concurrency:").context(unknown)?;
-        let (_, jobs) = concurrency.split_once("jobs=").context(unknown)?;
-        let jobs = jobs.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
-        Ok(Timings {
-            began: cell(page, "Build start:").and_then(unix_seconds).context(unknown)?,
-            jobs: jobs.parse().context(unknown)?,
+        let (_, jobs) = cell(page, "Max concurrency:")?.split_once("jobs=")?;
+        let began = humantime::parse_rfc3339(cell(page, "Build start:")?).ok()?;
+        let rustc = cell(page, "rustc:").unwrap_or_default();
+        Some(Timings {
+            began: began.duration_since(UNIX_EPOCH).ok()?.as_secs_f64(),
+            jobs: jobs.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?,
             profile: cell(page, "Profile:").unwrap_or_default().to_owned(),
-            rustc: cell(page, "rustc:")
-                .unwrap_or_default()
-                .split('<')
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
+            rustc: rustc.split('<').next().unwrap_or_default().to_owned(),
             fresh,
             units,
         })
@@ -111,7 +145,7 @@ impl Timed {
         self.start + self.duration
     }
 
-    /// As one would say it: `serde 1.0.228`, `notes (bin "notes")`.
+    /// `serde`, `notes (program notes)`.
     pub(crate) fn title(&self) -> String {
         let Timed { package, kind, mode, .. } = self;
         match (kind, mode) {
@@ -129,48 +163,16 @@ impl Timed {
 }
 
 /// The value of a script's constant. `serde_json` finds where it ends.
-fn data(page: &str, name: &str) -> Option<Value> {
+fn data<T: DeserializeOwned>(page: &str, name: &str) -> Option<T> {
     let (_, rest) = page.split_once(&format!("const {name} = "))?;
     serde_json::Deserializer::from_str(rest).into_iter().next()?.ok()
 }
 
 /// What stands beside `name` in the table at the top.
 fn cell<'a>(page: &'a str, name: &str) -> Option<&'a str> {
-    let (_, rest) = page
-        .split_once(&format!("<td>{name}</td>"))
-        .or_else(|| page.split_once(&format!(">{name}</td>")))?;
+    let (_, rest) = page.split_once(&format!(">{name}</td>"))?;
     let (_, rest) = rest.split_once("<td>")?;
     Some(rest.split_once("</td>")?.0.trim())
-}
-
-fn timed(unit: &Value) -> Option<Timed> {
-    let (kind, mode) = kind(unit["target"].as_str()?);
-    // `[name, { start, end }]`, named frontend, codegen, link, other.
-    let section = |name: &str| {
-        let sections = unit["sections"].as_array()?;
-        let section = sections.iter().find(|section| section[0] == *name)?;
-        Some((section[1]["start"].as_f64()?, section[1]["end"].as_f64()?))
-    };
-    Some(Timed {
-        package: unit["name"].as_str()?.to_owned(),
-        version: unit["version"].as_str()?.to_owned(),
-        kind,
-        mode,
-        features: strings(&unit["features"]),
-        start: unit["start"].as_f64()?,
-        duration: unit["duration"].as_f64()?,
-        frontend: section("frontend").map(|(_, end)| end),
-        link: section("link").map(|(start, end)| end - start),
-    })
-}
-
-pub(crate) fn strings(value: &Value) -> Vec<String> {
-    value
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|text| Some(text.as_str()?.to_owned()))
-        .collect()
 }
 
 /// `` a library, ` build-script (run)`, ` rg "bin" (test)`, ` lib (test)`.
@@ -201,33 +203,9 @@ fn kind(target: &str) -> (Kind, Mode) {
     (kind, mode)
 }
 
-/// Of `2026-11-26T00:47:09.080334356Z`.
-fn unix_seconds(text: &str) -> Option<f64> {
-    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
-    let numbers = |text: &str, separator| -> Option<Vec<f64>> {
-        text.split(separator).map(|part| part.parse().ok()).collect()
-    };
-    let [year, month, day] = numbers(date, '-')?.try_into().ok()?;
-    let [hours, minutes, seconds] = numbers(time, ':')?.try_into().ok()?;
-    // Days since 1970, from a year that begins in March (Howard Hinnant, "days_from_civil").
-    let (year, month) = if month <= 2.0 { (year - 1.0, month + 9.0) } else { (year, month - 3.0) };
-    let leap_days = (year / 4.0).floor() - (year / 100.0).floor() + (year / 400.0).floor();
-    let days =
-        year * 365.0 + leap_days + ((153.0 * month + 2.0) / 5.0).floor() + day - 1.0 - 719_468.0;
-    Some(days * 86400.0 + hours * 3600.0 + minutes * 60.0 + seconds)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_time_is_read_as_cargo_writes_it() {
-        assert_eq!(unix_seconds("1970-01-01T00:00:00Z"), Some(0.0));
-        assert_eq!(unix_seconds("2024-02-29T12:00:00.5Z"), Some(1_709_208_000.5));
-        assert_eq!(unix_seconds("2026-11-26T00:47:09.25Z"), Some(1_795_654_029.25));
-        assert_eq!(unix_seconds("yesterday"), None);
-    }
 
     #[test]
     fn what_a_unit_is_stands_behind_its_name() {

@@ -4,20 +4,22 @@
 //! before: if they take longer as well, it is the machine; if it alone does, it is the crate.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-/// So many builds of one kind are kept.
+/// The most builds of one kind that are kept.
 const KEPT_MAX: usize = 50;
-/// So many of all kinds.
+/// The most builds of all kinds.
 const ALL_MAX: usize = 200;
-/// So many crates of each build.
+/// The most crates of each build.
 const CRATES_MAX: usize = 150;
 
 /// One build, as it is remembered.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub(crate) struct Build {
-    /// What has to be the same: the selection, the compiler, how many at a time.
+    /// What has to be the same: the selection, the compiler, the number of jobs.
     pub(crate) key: String,
     /// In seconds since 1970.
     pub(crate) time: u64,
@@ -31,44 +33,25 @@ pub(crate) struct Build {
 }
 
 /// A crate that takes longer than it did.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Slower {
     pub(crate) package: String,
     pub(crate) seconds: f64,
-    /// What it took before, on a machine as quick as now.
+    /// What it took before, on a machine as fast as now.
+    #[serde(rename = "seconds_as_before")]
     pub(crate) before: f64,
     /// The commit of the first build in which it was slow.
+    #[serde(rename = "since_commit")]
     pub(crate) since: String,
-    /// That of the last one in which it was not.
+    /// The commit of the last build in which it was not.
+    #[serde(rename = "not_yet_at_commit")]
     pub(crate) until: String,
 }
 
 impl Build {
-    pub(crate) fn to_json(&self) -> Value {
-        json!({
-            "key": self.key,
-            "time": self.time,
-            "commit": self.commit,
-            "has_changes": self.has_changes,
-            "seconds": self.seconds,
-            "units": self.units,
-            "crates": self.crates,
-        })
-    }
-
-    fn from_json(json: &Value) -> Option<Build> {
-        let crates = json["crates"].as_object()?.iter();
-        Some(Build {
-            key: json["key"].as_str()?.to_owned(),
-            time: json["time"].as_u64()?,
-            commit: json["commit"].as_str()?.to_owned(),
-            has_changes: json["has_changes"] == true,
-            seconds: json["seconds"].as_f64()?,
-            units: usize::try_from(json["units"].as_u64()?).ok()?,
-            crates: crates
-                .map(|(name, seconds)| Some((name.clone(), seconds.as_f64()?)))
-                .collect::<Option<_>>()?,
-        })
+    /// The first letters of the commit.
+    pub(crate) fn short_commit(&self) -> &str {
+        short(&self.commit)
     }
 
     /// Without the crates that take least, so that the memory stays small.
@@ -81,14 +64,31 @@ impl Build {
     }
 }
 
-/// What is remembered; nothing where it cannot be read: then it begins anew.
-pub(crate) fn read(text: &str) -> Vec<Build> {
-    let json: Value = serde_json::from_str(text).unwrap_or_default();
-    json["builds"].as_array().into_iter().flatten().filter_map(Build::from_json).collect()
+impl fmt::Display for Slower {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Slower { package, seconds, before, since, until } = self;
+        write!(
+            f,
+            "`{package}` takes {seconds:.1} s; by the pace of the other crates, {before:.1} s would \
+             be as before. It is slow since `{}`, and was not yet at `{}`.",
+            short(since),
+            short(until)
+        )
+    }
+}
+
+fn short(commit: &str) -> &str {
+    commit.get(..10).unwrap_or(commit)
+}
+
+/// The builds that are remembered; none where they cannot be read: then it begins anew.
+pub(crate) fn read(text: &[u8]) -> Vec<Build> {
+    let mut lists: BTreeMap<String, Vec<Build>> = serde_json::from_slice(text).unwrap_or_default();
+    lists.remove("builds").unwrap_or_default()
 }
 
 pub(crate) fn write(builds: &[Build]) -> String {
-    json!({ "builds": builds.iter().map(Build::to_json).collect::<Vec<_>>() }).to_string()
+    json!({ "builds": builds }).to_string()
 }
 
 /// With one more build at the end, and without the oldest where there are too many.
@@ -219,7 +219,7 @@ mod tests {
         }
         assert_eq!(builds.len(), KEPT_MAX);
         assert_eq!(builds[0].commit, "3");
-        assert_eq!(read(&write(&builds)), builds);
-        assert_eq!(read("no JSON"), []);
+        assert_eq!(read(write(&builds).as_bytes()), builds);
+        assert_eq!(read(b"no JSON"), []);
     }
 }

@@ -1,24 +1,17 @@
 //! What is compiled more than once.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
-use super::{Advice, Situation, Sure, list, quoted, sorted};
-use crate::analyze::timings::{Kind, Mode};
+use super::{Advice, Situation, Sure, list, quoted};
+use crate::analyze::deps::units_of_doubles;
+use crate::analyze::metadata::Package;
 
 /// One package in one version, compiled as a library more than once.
 pub(super) fn built_twice(situation: &Situation<'_>) -> Vec<Advice> {
-    let mut by_package: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
-    for (at, unit) in situation.graph.units.iter().enumerate() {
-        if unit.timed.kind == Kind::Lib && unit.timed.mode == Mode::Build {
-            by_package.entry((&unit.timed.package, &unit.timed.version)).or_default().push(at);
-        }
-    }
-    by_package.retain(|_, units| units.len() > 1);
-
     // They come in whole trees: what differs in one crate differs in all that depend on it. So they
     // are one thing to mend.
     let mut by_reason: BTreeMap<bool, Vec<Vec<usize>>> = BTreeMap::new();
-    for units in by_package.into_values() {
+    for units in units_of_doubles(situation.graph).into_values() {
         let features = |at: &usize| &situation.graph.units[*at].timed.features;
         let has_same_features = units.iter().all(|at| features(at) == features(&units[0]));
         by_reason.entry(has_same_features).or_default().push(units);
@@ -54,28 +47,17 @@ pub(super) fn built_twice(situation: &Situation<'_>) -> Vec<Advice> {
                     .to_owned(),
             )
         };
-        found.push(Advice {
-            kind: "twice",
-            saves: situation.saves(&gone),
-            work: situation.work(&gone),
-            title: format!(
-                "compile {} {} once, not twice",
-                groups.len(),
-                if groups.len() == 1 { "package" } else { "packages" }
-            ),
-            because,
-            edit,
-            sure: if has_same_features { Sure::High } else { Sure::AtMost },
-            units: sorted(gone),
-        });
+        let packages = if groups.len() == 1 { "package" } else { "packages" };
+        let title = format!("compile {} {packages} once, not twice", groups.len());
+        let sure = if has_same_features { Sure::High } else { Sure::AtMost };
+        found.push(Advice { sure, ..situation.without(gone, "twice", title, because, edit) });
     }
     found
 }
 
 /// `syn without extra-traits and with it`.
 fn differing(situation: &Situation<'_>, units: &[usize]) -> String {
-    let features =
-        |at: usize| situation.graph.units[at].timed.features.iter().collect::<BTreeSet<_>>();
+    let features = |at: usize| situation.graph.features(at);
     let name = &situation.graph.units[units[0]].timed.package;
     let (a, b) = (features(units[0]), features(units[1]));
     let only: Vec<String> = quoted(a.symmetric_difference(&b));
@@ -98,42 +80,32 @@ pub(super) fn versions(situation: &Situation<'_>) -> Vec<Advice> {
         for old in older {
             let own = situation.units_of(&metadata.packages[*old]);
             let gone = situation.graph.without(&own);
-            let asking: Vec<String> = metadata
-                .who_asks(*old)
+            let asking = metadata.who_asks(*old);
+            let names: Vec<String> = asking
                 .iter()
                 .map(|package| format!("{} {}", package.name, package.version))
                 .collect();
-            let is_ours = metadata.who_asks(*old).iter().any(|package| package.is_member);
+            let manifests = asking.iter().filter(|package| package.is_member);
+            let manifests: Vec<String> =
+                manifests.map(|package: &&Package| package.manifest.clone()).collect();
             let old_version = &metadata.packages[*old].version;
             let new_version = &metadata.packages[*newest].version;
-            let edit = if is_ours {
-                let manifests: Vec<String> = metadata
-                    .who_asks(*old)
-                    .iter()
-                    .filter(|package| package.is_member)
-                    .map(|package| package.manifest.clone())
-                    .collect();
-                format!("in {}: ask for `{name}` {new_version}", list(&manifests))
-            } else {
+            let edit = if manifests.is_empty() {
                 format!(
-                    "look for releases of {} that ask for `{name}` {new_version}: cargo update, then cargo tree --invert {name}@{old_version}",
-                    list(&asking)
+                    "look for releases of {} that ask for `{name}` {new_version}: `cargo update`, \
+                     then `cargo tree --invert {name}@{old_version}`",
+                    list(&names)
                 )
+            } else {
+                format!("in {}: ask for `{name}` {new_version}", list(&manifests))
             };
-            found.push(Advice {
-                kind: "version",
-                saves: situation.saves(&gone),
-                work: situation.work(&gone),
-                title: format!("have `{name}` {new_version} alone, without {old_version}"),
-                because: format!(
-                    "{old_version} is asked for by {} and takes {:.1} s to compile",
-                    list(&asking),
-                    situation.work(&gone)
-                ),
-                edit,
-                sure: Sure::High,
-                units: sorted(gone),
-            });
+            let because = format!(
+                "{old_version} is asked for by {} and takes {:.1} s to compile",
+                list(&names),
+                situation.graph.seconds(&gone)
+            );
+            let title = format!("use `{name}` {new_version} only, without {old_version}");
+            found.push(situation.without(gone, "version", title, because, edit));
         }
     }
     found

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::{Advice, Situation, Sure, list, orphans, quoted, sorted};
+use super::{Advice, Situation, list, orphans, quoted};
 use crate::analyze::graph::Graph;
 use crate::analyze::metadata::{Asks, Package};
 
@@ -11,14 +11,11 @@ use crate::analyze::metadata::{Asks, Package};
 pub(super) fn features(situation: &Situation<'_>) -> Vec<Advice> {
     let metadata = situation.metadata;
     let mut found = Vec::new();
-    for (at, package) in
-        metadata.packages.iter().enumerate().filter(|(_, package)| !package.is_member)
-    {
+    for (at, package) in metadata.others() {
         let asking = metadata.who_asks(at);
         let asks: Vec<(&Package, &Asks)> = asking
             .iter()
-            .flat_map(|asking| asking.asks.iter().map(move |asks| (*asking, asks)))
-            .filter(|(_, asks)| asks.name == package.name)
+            .flat_map(|asking| asking.asks_for(package).map(move |asks| (*asking, asks)))
             .collect();
         let (members, others): (Vec<_>, Vec<_>) =
             asks.iter().partition(|(asking, _)| asking.is_member);
@@ -46,39 +43,29 @@ pub(super) fn features(situation: &Situation<'_>) -> Vec<Advice> {
                 continue;
             }
             let Some(gone) = without_edges(situation, package, &lost) else { continue };
-            let is_default = defaults.contains(feature);
             let manifests: BTreeSet<String> =
                 asks.iter().map(|(member, _)| member.manifest.clone()).collect();
-            let manifests: Vec<String> = manifests.into_iter().collect();
-            let rest: Vec<String> = quoted(others.iter());
-            let edit = if is_default {
+            let manifests = list(&manifests.into_iter().collect::<Vec<_>>());
+            let name = &package.name;
+            let edit = if defaults.contains(feature) {
+                let rest = match quoted(&others).join(", ") {
+                    rest if rest.is_empty() => "that you use".to_owned(),
+                    rest => rest,
+                };
                 format!(
-                    "in {}: `{}` with `default-features = false` and the features {} instead",
-                    list(&manifests),
-                    package.name,
-                    if rest.is_empty() { "that you use".to_owned() } else { rest.join(", ") }
+                    "in {manifests}: `{name}` with `default-features = false` and the features \
+                     {rest} instead"
                 )
             } else {
-                format!(
-                    "in {}: take `{feature}` out of the features of `{}`",
-                    list(&manifests),
-                    package.name
-                )
+                format!("in {manifests}: take `{feature}` out of the features of `{name}`")
             };
-            found.push(Advice {
-                kind: "feature",
-                saves: situation.saves(&gone),
-                work: situation.work(&gone),
-                title: format!("do without the feature `{feature}` of `{}`", package.name),
-                because: format!(
-                    "it brings {}, which take {:.1} s to compile",
-                    list(&situation.names(&gone, "")),
-                    situation.work(&gone)
-                ),
-                edit,
-                sure: Sure::High,
-                units: sorted(gone),
-            });
+            let because = format!(
+                "it brings {}, which take {:.1} s to compile",
+                list(&situation.names(&gone, "")),
+                situation.graph.seconds(&gone)
+            );
+            let title = format!("do without the feature `{feature}` of `{name}`");
+            found.push(situation.without(gone, "feature", title, because, edit));
         }
     }
     found
@@ -95,8 +82,8 @@ fn named<'a>(package: &'a Package, asks: &[(&'a Package, &'a Asks)]) -> BTreeSet
 }
 
 fn defaults(package: &Package) -> Vec<&str> {
-    let defaults = package.feature_table.iter().find(|(name, _)| name == "default");
-    defaults.into_iter().flat_map(|(_, list)| list.iter().map(String::as_str)).collect()
+    let defaults = package.feature_table.get("default");
+    defaults.into_iter().flatten().map(String::as_str).collect()
 }
 
 /// The features of a dependency that a package's own features, as far as they are on, switch on.
@@ -116,9 +103,7 @@ fn brings(package: &Package, features: &BTreeSet<&str>) -> BTreeSet<String> {
     let mut seen: BTreeSet<&str> = stack.iter().copied().collect();
     let mut brought = BTreeSet::new();
     while let Some(feature) = stack.pop() {
-        let Some((_, list)) = package.feature_table.iter().find(|(name, _)| name == feature) else {
-            continue;
-        };
+        let Some(list) = package.feature_table.get(feature) else { continue };
         for item in list {
             if let Some(dependency) = item.strip_prefix("dep:") {
                 brought.insert(dependency.to_owned());

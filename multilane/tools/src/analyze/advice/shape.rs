@@ -1,4 +1,4 @@
-//! How the code is cut: test programs that could be one, a crate that could be two.
+//! How the code is split: test programs that could be one, a crate that could be two.
 
 use std::collections::BTreeMap;
 
@@ -31,11 +31,7 @@ pub(super) fn test_programs(situation: &Situation<'_>) -> Vec<Advice> {
             changed[*longest] = Takes { metadata: merged, whole: merged };
         }
         let total = situation.model.run(&changed).total;
-        let manifest = situation
-            .metadata
-            .packages
-            .iter()
-            .find(|known| known.is_member && known.name == package);
+        let manifest = situation.metadata.members().find(|known| known.name == package);
         let folder = manifest.map_or("", |package| package.manifest.trim_end_matches("Cargo.toml"));
         found.push(Advice {
             kind: "tests",
