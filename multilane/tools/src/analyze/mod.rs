@@ -172,7 +172,7 @@ impl Analyze {
             project.session.ui.error(&anyhow::anyhow!(
                 "the build failed, so there is nothing to analyze\nhelp: `{build}` has to succeed first"
             ));
-            return Ok(Some(exit_code(status)));
+            return Ok(Some(exit_code(status).into()));
         }
         let compiled = units.map_or(0, |units| units.compiled.len());
         if compiled == 0 {

@@ -22,6 +22,7 @@ pub(crate) struct Tools {
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
+    Adopt(crate::adopt::Adopt),
     Doctor(doctor::Doctor),
     InstallTools(tools::InstallTools),
     Analyze(analyze::Analyze),
