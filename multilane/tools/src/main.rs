@@ -11,6 +11,7 @@ mod editor;
 mod files;
 mod flags;
 mod hook;
+mod init;
 mod install;
 mod linkers;
 mod process;
@@ -52,6 +53,7 @@ fn answer(verb: Verb, session: Session) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Adopt(flags) => flags.run(session),
         Verb::Doctor(flags) => flags.run(session),
+        Verb::Init(flags) => flags.run(session),
         Verb::InstallTools(flags) => flags.run(session),
         Verb::Analyze(flags) => flags.run(session),
         Verb::Editor(flags) => flags.run(session),

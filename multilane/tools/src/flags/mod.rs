@@ -24,6 +24,7 @@ pub(crate) struct Tools {
 pub(crate) enum Verb {
     Adopt(crate::adopt::Adopt),
     Doctor(doctor::Doctor),
+    Init(crate::init::Init),
     InstallTools(tools::InstallTools),
     Analyze(analyze::Analyze),
     Editor(project::Editor),
