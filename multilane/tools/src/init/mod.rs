@@ -128,7 +128,7 @@ impl Init {
         }
         edits.write()?;
         let is_offline = is_vendored.then_some("--offline");
-        let args = ["metadata", "--format-version=1"].into_iter().chain(is_offline);
+        let args = ["update", "--workspace", "--quiet"].into_iter().chain(is_offline);
         if let Err(err) = sh.read_cargo(&args.collect::<Vec<_>>(), &root) {
             ui.warn(format_args!("Cargo.lock is not up to date: {err:#}"));
         }
