@@ -25,7 +25,6 @@ $(STAMP): $(SOURCES)
 # A clone may have no lockfile yet.
 Cargo.lock:
 
-build: export MODE := $(MODE)
 build: $(STAMP) ## Build what MODE says: dev, test or release
 	@$(XTASK) build $(FLAGS)
 
