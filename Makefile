@@ -2,7 +2,8 @@
 #
 #     make check-fast
 #     make test PKG=some-crate ARGS="--release some_test"
-#     make build-dev AGENT_ID=agent-1
+#     make build MODE=release
+#     make run ARGS="-- --its-option"
 
 .DEFAULT_GOAL := help
 .SUFFIXES:
@@ -12,16 +13,20 @@
 XTASK := target/xtask/xtask
 STAMP := target/xtask/.made
 # A member's manifest is among them because a change there may have to change Cargo.lock, of which lane keys are made.
+# Only some projects have the folder `multilane`.
 SOURCES := Cargo.toml Cargo.lock $(wildcard */Cargo.toml */*/Cargo.toml) $(wildcard rust-toolchain* .cargo/*.toml) \
-	$(wildcard xtask/src/*.rs xtask/src/*/*.rs xtask/src/*/*/*.*)
+	$(foreach dir,xtask/src multilane/src,$(wildcard $(dir)/*.rs $(dir)/*/*.rs $(dir)/*/*/*.rs $(dir)/*/*.sh))
 FLAGS = $(foreach name,$(PKG),--package $(name)) $(ARGS)
 
-# The stamp is as old as the start of the build, so an edit during the build counts as newer.
+# The stamp is as old as the start of the build, so an edit during the build counts as newer. cargo shows its progress.
 $(STAMP): $(SOURCES)
 	@mkdir -p $(@D) && touch $@.$$$$ && cargo build --package xtask --profile xtask --target-dir target && mv $@.$$$$ $@
 
 # A clone may have no lockfile yet.
 Cargo.lock:
+
+build: $(STAMP) ## Build what MODE says: dev, test or release
+	@$(XTASK) build $(FLAGS)
 
 build-dev: $(STAMP) ## Build for the edit loop
 	@$(XTASK) build-dev $(FLAGS)
@@ -41,20 +46,32 @@ check-fast: $(STAMP) ## Check the packages that changed
 test: $(STAMP) ## Run the tests
 	@$(XTASK) test $(FLAGS)
 
-doctor: $(STAMP) ## Look for what makes builds slow or wrong here
+clippy: $(STAMP) ## Lint
+	@$(XTASK) clippy $(FLAGS)
+
+fmt: $(STAMP) ## Format all packages
+	@$(XTASK) fmt $(ARGS)
+
+run: $(STAMP) ## Build a program and run it; ARGS="-- …" go to the program
+	@$(XTASK) run $(FLAGS)
+
+ci: $(STAMP) ## Formatting, lints and tests, as CI does them
+	@$(XTASK) ci $(ARGS)
+
+doctor: $(STAMP) ## Diagnose slow or broken build setups
 	@$(XTASK) doctor $(ARGS)
 
 install-tools: $(STAMP) ## Install what makes builds quicker; ARGS=--dry-run: say how
 	@$(XTASK) install-tools $(ARGS)
 
-analyze: $(STAMP) ## Find what the build spends its time on, and what to change first
+analyze: $(STAMP) ## Find what builds spend their time on, and what to change first
 	@$(XTASK) analyze $(FLAGS)
 
-clean: $(STAMP) ## Delete this builder's lane; ARGS=--all: every lane that nobody is using
+clean: $(STAMP) ## Delete this builder's lane; ARGS=--all: every lane that is not in use
 	@$(XTASK) clean $(FLAGS)
 
 help: ## Print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo 'All verbs: cargo xtask --help'
 
-.PHONY: build-dev build-test build-release check check-fast test doctor install-tools analyze clean help
+.PHONY: build build-dev build-test build-release check check-fast test clippy fmt run ci doctor install-tools analyze clean help

@@ -5,6 +5,7 @@
 //! `multilane-tools`, of which only the names are known here.
 
 use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -13,6 +14,7 @@ use clap::{Arg, ArgMatches, Command};
 use crate::cargo_line::{self, CargoLine};
 use crate::environment::{self, Environment};
 use crate::project::{Session, alias, toolchain};
+use crate::tools::Caller;
 use crate::ui::Ui;
 use crate::verbs::{self, Kind, Verb};
 use crate::{retarget, sccache, tools};
@@ -37,6 +39,8 @@ type Run = fn(&ArgMatches) -> anyhow::Result<ExitCode>;
 /// ```
 pub struct Cli {
     called: &'static str,
+    /// Where the sources of an installed engine were.
+    compiled_from: Option<&'static Path>,
     verbs: Vec<(Command, Run)>,
 }
 
@@ -49,12 +53,12 @@ impl Default for Cli {
 impl Cli {
     /// `cargo xtask`, with the engine's verbs.
     pub fn new() -> Cli {
-        Cli { called: "cargo xtask", verbs: Vec::new() }
+        Cli { called: "cargo xtask", compiled_from: None, verbs: Vec::new() }
     }
 
     /// `cargo multilane`, the installed program.
-    pub(crate) fn installed() -> Cli {
-        Cli { called: "cargo multilane", verbs: Vec::new() }
+    pub(crate) fn installed(compiled_from: &'static Path) -> Cli {
+        Cli { called: "cargo multilane", compiled_from: Some(compiled_from), verbs: Vec::new() }
     }
 
     /// Adds a verb of the project's own. It is listed in `--help` and completed by shells; a name
@@ -127,7 +131,7 @@ impl Cli {
                 Ok(ExitCode::SUCCESS)
             }
             "worktree-made" => Ok(verbs::worktree::after_worktree_add(session)),
-            "complete" => tools::call(session, &self.known_verbs(), "complete", words),
+            "complete" => tools::call(session, &self.caller(), "complete", words),
             _ if is_of_cargo(&session, &name) => {
                 words.insert(0, name.into());
                 verbs::cargo::run(session, CargoLine::parse(words), false)
@@ -149,7 +153,7 @@ impl Cli {
         match verb.kind {
             Kind::Tools => {
                 words.insert(0, name.into());
-                tools::call(session, &self.known_verbs(), "", words)
+                tools::call(session, &self.caller(), "", words)
             }
             Kind::Group(verbs) => {
                 let sub =
@@ -199,14 +203,16 @@ impl Cli {
         verbs::root(self.called).subcommands(own).subcommands(engines)
     }
 
-    /// The names and help of the project's own verbs, for `multilane-tools`, which completes them.
-    fn known_verbs(&self) -> Vec<(String, String)> {
+    fn caller(&self) -> Caller {
         let about =
             |command: &Command| command.get_about().map(ToString::to_string).unwrap_or_default();
-        self.verbs
-            .iter()
-            .map(|(command, _)| (command.get_name().to_owned(), about(command)))
-            .collect()
+        let own = self.verbs.iter();
+        Caller {
+            compiled_from: self.compiled_from,
+            own_verbs: own
+                .map(|(command, _)| (command.get_name().to_owned(), about(command)))
+                .collect(),
+        }
     }
 }
 

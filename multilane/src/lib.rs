@@ -50,10 +50,10 @@ pub mod units;
 #[doc(hidden)]
 pub mod verbs;
 
-/// What the program `cargo-multilane` does.
+/// What the program `cargo-multilane` does. It was compiled from the package in `compiled_from`.
 #[doc(hidden)]
-pub fn installed() -> std::process::ExitCode {
-    Cli::installed().main()
+pub fn installed(compiled_from: &'static str) -> std::process::ExitCode {
+    Cli::installed(compiled_from.as_ref()).main()
 }
 
 /// The command line as a tree, for help texts and completion.

@@ -4,14 +4,19 @@
 //! ```text
 //! <user's cache>/multilane/tools/
 //! ├── sources                    what the files of the sources hash to, by their sizes and times
-//! └── <hash of the sources>/     the same in all worktrees and repositories, so each version is compiled once
-//!     └── multilane-tools
+//! ├── <hash of the sources>/     the same in all worktrees and repositories, so each version is compiled once
+//! │   └── multilane-tools
+//! └── target/                    where an installed engine compiles it
 //! ```
+//!
+//! Where the cache cannot be written, all this is in the target directory of xtask.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use anyhow::{Context as _, bail};
 use sha2::{Digest as _, Sha256};
@@ -28,54 +33,76 @@ const PROGRAM: &str = "multilane-tools";
 /// Names another program to call instead.
 const VARIABLE: &str = "MULTILANE_TOOLS";
 
-/// Calls `multilane-tools` with these words, and becomes it. `own` are the project's verbs, `first`
-/// a hidden word in front.
+/// How many versions stay in the cache: those compiled last.
+const VERSIONS_MAX: usize = 5;
+
+/// What the command line knows and `multilane-tools` needs.
+pub(crate) struct Caller {
+    /// The folder of the sources that an installed engine was compiled from.
+    pub(crate) compiled_from: Option<&'static Path>,
+    /// The names and help of the project's own verbs.
+    pub(crate) own_verbs: Vec<(String, String)>,
+}
+
+/// Calls `multilane-tools` with these words, and becomes it. `first` is a hidden word in front.
 pub(crate) fn call(
     session: Session,
-    own: &[(String, String)],
+    caller: &Caller,
     first: &str,
     words: Vec<OsString>,
 ) -> anyhow::Result<ExitCode> {
-    let program = program(&session)?;
+    let here = environment::current_dir()?;
+    let engine = sources(&session, caller, &here);
+    let program = program(&session, engine.as_deref())?;
     let sh = Shell::new(&session.env);
     let mut args: Vec<OsString> = vec![session.ui.called.into()];
     args.extend((!first.is_empty()).then(|| first.into()));
     args.extend(words);
-    let own: Vec<String> = own.iter().map(|(name, about)| format!("{name}\t{about}")).collect();
+    let own = caller.own_verbs.iter().map(|(name, about)| format!("{name}\t{about}"));
+    let own: Vec<String> = own.collect();
     let step = Step::of_program(Program::Other(program.into()), args)
         .with_env("MULTILANE_ENGINE", environment::exe().unwrap_or_default().into())
+        .with_env("MULTILANE_SOURCES", engine.unwrap_or_default().into())
         .with_env("MULTILANE_OWN_VERBS", own.join("\n").into());
-    sh.become_step(&step, &environment::current_dir()?)
+    sh.become_step(&step, &here)
 }
 
-fn program(session: &Session) -> anyhow::Result<PathBuf> {
+fn program(session: &Session, engine: Option<&Path>) -> anyhow::Result<PathBuf> {
     if let Some(program) = session.env.get(VARIABLE) {
         return Ok(program.into());
     }
-    let beside = environment::exe_dir().unwrap_or_default().join(with_suffix(PROGRAM));
-    if beside.is_file() {
-        return Ok(beside);
+    let dir = environment::exe_dir().unwrap_or_default();
+    // Beside the build of xtask most of it is compiled already.
+    let target_dir = dir.parent().filter(|_| session.ui.called == "cargo xtask");
+    let target_dir = target_dir.filter(|_| dir.ends_with("xtask"));
+    let beside = dir.join(with_suffix(PROGRAM));
+    if target_dir.is_none() && beside.is_file() {
+        return Ok(beside); // Installed together.
     }
-    let home =
-        session.env.cache_home().context("there is no directory for caches\nhelp: set HOME")?;
-    let home = home.join("multilane/tools");
-    let here = environment::current_dir()?;
-    match sources(&here) {
-        Some(engine) => compiled(session, &home, &engine, &here),
+    let cache = session.env.cache_home().map(|cache| cache.join("multilane/tools"));
+    let places = cache.into_iter().chain(target_dir.map(|dir| dir.join(PROGRAM)));
+    let home = places.chain([session.env.runtime_dir().join("tools")]).find(|dir| is_writable(dir));
+    let home = home.context("no directory for caches can be written\nhelp: set XDG_CACHE_HOME")?;
+    match engine {
+        Some(engine) => compiled(session, &home, engine, target_dir),
         None => from_registry(session, &home),
     }
 }
 
-/// The folder of the engine's sources: that of the workspace we are in, or the one we were compiled
-/// from.
-fn sources(here: &Path) -> Option<PathBuf> {
+/// The folder of the engine's sources: what this workspace's xtask names as its path, or what this
+/// program was compiled from. An installed engine compiles nothing that the workspace names.
+fn sources(session: &Session, caller: &Caller, here: &Path) -> Option<PathBuf> {
+    // Absolute where the engine is a dependency that cargo has fetched. `env!` would give a path
+    // in every case, and with it a unit that no fork could bring into another worktree.
+    let fetched = Path::new(file!()).ancestors().nth(2).filter(|dir| dir.is_absolute());
     let of_workspace = here.ancestors().filter_map(engine_of);
-    let compiled_from = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    of_workspace.chain([compiled_from]).find(|engine| engine.join("tools/Cargo.toml").is_file())
+    let of_workspace = of_workspace.take(usize::from(session.ui.called == "cargo xtask"));
+    of_workspace
+        .chain(caller.compiled_from.or(fetched).map(Path::to_owned))
+        .find(|engine| engine.join("tools/Cargo.toml").is_file())
 }
 
-/// What `xtask/Cargo.toml` in `dir` names as the path of the engine. A program that was copied with
-/// its target directory must not find the place where it was compiled.
+/// What `xtask/Cargo.toml` in `dir` names as the path of the engine.
 fn engine_of(dir: &Path) -> Option<PathBuf> {
     let text = std::fs::read_to_string(dir.join("xtask/Cargo.toml")).ok()?;
     let manifest: toml_edit::DocumentMut = text.parse().ok()?;
@@ -84,20 +111,24 @@ fn engine_of(dir: &Path) -> Option<PathBuf> {
 }
 
 /// The program made from these sources, compiled if there is none yet.
-fn compiled(session: &Session, home: &Path, engine: &Path, here: &Path) -> anyhow::Result<PathBuf> {
+fn compiled(
+    session: &Session,
+    home: &Path,
+    engine: &Path,
+    target_dir: Option<&Path>,
+) -> anyhow::Result<PathBuf> {
+    let name = with_suffix(PROGRAM);
     let key = hash(home, engine)?;
-    let program = home.join(&key).join(with_suffix(PROGRAM));
+    let program = home.join(&key).join(&name);
     if program.is_file() {
         return Ok(program);
     }
 
-    // Beside the build of xtask much of it is there already. An installed engine leaves the tree
-    // alone.
-    let root = here.ancestors().find(|dir| dir.join("xtask/Cargo.toml").is_file());
-    let target_dir = match root {
-        Some(root) if session.ui.called == "cargo xtask" => root.join("target"),
-        _ => home.join("target"),
-    };
+    let target_dir = target_dir.map_or_else(|| home.join("target"), Path::to_owned);
+    let locked = lock(session, &target_dir)?;
+    if program.is_file() {
+        return Ok(program); // Another call has made it.
+    }
     session.ui.status("Compiling", format_args!("{PROGRAM}, which has this verb; only this once"));
     let mut args: Vec<OsString> =
         ["build", "--locked", "--profile", "xtask", "--manifest-path"].map(Into::into).into();
@@ -110,12 +141,50 @@ fn compiled(session: &Session, home: &Path, engine: &Path, here: &Path) -> anyho
     if !outcome.status.success() {
         bail!("cannot compile {PROGRAM}");
     }
-    let built = target_dir.join("xtask").join(with_suffix(PROGRAM));
+    let built = target_dir.join("xtask").join(&name);
+    if hash(home, engine)? != key {
+        return Ok(built); // The sources were edited meanwhile: it may be of either version.
+    }
     std::fs::create_dir_all(home.join(&key))
         .with_context(|| format!("cannot write {}", home.display()))?;
     files::replace(&program, |staged| files::link_or_copy(&built, staged))
         .with_context(|| format!("cannot write {}", program.display()))?;
+    drop(locked);
+    remove_old_versions(home);
     Ok(program)
+}
+
+/// Another call may compile another version in the same directory, under the same name. The lock
+/// goes with the process that holds it.
+fn lock(session: &Session, target_dir: &Path) -> anyhow::Result<File> {
+    let path = target_dir.join(format!(".{PROGRAM}.lock"));
+    let cannot = || format!("cannot lock {}", path.display());
+    std::fs::create_dir_all(target_dir).with_context(cannot)?;
+    let file = File::create(&path).with_context(cannot)?;
+    if file.try_lock().is_err() {
+        session.ui.status("Waiting", format_args!("for another call that compiles {PROGRAM}"));
+        file.lock().with_context(cannot)?;
+    }
+    Ok(file)
+}
+
+fn is_writable(dir: &Path) -> bool {
+    let probe = dir.join(format!(".probe-{}", std::process::id()));
+    std::fs::create_dir_all(dir).and_then(|()| File::create(&probe)).is_ok()
+        && files::remove_own_file(&probe).is_ok()
+}
+
+/// A call that starts one of them in this moment compiles it again.
+fn remove_old_versions(home: &Path) {
+    let made_at = |dir: &PathBuf| {
+        dir.metadata().and_then(|meta| meta.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
+    };
+    let mut versions: Vec<PathBuf> =
+        files::subdirectories(home).filter(|dir| !dir.ends_with("target")).collect();
+    versions.sort_by_key(|dir| std::cmp::Reverse(made_at(dir)));
+    for old in versions.iter().skip(VERSIONS_MAX) {
+        files::delete_dir(old).ok(); // It may be in use; the next version tries again.
+    }
 }
 
 /// Not tried: there is no release yet.
@@ -154,7 +223,6 @@ fn hash(home: &Path, engine: &Path) -> anyhow::Result<String> {
         states.update(toolchain::state(file));
     }
     let question = hex(&states.finalize());
-    std::fs::create_dir_all(home).with_context(|| format!("cannot write {}", home.display()))?;
     let answers = Answers::open(home.join("sources"));
     if let Some(known) = answers.get(&question) {
         return Ok(known.to_owned());

@@ -1,14 +1,17 @@
 //! The verbs of multilane that are called once a month. The engine compiles this program when one
 //! of them is first called, and starts it as `multilane-tools <how the engine was called> <words>`.
 
+mod adopt;
 mod analyze;
 mod bench;
 mod completions;
+mod diff;
 mod doctor;
 mod editor;
 mod files;
 mod flags;
 mod hook;
+mod init;
 mod install;
 mod linkers;
 mod process;
@@ -48,7 +51,9 @@ fn main() -> ExitCode {
 
 fn answer(verb: Verb, session: Session) -> anyhow::Result<ExitCode> {
     match verb {
+        Verb::Adopt(flags) => flags.run(session),
         Verb::Doctor(flags) => flags.run(session),
+        Verb::Init(flags) => flags.run(session),
         Verb::InstallTools(flags) => flags.run(session),
         Verb::Analyze(flags) => flags.run(session),
         Verb::Editor(flags) => flags.run(session),

@@ -22,7 +22,9 @@ pub(crate) struct Tools {
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
+    Adopt(crate::adopt::Adopt),
     Doctor(doctor::Doctor),
+    Init(crate::init::Init),
     InstallTools(tools::InstallTools),
     Analyze(analyze::Analyze),
     Editor(project::Editor),

@@ -1,0 +1,139 @@
+//! What is to be written into a tree: read first, shown as a diff, then written.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use multilane::files;
+use multilane::process::Shell;
+
+use crate::diff;
+
+/// The changes to the files of one tree, in the order in which they are written.
+pub(crate) struct Edits {
+    pub(crate) root: PathBuf,
+    list: Vec<Edit>,
+}
+
+/// One file.
+struct Edit {
+    /// Relative to the root.
+    path: String,
+    old: String,
+    /// `None`: the file is removed.
+    new: Option<String>,
+}
+
+impl Edits {
+    pub(crate) fn of(root: PathBuf) -> Edits {
+        Edits { root, list: Vec::new() }
+    }
+
+    /// The text of a file, empty where there is none.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read or is a symbolic link: a link may lead out of the tree.
+    pub(crate) fn read(&self, path: &str) -> anyhow::Result<String> {
+        let file = self.root.join(path);
+        match file.symlink_metadata() {
+            Err(_) => Ok(String::new()),
+            Ok(meta) if meta.is_symlink() => {
+                bail!("{path} is a symbolic link\nhelp: put the file itself there")
+            }
+            Ok(_) => std::fs::read_to_string(&file).with_context(|| format!("cannot read {path}")),
+        }
+    }
+
+    /// # Errors
+    ///
+    /// When the old text cannot be read.
+    pub(crate) fn put(&mut self, path: &str, new: String) -> anyhow::Result<()> {
+        let old = self.read(path)?;
+        if old != new {
+            self.list.push(Edit { path: path.to_owned(), old, new: Some(new) });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn remove(&mut self, path: &str) {
+        self.list.push(Edit { path: path.to_owned(), old: String::new(), new: None });
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.list.iter().map(|edit| edit.path.as_str())
+    }
+
+    /// What is written, as a unified diff; of a removed file its name alone.
+    pub(crate) fn diff(&self) -> String {
+        let shown = |edit: &Edit| match &edit.new {
+            Some(new) => diff::unified(&edit.path, &edit.old, new),
+            None => format!("removed: {}\n", edit.path),
+        };
+        self.list.iter().map(shown).collect()
+    }
+
+    /// # Errors
+    ///
+    /// When a file cannot be written. Those before it have been.
+    pub(crate) fn write(&self) -> anyhow::Result<()> {
+        for edit in &self.list {
+            let file = self.root.join(&edit.path);
+            let written = match &edit.new {
+                Some(new) => files::provide(&file, new).map(drop),
+                None => files::remove_own_file(&file),
+            };
+            written.with_context(|| format!("cannot write {}", edit.path))?;
+            if edit.new.is_none() {
+                let dirs = file.ancestors().skip(1).take_while(|dir| *dir != self.root);
+                let _ = dirs.take_while(|dir| std::fs::remove_dir(dir).is_ok()).count();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What git prints, without the end of the last line. A program that the repository's own
+/// configuration names to watch its files is not started.
+///
+/// # Errors
+///
+/// When git cannot be started, or fails.
+pub(crate) fn git(sh: &Shell, dir: &Path, args: &[&str]) -> anyhow::Result<String> {
+    let args = ["-c", "core.fsmonitor=false"].iter().chain(args);
+    let output = sh.read("git", args, dir)?;
+    Ok(String::from_utf8_lossy(&output).trim_end().to_owned())
+}
+
+/// Refuses a tree in which the change could not be taken back with git.
+///
+/// # Errors
+///
+/// When there are uncommitted changes, or no git, and that is not allowed.
+pub(crate) fn check_vcs(
+    sh: &Shell,
+    root: &Path,
+    allow_dirty: bool,
+    allow_no_vcs: bool,
+) -> anyhow::Result<()> {
+    match git(sh, root, &["status", "--porcelain", "--", "."]) {
+        Ok(changes) if changes.is_empty() || allow_dirty => Ok(()),
+        Ok(changes) => {
+            let first: Vec<&str> = changes.lines().take(5).collect();
+            bail!(
+                "{} has uncommitted changes:\n{}\nhelp: commit them, or --allow-dirty",
+                root.display(),
+                first.join("\n")
+            )
+        }
+        Err(_) if allow_no_vcs => Ok(()),
+        Err(_) => bail!(
+            "{} is in no git repository, so nothing can take the change back\n\
+             help: git init, or --allow-no-vcs",
+            root.display()
+        ),
+    }
+}
