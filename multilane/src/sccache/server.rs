@@ -213,7 +213,7 @@ impl SharedCache {
                 return Ok(());
             }
         }
-        bail!("sccache is slow: looking up a crate takes {} ms", fastest.as_millis());
+        bail!("it is slow: looking up a crate takes {} ms", fastest.as_millis());
     }
 
     /// Compiles a small new crate several times, until it comes from the cache. For `doctor`; it
@@ -236,7 +236,7 @@ impl SharedCache {
         let compile_and_count = || {
             let said = self.compile(reach, &compiler, scratch)?.context(SILENT)?;
             ensure!(said.status.success(), first_line(&said));
-            self.counts(reach, scratch).context("sccache does not answer `--show-stats`")
+            self.counts(reach, scratch).context("it does not answer `--show-stats`")
         };
         let before = compile_and_count()?;
         for _ in 0..TRIES {
@@ -245,11 +245,11 @@ impl SharedCache {
             }
             std::thread::sleep(PAUSE);
         }
-        bail!("the cache stores nothing: a crate that was just compiled is not in it")
+        bail!("it stores nothing: a crate that was just compiled is not in it")
     }
 }
 
-const SILENT: &str = "sccache does not answer";
+const SILENT: &str = "it does not answer";
 
 /// The call that compiles a library, another one at each moment and with each number.
 fn probe(
@@ -282,9 +282,9 @@ pub(super) fn first_line(said: &Output) -> String {
     match texts.iter().flat_map(|text| text.lines()).map(str::trim).find(|line| !line.is_empty()) {
         Some(line) => {
             let shown = line.chars().take(200).filter(|letter| !letter.is_control());
-            format!("sccache fails: {}", without_passwords(&shown.collect::<String>()))
+            format!("it fails: {}", without_passwords(&shown.collect::<String>()))
         }
-        None => format!("sccache fails: {}", said.status),
+        None => format!("it fails: {}", said.status),
     }
 }
 
