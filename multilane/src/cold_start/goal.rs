@@ -114,18 +114,14 @@ pub(super) fn hash<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
 struct Product {
     /// cargo's command, the profile, and each option that may change a unit.
     kind: BTreeSet<String>,
-    packages: Packages,
+    /// Those that are named, or the directory in which cargo chooses; `None` for all.
+    packages: Option<BTreeSet<String>>,
     /// `--lib`, `--test x`; empty for cargo's own choice.
     targets: BTreeSet<String>,
 }
 
-#[derive(Debug, PartialEq)]
-enum Packages {
-    Workspace,
-    Named(BTreeSet<String>),
-    /// cargo's own choice in this directory.
-    OfDirectory(String),
-}
+/// Stands for cargo's own choice of packages in a directory. No package has such a name.
+const IN: &str = "in ";
 
 /// Options that change no unit, or that are in the lane key.
 const IGNORED: &str = "--all-features --cargo-message-format --color --features --frozen \
@@ -187,22 +183,16 @@ impl Product {
         if is_run && targets.is_empty() {
             targets.insert("--bin".to_owned());
         }
-        let packages = if is_workspace {
-            Packages::Workspace
-        } else if named.is_empty() {
-            Packages::OfDirectory(inside.to_owned())
-        } else {
-            Packages::Named(named)
-        };
+        if named.is_empty() {
+            named.insert(format!("{IN}{inside}"));
+        }
+        let packages = (!is_workspace).then_some(named);
         Some(Product { kind, packages, targets })
     }
 
     fn covers(&self, other: &Product) -> bool {
-        let has_packages = match (&self.packages, &other.packages) {
-            (Packages::Workspace, _) => true,
-            (Packages::Named(ours), Packages::Named(theirs)) => theirs.is_subset(ours),
-            (ours, theirs) => ours == theirs,
-        };
+        let is_named = |ours| other.packages.as_ref().is_some_and(|theirs| theirs.is_subset(ours));
+        let has_packages = self.packages.as_ref().is_none_or(is_named);
         let is_default =
             |target: &String| target.starts_with("--lib") || target.starts_with("--bin");
         let has_targets = self.targets == other.targets
@@ -212,10 +202,8 @@ impl Product {
     }
 
     fn may_have(&self, member: &str) -> bool {
-        match &self.packages {
-            Packages::Named(specs) => specs.iter().any(|spec| spec_matches(spec, member)),
-            Packages::Workspace | Packages::OfDirectory(_) => true,
-        }
+        let may_be = |spec: &String| spec.starts_with(IN) || spec_matches(spec, member);
+        self.packages.as_ref().is_none_or(|named| named.iter().any(may_be))
     }
 }
 

@@ -6,13 +6,11 @@
 //! ```
 //!
 //! The kernel releases the lock however a process ends. A file without a lock is a leftover, which
-//! the next builder deletes. Each follower waits for the lock and releases it at once: it has ended
-//! the wait when it gets it.
+//! the next builder deletes. A follower that can take the lock knows that the leader has ended.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver};
 
 use serde_json::{Value, json};
 
@@ -47,10 +45,8 @@ pub(super) struct Lead {
 
 /// Another builder that leads.
 pub(super) struct Leader {
+    file: File,
     path: PathBuf,
-    /// Two open files: one is read while a thread waits for the lock of the other.
-    reader: File,
-    locker: File,
 }
 
 pub(super) enum Election {
@@ -107,15 +103,8 @@ pub(super) fn elect(
 /// All leaders. The files of builders that have ended are deleted.
 fn leaders(room: &Path) -> Vec<Leader> {
     let entries = std::fs::read_dir(room).into_iter().flatten().flatten();
-    let mut leaders = Vec::new();
-    for leader in entries.filter_map(|entry| Leader::open(&entry.path())) {
-        match leader.locker.try_lock() {
-            Ok(()) => delete(&leader.locker, &leader.path),
-            Err(TryLockError::WouldBlock) => leaders.push(leader),
-            Err(TryLockError::Error(_)) => {}
-        }
-    }
-    leaders
+    let leaders = entries.filter_map(|entry| Leader::open(&entry.path()));
+    leaders.filter(|leader| !leader.has_ended()).collect()
 }
 
 /// Deletes the file that is open; another builder may have made a new one with its name.
@@ -161,52 +150,40 @@ impl Lead {
 
 impl Leader {
     fn open(path: &Path) -> Option<Leader> {
-        let reader = File::open(path).ok()?;
-        let locker = OpenOptions::new().read(true).write(true).open(path).ok()?;
-        let is_one = is_same_file(&reader, path) && is_same_file(&locker, path);
-        is_one.then(|| Leader { path: path.to_owned(), reader, locker })
+        let file = OpenOptions::new().read(true).write(true).open(path).ok()?;
+        is_same_file(&file, path).then(|| Leader { file, path: path.to_owned() })
     }
 
     /// Its note; `None` while it writes it.
     pub(super) fn note(&self) -> Option<Note> {
         let mut text = String::new();
-        (&self.reader).rewind().ok()?;
-        (&self.reader).read_to_string(&mut text).ok()?;
+        (&self.file).rewind().ok()?;
+        (&self.file).read_to_string(&mut text).ok()?;
         Note::from_text(&text)
     }
 
-    /// Whether others have taken the lead from it. It may still run.
-    pub(super) fn is_deposed(&self) -> bool {
-        !is_same_file(&self.reader, &self.path)
+    /// Whether it leads no longer. If it was killed, its file is deleted here.
+    pub(super) fn has_ended(&self) -> bool {
+        match self.file.try_lock() {
+            Ok(()) => {
+                delete(&self.file, &self.path);
+                _ = self.file.unlock();
+                true
+            }
+            // Others may have taken the lead from one that still runs.
+            Err(TryLockError::WouldBlock) => !is_same_file(&self.file, &self.path),
+            Err(TryLockError::Error(_)) => true,
+        }
     }
 
     /// Lets others take the lead while this one still runs.
     pub(super) fn depose(&self) {
-        delete(&self.reader, &self.path);
-    }
-
-    /// Receives a message when the leader has ended. Only a thread waits, so that a signal ends this
-    /// process at once.
-    ///
-    /// # Errors
-    ///
-    /// When no more files can be opened.
-    pub(super) fn end(&self) -> io::Result<Receiver<()>> {
-        let (sender, receiver) = mpsc::channel();
-        let (locker, path) = (self.locker.try_clone()?, self.path.clone());
-        std::thread::spawn(move || {
-            if locker.lock().is_ok() {
-                delete(&locker, &path); // A leader that was killed has left it.
-                _ = locker.unlock(); // `self.locker` still has the file open.
-                _ = sender.send(()); // The receiver may be gone.
-            }
-        });
-        Ok(receiver)
+        delete(&self.file, &self.path);
     }
 }
 
 impl Note {
-    fn to_text(&self) -> String {
+    pub(super) fn to_text(&self) -> String {
         json!({
             "builder": self.builder,
             "pid": self.pid,
@@ -223,7 +200,7 @@ impl Note {
     }
 
     /// `None` for what is not a whole note, or not yet.
-    fn from_text(text: &str) -> Option<Note> {
+    pub(super) fn from_text(text: &str) -> Option<Note> {
         let value: Value = serde_json::from_str(text).ok()?;
         let text = |name: &str| Some(value[name].as_str()?.to_owned());
         let words = |line: &Value| {
@@ -240,32 +217,5 @@ impl Note {
             units: value["units"].as_u64().and_then(|units| usize::try_from(units).ok()),
             is_done: value["is_done"].as_bool()?,
         })
-    }
-}
-
-#[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-
-    pub(in crate::cold_start) fn note(units: Option<usize>) -> Note {
-        let lines = ["build -p x", "test"].map(|line| line.split(' ').map(str::to_owned).collect());
-        Note {
-            builder: "a".to_owned(),
-            pid: 1,
-            root: "/w".into(),
-            lane: "/w/target".into(),
-            identity: Some("1:2".to_owned()),
-            goal: Goal { base: "base".to_owned(), inside: String::new(), lines: lines.to_vec() },
-            units,
-            is_done: false,
-        }
-    }
-
-    #[test]
-    fn a_note_is_read_as_it_was_written() {
-        for note in [note(None), note(Some(10)), Note { is_done: true, ..note(Some(0)) }] {
-            assert_eq!(Note::from_text(&note.to_text()), Some(note.clone()));
-            assert_eq!(Note::from_text(&note.to_text()[1..]), None);
-        }
     }
 }

@@ -10,7 +10,6 @@ mod leader;
 mod progress;
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use crate::cargo_line::CargoLine;
@@ -109,7 +108,7 @@ pub fn cold_start(project: &Project, ui: Ui, lane: &Lane, recipe: &Recipe) -> Co
     };
     let led = lead_or_follow(project, ui, &room, lane, &own, leading.pop(), &mut start);
     start.lead = led.unwrap_or_else(|err| {
-        ui.warn(format_args!("cannot share this build with others: {err:#}"));
+        ui.warn(format_args!("cannot share this build with others: {err}"));
         None
     });
     start.waited = begun.elapsed();
@@ -126,7 +125,7 @@ fn lead_or_follow(
     own: &Note,
     mut donor: Option<Note>,
     start: &mut ColdStart,
-) -> anyhow::Result<Option<Lead>> {
+) -> std::io::Result<Option<Lead>> {
     // In each round but the last a leader has failed or was given up.
     const ROUNDS_MAX: u32 = 32;
     let mut lead = None;
@@ -138,7 +137,7 @@ fn lead_or_follow(
             }
             Election::Follow(leader) => {
                 let begun = Instant::now();
-                let (is_made, note) = follow(project, ui, own, &leader)?;
+                let (is_made, note) = follow(project, ui, own, &leader);
                 ui.end_progress();
                 let builder = note.as_ref().map(|note| note.builder.clone()).unwrap_or_default();
                 start.waits.push(Wait { builder, time: begun.elapsed() });
@@ -155,34 +154,33 @@ fn lead_or_follow(
 
 /// Waits for a leader. Returns whether there is nothing more to wait for, and its last note;
 /// otherwise another builder has to lead.
-fn follow(
-    project: &Project,
-    ui: Ui,
-    own: &Note,
-    leader: &Leader,
-) -> anyhow::Result<(bool, Option<Note>)> {
+fn follow(project: &Project, ui: Ui, own: &Note, leader: &Leader) -> (bool, Option<Note>) {
+    const POLL_EVERY: Duration = Duration::from_millis(25);
     /// Also before the first look: where a warm lane was forked, the leader has ended by then.
     const LOOK_EVERY: Duration = Duration::from_millis(250);
     /// A leader writes its note at once.
     const NOTE_MAX: Duration = Duration::from_secs(2);
 
     let patience = patience(&project.session.env);
-    let end = leader.end()?;
-    let begun = Instant::now();
+    let (begun, mut looked) = (Instant::now(), Instant::now());
     let mut progress: Option<Progress> = None;
     let mut has_said = false;
     loop {
-        let is_over = !matches!(end.recv_timeout(LOOK_EVERY), Err(RecvTimeoutError::Timeout))
-            || leader.is_deposed();
+        std::thread::sleep(POLL_EVERY);
+        let is_over = leader.has_ended();
+        if !is_over && looked.elapsed() < LOOK_EVERY {
+            continue;
+        }
+        looked = Instant::now();
         // Read only now: a leader writes that it is done before it deletes its file.
         let Some(note) = leader.note() else {
             if is_over || begun.elapsed() > NOTE_MAX {
-                return Ok((!is_over, None));
+                return (!is_over, None);
             }
             continue;
         };
         if (is_over && note.is_done) || (!is_over && note.lane == own.lane) {
-            return Ok((true, Some(note))); // In one lane cargo's own lock is enough.
+            return (true, Some(note)); // In one lane cargo's own lock is enough.
         }
 
         let progress = match &mut progress {
@@ -197,16 +195,16 @@ fn follow(
         progress.look();
         if is_over {
             // A leader that has become cargo cannot write that it is done.
-            return Ok((progress.has_all(&note), Some(note)));
+            return (progress.has_all(&note), Some(note));
         }
         let (builder, pid) = (&note.builder, note.pid);
         match progress.decide(&note, progress::is_suspended(pid), patience) {
-            Decision::Fork => return Ok((true, Some(note))),
+            Decision::Fork => return (true, Some(note)),
             Decision::GiveUp(why) => {
                 leader.depose();
                 ui.end_progress();
                 ui.status("Note", format_args!("{builder} (pid {pid}) {why}; building without it"));
-                return Ok((false, Some(note)));
+                return (false, Some(note));
             }
             Decision::Wait if has_said => {
                 ui.progress("Waiting", format_args!("for {builder}: {progress}"));
@@ -276,4 +274,32 @@ fn patience(env: &Environment) -> Duration {
 fn is_for(note: &Note, goal: &Goal) -> bool {
     let is_visible = note.identity.is_none() || note.identity == progress::identity(&note.lane);
     is_visible && note.goal.covers(goal)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cold_start::goal::Goal;
+    use crate::cold_start::leader::Note;
+
+    pub(super) fn note(units: Option<usize>) -> Note {
+        let lines = ["build -p x", "test"].map(|line| line.split(' ').map(str::to_owned).collect());
+        Note {
+            builder: "a".to_owned(),
+            pid: 1,
+            root: "/w".into(),
+            lane: "/w/target".into(),
+            identity: Some("1:2".to_owned()),
+            goal: Goal { base: "base".to_owned(), inside: String::new(), lines: lines.to_vec() },
+            units,
+            is_done: false,
+        }
+    }
+
+    #[test]
+    fn a_note_is_read_as_it_was_written() {
+        for note in [note(None), note(Some(10)), Note { is_done: true, ..note(Some(0)) }] {
+            assert_eq!(Note::from_text(&note.to_text()), Some(note.clone()));
+            assert_eq!(Note::from_text(&note.to_text()[1..]), None);
+        }
+    }
 }

@@ -136,7 +136,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::cold_start::leader::tests::note;
+    use crate::cold_start::tests::note;
 
     const PATIENCE: Duration = Duration::from_secs(60);
 

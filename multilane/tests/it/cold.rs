@@ -6,7 +6,7 @@
 //! others do.
 
 use std::fs::File;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
@@ -106,13 +106,12 @@ impl Cold {
         self.project.write(&format!("stage/go-{package}"), "");
     }
 
-    /// Waits until so many processes sleep in `flock` on what this project's builders share.
+    /// Waits until so many builders have said that they wait for another.
     fn wait_until_waiting(&self, count: usize) {
-        wait_until("those who wait", || {
-            let room = self.project.root.join(".git/multilane/cold");
-            let files = std::fs::read_dir(room).into_iter().flatten().flatten();
-            let inodes = files.filter_map(|file| Some(file.metadata().ok()?.ino()));
-            inodes.map(waiting_on).sum::<usize>() == count
+        wait_until("followers", || {
+            let files = read_dir(&self.project.root.join("stage"));
+            let said = files.iter().filter_map(|file| std::fs::read_to_string(file).ok());
+            said.filter(|text| text.contains(" Waiting for ")).count() == count
         });
     }
 
@@ -146,18 +145,6 @@ impl Cold {
         names.sort();
         names
     }
-}
-
-/// proc_locks(5): `1: -> FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF` is somebody who waits.
-fn waiting_on(inode: u64) -> usize {
-    let locks = std::fs::read_to_string("/proc/locks").expect("Linux");
-    let inode = format!(":{inode}");
-    locks
-        .lines()
-        .filter(|line| {
-            line.contains("-> ") && line.split_whitespace().any(|word| word.ends_with(&inode))
-        })
-        .count()
 }
 
 fn read_dir(dir: &Path) -> Vec<PathBuf> {

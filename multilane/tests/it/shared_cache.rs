@@ -3,6 +3,7 @@
 #![cfg(unix)]
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use crate::support::{Project, Ran, skipped};
 
@@ -63,6 +64,11 @@ fn project() -> Project {
     project.set("XDG_RUNTIME_DIR", project.root.join("runtime").to_str().expect("UTF-8"));
     project.set("XDG_CACHE_HOME", project.root.join("caches").to_str().expect("UTF-8"));
     project.set("XTASK_CACHE", "on");
+    // The tools are compiled once for all tests.
+    let tools = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache/multilane/tools");
+    let caches = project.root.join("caches/multilane");
+    std::fs::create_dir_all(&tools).and(std::fs::create_dir_all(&caches)).expect("directories");
+    std::os::unix::fs::symlink(tools, caches.join("tools")).expect("a link");
     project
 }
 
