@@ -12,8 +12,7 @@ use crate::project::packages::spec_matches;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Goal {
-    /// Differs where units would differ whatever the command lines are: lane key, workspace and
-    /// variables.
+    /// A hash of what makes other units with the same command lines: lane key, workspace, variables.
     pub(super) base: String,
     /// The directory that selects the package if none is named, relative to the workspace.
     pub(super) inside: String,

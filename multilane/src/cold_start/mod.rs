@@ -80,8 +80,8 @@ pub fn cold_start(project: &Project, ui: Ui, lane: &Lane, recipe: &Recipe) -> Co
     let fork = |avoided: &[PathBuf]| fork_if_empty(project, ui, lane, recipe.toolchain(), avoided);
     // Windows lets no process read a file that another one has locked.
     let last = recipe.steps.iter().rposition(|step| goal::is_shared(&step.line()));
-    let last = last.filter(|_| cfg!(unix));
-    let (Some(last), Ok(goal)) = (last, goal_of(project, lane, recipe)) else {
+    let goal = last.filter(|_| cfg!(unix)).map(|_| goal_of(project, lane, recipe));
+    let (Some(last), Some(Ok(goal))) = (last, goal) else {
         start.forks.extend(fork(&[]));
         return start;
     };

@@ -111,7 +111,7 @@ impl fmt::Display for Progress {
     }
 }
 
-/// Tells a directory from all others of this machine, by whatever path it is reached. `None` where
+/// Tells a directory from all others of this machine, by any path. `None` where
 /// the system cannot.
 pub(super) fn identity(dir: &Path) -> Option<String> {
     #[cfg(unix)]

@@ -1,5 +1,5 @@
-//! Cold starts: what several builders want is built once, and nobody waits for what they do not
-//! want.
+//! Cold starts: what several builders want is built once, and no builder waits for what it does
+//! not want.
 //!
 //! No clock proves anything here. A wrapper around the compiler writes down each crate that it
 //! compiles, and build scripts hold a builder at a known place until the test has seen what the
@@ -30,7 +30,7 @@ fn main() {
     fs::write(stage.join(format!("held-{name}")), "").unwrap();
     let started = Instant::now();
     while !stage.join(format!("go-{name}")).exists() {
-        assert!(started.elapsed() < Duration::from_secs(600), "nobody said go");
+        assert!(started.elapsed() < Duration::from_secs(600), "the test did not say go");
         thread::sleep(Duration::from_millis(5));
     }
 }
@@ -234,7 +234,7 @@ fn builders_that_start_at_the_same_moment_compile_once() {
     }
     assert_eq!(cold.compiled(), all_and(&[]));
 
-    // And one for whom nobody waits.
+    // And one without followers.
     cold.start("e", "check").ok();
     let room = cold.project.root.join(".git/multilane/cold");
     assert_eq!(
@@ -277,7 +277,7 @@ fn when_the_first_fails_another_goes_on_with_what_it_got_done() {
 }
 
 #[test]
-fn who_wants_something_else_does_not_wait() {
+fn a_builder_that_wants_something_else_does_not_wait() {
     let cold = Cold::new();
     let leader = cold.start_held("a", "check --package last", "gate");
     for (agent, words) in [
@@ -295,7 +295,7 @@ fn who_wants_something_else_does_not_wait() {
 }
 
 #[test]
-fn who_wants_less_does_not_wait_for_the_rest() {
+fn a_follower_that_wants_less_does_not_wait_for_the_rest() {
     let cold = Cold::new();
     let leader = cold.start_held("a", "build --workspace", "gate");
     let said = cold.start("b", "build --package first").ok();
@@ -306,7 +306,7 @@ fn who_wants_less_does_not_wait_for_the_rest() {
 }
 
 #[test]
-fn nobody_waits_for_a_program_that_runs() {
+fn a_running_program_is_not_waited_for() {
     let cold = Cold::new();
     let server = cold.start_held("a", "run --package app", "app");
     cold.start("b", "run --package app").ok();
@@ -324,7 +324,7 @@ fn nobody_waits_for_a_program_that_runs() {
 }
 
 #[test]
-fn nobody_waits_for_who_is_suspended() {
+fn a_suspended_leader_is_not_waited_for() {
     let cold = Cold::new();
     let leader = cold.start_held("a", "build", "gate");
     let others = ["b", "c"].map(|agent| cold.start(agent, "build"));
@@ -342,7 +342,7 @@ fn nobody_waits_for_who_is_suspended() {
 }
 
 #[test]
-fn nobody_waits_for_who_does_not_get_on() {
+fn a_leader_without_progress_is_not_waited_for() {
     let cold = Cold::new();
     let leader = cold.start_held("a", "build", "gate");
     let call = cold.call("b", "build").env("MULTILANE_PATIENCE_SECONDS", "0");
@@ -355,7 +355,7 @@ fn nobody_waits_for_who_does_not_get_on() {
 }
 
 #[test]
-fn ctrl_c_ends_who_waits_and_nobody_else() {
+fn ctrl_c_ends_the_follower_alone() {
     let cold = Cold::new();
     let leader = cold.start_held("a", "build", "gate");
     let mut other = cold.start("b", "build");

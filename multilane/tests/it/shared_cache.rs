@@ -144,7 +144,7 @@ fn a_long_build_counts_its_own_crates() {
 }
 
 #[test]
-fn whatever_it_does_the_build_goes_on() {
+fn the_build_goes_on_with_any_failure_of_it() {
     for (how, said) in [
         ("fails", "10 min: it fails: sccache: error: no redis://…@there"),
         ("fails-later", "10 min: it fails: exit status: 1"),
@@ -158,7 +158,7 @@ fn whatever_it_does_the_build_goes_on() {
         assert_eq!(ran.stderr().matches("warning").count(), 1, "{}", ran.report());
         runs(&project, &ran);
 
-        // Nobody asks it again soon; who builds is told, once for each build.
+        // It is not asked again soon; each build is told once.
         let calls = asked(&project).1;
         project.write("crates/core/src/lib.rs", "pub fn here() { }\n");
         let ran = project.xtask("build --release").ok();
@@ -184,7 +184,7 @@ fn a_server_that_hangs_is_left_out_for_plain_cargo_too() {
     }
     project.cargo("build --release").ok().does_not_say("warning");
 
-    // Whoever finds out anew forgets whom it has told.
+    // A new state is told to all builds anew.
     let runtime = project.root.join("runtime/multilane");
     let remembered = || {
         let files = std::fs::read_dir(&runtime).expect("it is there").flatten();
