@@ -65,10 +65,13 @@ impl Goal {
     }
 }
 
-/// The members, and the dependencies of each package. Versions of one name count as one package,
-/// which needs more rather than less.
-fn read_lockfile(text: &str) -> Option<(BTreeSet<&str>, BTreeMap<&str, Vec<&str>>)> {
-    let (mut members, mut dependencies) = (BTreeSet::new(), BTreeMap::<_, Vec<_>>::new());
+/// The dependencies of each package by name alone. Versions of one name count as one package, which
+/// needs more rather than less.
+type Dependencies<'a> = BTreeMap<&'a str, Vec<&'a str>>;
+
+/// The members, and the dependencies of all packages.
+fn read_lockfile(text: &str) -> Option<(BTreeSet<&str>, Dependencies<'_>)> {
+    let (mut members, mut dependencies) = (BTreeSet::new(), Dependencies::new());
     for package in text.split("[[package]]").skip(1) {
         let name = package.lines().find_map(|line| line.strip_prefix("name = "))?.trim_matches('"');
         if !package.contains("\nsource = ") {
