@@ -4,10 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 
-use sha2::{Digest as _, Sha256};
-
 use crate::cargo_line::{CargoLine, takes_value};
-use crate::lanes::hex;
+use crate::lanes::short_hash;
 use crate::project::packages::spec_matches;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +33,7 @@ impl Goal {
     /// The same for the same goal, however it is typed.
     pub(super) fn name(&self) -> String {
         let products = format!("{:?}", self.products());
-        format!("{}-{}", self.base, hash([products.as_str()]))
+        format!("{}-{}", self.base, short_hash([products.as_str()]))
     }
 
     fn products(&self) -> Vec<Product> {
@@ -100,15 +98,6 @@ pub(super) fn variables<'a>(all: impl Iterator<Item = (&'a OsStr, &'a OsStr)>) -
     };
     let ours = all.filter(|(name, value)| !value.is_empty() && name.to_str().is_some_and(is_one));
     ours.map(|(name, value)| format!("{}={}", name.display(), value.display())).collect()
-}
-
-pub(super) fn hash<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
-    let mut hash = Sha256::new();
-    for word in words {
-        hash.update(word);
-        hash.update([0]);
-    }
-    hex(&hash.finalize()[..6])
 }
 
 /// What one command line makes.

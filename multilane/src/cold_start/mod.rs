@@ -19,7 +19,7 @@ use crate::cold_start::progress::{Decision, Progress};
 use crate::environment::Environment;
 use crate::fork::{fork_if_empty, fork_one, is_cold};
 use crate::lanes::choose::{LaneChoice, Lockfile, key_inputs};
-use crate::lanes::{Lane, Owner};
+use crate::lanes::{Lane, Owner, short_hash};
 use crate::process::step::{Recipe, Step};
 use crate::project::git_dir::Common;
 use crate::project::{Project, changes};
@@ -247,7 +247,7 @@ fn goal_of(project: &Project, lane: &Lane, recipe: &Recipe) -> anyhow::Result<Go
     let workspace = common.as_ref().map(Common::inside).unwrap_or(Path::new(""));
     let variables = goal::variables(project.session.env.iter());
     let words = [key, workspace.to_string_lossy().into_owned()];
-    let base = goal::hash(words.iter().chain(&variables).map(String::as_str));
+    let base = short_hash(words.iter().chain(&variables).map(String::as_str));
     let inside = repo.inside.strip_prefix(&repo.root).unwrap_or(&repo.inside);
     Ok(Goal { base, inside: inside.to_string_lossy().into_owned(), lines })
 }

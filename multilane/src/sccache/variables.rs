@@ -4,10 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use sha2::{Digest as _, Sha256};
-
 use crate::environment::Environment;
-use crate::lanes::hex;
+use crate::lanes::short_hash;
 
 /// Which parts of the cache are used.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -114,12 +112,7 @@ impl Variables {
     /// server has to be used. The name can be seen by all users, so it holds nothing of a secret.
     pub fn server_name(&self, view: &str) -> String {
         let open = self.0.iter().filter(|(name, _)| !is_secret(name));
-        let mut hash = Sha256::new();
-        for word in open.flat_map(|(name, value)| [name.as_str(), value]).chain([view]) {
-            hash.update(word.as_bytes());
-            hash.update([0]);
-        }
-        hex(&hash.finalize()[..6])
+        short_hash(open.flat_map(|(name, value)| [name.as_str(), value]).chain([view]))
     }
 }
 
