@@ -81,7 +81,7 @@ impl Cli {
             alias::silence(&dir);
         }
 
-        if let Some((path, compiler)) = environment::arguments_as(sccache::server::PROGRAM) {
+        if let Some((path, compiler)) = environment::arguments_as(sccache::server::THROUGH_CACHE) {
             return sccache::compile(&session, &path, &compiler);
         }
         let answer = match environment::arguments_of_shim() {

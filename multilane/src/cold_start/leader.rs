@@ -1,65 +1,83 @@
-//! Who leads in a cold start: one file for each goal, locked by the one who builds, for as long as
-//! it does.
+//! Who leads in a cold start: one file for each goal, locked by the leader until it ends.
 //!
 //! ```text
 //! <git common dir>/multilane/cold/   without git, <root>/.lanes/.cold/
-//! └── <key>-<goal>                   a note as JSON; the exclusive lock on it says that somebody leads
+//! └── <base>-<products>              a note as JSON; the leader has the exclusive lock on it
 //! ```
 //!
-//! The kernel lets go of the lock however a process ends. A file without a lock is a rest, and
-//! whoever meets it deletes it. Those who wait want the same lock, one after the other, and give it
-//! back at once: to have it means that the one who led has ended.
+//! The kernel releases the lock however a process ends. A file without a lock is a leftover, which
+//! the next builder deletes. A follower that can take the lock knows that the leader has ended.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver};
 
-use crate::cold_start::goal::{Note, Stage};
+use serde_json::{Value, json};
+
+use crate::cold_start::goal::Goal;
 use crate::files::is_same_file;
 
-/// We build, and others may wait for it. Dropped without a word, it counts as given up.
-pub struct Lead {
+/// What a leader tells its followers.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Note {
+    /// The agent, or the directory of the worktree.
+    pub(super) builder: String,
+    pub(super) pid: u32,
+    /// The workspace root.
+    pub(super) root: PathBuf,
+    pub(super) lane: PathBuf,
+    /// Tells the lane from another directory that has its path in a container.
+    pub(super) identity: Option<String>,
+    pub(super) goal: Goal,
+    /// How many units the lane had when cargo was started for the last step that builds; `None`
+    /// before that.
+    pub(super) units: Option<usize>,
+    /// Everything was built.
+    pub(super) is_done: bool,
+}
+
+/// Our own lead. A builder that drops it without [`Lead::finish`] counts as failed.
+pub(super) struct Lead {
     file: File,
     path: PathBuf,
-    pub note: Note,
+    pub(super) note: Note,
 }
 
-/// Somebody else builds.
-pub struct Leader {
+/// Another builder that leads.
+pub(super) struct Leader {
+    file: File,
     path: PathBuf,
-    /// Two, since the one is read while a thread waits for the lock of the other.
-    reader: File,
-    locker: File,
 }
 
-pub enum Election {
+pub(super) enum Election {
     Lead(Box<Lead>),
     Follow(Leader),
 }
 
-/// What those tell who lead at this moment.
-pub fn notes(room: &Path) -> Vec<Note> {
+/// The notes of all leaders.
+pub(super) fn notes(room: &Path) -> Vec<Note> {
     leaders(room).iter().filter_map(Leader::note).collect()
 }
 
-/// Takes the lead, unless somebody has it who `covers` what we want.
+/// Takes the lead, unless another builder has it whose note `is_for_us`.
 ///
 /// # Errors
 ///
 /// When the room cannot be written, or its file system has no locks.
-pub fn elect(room: &Path, note: Note, covers: impl Fn(&Note) -> bool) -> io::Result<Election> {
+pub(super) fn elect(
+    room: &Path,
+    note: Note,
+    is_for_us: impl Fn(&Note) -> bool,
+) -> io::Result<Election> {
     std::fs::create_dir_all(room)?;
     let path = room.join(note.goal.name());
-    let others = leaders(room).into_iter().filter(|leader| leader.path != path);
-    for leader in others {
-        if leader.note().as_ref().is_some_and(&covers) {
+    for leader in leaders(room) {
+        if leader.path != path && leader.note().as_ref().is_some_and(&is_for_us) {
             return Ok(Election::Follow(leader));
         }
     }
 
-    // Each further round means that somebody has deleted the file under our hands, so a few are
-    // plenty.
+    // In each further round another builder has deleted the file after we have opened it.
     const ROUNDS_MAX: u32 = 16;
     for _ in 0..ROUNDS_MAX {
         let file =
@@ -79,64 +97,44 @@ pub fn elect(room: &Path, note: Note, covers: impl Fn(&Note) -> bool) -> io::Res
             Err(TryLockError::Error(err)) => return Err(err),
         }
     }
-    Err(io::Error::other("it is deleted again and again"))
+    Err(io::Error::other(format!("{} is deleted again and again", path.display())))
 }
 
-/// Those who lead at this moment. What was left by others is deleted.
+/// All leaders. The files of builders that have ended are deleted.
 fn leaders(room: &Path) -> Vec<Leader> {
     let entries = std::fs::read_dir(room).into_iter().flatten().flatten();
-    let mut leaders = Vec::new();
-    for leader in entries.filter_map(|entry| Leader::open(&entry.path())) {
-        match leader.locker.try_lock() {
-            Ok(()) => delete(&leader.locker, &leader.path),
-            Err(TryLockError::WouldBlock) => leaders.push(leader),
-            Err(TryLockError::Error(_)) => {}
-        }
-    }
-    leaders
+    let leaders = entries.filter_map(|entry| Leader::open(&entry.path()));
+    leaders.filter(|leader| !leader.has_ended()).collect()
 }
 
-/// Only what we have open: somebody else may have begun anew under this name.
+/// Deletes the file that is open; another builder may have made a new one with its name.
 fn delete(file: &File, path: &Path) {
     if is_same_file(file, path) {
-        drop(std::fs::remove_file(path));
+        _ = std::fs::remove_file(path);
     }
-}
-
-fn read(file: &File) -> Option<Note> {
-    let mut file = file;
-    let mut text = String::new();
-    file.rewind().ok()?;
-    file.read_to_string(&mut text).ok()?;
-    Note::parse(&text)
 }
 
 impl Lead {
-    /// Tells the others how far we are.
-    pub fn tell(&mut self, stage: Stage, units: usize) {
-        self.note = Note { stage, units, ..self.note.clone() };
-        drop(self.write()); // They then know less, and wait a little longer or shorter.
+    /// cargo is about to be started for the last step that builds, in a lane with so many units.
+    pub(super) fn start_last_step(&mut self, units: usize) {
+        self.note.units = Some(units);
+        _ = self.write(); // Without it the followers wait a little longer.
     }
 
-    /// Lets go. The others find everything built if we are `done`; otherwise one of them goes on.
-    pub fn finish(mut self, done: bool) {
-        if done {
-            self.tell(Stage::Done, self.note.units);
-        }
+    /// Gives up the lead. Unless everything `is_done`, one of the followers goes on.
+    pub(super) fn finish(mut self, is_done: bool) {
+        self.note.is_done = is_done;
+        _ = self.write();
         delete(&self.file, &self.path);
     }
 
-    /// Lets the process that this one becomes hold the lead, and whatever it starts: all of it has
-    /// ended when the lock is free.
-    pub fn hand_on(self) {
+    /// Has the program that this process becomes, and all that it starts, hold the lock.
+    pub(super) fn hand_on(self) {
         #[cfg(unix)]
         {
             use std::os::fd::IntoRawFd as _;
-            #[expect(
-                unsafe_code,
-                reason = "std has no name for handing on a descriptor to what is executed"
-            )]
-            // SAFETY: takes numbers; nobody else has this descriptor any more.
+            #[expect(unsafe_code, reason = "std cannot hand a descriptor on to a program")]
+            // SAFETY: takes numbers, and nothing else has this descriptor any more.
             unsafe {
                 libc::fcntl(self.file.into_raw_fd(), libc::F_SETFD, 0)
             };
@@ -146,51 +144,78 @@ impl Lead {
     fn write(&mut self) -> io::Result<()> {
         self.file.rewind()?;
         self.file.set_len(0)?;
-        self.file.write_all(self.note.text().as_bytes())
+        self.file.write_all(self.note.to_text().as_bytes())
     }
 }
 
 impl Leader {
     fn open(path: &Path) -> Option<Leader> {
-        let reader = File::open(path).ok()?;
-        let locker = OpenOptions::new().read(true).write(true).open(path).ok()?;
-        let is_one = is_same_file(&reader, path) && is_same_file(&locker, path);
-        is_one.then(|| Leader { path: path.to_owned(), reader, locker })
+        let file = OpenOptions::new().read(true).write(true).open(path).ok()?;
+        is_same_file(&file, path).then(|| Leader { file, path: path.to_owned() })
     }
 
-    /// What it tells; `None` while it is writing.
-    pub fn note(&self) -> Option<Note> {
-        read(&self.reader)
+    /// Its note; `None` while it writes it.
+    pub(super) fn note(&self) -> Option<Note> {
+        let mut text = String::new();
+        (&self.file).rewind().ok()?;
+        (&self.file).read_to_string(&mut text).ok()?;
+        Note::from_text(&text)
     }
 
-    /// Whether it leads no longer, as far as the others are concerned, though it may not have
-    /// ended.
-    pub fn is_deposed(&self) -> bool {
-        !is_same_file(&self.reader, &self.path)
-    }
-
-    /// Others can take the lead, although this one has not ended.
-    pub fn depose(&self) {
-        delete(&self.reader, &self.path);
-    }
-
-    /// Hears when it has ended, however it did. Only a thread waits, so a signal still ends us at
-    /// once.
-    ///
-    /// # Errors
-    ///
-    /// When there are no more files to be had.
-    pub fn end(&self) -> io::Result<Receiver<()>> {
-        let (sender, receiver) = mpsc::channel();
-        let (locker, path) = (self.locker.try_clone()?, self.path.clone());
-        std::thread::spawn(move || {
-            if locker.lock().is_ok() {
-                // Killed, it has left its file; whoever goes on begins with a new one.
-                delete(&locker, &path);
-                drop(locker.unlock()); // Another may hold a clone of it.
-                sender.send(()).ok(); // Nobody listens any more.
+    /// Whether it leads no longer. If it was killed, its file is deleted here.
+    pub(super) fn has_ended(&self) -> bool {
+        match self.file.try_lock() {
+            Ok(()) => {
+                delete(&self.file, &self.path);
+                _ = self.file.unlock();
+                true
             }
-        });
-        Ok(receiver)
+            // Others may have taken the lead from one that still runs.
+            Err(TryLockError::WouldBlock) => !is_same_file(&self.file, &self.path),
+            Err(TryLockError::Error(_)) => true,
+        }
+    }
+
+    /// Lets others take the lead while this one still runs.
+    pub(super) fn depose(&self) {
+        delete(&self.file, &self.path);
+    }
+}
+
+impl Note {
+    pub(super) fn to_text(&self) -> String {
+        json!({
+            "builder": self.builder,
+            "pid": self.pid,
+            "root": self.root.to_string_lossy(),
+            "lane": self.lane.to_string_lossy(),
+            "identity": self.identity,
+            "base": self.goal.base,
+            "inside": self.goal.inside,
+            "lines": self.goal.lines,
+            "units": self.units,
+            "is_done": self.is_done,
+        })
+        .to_string()
+    }
+
+    /// `None` for what is not a whole note, or not yet.
+    pub(super) fn from_text(text: &str) -> Option<Note> {
+        let value: Value = serde_json::from_str(text).ok()?;
+        let text = |name: &str| Some(value[name].as_str()?.to_owned());
+        let words = |line: &Value| {
+            line.as_array()?.iter().map(|word| Some(word.as_str()?.to_owned())).collect()
+        };
+        let lines = value["lines"].as_array()?.iter().map(words).collect::<Option<_>>()?;
+        Some(Note {
+            builder: text("builder")?,
+            pid: u32::try_from(value["pid"].as_u64()?).ok()?,
+            root: text("root")?.into(),
+            lane: text("lane")?.into(),
+            identity: text("identity"),
+            goal: Goal { base: text("base")?, inside: text("inside")?, lines },
+            units: value["units"].as_u64().and_then(|units| usize::try_from(units).ok()),
+            is_done: value["is_done"].as_bool()?,
+        })
     }
 }

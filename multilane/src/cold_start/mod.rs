@@ -1,30 +1,33 @@
-//! A cold start: the first build in a lane in which nothing was built yet. Whoever comes first
-//! leads; those who want the same wait, and then fork from its lane.
+//! Cold starts: builders that begin with an empty lane and want the same.
+//!
+//! Each would compile the same units, all of them slower than one alone. So the first one leads;
+//! the others follow: they wait, fork from its lane, and leave the rest to cargo. Waiting only saves
+//! time, so a builder waits for a leader that makes everything for it, as long as something that it
+//! needs is missing there and the leader makes progress. In doubt it builds.
 
-pub mod goal;
-pub mod leader;
-pub mod progress;
+mod goal;
+mod leader;
+mod progress;
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-use crate::cold_start::goal::{
-    Goal, Look, Needed, Note, Stage, Verdict, builds, needed, selection, settings, verdict,
-};
-use crate::cold_start::leader::{Election, Lead, Leader};
-use crate::cold_start::progress::Progress;
-use crate::lanes::choose::{LaneChoice, Lockfile};
-use crate::lanes::{Lane, Owner, list};
+use crate::cargo_line::CargoLine;
+use crate::cold_start::goal::Goal;
+use crate::cold_start::leader::{Election, Lead, Leader, Note};
+use crate::cold_start::progress::{Decision, Progress};
+use crate::environment::Environment;
+use crate::fork::{fork_if_empty, fork_one, is_cold};
+use crate::lanes::choose::{LaneChoice, Lockfile, key_inputs};
+use crate::lanes::{Lane, Owner, short_hash};
 use crate::process::step::{Recipe, Step};
 use crate::project::git_dir::Common;
 use crate::project::{Project, changes};
 use crate::record::{Fork, Wait};
 use crate::ui::Ui;
-use crate::units;
-use crate::units::Place;
+use crate::units::{self, Place};
 
-/// What has to be remembered while a lane is built in.
+/// What a build remembers of its cold start, if it had one.
 #[derive(Default)]
 pub struct ColdStart {
     /// For as long as others may wait for us.
@@ -32,21 +35,12 @@ pub struct ColdStart {
     /// The last step of the recipe that builds.
     last: usize,
     pub waited: Duration,
-    /// What was forked for it, and for whom it waited.
     pub forks: Vec<Fork>,
     pub waits: Vec<Wait>,
 }
 
-/// Why one waits no longer.
-enum Waited {
-    /// There is nothing more to wait for.
-    Enough,
-    /// Somebody has to go on with what is in it.
-    GoOn,
-}
-
 impl ColdStart {
-    /// Before this process becomes cargo, which then has the lead.
+    /// Before this process becomes cargo, which then leads.
     pub fn hand_on(&mut self) {
         self.before_step(self.last);
         if let Some(lead) = self.lead.take() {
@@ -56,8 +50,7 @@ impl ColdStart {
 
     pub fn before_step(&mut self, step: usize) {
         if let Some(lead) = self.lead.as_mut().filter(|_| step == self.last) {
-            let units = units::count(&lead.note.lane);
-            lead.tell(Stage::Last, units);
+            lead.start_last_step(units::count(&lead.note.lane));
         }
     }
 
@@ -65,289 +58,248 @@ impl ColdStart {
         if (!has_succeeded || step == self.last)
             && let Some(lead) = self.lead.take()
         {
-            // Tests that fail, or a program, have been built.
-            let has_built_all = || {
-                let mut progress = Progress::of(&lead.note.lane);
-                progress.look() && progress.incomplete.is_empty()
-            };
-            let is_done = has_succeeded || has_built_all();
+            // A program or a test that fails was built.
+            let is_done = has_succeeded || is_all_complete(&lead.note.lane);
             lead.finish(is_done);
         }
     }
 }
 
-/// Sees to it that what others have built, or are building, need not be built again in a lane that
-/// is empty. Whatever goes wrong, cargo can build without.
-pub fn cold_start(project: &Project, ui: Ui, lane: &Lane, recipe: &Recipe) -> ColdStart {
-    if !crate::fork::is_cold(project, lane) {
-        return ColdStart::default();
-    }
-    let toolchain = recipe.toolchain();
-    let last = recipe.steps.iter().rposition(|step| builds(&step.line()));
-    // Windows lets nobody read a file that is locked, so that nobody would hear of the one who
-    // leads.
-    let Some(last) = last.filter(|_| cfg!(unix)) else {
-        let fork = crate::fork::fork_if_empty(project, ui, lane, toolchain, &[]);
-        return ColdStart { forks: fork.into_iter().collect(), ..ColdStart::default() };
-    };
-    let Ok(goal) = goal_of(project, lane, recipe) else {
-        // cargo will say what is wrong.
-        let fork = crate::fork::fork_if_empty(project, ui, lane, toolchain, &[]);
-        return ColdStart { forks: fork.into_iter().collect(), ..ColdStart::default() };
-    };
+fn is_all_complete(lane: &Path) -> bool {
+    let places = units::places(lane);
+    !places.is_empty() && places.iter().all(|(_, place)| units::is_complete(lane, place))
+}
 
-    // What is being built for us at this moment is forked when it is there, as a whole.
-    let room = cold_room(project);
+/// Before a build in an empty lane: forks what other lanes have, and waits for a builder that is
+/// making the same. On any error cargo builds without.
+pub fn cold_start(project: &Project, ui: Ui, lane: &Lane, recipe: &Recipe) -> ColdStart {
+    let mut start = ColdStart::default();
+    if !is_cold(project, lane) {
+        return start;
+    }
+    let fork = |avoided: &[PathBuf]| fork_if_empty(project, ui, lane, recipe.toolchain(), avoided);
+    // Windows lets no process read a file that another one has locked.
+    let last = recipe.steps.iter().rposition(|step| goal::is_shared(&step.line()));
+    let goal = last.filter(|_| cfg!(unix)).map(|_| goal_of(project, lane, recipe));
+    let (Some(last), Some(Ok(goal))) = (last, goal) else {
+        start.forks.extend(fork(&[]));
+        return start;
+    };
+    start.last = last;
+
+    // What a leader is building for us is forked at its end, as a whole.
+    let common = Common::of(&project.repo.root);
+    let room = common.map_or_else(|| project.repo.lanes_dir().join(".cold"), |git| git.cold());
     let mut leading = leader::notes(&room);
     leading.retain(|note| is_for(note, &goal));
     let avoided: Vec<PathBuf> = leading.iter().map(|note| note.lane.clone()).collect();
-    let mut start = ColdStart { last, ..ColdStart::default() };
-    start.forks.extend(crate::fork::fork_if_empty(project, ui, lane, toolchain, &avoided));
+    start.forks.extend(fork(&avoided));
 
     let begun = Instant::now();
-    let led = lead_or_follow(project, ui, &room, lane, goal, leading.pop(), &mut start);
+    let own = Note {
+        builder: builder_of(lane, &project.repo.root),
+        pid: std::process::id(),
+        root: project.repo.root.clone(),
+        lane: lane.dir.clone(),
+        identity: progress::identity(&lane.dir),
+        goal,
+        units: None,
+        is_done: false,
+    };
+    let led = lead_or_follow(project, ui, &room, lane, &own, leading.pop(), &mut start);
     start.lead = led.unwrap_or_else(|err| {
-        ui.warn(format_args!("cannot build together with others: {err:#}"));
+        ui.warn(format_args!("cannot share this build with others: {err}"));
         None
     });
     start.waited = begun.elapsed();
     start
 }
 
-/// Returns when there is something to do for cargo: with the lead, or without where somebody had
-/// it. `donor` is one who was leading before, and may have ended since.
-pub fn lead_or_follow(
+/// Returns when cargo has to be started: with the lead, or without it if another builder has made
+/// everything. `donor` was leading before, and may have ended since.
+fn lead_or_follow(
     project: &Project,
     ui: Ui,
     room: &Path,
     lane: &Lane,
-    goal: Goal,
+    own: &Note,
     mut donor: Option<Note>,
     start: &mut ColdStart,
-) -> anyhow::Result<Option<Lead>> {
-    let own = Note {
-        who: name_of(project, lane),
-        pid: std::process::id(),
-        root: project.repo.root.clone(),
-        lane: lane.dir.clone(),
-        identity: progress::identity(&lane.dir),
-        goal,
-        stage: Stage::Before,
-        units: 0,
-    };
-    // Every round but the last is a builder that has failed or was stopped.
+) -> std::io::Result<Option<Lead>> {
+    // In each round but the last a leader has failed or was given up.
     const ROUNDS_MAX: u32 = 32;
+    let mut lead = None;
     for _ in 0..ROUNDS_MAX {
         match leader::elect(room, own.clone(), |note| is_for(note, &own.goal))? {
-            Election::Lead(lead) => {
-                start.forks.extend(fork_from(project, ui, lane, donor.as_ref()));
-                return Ok(Some(*lead));
+            Election::Lead(own_lead) => {
+                lead = Some(*own_lead);
+                break;
             }
             Election::Follow(leader) => {
                 let begun = Instant::now();
-                let (waited, note) = wait_for(project, ui, lane, &own.goal, &leader)?;
+                let (is_made, note) = follow(project, ui, own, &leader);
                 ui.end_progress();
-                let builder = note.as_ref().map(|note| note.who.clone()).unwrap_or_default();
+                let builder = note.as_ref().map(|note| note.builder.clone()).unwrap_or_default();
                 start.waits.push(Wait { builder, time: begun.elapsed() });
                 donor = note.or(donor);
-                if let Waited::Enough = waited {
+                if is_made {
                     break;
                 }
             }
         }
     }
-    start.forks.extend(fork_from(project, ui, lane, donor.as_ref()));
-    Ok(None)
+    start.forks.extend(donor.and_then(|donor| fork_from(project, ui, lane, donor)));
+    Ok(lead)
 }
 
-/// Waits while that is worth it. Returns with the last that was heard of the one who leads.
-pub fn wait_for(
-    project: &Project,
-    ui: Ui,
-    lane: &Lane,
-    goal: &Goal,
-    leader: &Leader,
-) -> anyhow::Result<(Waited, Option<Note>)> {
-    /// Also before the first look: where a warm lane was forked, it is over by then.
+/// Waits for a leader. Returns whether there is nothing more to wait for, and its last note;
+/// otherwise another builder has to lead.
+fn follow(project: &Project, ui: Ui, own: &Note, leader: &Leader) -> (bool, Option<Note>) {
+    const POLL_EVERY: Duration = Duration::from_millis(25);
+    /// Also before the first look: where a warm lane was forked, the leader has ended by then.
     const LOOK_EVERY: Duration = Duration::from_millis(250);
-    /// Who takes the lead says where it builds at once.
-    const SILENCE_MAX: Duration = Duration::from_secs(2);
+    /// A leader writes its note at once.
+    const NOTE_MAX: Duration = Duration::from_secs(2);
 
-    let patience = patience(project);
-    let end = leader.end()?;
-    let begun = Instant::now();
-    let mut watch: Option<Watch> = None;
+    let patience = patience(&project.session.env);
+    let (begun, mut looked) = (Instant::now(), Instant::now());
+    let mut progress: Option<Progress> = None;
     let mut has_said = false;
     loop {
-        let has_ended = !matches!(end.recv_timeout(LOOK_EVERY), Err(RecvTimeoutError::Timeout));
-        let is_over = has_ended || leader.is_deposed();
-        let note = leader.note(); // Only now: what is done is said before the name is taken away.
-        if is_over {
-            // Who has become cargo cannot say that all is done, but it can be seen.
-            let is_done = |note: &Note| {
-                let watch = watch.as_mut().filter(|watch| watch.lane == note.lane);
-                note.stage == Stage::Done || watch.is_some_and(|watch| watch.sees_all(note))
-            };
-            let waited =
-                if note.as_ref().is_some_and(is_done) { Waited::Enough } else { Waited::GoOn };
-            return Ok((waited, note));
+        std::thread::sleep(POLL_EVERY);
+        let is_over = leader.has_ended();
+        if !is_over && looked.elapsed() < LOOK_EVERY {
+            continue;
         }
-        let Some(note) = note else {
-            if begun.elapsed() > SILENCE_MAX {
-                return Ok((Waited::Enough, None));
+        looked = Instant::now();
+        // Read only now: a leader writes that it is done before it deletes its file.
+        let Some(note) = leader.note() else {
+            if is_over || begun.elapsed() > NOTE_MAX {
+                return (!is_over, None);
             }
             continue;
         };
-        if note.lane == lane.dir {
-            return Ok((Waited::Enough, Some(note))); // cargo's own lock is between us.
+        if (is_over && note.is_done) || (!is_over && note.lane == own.lane) {
+            return (true, Some(note)); // In one lane cargo's own lock is enough.
         }
 
-        let watch = match &mut watch {
-            Some(watch) if watch.lane == note.lane => watch,
-            _ => watch.insert(watch_of(project, &note, goal)),
+        let progress = match &mut progress {
+            Some(progress) if progress.lane == note.lane => progress,
+            _ => {
+                let lockfile = std::fs::read_to_string(project.repo.lockfile()).unwrap_or_default();
+                let has_our_sources = changes::are_same(&project.sh, &own.root, &note.root);
+                let needed = own.goal.needed(&lockfile, has_our_sources);
+                progress.insert(Progress::new(&note.lane, needed))
+            }
         };
-        let look = watch.look(note.pid);
-        match verdict(&note, &watch.needed, &look, patience) {
-            Verdict::Ready => return Ok((Waited::Enough, Some(note))),
-            Verdict::GoOn(why) => {
+        progress.look();
+        if is_over {
+            // A leader that has become cargo cannot write that it is done.
+            return (progress.has_all(&note), Some(note));
+        }
+        let (builder, pid) = (&note.builder, note.pid);
+        match progress.decide(&note, progress::is_suspended(pid), patience) {
+            Decision::Fork => return (true, Some(note)),
+            Decision::GiveUp(why) => {
                 leader.depose();
                 ui.end_progress();
-                ui.status(
-                    "Continuing",
-                    format_args!("without {} (pid {}), which {why}", note.who, note.pid),
-                );
-                return Ok((Waited::GoOn, Some(note)));
+                ui.status("Note", format_args!("{builder} (pid {pid}) {why}; building without it"));
+                return (false, Some(note));
             }
-            Verdict::Wait if has_said => {
-                ui.progress("Waiting", format_args!("for {}: {}", note.who, watch.progress));
+            Decision::Wait if has_said => {
+                ui.progress("Waiting", format_args!("for {builder}: {progress}"));
             }
-            Verdict::Wait => {
+            Decision::Wait => {
                 has_said = true;
-                let (who, pid) = (&note.who, note.pid);
-                ui.status("Waiting", format_args!("for {who}, which builds the same (pid {pid})"));
+                let what = format_args!("for {builder}, which builds the same (pid {pid})");
+                ui.status("Waiting", what);
             }
         }
     }
 }
 
-fn watch_of(project: &Project, note: &Note, goal: &Goal) -> Watch {
-    let lockfile = std::fs::read_to_string(project.repo.lockfile()).unwrap_or_default();
-    let has_our_sources = changes::are_same(&project.sh, &project.repo.root, &note.root);
-    Watch {
-        lane: note.lane.clone(),
-        needed: needed(&lockfile, goal, has_our_sources),
-        progress: Progress::of(&note.lane),
-        moved: Instant::now(),
-        left_looks: 0,
-    }
-}
-
-/// What the one who led has built, or had built until it ended.
-pub fn fork_from(project: &Project, ui: Ui, lane: &Lane, donor: Option<&Note>) -> Option<Fork> {
-    let donor = donor.filter(|donor| donor.lane != lane.dir)?;
-    let had_nothing_to_do = donor.stage == Stage::Done && units::count(&donor.lane) == donor.units;
-    if had_nothing_to_do && units::has_any(&lane.dir) {
+/// Forks what a leader has built, or had built when it ended.
+fn fork_from(project: &Project, ui: Ui, lane: &Lane, donor: Note) -> Option<Fork> {
+    let has_built_nothing = donor.is_done && donor.units == Some(units::count(&donor.lane));
+    if donor.lane == lane.dir || (has_built_nothing && units::has_any(&lane.dir)) {
         return None;
     }
-    crate::fork::fork_one(project, ui, lane, Place::new(donor.root.clone(), donor.lane.clone()))
+    fork_one(project, ui, lane, Place::new(donor.root, donor.lane))
 }
 
 fn goal_of(project: &Project, lane: &Lane, recipe: &Recipe) -> anyhow::Result<Goal> {
     let mut lines: Vec<Vec<String>> = recipe.steps.iter().map(Step::line).collect();
-    lines.retain(|line| builds(line));
+    lines.retain(|line| goal::is_shared(line));
     let key = if let Owner::Agent { inputs, .. } = &lane.owner {
         inputs.key()
     } else {
-        let selection = selection(&lines);
-        let inputs = crate::lanes::choose::key_inputs(
-            project,
-            &LaneChoice {
-                selection,
-                named: None,
-                toolchain: recipe.toolchain().map(str::to_owned),
-                lockfile: Lockfile::MustStay,
-            },
-        )?;
-        inputs.key()
+        let line = lines.first().into_iter().flatten().map(Into::into).collect();
+        let choice = LaneChoice {
+            selection: CargoLine::parse(line).selection(),
+            named: None,
+            toolchain: recipe.toolchain().map(str::to_owned),
+            lockfile: Lockfile::MustStay,
+        };
+        key_inputs(project, &choice)?.key()
     };
-    let common = Common::of(&project.repo.root);
+    let repo = &project.repo;
+    let common = Common::of(&repo.root);
     let workspace = common.as_ref().map(Common::inside).unwrap_or(Path::new(""));
-    let mut settings = settings(project.session.env.iter());
-    settings.push(format!("workspace={}", workspace.display()));
-    let inside =
-        project.repo.inside.strip_prefix(&project.repo.root).unwrap_or(&project.repo.inside);
-    let inside = inside.to_string_lossy().into_owned();
-    Ok(Goal { key, inside, settings, lines })
+    let variables = goal::variables(project.session.env.iter());
+    let words = [key, workspace.to_string_lossy().into_owned()];
+    let base = short_hash(words.iter().chain(&variables).map(String::as_str));
+    let inside = repo.inside.strip_prefix(&repo.root).unwrap_or(&repo.inside);
+    Ok(Goal { base, inside: inside.to_string_lossy().into_owned(), lines })
 }
 
-pub fn cold_room(project: &Project) -> PathBuf {
-    Common::of(&project.repo.root)
-        .map_or_else(|| project.repo.lanes_dir().join(".cold"), |common| common.cold())
-}
-
-/// What people call the one who builds in a lane.
-pub fn name_of(project: &Project, lane: &Lane) -> String {
+/// The agent that builds in a lane, or the directory of the worktree.
+fn builder_of(lane: &Lane, root: &Path) -> String {
     let dir = match lane.owner {
         Owner::Agent { .. } => lane.dir.parent(),
-        Owner::Worktree | Owner::Named => Some(project.repo.root.as_path()),
+        Owner::Worktree | Owner::Named => Some(root),
     };
     dir.and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// How long one waits for somebody who completes nothing. A single crate can take minutes; who
-/// waits that long in vain loses no more than this.
-pub fn patience(project: &Project) -> Duration {
-    const PATIENCE: Duration = Duration::from_secs(180);
-    // Nobody has time for that in a test.
-    let of_test =
-        project.session.env.get("XTASK_TEST_PATIENCE_MS").and_then(|value| value.to_str());
-    of_test.and_then(|value| value.parse().ok()).map_or(PATIENCE, Duration::from_millis)
+/// How long a follower waits for a leader that completes no unit: `MULTILANE_PATIENCE_SECONDS`, or
+/// three minutes, since a single crate may take some.
+fn patience(env: &Environment) -> Duration {
+    const DEFAULT: Duration = Duration::from_secs(180);
+    let set = env.get("MULTILANE_PATIENCE_SECONDS").and_then(|value| value.to_str()?.parse().ok());
+    set.map_or(DEFAULT, Duration::from_secs)
 }
 
-/// Whether somebody builds what we want, in a lane that we see: in a container its name may be that
-/// of another one.
+/// Whether a leader makes what we want, in a lane that we can see. In a container its path may
+/// belong to another directory.
 fn is_for(note: &Note, goal: &Goal) -> bool {
-    let is_seen = note.identity.is_none() || note.identity == progress::identity(&note.lane);
-    is_seen && note.goal.covers(goal)
+    let is_visible = note.identity.is_none() || note.identity == progress::identity(&note.lane);
+    is_visible && note.goal.covers(goal)
 }
 
-/// A lane in which somebody else builds what we want.
-struct Watch {
-    lane: PathBuf,
-    needed: Needed,
-    progress: Progress,
-    /// When something was last seen to happen.
-    moved: Instant,
-    /// How many looks in a row have found cargo gone.
-    left_looks: u32,
-}
+#[cfg(test)]
+mod tests {
+    use crate::cold_start::goal::Goal;
+    use crate::cold_start::leader::Note;
 
-impl Watch {
-    /// Whether nothing that we need was missing when the one who led has ended.
-    fn sees_all(&mut self, note: &Note) -> bool {
-        self.progress.look();
-        let look = Look {
-            units: self.progress.units(),
-            incomplete: self.progress.incomplete.clone(),
-            ..Look::default()
-        };
-        verdict(note, &self.needed, &look, Duration::MAX) == Verdict::Ready
+    pub(super) fn note(units: Option<usize>) -> Note {
+        let lines = ["build -p x", "test"].map(|line| line.split(' ').map(str::to_owned).collect());
+        Note {
+            builder: "a".to_owned(),
+            pid: 1,
+            root: "/w".into(),
+            lane: "/w/target".into(),
+            identity: Some("1:2".to_owned()),
+            goal: Goal { base: "base".to_owned(), inside: String::new(), lines: lines.to_vec() },
+            units,
+            is_done: false,
+        }
     }
 
-    fn look(&mut self, pid: u32) -> Look {
-        /// Between two commands of one step cargo may be gone for a moment.
-        const LEFT_LOOKS: u32 = 4;
-
-        if self.progress.look() {
-            self.moved = Instant::now();
-        }
-        self.left_looks = if list::was_left_by_cargo(&self.lane) { self.left_looks + 1 } else { 0 };
-        Look {
-            units: self.progress.units(),
-            incomplete: self.progress.incomplete.clone(),
-            is_left: self.left_looks >= LEFT_LOOKS,
-            is_suspended: progress::is_suspended(pid),
-            idle: self.moved.elapsed(),
+    #[test]
+    fn a_note_is_read_as_it_was_written() {
+        for note in [note(None), note(Some(10)), Note { is_done: true, ..note(Some(0)) }] {
+            assert_eq!(Note::from_text(&note.to_text()), Some(note.clone()));
+            assert_eq!(Note::from_text(&note.to_text()[1..]), None);
         }
     }
 }

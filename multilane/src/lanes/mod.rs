@@ -96,13 +96,7 @@ pub struct KeyInputs {
 impl KeyInputs {
     /// 12 hex digits: 48 bits tell the few lanes of one agent apart.
     pub fn key(&self) -> String {
-        let mut hasher = Sha256::new();
-        for (_, value) in self.fields() {
-            // The length keeps ("ab", "c") and ("a", "bc") apart.
-            hasher.update((value.len() as u64).to_le_bytes());
-            hasher.update(value);
-        }
-        hex(&hasher.finalize()[..6])
+        short_hash(self.fields().map(|(_, value)| value))
     }
 
     pub fn fields(&self) -> [(&'static str, &str); 5] {
@@ -125,6 +119,17 @@ impl KeyInputs {
 /// The hash of a lockfile, as it stands in `KeyInputs`.
 pub fn lockfile_hash(lockfile: &[u8]) -> String {
     hex(&Sha256::digest(lockfile))
+}
+
+/// 12 hex digits.
+pub(crate) fn short_hash<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let mut hasher = Sha256::new();
+    for word in words {
+        // The length keeps ("ab", "c") and ("a", "bc") apart.
+        hasher.update((word.len() as u64).to_le_bytes());
+        hasher.update(word);
+    }
+    hex(&hasher.finalize()[..6])
 }
 
 pub fn hex(bytes: &[u8]) -> String {

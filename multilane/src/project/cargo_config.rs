@@ -3,7 +3,7 @@
 //! cargo merges `.cargo/config.toml` of every directory from where one stands up to `/`, then
 //! `$CARGO_HOME`'s; the nearer file wins, and the environment wins over all files. So does this.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use toml_edit::{DocumentMut, Item, TableLike};
@@ -30,6 +30,8 @@ pub struct CargoConfig {
     pub includes: Vec<PathBuf>,
     /// The names in `[alias]`.
     pub aliases: BTreeSet<String>,
+    /// `[env]`: what cargo adds to the environment of the programs that it starts.
+    pub env: BTreeMap<String, String>,
 }
 
 impl CargoConfig {
@@ -59,6 +61,7 @@ impl CargoConfig {
                 .filter_map(|name| env.get(name).map(PathBuf::from))
                 .collect(),
             includes: Vec::new(),
+            env: BTreeMap::new(),
             rustc: env.get("RUSTC").or_else(|| env.get("CARGO_BUILD_RUSTC")).map(PathBuf::from),
         }
     }
@@ -86,11 +89,28 @@ impl CargoConfig {
         if let Some(aliases) = document.get("alias").and_then(Item::as_table_like) {
             self.aliases.extend(aliases.iter().map(|(name, _)| name.to_owned()));
         }
+        if let Some(variables) = document.get("env").and_then(Item::as_table_like) {
+            self.merge_env(variables, dir.parent().unwrap_or(dir));
+        }
         if depth < INCLUDE_DEPTH_MAX {
             for include in includes(&document).iter().rev() {
                 let include = dir.join(include);
                 self.merge_file(&include, depth + 1);
                 self.includes.push(include);
+            }
+        }
+    }
+
+    /// `NAME = "value"`, `NAME = { value = "value", relative = true }`.
+    fn merge_env(&mut self, variables: &dyn TableLike, base: &Path) {
+        for (name, item) in variables.iter() {
+            let table = item.as_table_like();
+            let is = |key: &str| table.and_then(|table| table.get(key)?.as_bool()) == Some(true);
+            let value = item.as_str().or_else(|| table?.get("value")?.as_str());
+            if let Some(value) = value.filter(|_| !self.env.contains_key(name)) {
+                let path = base.join(value);
+                let value = if is("relative") { path.to_string_lossy() } else { value.into() };
+                self.env.insert(name.to_owned(), value.into_owned());
             }
         }
     }

@@ -7,7 +7,7 @@
 //! ├── memo.json      what that program remembers of tools
 //! ├── answers        what was found out about compilers' options (verbs/adopt_cache.rs) and units (facts/units/contents.rs)
 //! ├── workspace      where in a checkout the workspace is; empty for its top
-//! ├── cold/          who leads in a cold start; effects/disk/cold.rs draws it
+//! ├── cold/          who leads in a cold start; cold_start/leader.rs draws it
 //! ├── records.jsonl  what each build did (docs/records.md); the older ones in records.old.jsonl
 //! ├── analyze.json   what the builds of `analyze` took
 //! ├── bin/cargo      the shim: `xtask` by another name, the first `cargo` on the PATH of `lane run`

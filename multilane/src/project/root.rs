@@ -17,7 +17,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use toml_edit::{DocumentMut, Item};
+use toml_edit::DocumentMut;
 
 use crate::project::cranelift;
 
@@ -39,9 +39,6 @@ pub struct Settings {
     /// `main-branch`: what `check-fast` compares with, where `origin/HEAD`, `main` and `master` are
     /// not it.
     pub main_branch: Option<String>,
-    /// `cache`: where crates come from that others have compiled. `plan/shared_cache.rs` knows the
-    /// keys.
-    pub cache: Option<Item>,
     /// `cranelift`, or what is wrong with it.
     pub cranelift: Option<Result<cranelift::Settings, String>>,
 }
@@ -111,7 +108,6 @@ fn settings(manifest: &DocumentMut) -> Settings {
     let table = || manifest.get("workspace")?.get("metadata")?.get("xtask");
     Settings {
         main_branch: table().and_then(|xtask| Some(xtask.get("main-branch")?.as_str()?.to_owned())),
-        cache: table().and_then(|xtask| xtask.get("cache").cloned()),
         cranelift: table().and_then(|xtask| xtask.get("cranelift")).map(cranelift::Settings::read),
     }
 }

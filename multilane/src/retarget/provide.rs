@@ -36,7 +36,7 @@ pub fn provide_wrapper(project: &Project, ui: Ui) {
     };
     if is_only_ours
         && result.is_ok()
-        && let Err(err) = crate::sccache::provide_shared_cache(project, &dir, ui)
+        && let Err(err) = crate::sccache::provide_shared_cache(&project.session.env, &dir, ui)
     {
         ui.warn(format_args!("no shared cache: {err:#}"));
     }

@@ -8,7 +8,7 @@
 //!     ├── .gitignore       `*`: it belongs to this machine
 //!     ├── config.toml      build.rustc-wrapper
 //!     ├── rustc            the script
-//!     └── …                    where there is a shared cache: facts/shared_cache.rs draws it
+//!     └── …                    where there is a shared cache: sccache/server.rs draws it
 //! ```
 
 use std::io;

@@ -1,112 +1,107 @@
-//! The shared cache: how a tree is set up for it, and what becomes of a compiler that is started
-//! through it.
+//! The shared cache: crates that come through sccache, where it is installed.
 //!
-//! sccache has no time limits where it matters, and fails a build when its server does. So each of
-//! its calls is watched, and whatever it cannot do the compiler does itself.
+//! sccache waits for its server without a limit, and fails a build when its server fails. So each
+//! call is watched, and what sccache does not do the compiler does itself.
 
 pub mod server;
-pub mod settings;
+pub mod state;
 pub mod tally;
+pub mod variables;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use crate::files::Scratch;
+use crate::environment::Environment;
+use crate::files::{self, Scratch};
 use crate::process::{become_words, exit_code, run_words};
-use crate::project::{Project, Session, toolchain};
-use crate::sccache::server::{SETUP, SharedCache};
-use crate::sccache::settings::{Settings, Setup, Standing, Way, hits, unusable};
-use crate::sccache::tally::{TALLY, Tally};
+use crate::project::{Session, toolchain};
+use crate::sccache::server::{PROGRAM_FILE, SharedCache, THROUGH_CACHE};
+use crate::sccache::state::{CacheState, SccacheProgram, problem_with};
+use crate::sccache::tally::{CacheCounts, TALLY, Tally};
+use crate::sccache::variables::CacheReach;
 use crate::ui::Ui;
-use crate::{environment, files, ui};
+use crate::{environment, ui};
 
-/// How lines begin in which sccache speaks of itself.
-const OWN_WORDS: &str = "sccache: ";
+/// How a line begins in which sccache speaks of itself.
+const OWN_MESSAGE: &str = "sccache: ";
 
-/// Has crates without an incremental cache go through sccache from now on, where there is one.
-/// `dir` is the wrapper's folder.
-pub fn provide_shared_cache(project: &Project, dir: &Path, ui: Ui) -> anyhow::Result<()> {
-    let env = &project.session.env;
+/// Has crates without an incremental cache compiled through sccache from now on, if it is
+/// installed. `dir` is the wrapper's folder.
+pub(crate) fn provide_shared_cache(env: &Environment, dir: &Path, ui: Ui) -> anyhow::Result<()> {
     if server::is_switched_off(env) {
         return Ok(());
     }
-    let file = dir.join(SETUP);
+    let (file, through_cache) = (dir.join(PROGRAM_FILE), dir.join(THROUGH_CACHE));
     let known = std::fs::read_to_string(&file).ok();
-    let program = env
-        .find_program("sccache")
-        .filter(|program| program.is_absolute() && program.to_str().is_some());
-    let (Some(program), Some(home)) = (program, env.cache_home()) else {
+    let Some(path) = env.find_program("sccache").filter(|path| path.is_absolute()) else {
         if known.is_some() {
-            files::remove_own_file(&dir.join(server::PROGRAM))?;
+            files::remove_own_file(&through_cache)?;
             files::remove_own_file(&file)?;
         }
         return Ok(());
     };
-    let settings = match &project.repo.settings.cache {
-        None => Settings::default(),
-        Some(item) => Settings::read(item).unwrap_or_else(|err| {
-            let manifest = project.shown(&project.repo.root.join("Cargo.toml"));
-            ui.warn(format_args!(
-                "{manifest}: workspace.metadata.xtask.cache counts for nothing: {err:#}"
-            ));
-            Settings::default()
-        }),
-    };
 
-    let state = toolchain::state(&program);
-    let same = known.as_deref().and_then(Setup::from_text);
-    let same = same.filter(|known| known.program == program && known.state == state);
-    let unusable = match same {
-        Some(known) => known.unusable,
-        None => unusable(server::version(&program, dir).as_deref()),
-    };
-    let setup = settings.setup(&home).of_program(program, state, unusable);
-    let through = dir.join(server::PROGRAM);
-    match &setup.unusable {
-        None => crate::retarget::wrapper::add_program(&through)?,
-        Some(_) => files::remove_own_file(&through)?,
+    let state = toolchain::state(&path);
+    let known = known.as_deref().and_then(SccacheProgram::from_text);
+    let is_same = |known: &&SccacheProgram| known.path == path && known.state == state;
+    let program = known.as_ref().filter(is_same).cloned().unwrap_or_else(|| {
+        let problem = problem_with(server::version(&path, dir).as_deref());
+        SccacheProgram { path, state, problem }
+    });
+    match &program.problem {
+        None => crate::retarget::wrapper::add_program(&through_cache)?,
+        Some(_) => files::remove_own_file(&through_cache)?,
     }
-    let text = setup.to_text();
-    if known.as_ref() == Some(&text) {
+    if known.as_ref() == Some(&program) {
         return Ok(());
     }
-    files::write_atomically(&file, text.as_bytes())?;
-    let shown = setup.program.display();
-    match (&setup.unusable, known) {
-        (Some(why), _) => ui.warn(format_args!("no shared cache: {shown} is not used, as {why}")),
-        (None, None) => ui.status(
+    files::write_atomically(&file, program.to_text().as_bytes())?;
+    let shown = program.path.display();
+    match &program.problem {
+        Some(problem) => ui.warn(format_args!("not using {shown} as shared cache: {problem}")),
+        None if known.is_none() => ui.status(
             "Using",
-            format_args!("{shown}: crates of registries are shared with other lanes and workspaces (docs/shared-cache.md)"),
+            format_args!(
+                "{shown}: crates of registries are shared with other lanes and workspaces \
+                 (docs/shared-cache.md)"
+            ),
         ),
-        (None, Some(_)) => {}
+        None => {}
     }
     Ok(())
 }
 
-/// Where a build that begins now says what came of the cache; `None` where there is none.
-pub fn tally(project: &Project) -> Option<Tally> {
-    let is_used = project.repo.root.join(".cargo/wrapper").join(server::PROGRAM).exists();
-    is_used.then(|| Tally::new(&project.session.env.runtime_dir(), environment::now()))
+/// A tally for a build that begins now. `None` without a shared cache. `dir` is the wrapper's folder.
+pub(crate) fn tally(env: &Environment, dir: &Path) -> Option<Tally> {
+    let is_used = dir.join(THROUGH_CACHE).exists();
+    is_used.then(|| Tally::new(&env.runtime_dir(), environment::now()))
 }
 
-/// How many units came from the cache, where that can be told. Says what was wrong with it.
-pub fn read_tally(project: &Project, tally: &Tally, ui: Ui) -> Option<u64> {
-    let hits = || {
-        let asked = tally.count()?;
-        let cache = SharedCache::of_tree(&project.repo.root, &project.session.env)?;
-        let way = cache.last_standing()?.way;
-        let hits = hits(tally.before()?, cache.counts(way, &project.repo.root)?, asked)?;
-        if let Some(home) = project.session.env.cache_home() {
-            tally::add_to_brought(&home, asked, hits);
+/// How many units came from the cache, if that is known. Warns of what was wrong with it.
+/// `configured` is `[env]` of cargo's configuration.
+pub(crate) fn read_tally(
+    tally: &Tally,
+    env: &Environment,
+    configured: &BTreeMap<String, String>,
+    dir: &Path,
+    ui: Ui,
+) -> Option<u64> {
+    let asked = tally.asked();
+    let hits = asked.and_then(|asked| {
+        let cache = SharedCache::open(dir, env, configured)?;
+        let after = cache.counts(cache.last_state()?.reach, dir)?;
+        let hits = tally.hits(after)?;
+        if let Some(home) = env.cache_home() {
+            tally::add_to_totals(&home, CacheCounts { asked, hits });
         }
         Some(hits)
-    };
-    let hits = hits();
+    });
     let warning = tally.warning();
-    if tally.count().is_some() || warning.is_some() {
+    if asked.is_some() || warning.is_some() {
         tally.remove();
     }
     if let Some(warning) = warning {
@@ -115,134 +110,134 @@ pub fn read_tally(project: &Project, tally: &Tally, ui: Ui) -> Option<u64> {
     hits
 }
 
-/// `path` is how the script has started this, `compiler` what cargo wants: it is done in any case,
-/// through the cache or not.
-pub fn compile(session: &Session, path: &Path, compiler: &[OsString]) -> ExitCode {
+/// Runs `compiler`, a program and its arguments, through the cache or without it. `path` is how the
+/// wrapper has started this process.
+pub(crate) fn compile(session: &Session, path: &Path, compiler: &[OsString]) -> ExitCode {
     let dir = path.parent().unwrap_or(path);
-    let through_it = if server::is_switched_off(&session.env) {
+    let cache = if server::is_switched_off(&session.env) {
         None
     } else {
-        SharedCache::open(dir, &session.env)
-            .and_then(|cache| Compilation { session, cache, compiler }.run().ok()?)
+        SharedCache::open(dir, &session.env, &BTreeMap::new())
     };
-    through_it.unwrap_or_else(|| directly(session, compiler))
+    let tally = session.env.get(TALLY).map(|file| Tally::at(file.into()));
+    cache
+        .and_then(|cache| CachedCompilation { session, cache, tally, compiler }.run().ok()?)
+        .unwrap_or_else(|| compile_directly(session, compiler))
 }
 
-fn directly(session: &Session, compiler: &[OsString]) -> ExitCode {
+fn compile_directly(session: &Session, compiler: &[OsString]) -> ExitCode {
     become_words(compiler).unwrap_or_else(|err| {
         session.ui.error(&err);
         ExitCode::FAILURE
     })
 }
 
-struct Compilation<'a> {
+struct CachedCompilation<'a> {
     session: &'a Session,
-    cache: SharedCache<'a>,
+    cache: SharedCache,
+    tally: Option<Tally>,
     compiler: &'a [OsString],
 }
 
-impl Compilation<'_> {
-    /// `None`: the compiler has to be started without the cache.
+impl CachedCompilation<'_> {
+    /// `None` if the compiler has to be started without the cache.
     fn run(&self) -> anyhow::Result<Option<ExitCode>> {
         files::make_private_dir(&self.session.env.runtime_dir())?;
-        let standing = match self.cache.standing(environment::now()) {
-            Some(standing) => standing,
+        let state = match self.cache.state(environment::now()) {
+            Some(state) => state,
             None => self.find_out()?,
         };
-        self.warn(&standing);
-        let way = standing.way;
-        if way == Way::Off {
+        self.warn(&state);
+        let reach = state.reach;
+        if reach == CacheReach::Off {
             return Ok(None);
         }
         let dir = environment::current_dir()?;
-        if let Some(tally) = self.tally() {
-            tally.begin(|| self.cache.counts(way, &dir).unwrap_or_default());
+        if let Some(tally) = &self.tally {
+            tally.begin(|| self.cache.counts(reach, &dir).unwrap_or_default());
         }
 
-        let Some(said) = self.cache.compile(way, self.compiler, &dir)? else {
-            self.note(way, "its server does not answer".to_owned());
+        let Some(said) = self.cache.compile(reach, self.compiler, &dir)? else {
+            self.report_failure(reach, "its server does not answer".to_owned());
             return Ok(None);
         };
         if said.status.success() {
-            if let Some(tally) = self.tally() {
+            if let Some(tally) = &self.tally {
                 tally.add();
             }
-            ui::pass_on(&said.stdout, &said.stderr, OWN_WORDS)?;
+            ui::pass_on(&said.stdout, &said.stderr, OWN_MESSAGE)?;
             return Ok(Some(ExitCode::SUCCESS));
         }
-        // The compiler knows best what is wrong with the crate; if nothing is, something is wrong
-        // with the cache.
+        // If the compiler succeeds where sccache failed, something is wrong with the cache.
+        // Otherwise its own messages are better than what sccache made of them.
         let status = run_words(self.compiler)?;
         if status.success() {
-            self.note(way, server::first_line(&said));
+            self.report_failure(reach, server::first_line(&said));
         }
         Ok(Some(exit_code(status).into()))
     }
 
-    /// Tries the cache out, once for all who want to know at this moment.
-    fn find_out(&self) -> anyhow::Result<Standing> {
-        let _lock = tally::lock(&self.cache.file(".lock"))?;
-        if let Some(standing) = self.cache.standing(environment::now()) {
-            return Ok(standing);
+    /// Tries the cache out. Other compilers that need the result wait for it, for a few seconds.
+    fn find_out(&self) -> anyhow::Result<CacheState> {
+        let _lock = tally::lock(&self.cache.path(".lock"))
+            .context("another process takes long to try the cache out")?;
+        if let Some(state) = self.cache.state(environment::now()) {
+            return Ok(state);
         }
-        // A build ends as it has begun: what is asked in its middle would count as its own crates,
-        // and it notices itself when something fails.
-        let has_begun = self.tally().is_some_and(|tally| tally.before().is_some());
-        if let Some(standing) = self.cache.last_standing().filter(|_| has_begun) {
-            return Ok(standing);
+        // In the middle of a build the old state is good enough: the trial would be counted as one
+        // of its crates, and a failure is noticed in any case.
+        let has_begun = self.tally.as_ref().is_some_and(Tally::has_begun);
+        if let Some(state) = self.cache.last_state().filter(|_| has_begun) {
+            return Ok(state);
         }
-        let scratch = Scratch::make(self.cache.file(&format!(".probe-{}", std::process::id())))?;
+        let scratch = Scratch::make(self.cache.path(&format!(".probe-{}", std::process::id())))?;
         for (name, text) in server::SOURCES {
             files::write_atomically(&scratch.dir.join(name), text.as_bytes())?;
         }
         let rustc = self.compiler.first().context("no compiler")?;
-        let mut why = None;
-        let mut found = Way::Off;
-        for &way in self.cache.ways() {
-            match self.cache.try_out(way, rustc, &scratch.dir, environment::now()) {
+        let mut problem = None;
+        let mut reach = CacheReach::Off;
+        for &tried in self.cache.variables.reaches() {
+            match self.cache.try_out(tried, rustc, &scratch.dir, environment::now()) {
                 Ok(()) => {
-                    found = way;
+                    reach = tried;
                     break;
                 }
-                Err(err) => why = Some(format!("{err:#}")),
+                Err(err) => problem = Some(format!("{err:#}")),
             }
         }
-        let standing = Standing::new(found, why, environment::now());
-        self.remember(&standing)?;
-        Ok(standing)
+        let state = CacheState::new(reach, problem, environment::now());
+        self.remember(&state)?;
+        Ok(state)
     }
 
-    fn remember(&self, standing: &Standing) -> anyhow::Result<()> {
-        tally::remove_all(&self.cache.file(".told-")); // Of builds that have been told what counts no longer.
-        Ok(files::write_atomically(&self.cache.file(".json"), standing.to_text().as_bytes())?)
+    /// Builds that were warned of the old state are warned of the new one, too.
+    fn remember(&self, state: &CacheState) -> anyhow::Result<()> {
+        tally::remove_all(&self.cache.path(".told-"));
+        Ok(files::write_atomically(&self.cache.path(".json"), state.to_text().as_bytes())?)
     }
 
-    /// `way` has failed in the middle of a build.
-    fn note(&self, way: Way, why: String) {
+    /// `reach` has failed in the middle of a build. Of several compilers that find out at once the
+    /// first one reports it.
+    fn report_failure(&self, reach: CacheReach, problem: String) {
         let now = environment::now();
-        // Several units may find out at once; the first one says so, and what comes next is tried
-        // by itself.
-        if self.cache.standing(now).is_none_or(|standing| standing.way == way) {
-            let standing = Standing::after(way, why, now);
-            drop(self.remember(&standing));
-            self.warn(&standing);
+        if self.cache.state(now).is_none_or(|state| state.reach == reach) {
+            let state = CacheState::after_failure(reach, problem, now);
+            _ = self.remember(&state);
+            self.warn(&state);
         }
     }
 
-    /// Once for each build. Not to stderr: cargo would keep the words as the compiler's, and repeat
-    /// them whenever the crate is fresh.
-    fn warn(&self, standing: &Standing) {
-        let Some(warning) = standing.warning(environment::now()) else { return };
-        if let Some(tally) = self.tally() {
+    /// Warns once for each build. Not on stderr: cargo would keep it as a message of the compiler,
+    /// and repeat it whenever the crate is fresh.
+    fn warn(&self, state: &CacheState) {
+        let Some(warning) = state.warning(environment::now()) else { return };
+        if let Some(tally) = &self.tally {
             return tally.warn(&warning);
         }
         let Some(cargo) = environment::parent_id() else { return };
-        if tally::write_once(&self.cache.file(&format!(".told-{cargo}")), "").is_ok() {
+        if tally::write_once(&self.cache.path(&format!(".told-{cargo}")), "").is_ok() {
             self.session.ui.warn_beside(cargo, warning);
         }
-    }
-
-    fn tally(&self) -> Option<Tally> {
-        Some(Tally::at(self.session.env.get(TALLY)?.into()))
     }
 }

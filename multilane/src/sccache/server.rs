@@ -1,149 +1,147 @@
-//! The shared cache: what the wrapper's folder says of it, what is known of its server, and whether
-//! it answers.
+//! Calls of sccache, each with a time limit.
 //!
 //! ```text
 //! <root>/.cargo/wrapper/
-//! ├── shared-cache.json     which sccache, and what it is told (`Setup`)
-//! └── through-cache         xtask by another name; the script starts compilers through it where it is there
+//! ├── sccache               which sccache is used (`SccacheProgram`)
+//! └── through-cache         this program by another name; the wrapper starts compilers through it
 //! <runtime dir>/            of this user alone (`Environment::runtime_dir`)
-//! ├── sccache-<name>        where sccache's server listens; `<name>` tells settings and views of the disk apart
-//! ├── sccache-<name>-local  …and the one that knows nothing beyond this machine
-//! ├── sccache-<name>-beyond …and the one that knows nothing else, for `doctor`
-//! └── sccache-<name>.json   what was found out about it (`Standing`); `.lock` while somebody finds out
+//! ├── sccache-<name>        the socket of sccache's server; `<name>` stands for settings and mounts
+//! ├── sccache-<name>-local  …of the server that uses the local disk alone
+//! ├── sccache-<name>-remote …of the server that uses the remote storage alone, for `doctor`
+//! ├── sccache-<name>.json   how far the cache works (`CacheState`)
+//! ├── sccache-<name>.lock   locked by the process that tries the cache out
+//! └── sccache-<name>.told-* builds that cargo has started itself, and that were warned
 //! ```
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, anyhow, bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 
 use crate::environment::Environment;
 use crate::process::{TICK, attempt, for_at_most};
-use crate::sccache::settings::{Counts, Setup, Standing, Way, redacted, server_name};
+use crate::sccache::state::{CacheState, SccacheProgram};
+use crate::sccache::tally::CacheCounts;
+use crate::sccache::variables::{CacheReach, Variables};
 
 /// In the wrapper's folder.
-pub const SETUP: &str = "shared-cache.json";
-pub const PROGRAM: &str = "through-cache";
+pub(super) const PROGRAM_FILE: &str = "sccache";
+pub const THROUGH_CACHE: &str = "through-cache";
 
-/// What a directory has to hold in which the cache is tried out.
+/// The files that a directory must have in which the cache is tried out.
 pub const SOURCES: [(&str, &str); 2] = [
     ("right.rs", "pub fn proves_that_the_cache_is_used() {}\n"),
     ("wrong.rs", "pub const N: &str = 1;\n"),
 ];
 
-/// For how long a server may do nothing that can be seen before a build goes on without it.
+/// How long a server may run no compiler before a build goes on without it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// For how long it may compile elsewhere, where that is set up. Before the first time it packs up
-/// the whole toolchain.
+/// How long it may compile on another machine. Before the first time it packs the whole toolchain.
 const PATIENCE_IF_DISTRIBUTED: Duration = Duration::from_secs(300);
 
-/// For how long a question may take that needs no compiler.
+/// How long a question may take that needs no compiler.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 
-/// A shared cache that this tree is set up for.
-pub struct SharedCache<'a> {
-    pub setup: Setup,
-    env: &'a Environment,
-    /// Without an ending.
-    base: PathBuf,
+const SOCKET: &str = "SCCACHE_SERVER_UDS";
+
+/// The shared cache as one worktree uses it.
+pub struct SharedCache {
+    pub program: SccacheProgram,
+    pub variables: Variables,
+    /// The path of the socket and of what is remembered, without an ending.
+    path_stem: PathBuf,
 }
 
-/// Whether the user wants none, for tests or to compare: `XTASK_CACHE=off`.
+/// Whether the user has switched the cache off: `XTASK_CACHE=off`.
 pub fn is_switched_off(env: &Environment) -> bool {
     env.get("XTASK_CACHE").is_some() && !env.is_on("XTASK_CACHE")
 }
 
-/// What `program` says to `--version`, if it says so soon.
-pub fn version(program: &Path, dir: &Path) -> Option<String> {
-    let said = attempt(&[program.into(), "--version".into()], dir, &[], for_at_most(ANSWER_MAX))
-        .ok()??;
+/// The answer of `program` to `--version`. `None` if it fails or takes too long.
+pub(super) fn version(program: &Path, dir: &Path) -> Option<String> {
+    let words = [program.into(), "--version".into()];
+    let said = attempt(&words, dir, &[], for_at_most(ANSWER_MAX)).ok()??;
     said.status.success().then(|| String::from_utf8_lossy(&said.stdout).into_owned())
 }
 
-impl<'a> SharedCache<'a> {
-    /// `None` where the tree at `root` has none.
-    pub fn of_tree(root: &Path, env: &'a Environment) -> Option<SharedCache<'a>> {
-        SharedCache::open(&root.join(".cargo/wrapper"), env)
+impl SharedCache {
+    /// `configured` is `[env]` of cargo's configuration, for a process that cargo has not started.
+    /// `None` if nothing in this wrapper's folder says that there is a cache.
+    pub fn open(
+        wrapper_dir: &Path,
+        env: &Environment,
+        configured: &BTreeMap<String, String>,
+    ) -> Option<SharedCache> {
+        let text = std::fs::read_to_string(wrapper_dir.join(PROGRAM_FILE)).ok()?;
+        let program = SccacheProgram::from_text(&text)?;
+        let variables = Variables::new(env, configured);
+        // In a container other directories may have the same paths. A server that sees the usual
+        // ones would read and write the wrong files.
+        let mounts = std::fs::read_link("/proc/self/ns/mnt").unwrap_or_default();
+        let view = format!("{} {}", program.path.display(), mounts.display());
+        let path_stem = env.runtime_dir().join(format!("sccache-{}", variables.server_name(&view)));
+        Some(SharedCache { program, variables, path_stem })
     }
 
-    pub fn open(wrapper_dir: &Path, env: &'a Environment) -> Option<SharedCache<'a>> {
-        let setup = Setup::from_text(&std::fs::read_to_string(wrapper_dir.join(SETUP)).ok()?)?;
-        let whole = setup.changes(Way::Whole, &[]);
-        let told =
-            whole.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_deref()?)));
-        // Whoever has been shown other directories under these names must not have a server that
-        // sees the usual ones.
-        let view = std::fs::read_link("/proc/self/ns/mnt").unwrap_or_default();
-        let view = format!("{} {}", setup.program.display(), view.display());
-        let name = server_name(told.chain(own(env)), &view);
-        let base = env.runtime_dir().join(format!("sccache-{name}"));
-        Some(SharedCache { setup, env, base })
+    /// How far it works, as it was found out last.
+    pub(super) fn last_state(&self) -> Option<CacheState> {
+        CacheState::from_text(&std::fs::read_to_string(self.path(".json")).ok()?)
     }
 
-    pub fn ways(&self) -> &'static [Way] {
-        self.setup.ways(&own(self.env).collect::<Vec<_>>())
+    /// The same, if that is still valid.
+    pub(super) fn state(&self, now: SystemTime) -> Option<CacheState> {
+        self.last_state().filter(|state| state.is_valid(now))
     }
 
-    pub fn is_read_only(&self) -> bool {
-        self.setup.is_read_only(&own(self.env).collect::<Vec<_>>())
-    }
-
-    /// What was found out, if that still counts.
-    pub fn standing(&self, now: SystemTime) -> Option<Standing> {
-        self.last_standing().filter(|standing| standing.counts(now))
-    }
-
-    /// What was found out last.
-    pub fn last_standing(&self) -> Option<Standing> {
-        Standing::from_text(&std::fs::read_to_string(self.file(".json")).ok()?)
-    }
-
-    pub fn file(&self, ending: &str) -> PathBuf {
-        let mut name = self.base.clone().into_os_string();
+    /// The path of one of its files in the runtime directory.
+    pub(super) fn path(&self, ending: &str) -> PathBuf {
+        let mut name = self.path_stem.clone().into_os_string();
         name.push(ending);
         name.into()
     }
 
-    fn changes(&self, way: Way) -> Vec<(String, Option<String>)> {
-        let own: Vec<_> = own(self.env).collect();
-        let mut changes = self.setup.changes(way, &own);
-        let has_place = |name: &str| own.iter().any(|(own, _)| *own == name);
-        if !has_place("SCCACHE_SERVER_UDS") && !has_place("SCCACHE_SERVER_PORT") {
-            let socket = self.file(match way {
-                Way::Local => "-local",
-                Way::Beyond => "-beyond",
-                Way::Whole | Way::Off => "",
+    fn changes(&self, reach: CacheReach) -> Vec<(String, Option<String>)> {
+        let mut changes = self.variables.of_reach(reach);
+        let has_place =
+            [SOCKET, "SCCACHE_SERVER_PORT"].iter().any(|name| self.variables.get(name).is_some());
+        if !has_place {
+            let socket = self.path(match reach {
+                CacheReach::Local => "-local",
+                CacheReach::Remote => "-remote",
+                CacheReach::All | CacheReach::Off => "",
             });
-            changes.push(("SCCACHE_SERVER_UDS".to_owned(), socket.to_str().map(str::to_owned)));
+            changes.push((SOCKET.to_owned(), socket.to_str().map(str::to_owned)));
         }
         changes
     }
 
-    /// Has sccache carry out `compiler`, a program and its arguments. `None`: neither it nor its
+    /// Has sccache run `compiler`, a program and its arguments. `None` if neither sccache nor its
     /// server did anything for so long that the build should go on without them.
-    pub fn compile(
+    ///
+    /// # Errors
+    ///
+    /// When sccache cannot be started.
+    pub(super) fn compile(
         &self,
-        way: Way,
+        reach: CacheReach,
         compiler: &[OsString],
         dir: &Path,
     ) -> anyhow::Result<Option<Output>> {
-        let words: Vec<OsString> = std::iter::once(self.setup.program.clone().into_os_string())
-            .chain(compiler.iter().cloned())
-            .collect();
-        let changes = self.changes(way);
-        let socket = changes.iter().find(|(name, _)| name == "SCCACHE_SERVER_UDS");
-        let socket = socket.and_then(|(_, path)| path.clone()).map(PathBuf::from);
-        let compiles = || compiles(socket.as_ref()?, &compiler[0]); // One at a place of the user's is not looked at.
+        let program = self.program.path.clone().into_os_string();
+        let words: Vec<OsString> = [&[program], compiler].concat();
+        let changes = self.changes(reach);
+        let socket = changes.iter().find(|(name, _)| name == SOCKET);
+        let socket = socket.and_then(|(_, path)| path.as_deref()).map(Path::new);
         let mut quiet = Duration::ZERO;
         let mut is_distributed = None;
         attempt(&words, dir, &changes, || {
             quiet += TICK;
-            let compiles = compiles();
+            // A server with a port instead of a socket cannot be looked at.
+            let compiles = socket.and_then(|socket| server_compiles(socket, &compiler[0]));
             if compiles == Some(true) {
                 quiet = Duration::ZERO;
             }
@@ -151,71 +149,63 @@ impl<'a> SharedCache<'a> {
                 return true;
             }
             if compiles.is_none() {
-                // Nobody can see what runs: a server that answers is taken at its word.
+                // It cannot be seen what the server runs, so it has to answer.
                 quiet = Duration::ZERO;
-                return self.ask(way, "--show-stats", dir).is_some();
+                return self.counts(reach, dir).is_some();
             }
-            let is_elsewhere = *is_distributed.get_or_insert_with(|| {
-                self.ask(way, "--dist-status", dir)
+            let is_distributed = *is_distributed.get_or_insert_with(|| {
+                self.ask(reach, &["--dist-status"], dir)
                     .is_some_and(|status| status.contains("SchedulerStatus"))
             });
-            is_elsewhere && quiet < PATIENCE_IF_DISTRIBUTED
+            is_distributed && quiet < PATIENCE_IF_DISTRIBUTED
         })
     }
 
-    fn ask(&self, way: Way, question: &str, dir: &Path) -> Option<String> {
-        let words = [
-            self.setup.program.clone().into_os_string(),
-            question.into(),
-            "--stats-format=json".into(),
-        ];
-        let words = if question == "--show-stats" { &words[..] } else { &words[..2] };
-        let said = attempt(words, dir, &self.changes(way), for_at_most(ANSWER_MAX)).ok()??;
+    fn ask(&self, reach: CacheReach, question: &[&str], dir: &Path) -> Option<String> {
+        let program = self.program.path.clone().into_os_string();
+        let question = question.iter().map(OsString::from);
+        let words: Vec<OsString> = std::iter::once(program).chain(question).collect();
+        let said = attempt(&words, dir, &self.changes(reach), for_at_most(ANSWER_MAX)).ok()??;
         said.status.success().then(|| String::from_utf8_lossy(&said.stdout).into_owned())
     }
 
-    /// What the server has counted; nothing yet, where it does not run.
-    pub fn counts(&self, way: Way, dir: &Path) -> Option<Counts> {
-        Counts::read(&self.ask(way, "--show-stats", dir)?)
+    /// What the server has counted since it was started.
+    pub(super) fn counts(&self, reach: CacheReach, dir: &Path) -> Option<CacheCounts> {
+        let stats = self.ask(reach, &["--show-stats", "--stats-format=json"], dir)?;
+        CacheCounts::of_server(&stats)
     }
 
-    /// Whether all of `way` answers, tried with a crate that cannot be compiled: such a one is
-    /// looked for everywhere, and stored nowhere. `scratch` holds [`SOURCES`].
+    /// Whether everything within `reach` answers, and soon. A crate that does not compile is tried:
+    /// it is looked up in each storage and stored in none. `scratch` has [`SOURCES`] in it.
     ///
     /// # Errors
     ///
     /// With what is wrong.
     pub fn try_out(
         &self,
-        way: Way,
+        reach: CacheReach,
         rustc: &OsString,
         scratch: &Path,
         now: SystemTime,
     ) -> anyhow::Result<()> {
-        const HOST_MAX: Duration = Duration::from_secs(1);
-        // A lookup takes as long for each crate that is not in the cache, so this bounds what a
-        // slow remote can cost.
+        // Each crate that is not in the cache costs a lookup, so this bounds the cost of a slow
+        // remote storage.
         const LOOKUP_MAX: Duration = Duration::from_millis(300);
-        const TRIES: u32 = 3; // The first one starts the server, and a busy machine is no slow network.
+        // The first try starts the server, and a busy machine is not a slow network.
+        const TRIES: u32 = 3;
 
-        if way == Way::Whole {
-            for host in &self.setup.hosts {
-                reach(host, HOST_MAX).with_context(|| format!("{host} cannot be reached"))?;
-            }
-        }
         let mut fastest = Duration::MAX;
         for number in 0..TRIES {
-            let mut compiler = probe(rustc, scratch, "wrong.rs");
-            compiler.push(unique(now, number));
+            let compiler = probe(rustc, scratch, "wrong.rs", now, number);
             let begun = Instant::now();
-            let said = self.compile(way, &compiler, scratch)?;
+            let said = self.compile(reach, &compiler, scratch)?.context(SILENT)?;
             let took = begun.elapsed();
-            let said = said.ok_or_else(|| anyhow!("it does not answer"))?;
-            ensure!(is_from_rustc(&said.stderr), "{}", first_line(&said));
-            if way != Way::Whole || took <= LOOKUP_MAX {
+            // The compiler was started if it says what is wrong with the crate.
+            ensure!(String::from_utf8_lossy(&said.stderr).contains("E0308"), first_line(&said));
+            if reach != CacheReach::All || took <= LOOKUP_MAX {
                 return Ok(());
             }
-            // The compiler is started twice, and on a busy machine that alone takes its time.
+            // sccache starts the compiler twice, which takes time on a busy machine.
             let begun = Instant::now();
             attempt(&compiler, scratch, &[], for_at_most(PATIENCE))?;
             fastest = fastest.min(took.saturating_sub(2 * begun.elapsed()));
@@ -223,148 +213,120 @@ impl<'a> SharedCache<'a> {
                 return Ok(());
             }
         }
-        bail!("it is slow: a crate that is not in it takes {} ms to look for", fastest.as_millis());
+        bail!("it is slow: looking up a crate takes {} ms", fastest.as_millis());
     }
 
-    /// Compiles a small crate twice, one that nobody has compiled before, and sees that the second
-    /// time it comes from the cache. For `doctor`: it takes about half a second, and not much
-    /// longer than [`PATIENCE`] when something is wrong.
+    /// Compiles a small new crate several times, until it comes from the cache. For `doctor`; it
+    /// takes about half a second, and not much longer than 5 s when something is wrong.
     ///
     /// # Errors
     ///
     /// With what is wrong.
     pub fn prove(
         &self,
-        way: Way,
+        reach: CacheReach,
         rustc: &OsString,
         scratch: &Path,
         now: SystemTime,
     ) -> anyhow::Result<()> {
-        let mut compiler = probe(rustc, scratch, "right.rs");
-        compiler.push(unique(now, 0));
-        let once = || -> anyhow::Result<()> {
-            let said = self
-                .compile(way, &compiler, scratch)?
-                .ok_or_else(|| anyhow!("it does not answer"))?;
-            ensure!(said.status.success(), "{}", first_line(&said));
-            Ok(())
+        const TRIES: u32 = 10; // sccache answers before it has stored what it compiled.
+        const PAUSE: Duration = Duration::from_millis(100);
+
+        let compiler = probe(rustc, scratch, "right.rs", now, 0);
+        let compile_and_count = || {
+            let said = self.compile(reach, &compiler, scratch)?.context(SILENT)?;
+            ensure!(said.status.success(), first_line(&said));
+            self.counts(reach, scratch).context("it does not answer `--show-stats`")
         };
-        once()?;
-        let before = self.counts(way, scratch).context("it does not tell what it has counted")?;
-        // It answers before it has stored what it compiled.
-        for _ in 0..10 {
-            once()?;
-            let after =
-                self.counts(way, scratch).context("it does not tell what it has counted")?;
-            if after.hits > before.hits {
+        let before = compile_and_count()?;
+        for _ in 0..TRIES {
+            if compile_and_count()?.hits > before.hits {
                 return Ok(());
             }
-            std::thread::sleep(Duration::from_millis(100));
+            std::thread::sleep(PAUSE);
         }
-        bail!("what it has compiled a moment ago is not in it, so it is full or takes nothing new")
+        bail!("it stores nothing: a crate that was just compiled is not in it")
     }
 }
 
-/// What of the environment is for sccache.
-fn own(env: &Environment) -> impl Iterator<Item = (&str, &str)> {
-    let pairs = env.iter().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
-    pairs.filter(|(name, _)| name.starts_with("SCCACHE_") || name.starts_with("AWS_"))
-}
+const SILENT: &str = "it does not answer";
 
-/// The call that compiles a library.
-fn probe(rustc: &OsString, scratch: &Path, source: &str) -> Vec<OsString> {
+/// The call that compiles a library, another one at each moment and with each number.
+fn probe(
+    rustc: &OsString,
+    scratch: &Path,
+    source: &str,
+    now: SystemTime,
+    number: u32,
+) -> Vec<OsString> {
+    const OPTIONS: [&str; 7] = [
+        "--crate-name=multilane_probe",
+        "--crate-type=lib",
+        "--edition=2021",
+        "--error-format=json",
+        "--emit=dep-info,metadata,link",
+        "-Cmetadata=multilane",
+        "-Cextra-filename=-multilane",
+    ];
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     let mut words = vec![rustc.clone()];
-    words.extend(
-        [
-            "--crate-name=multilane_probe",
-            "--crate-type=lib",
-            "--edition=2021",
-            "--error-format=json",
-            "--emit=dep-info,metadata,link",
-            "-Cmetadata=multilane",
-            "-Cextra-filename=-multilane",
-            "--out-dir",
-        ]
-        .map(OsString::from),
-    );
-    words.extend([scratch.into(), source.into()]);
+    words.extend(OPTIONS.map(OsString::from));
+    words.push(format!("--cfg=unique_{now}_{number}").into());
+    words.extend(["--out-dir".into(), scratch.into(), source.into()]);
     words
 }
 
-/// What makes a crate one that nobody has compiled before.
-fn unique(now: SystemTime, number: u32) -> OsString {
-    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-    format!("--cfg=unique_{now}_{number}").into()
-}
-
-/// Whether the compiler has been reached: it found what is wrong with the crate.
-fn is_from_rustc(stderr: &[u8]) -> bool {
-    String::from_utf8_lossy(stderr).contains("E0308")
-}
-
-/// What a program gives as its reason, without secrets.
-pub fn first_line(said: &Output) -> String {
-    let text =
-        String::from_utf8_lossy(&said.stderr).into_owned() + &String::from_utf8_lossy(&said.stdout);
-    match text.lines().map(str::trim).find(|line| !line.is_empty()) {
+/// The reason that sccache gives for a failure, without passwords.
+pub(super) fn first_line(said: &Output) -> String {
+    let texts = [&said.stderr, &said.stdout].map(|text| String::from_utf8_lossy(text).into_owned());
+    match texts.iter().flat_map(|text| text.lines()).map(str::trim).find(|line| !line.is_empty()) {
         Some(line) => {
-            let shown: String =
-                line.chars().take(200).filter(|letter| !letter.is_control()).collect();
-            format!("it fails: {}", redacted(&shown))
+            let shown = line.chars().take(200).filter(|letter| !letter.is_control());
+            format!("it fails: {}", without_passwords(&shown.collect::<String>()))
         }
         None => format!("it fails: {}", said.status),
     }
 }
 
-/// Whether somebody listens at `host:port`. Names are looked up without a limit of their own.
-fn reach(host: &str, limit: Duration) -> anyhow::Result<()> {
-    let (sender, answer) = mpsc::channel();
-    let name = host.to_owned();
-    std::thread::spawn(move || {
-        let try_all = || -> std::io::Result<()> {
-            let mut last = Err(std::io::Error::other("it has no address"));
-            for address in name.to_socket_addrs()? {
-                last = TcpStream::connect_timeout(&address, limit).map(drop);
-                if last.is_ok() {
-                    break;
-                }
-            }
-            last
-        };
-        drop(sender.send(try_all()));
-    });
-    answer.recv_timeout(limit).map_err(|_| anyhow!("no answer within {} s", limit.as_secs()))??;
-    Ok(())
+/// Without the names and passwords in URLs.
+fn without_passwords(text: &str) -> String {
+    let word = |word: &str| match (word.find("://"), word.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => {
+            format!("{}://…{}", &word[..scheme], &word[at..])
+        }
+        _ => word.to_owned(),
+    };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether a compiler works for the server that listens at `socket`. `None` where the system does
-/// not show its processes.
-fn compiles(socket: &Path, compiler: &OsString) -> Option<bool> {
+/// Whether the server that listens at `socket` runs a compiler. `None` where the system does not
+/// show its processes.
+fn server_compiles(socket: &Path, compiler: &OsString) -> Option<bool> {
     let sockets = std::fs::read_to_string("/proc/net/unix").ok()?;
-    let at_it = |line: &str| {
+    let link_to = |line: &str| {
         let mut fields = line.splitn(8, ' ').skip(6); // `… inode path`
         let (inode, path) = (fields.next()?, fields.next()?);
-        (Path::new(path) == socket).then(|| format!("socket:[{inode}]"))
+        (Path::new(path) == socket).then(|| PathBuf::from(format!("socket:[{inode}]")))
     };
-    let at_it: Vec<String> = sockets.lines().filter_map(at_it).collect();
-    let has_it = |process: &str| {
-        let files =
-            std::fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
-        let mut links = files.filter_map(|file| std::fs::read_link(file.path()).ok());
-        links.any(|link| at_it.iter().any(|socket| link.as_os_str() == socket.as_str()))
+    let links: Vec<PathBuf> = sockets.lines().filter_map(link_to).collect();
+    let is_server = |process: &str| {
+        let files = std::fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten();
+        let mut open = files.flatten().filter_map(|file| std::fs::read_link(file.path()).ok());
+        open.any(|link| links.contains(&link))
     };
-    // As much of its name as the kernel keeps.
+    // The kernel keeps 15 characters of a name.
     let compiler: String =
         Path::new(compiler).file_name()?.to_string_lossy().chars().take(15).collect();
     let mut processes = std::fs::read_dir("/proc").ok()?.flatten();
     Some(processes.any(|process| {
-        let Ok(stat) = std::fs::read_to_string(process.path().join("stat")) else { return false };
-        // `pid (name) state parent …`; the name may hold anything.
-        let Some((_, name)) = stat.split_once(" (") else { return false };
-        let Some((name, rest)) = name.rsplit_once(") ") else { return false };
+        let stat = std::fs::read_to_string(process.path().join("stat")).unwrap_or_default();
+        // proc_pid_stat(5): `pid (name) state parent …`; the name may have anything in it.
+        let Some((start, rest)) = stat.rsplit_once(") ") else { return false };
         let mut fields = rest.split(' ');
         let (state, parent) = (fields.next(), fields.next());
-        name == compiler && state != Some("Z") && parent.is_some_and(has_it)
+        start.split_once(" (").is_some_and(|(_, name)| name == compiler)
+            && state != Some("Z")
+            && parent.is_some_and(is_server)
     }))
 }
 
@@ -382,25 +344,23 @@ mod tests {
         let _listener = std::os::unix::net::UnixListener::bind(&own).expect("a socket");
         std::fs::remove_file(&own).expect("it is there"); // It listens all the same.
         let mut child = in_background();
-        assert_eq!(compiles(&own, &"sleep".into()), Some(true));
-        assert_eq!(compiles(&other, &"sleep".into()), Some(false));
-        assert_eq!(compiles(&own, &"rustc".into()), Some(false));
+        assert_eq!(server_compiles(&own, &"sleep".into()), Some(true));
+        assert_eq!(server_compiles(&other, &"sleep".into()), Some(false));
+        assert_eq!(server_compiles(&own, &"rustc".into()), Some(false));
         child.kill().expect("it runs");
         // Ended, and not yet waited for.
-        while compiles(&own, &"sleep".into()) == Some(true) {}
+        while server_compiles(&own, &"sleep".into()) == Some(true) {}
         child.wait().expect("it has ended");
+    }
+
+    #[test]
+    fn no_password_is_repeated() {
+        let text = "no redis://me:hunter2@host/ at all";
+        assert_eq!(without_passwords(text), "no redis://…@host/ at all");
     }
 
     #[expect(clippy::disallowed_methods, reason = "a test is its own user")]
     fn in_background() -> std::process::Child {
         std::process::Command::new("sleep").arg("1000").spawn().expect("it starts")
-    }
-
-    #[test]
-    fn nobody_listens() {
-        assert!(reach("127.0.0.1:1", Duration::from_secs(5)).is_err());
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        reach(&listener.local_addr().expect("an address").to_string(), Duration::from_secs(5))
-            .expect("somebody");
     }
 }

@@ -1,130 +1,205 @@
-//! What a build that xtask has started says of the shared cache, for the summary line.
+//! How often crates came from the shared cache: in one build, for its summary line, and in all.
 //!
 //! ```text
 //! <runtime dir>/tally-<process>-<time>          one byte for each unit that was compiled through it
-//! <runtime dir>/tally-<process>-<time>.before   what its server had counted when the first of them came
+//! <runtime dir>/tally-<process>-<time>.before   what its server had counted before the first one
 //! <runtime dir>/tally-<process>-<time>.warning  what was wrong with it
-//! <cache dir>/multilane/brought.json            what came of it in all builds, for `doctor`
+//! <cache dir>/multilane/brought.json            the sum of all builds, for `doctor`
 //! ```
 
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
 
 use crate::files::{remove_own_file, write_atomically};
-use crate::sccache::settings::{Brought, Counts};
 
-/// The variable that names it to what a build starts.
-pub const TALLY: &str = "XTASK_CACHE_TALLY";
+/// The variable that names the tally to what a build starts.
+pub(crate) const TALLY: &str = "XTASK_CACHE_TALLY";
 
-const BROUGHT: &str = "multilane/brought.json";
+const TOTALS: &str = "multilane/brought.json";
 
-pub struct Tally {
-    pub file: PathBuf,
+/// A number of crates that were looked up in the cache, and how many of them were found.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct CacheCounts {
+    pub asked: u64,
+    pub hits: u64,
+}
+
+impl CacheCounts {
+    /// From what sccache says to `--show-stats --stats-format=json`.
+    pub(super) fn of_server(json: &str) -> Option<CacheCounts> {
+        let value: Value = serde_json::from_str(json).ok()?;
+        let hits = value["stats"]["cache_hits"]["counts"].as_object()?;
+        Some(CacheCounts {
+            asked: value["stats"]["compile_requests"].as_u64()?,
+            hits: hits.values().filter_map(Value::as_u64).sum(),
+        })
+    }
+
+    /// How many units of a build came from the cache. The server counts for all who use it, so this
+    /// is known only if it was asked as often in between as the build has asked.
+    fn hits_since(self, before: CacheCounts, asked: u64) -> Option<u64> {
+        let is_known = self.asked.checked_sub(before.asked) == Some(asked);
+        self.hits.checked_sub(before.hits).filter(|_| is_known)
+    }
+
+    /// Whether the cache has cost more time than it has saved. A miss costs a quarter of what a hit
+    /// saves (docs/measurements/cache.md). A cache that is new is not judged yet.
+    pub fn is_too_little(self) -> bool {
+        const ENOUGH: u64 = 2000;
+        const ONE_IN: u64 = 5;
+        self.asked >= ENOUGH && self.hits * ONE_IN < self.asked
+    }
+
+    fn to_text(self) -> String {
+        json!({ "asked": self.asked, "hits": self.hits }).to_string()
+    }
+
+    fn read(file: &Path) -> Option<CacheCounts> {
+        let value: Value = serde_json::from_str(&std::fs::read_to_string(file).ok()?).ok()?;
+        Some(CacheCounts { asked: value["asked"].as_u64()?, hits: value["hits"].as_u64()? })
+    }
+}
+
+/// Where the compilers of one build write what came of the cache.
+pub(crate) struct Tally {
+    pub(crate) file: PathBuf,
 }
 
 impl Tally {
-    pub fn at(file: PathBuf) -> Tally {
+    pub(super) fn at(file: PathBuf) -> Tally {
         Tally { file }
     }
 
-    /// One for the build of this process, which makes no file before it has something to say.
-    pub fn new(runtime_dir: &Path, now: SystemTime) -> Tally {
+    /// One for the build of this process. It makes no file before there is something to write.
+    pub(super) fn new(runtime_dir: &Path, now: SystemTime) -> Tally {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         Tally::at(runtime_dir.join(format!("tally-{}-{now}", std::process::id())))
     }
 
-    pub fn add(&self) {
+    pub(super) fn add(&self) {
         let file = OpenOptions::new().append(true).create(true).open(&self.file);
-        drop(file.and_then(|mut file| file.write_all(b"x")));
+        _ = file.and_then(|mut file| file.write_all(b"x"));
     }
 
-    /// `None`: nothing was compiled through the cache, as in nearly every build.
-    pub fn count(&self) -> Option<u64> {
+    /// How many units the cache was asked for. `None` in a build that asked for none.
+    pub(super) fn asked(&self) -> Option<u64> {
         Some(self.file.metadata().ok()?.len())
     }
 
-    /// `count` is asked once for each build; whoever comes meanwhile waits, since its unit must not
-    /// be counted in there.
-    pub fn begin(&self, count: impl FnOnce() -> Counts) {
-        let lock = File::create(self.file.with_extension("lock"));
-        if lock.is_ok_and(|lock| lock.lock().is_ok()) && !self.before_file().exists() {
-            drop(write_atomically(&self.before_file(), count().to_text().as_bytes()));
+    /// `count` is called once for each build. Other compilers wait meanwhile, so that their units
+    /// are not counted in it; if it takes too long, the number of hits stays unknown.
+    pub(super) fn begin(&self, count: impl FnOnce() -> CacheCounts) {
+        let _lock = lock(&self.part("lock"));
+        if !self.has_begun() {
+            _ = write_atomically(&self.part("before"), count().to_text().as_bytes());
         }
     }
 
-    pub fn before(&self) -> Option<Counts> {
-        Counts::read(&std::fs::read_to_string(self.before_file()).ok()?)
+    pub(super) fn has_begun(&self) -> bool {
+        self.part("before").exists()
     }
 
-    pub fn warn(&self, warning: &str) {
-        drop(write_once(&self.warning_file(), warning));
+    pub(super) fn hits(&self, after: CacheCounts) -> Option<u64> {
+        after.hits_since(CacheCounts::read(&self.part("before"))?, self.asked()?)
     }
 
-    pub fn warning(&self) -> Option<String> {
-        std::fs::read_to_string(self.warning_file()).ok()
+    pub(super) fn warn(&self, warning: &str) {
+        _ = write_once(&self.part("warning"), warning);
     }
 
-    pub fn remove(&self) {
-        for file in [
-            &self.file,
-            &self.before_file(),
-            &self.warning_file(),
-            &self.file.with_extension("lock"),
-        ] {
-            drop(remove_own_file(file));
+    pub(super) fn warning(&self) -> Option<String> {
+        std::fs::read_to_string(self.part("warning")).ok()
+    }
+
+    pub(super) fn remove(&self) {
+        for file in
+            [self.file.clone(), self.part("before"), self.part("warning"), self.part("lock")]
+        {
+            _ = remove_own_file(&file);
         }
     }
 
-    fn before_file(&self) -> PathBuf {
-        self.file.with_extension("before")
-    }
-
-    fn warning_file(&self) -> PathBuf {
-        self.file.with_extension("warning")
+    fn part(&self, extension: &str) -> PathBuf {
+        self.file.with_extension(extension)
     }
 }
 
-/// What the shared cache has brought in all builds that told.
-pub fn brought(cache_home: &Path) -> Brought {
-    let text = std::fs::read_to_string(cache_home.join(BROUGHT)).unwrap_or_default();
-    Brought::read(&text).unwrap_or_default()
+/// The sum of all builds of this user.
+pub fn totals(cache_home: &Path) -> CacheCounts {
+    CacheCounts::read(&cache_home.join(TOTALS)).unwrap_or_default()
 }
 
-/// Where two builds end at the same moment, one of them may not be counted.
-pub fn add_to_brought(cache_home: &Path, asked: u64, hits: u64) {
-    let text = brought(cache_home).plus(asked, hits).to_text();
-    let file = cache_home.join(BROUGHT);
-    let written = std::fs::create_dir_all(file.parent().unwrap_or(cache_home))
-        .and_then(|()| write_atomically(&file, text.as_bytes()));
-    drop(written); // Nothing depends on it.
+/// Of two builds that end at the same moment one may not be counted.
+pub(super) fn add_to_totals(cache_home: &Path, build: CacheCounts) {
+    let old = totals(cache_home);
+    let new = CacheCounts { asked: old.asked + build.asked, hits: old.hits + build.hits };
+    let file = cache_home.join(TOTALS);
+    _ = std::fs::create_dir_all(file.parent().unwrap_or(cache_home))
+        .and_then(|()| write_atomically(&file, new.to_text().as_bytes()));
 }
 
 /// # Errors
 ///
 /// `AlreadyExists` for all but the first.
-pub fn write_once(path: &Path, text: &str) -> io::Result<()> {
+pub(super) fn write_once(path: &Path, text: &str) -> io::Result<()> {
     OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
 }
 
-/// Removes the files of our own that begin with `start`.
-pub fn remove_all(start: &Path) {
-    let (Some(dir), Some(name)) = (start.parent(), start.file_name().and_then(OsStr::to_str))
-    else {
-        return;
-    };
+/// Removes the files of our own whose path begins with `start`.
+pub(super) fn remove_all(start: &Path) {
+    let name = start.file_name().and_then(OsStr::to_str);
+    let (Some(dir), Some(name)) = (start.parent(), name) else { return };
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with(name) {
-            drop(remove_own_file(&entry.path()));
+            _ = remove_own_file(&entry.path());
         }
     }
 }
 
-/// Waits until nobody else holds `path`. It is free again when the file is dropped.
-pub fn lock(path: &Path) -> io::Result<File> {
-    let file = File::create(path)?;
-    file.lock()?;
-    Ok(file)
+/// Locks the file at `path` until the result is dropped. `None` if others hold it for longer than a
+/// few seconds, or if it cannot be made.
+pub(super) fn lock(path: &Path) -> Option<File> {
+    const LIMIT: Duration = Duration::from_secs(5);
+    const PAUSE: Duration = Duration::from_millis(10);
+    let file = File::create(path).ok()?;
+    let started = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Some(file),
+            Err(TryLockError::WouldBlock) if started.elapsed() < LIMIT => {
+                std::thread::sleep(PAUSE);
+            }
+            Err(_) => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cache_is_judged_after_a_while() {
+        assert!(!CacheCounts { asked: 1999, hits: 0 }.is_too_little());
+        assert!(CacheCounts { asked: 2000, hits: 399 }.is_too_little());
+        assert!(!CacheCounts { asked: 2000, hits: 400 }.is_too_little());
+    }
+
+    #[test]
+    fn hits_are_known_only_if_no_other_build_was_served() {
+        let read = |asked: u64, hits: u64| {
+            let counts = json!({ "counts": { "Rust": hits, "C/C++": 1 } });
+            let stats = json!({ "stats": { "compile_requests": asked, "cache_hits": counts } });
+            CacheCounts::of_server(&stats.to_string()).expect("counts")
+        };
+        assert_eq!(read(15, 7).hits_since(read(10, 3), 5), Some(4));
+        assert_eq!(read(16, 7).hits_since(read(10, 3), 5), None, "another build");
+        assert_eq!(read(5, 5).hits_since(read(10, 3), 5), None, "another server");
+        assert_eq!(CacheCounts::of_server("rubbish"), None);
+    }
 }

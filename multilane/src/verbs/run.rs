@@ -161,7 +161,8 @@ pub fn run_steps(
 
     let mut units: Option<Units> = None;
     let mut failure: Option<ExitStatus> = None;
-    let tally = sccache::tally(project);
+    let wrapper_dir = retarget::provide::wrapper_dir(project);
+    let tally = sccache::tally(&project.session.env, &wrapper_dir);
     for (at, step) in recipe.steps.iter().enumerate() {
         start.before_step(at);
         if is_verbose {
@@ -189,7 +190,10 @@ pub fn run_steps(
     let built = begun.elapsed();
     let code = failure.map_or(0, exit_code);
     let time = start.waited + built;
-    let from_cache = tally.and_then(|tally| sccache::read_tally(project, &tally, ui));
+    let from_cache = tally.and_then(|tally| {
+        let (env, configured) = (&project.session.env, &project.config.env);
+        sccache::read_tally(&tally, env, configured, &wrapper_dir, ui)
+    });
     // Where cargo has refused before it came to any unit, there is nothing to sum up.
     if failure.is_none() || units.as_ref().is_none_or(|units| !units.is_empty()) {
         let summary = summary(units.as_ref(), from_cache, failure.is_some(), time);

@@ -3,8 +3,9 @@
 #![cfg(unix)]
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
-use crate::support::{Project, Ran};
+use crate::support::{Project, Ran, skipped};
 
 /// A stand-in for sccache: notes what it is asked, and does what `$FAKE` says. It counts as a
 /// server would.
@@ -24,11 +25,13 @@ case "$*" in
 *" multilane_probe "* | *=multilane_probe*) probe=yes ;;
 *) probe= ;;
 esac
+env | grep ^SCCACHE_ >>"$here/env"
 [ "$probe" ] || echo "$CARGO_INCREMENTAL $*" >>"$here/asked"
 case $FAKE in
 fails) echo "sccache: error: no redis://me:hunter2@there" >&2; exit 2 ;;
 remembers) [ "$probe" ] && echo "$*" >>"$here/asked" ;;
 expires) [ "$probe" ] && echo "$*" >>"$here/asked" || sed -i 's/"until":[0-9]*/"until":1/' "$XDG_RUNTIME_DIR"/multilane/sccache-*.json ;;
+no-remote) [ -z "$SCCACHE_REDIS_ENDPOINT" ] || { echo "sccache: error: no remote" >&2; exit 2; } ;;
 fails-later) [ "$probe" ] || exit 1 ;;
 rubbish) echo "%&/("; exit 0 ;;
 rubbish-later) [ "$probe" ] || { echo "%&/(" >&2; exit 7; } ;;
@@ -61,6 +64,11 @@ fn project() -> Project {
     project.set("XDG_RUNTIME_DIR", project.root.join("runtime").to_str().expect("UTF-8"));
     project.set("XDG_CACHE_HOME", project.root.join("caches").to_str().expect("UTF-8"));
     project.set("XTASK_CACHE", "on");
+    // The tools are compiled once for all tests.
+    let tools = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache/multilane/tools");
+    let caches = project.root.join("caches/multilane");
+    std::fs::create_dir_all(&tools).and(std::fs::create_dir_all(&caches)).expect("directories");
+    std::os::unix::fs::symlink(tools, caches.join("tools")).expect("a link");
     project
 }
 
@@ -83,7 +91,7 @@ fn runs(project: &Project, ran: &Ran) {
     assert_eq!(String::from_utf8_lossy(&program.stdout), "it runs\n", "{}", ran.report());
 }
 
-const WARNING: &str = "warning: the shared cache is left out";
+const WARNING: &str = "warning: the shared cache is not used";
 
 #[test]
 fn libraries_without_an_incremental_cache_come_through_it_as_they_are() {
@@ -136,7 +144,7 @@ fn a_long_build_counts_its_own_crates() {
 }
 
 #[test]
-fn whatever_it_does_the_build_goes_on() {
+fn the_build_goes_on_with_any_failure_of_it() {
     for (how, said) in [
         ("fails", "10 min: it fails: sccache: error: no redis://…@there"),
         ("fails-later", "10 min: it fails: exit status: 1"),
@@ -150,7 +158,7 @@ fn whatever_it_does_the_build_goes_on() {
         assert_eq!(ran.stderr().matches("warning").count(), 1, "{}", ran.report());
         runs(&project, &ran);
 
-        // Nobody asks it again soon; who builds is told, once for each build.
+        // It is not asked again soon; each build is told once.
         let calls = asked(&project).1;
         project.write("crates/core/src/lib.rs", "pub fn here() { }\n");
         let ran = project.xtask("build --release").ok();
@@ -176,7 +184,7 @@ fn a_server_that_hangs_is_left_out_for_plain_cargo_too() {
     }
     project.cargo("build --release").ok().does_not_say("warning");
 
-    // Whoever finds out anew forgets whom it has told.
+    // A new state is told to all builds anew.
     let runtime = project.root.join("runtime/multilane");
     let remembered = || {
         let files = std::fs::read_dir(&runtime).expect("it is there").flatten();
@@ -206,11 +214,7 @@ fn an_error_in_a_crate_is_the_compilers_to_tell() {
 fn an_old_one_is_not_used_and_that_is_said_once() {
     let mut project = project();
     project.set("FAKE_VERSION", "0.4.0-pre6");
-    project
-        .xtask("build --release")
-        .ok()
-        .says("warning: no shared cache: ")
-        .says("it is older than 0.16.0");
+    project.xtask("build --release").ok().says("warning: not using ").says("is older than 0.16.0");
     project.xtask("check --release").ok().does_not_say("warning");
     assert_eq!(asked(&project).0, [""; 0]);
 }
@@ -219,48 +223,55 @@ fn an_old_one_is_not_used_and_that_is_said_once() {
 fn what_does_not_say_that_it_is_sccache_is_not_used() {
     for (script, said) in [
         ("exit 1", "it does not answer `--version`"),
-        ("echo '%&/('", "what it says to `--version` is not what sccache says"),
+        ("echo '%&/('", "its answer to `--version` is not that of sccache"),
         ("yes", "it does not answer `--version`"),
         ("exec >&- 2>&-; sleep 1000", "it does not answer `--version`"),
     ] {
         let project = project();
         project.write("fake/sccache", &format!("#!/bin/sh\n{script}\n"));
         let ran = project.xtask("build --release").ok();
-        ran.says("warning: no shared cache: ").says(said);
+        ran.says("warning: not using ").says(said);
         runs(&project, &ran);
         project.xtask("check --release").ok().does_not_say("warning");
     }
 }
 
 #[test]
-fn what_a_project_says_reaches_it_and_no_secret_leaves_the_manifest() {
+fn cargos_env_table_reaches_it() {
     let project = project();
-    let manifest = project.read("Cargo.toml");
-    let with = |cache: &str| {
-        project.write(
-            "Cargo.toml",
-            &format!("{manifest}[workspace.metadata.xtask]\ncache = {cache}\n"),
-        );
+    let config = project.read(".cargo/config.toml");
+    let with = |env: &str| {
+        project.write(".cargo/config.toml", &format!("{config}[env]\n{env}"));
+        std::fs::write(project.root.join("fake/env"), "").expect("it can be written");
     };
-    with("{ namespace = \"acme\", size = \"3G\" }");
-    project.xtask("build").ok().does_not_say("warning");
-    let setup = project.read(".cargo/wrapper/shared-cache.json");
-    assert!(setup.contains("multilane/sccache-of/acme") && setup.contains("\"3G\""), "{setup}");
+    let environment = || project.read("fake/env");
 
-    with("{ namespace = \"acme\", redis = \"redis://me:hunter2@there\" }");
-    let ran = project.xtask("build").ok();
-    ran.says("Cargo.toml: workspace.metadata.xtask.cache")
-        .says("SCCACHE_REDIS_PASSWORD")
-        .does_not_say("hunter2");
-    assert!(!project.read(".cargo/wrapper/shared-cache.json").contains("hunter2"));
+    with("SCCACHE_CACHE_SIZE = \"3G\"\nSCCACHE_DIR = { value = \"own\", relative = true }\n");
+    project.xtask("build --release").ok().says("from the cache 3").does_not_say("warning");
+    let own_dir = format!("SCCACHE_DIR={}/own\n", project.root.display());
+    assert!(environment().contains("SCCACHE_CACHE_SIZE=3G\n"), "{}", environment());
+    assert!(environment().contains(&own_dir), "{}", environment());
 
-    // A remote that cannot be reached costs the remote part alone.
-    with("{ namespace = \"acme\", redis = \"redis://127.0.0.1:1\" }");
+    // The user's own environment goes before it, and without either there is a default.
+    with("SCCACHE_CACHE_SIZE = \"3G\"\n");
+    project.write("crates/core/src/lib.rs", "pub fn here() { }\n");
+    project.cargo("build --release").env("SCCACHE_CACHE_SIZE", "4G").ok();
+    let default_dir = format!("SCCACHE_DIR={}/caches/multilane/sccache\n", project.root.display());
+    assert!(environment().contains("SCCACHE_CACHE_SIZE=4G\n"), "{}", environment());
+    assert!(environment().contains(&default_dir), "{}", environment());
+}
+
+#[test]
+fn a_remote_storage_that_fails_costs_itself_alone() {
+    let mut project = project();
+    let config = project.read(".cargo/config.toml");
+    let env = "[env]\nSCCACHE_REDIS_ENDPOINT = \"redis://there\"\n";
+    project.write(".cargo/config.toml", &format!("{config}{env}"));
+    project.set("FAKE", "no-remote");
     let ran = project.xtask("build --release").ok();
-    ran.says(
-        "warning: the remote part of the shared cache is left out for 10 min: 127.0.0.1:1 cannot be reached",
-    );
+    ran.says("warning: the remote part of the shared cache is not used for 10 min: it fails");
     ran.says("from the cache 3");
+    runs(&project, &ran);
 }
 
 #[test]
@@ -282,7 +293,7 @@ fn doctor_sees_it_by_a_hit_and_tells_no_secret() {
     let seen = doctor("remembers");
     assert!(seen.contains("sccache, seen by a hit; 3 of 3"), "{seen}");
     let forgetful = doctor("");
-    assert!(forgetful.contains("what it has compiled a moment ago is not in it"), "{forgetful}");
+    assert!(forgetful.contains("a crate that was just compiled is not in it"), "{forgetful}");
     let failing = doctor("fails");
     assert!(failing.contains("warning  cache          sccache: it fails"), "{failing}");
 }
@@ -304,13 +315,12 @@ fn lane_verify_compares_with_what_compilers_have_made() {
 /// With the real one, where this machine has it.
 #[test]
 fn a_lane_that_is_built_again_comes_from_the_real_sccache() {
-    let version = std::process::Command::new("sccache").arg("--version").output();
-    let version = version
-        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
-        .unwrap_or_default();
-    if !version.starts_with("sccache 0.16") && !version.starts_with("sccache 0.19") {
-        eprintln!("skipped: no sccache 0.16 or 0.19 on PATH, {version:?}");
-        return;
+    let answer = std::process::Command::new("sccache").arg("--version").output();
+    let answer = answer.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    if !answer.as_ref().is_ok_and(|answer| {
+        ["0.16", "0.19"].iter().any(|version| answer.starts_with(&format!("sccache {version}")))
+    }) {
+        return skipped(&format!("no sccache 0.16 or 0.19 on PATH: {answer:?}"));
     }
     let mut project = project();
     std::fs::remove_file(project.root.join("fake/sccache")).expect("it is there");

@@ -95,8 +95,8 @@ fn has_done_its_work(number: usize, output: &Output) -> String {
 fn has_done_it_undisturbed(number: usize, output: &Output) {
     let stderr = has_done_its_work(number, output);
     let name = format!("app{number}");
-    // The package cache belongs to all cargos of a user; the wait for it is short and nobody's
-    // build.
+    // The package cache belongs to all cargos of a user; the wait for it is short, and
+    // for no build.
     for lock in ["build directory", "artifact directory"] {
         assert!(!stderr.contains(&format!("file lock on {lock}")), "{name} has waited:\n{stderr}");
     }
@@ -106,7 +106,7 @@ fn has_done_it_undisturbed(number: usize, output: &Output) {
 }
 
 #[test]
-fn four_at_once_wait_for_nobody_and_build_nothing_twice() {
+fn four_at_once_wait_for_no_lock_and_build_nothing_twice() {
     let project = project();
     let agents: Vec<Child> = (0..AGENTS).map(|number| start(&project, number, 0)).collect();
     for (number, agent) in agents.into_iter().enumerate() {
@@ -115,7 +115,7 @@ fn four_at_once_wait_for_nobody_and_build_nothing_twice() {
 }
 
 #[test]
-fn whoever_is_killed_the_others_go_on() {
+fn when_some_are_killed_the_others_go_on() {
     let project = project();
     let mut agents: Vec<Child> = (0..AGENTS).map(|number| start(&project, number, 0)).collect();
     // One of each kind, somewhere in its work: what is asserted holds at every moment.

@@ -24,8 +24,9 @@ use multilane::project::cargo_config::CargoConfig;
 use multilane::project::git_dir::{Common, is_shared_program};
 use multilane::project::root::Repo;
 use multilane::project::{Project, Session, toolchain as compiler};
+use multilane::retarget::provide::WRAPPER_DIR;
 use multilane::sccache::server::SharedCache;
-use multilane::sccache::settings::Way;
+use multilane::sccache::variables::CacheReach;
 use multilane::sccache::{server, tally};
 use multilane::{environment, files, ui};
 use serde_json::{Value, json};
@@ -94,7 +95,7 @@ pub fn examine(project: &Project, asker: &Asker<'_>) -> Facts {
         std::thread::scope(|scope| {
             let toolchain = scope.spawn(|| {
                 let toolchain = toolchain::read(asker, env, repo, config);
-                let shared_cache = prove_shared_cache(env, root, &toolchain);
+                let shared_cache = prove_shared_cache(env, config, root, &toolchain);
                 (toolchain, shared_cache)
             });
             let link = scope.spawn(|| {
@@ -197,25 +198,26 @@ fn prove_link(asker: &Asker<'_>, config: &CargoConfig, repo: &Repo) -> Link {
 /// What comes from the shared cache when a crate is compiled a second time.
 fn prove_shared_cache(
     env: &environment::Environment,
+    config: &CargoConfig,
     root: &Path,
     toolchain: &Toolchain,
 ) -> Option<SharedCacheFacts> {
     if server::is_switched_off(env) {
         return None;
     }
-    let cache = SharedCache::of_tree(root, env)?;
+    let cache = SharedCache::open(&root.join(WRAPPER_DIR), env, &config.env)?;
     let rustc = toolchain
         .sysroot
         .as_ref()?
         .join("bin/rustc")
         .with_extension(std::env::consts::EXE_EXTENSION);
     let mut facts = SharedCacheFacts {
-        program: cache.setup.program.clone(),
-        unusable: cache.setup.unusable.clone(),
-        is_read_only: cache.is_read_only(),
+        program: cache.program.path.clone(),
+        unusable: cache.program.problem.clone(),
+        is_read_only: cache.variables.is_read_only(),
         proofs: Vec::new(),
         beyond: None,
-        brought: env.cache_home().map(|home| tally::brought(&home)).unwrap_or_default(),
+        brought: env.cache_home().map(|home| tally::totals(&home)).unwrap_or_default(),
     };
     if facts.unusable.is_some() {
         return Some(facts);
@@ -230,9 +232,9 @@ fn prove_shared_cache(
         server::SOURCES.iter().try_for_each(write)
     });
     let rustc = rustc.into();
-    let proof = |way: Way| match &written {
+    let proof = |way: CacheReach| match &written {
         // Nothing can be taken out of there that this machine has put in.
-        Ok(()) if way == Way::Whole && facts.is_read_only => {
+        Ok(()) if way == CacheReach::All && facts.is_read_only => {
             cache.try_out(way, &rustc, &dir, environment::now()).map_err(|err| format!("{err:#}"))
         }
         Ok(()) => {
@@ -241,13 +243,13 @@ fn prove_shared_cache(
         Err(err) => Err(format!("{} cannot be written: {err}", dir.display())),
     };
     let (mut proofs, mut beyond) = (Vec::new(), None);
-    for &way in cache.ways() {
+    for &way in cache.variables.reaches() {
         let proof_of_way = proof(way);
         let is_proven = proof_of_way.is_ok();
         proofs.push((way, proof_of_way));
         if is_proven {
             // What was a hit there may have come from this machine's own disk.
-            beyond = (way == Way::Whole && !facts.is_read_only).then(|| proof(Way::Beyond));
+            beyond = (way == CacheReach::All && !facts.is_read_only).then(|| proof(CacheReach::Remote));
             break;
         }
     }

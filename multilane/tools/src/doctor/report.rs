@@ -13,7 +13,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use multilane::project::cranelift;
-use multilane::sccache::settings::{Brought, Way};
+use multilane::sccache::tally::CacheCounts;
+use multilane::sccache::variables::CacheReach;
 
 use crate::doctor::config_files::ConfigFile;
 use crate::doctor::editors::Editor;
@@ -143,10 +144,10 @@ pub(crate) struct SharedCacheFacts {
     pub(crate) is_read_only: bool,
     /// By each way that there is, the whole first: whether the second time was a hit, or what is
     /// wrong. Where it is only read, whether it answers.
-    pub(crate) proofs: Vec<(Way, Result<(), String>)>,
+    pub(crate) proofs: Vec<(CacheReach, Result<(), String>)>,
     /// The same for what lies beyond this machine, without the disk.
     pub(crate) beyond: Option<Result<(), String>>,
-    pub(crate) brought: Brought,
+    pub(crate) brought: CacheCounts,
 }
 
 pub(crate) struct Cranelift {

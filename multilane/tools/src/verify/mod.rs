@@ -331,7 +331,7 @@ impl Verification<'_> {
     /// build may have put it. Not by a variable: a build script may look at all that there are, and
     /// then the trees would differ.
     fn compile_all_anew(&self) -> anyhow::Result<()> {
-        let through_cache = self.project.repo.root.join(WRAPPER_DIR).join(server::PROGRAM);
+        let through_cache = self.project.repo.root.join(WRAPPER_DIR).join(server::THROUGH_CACHE);
         files::remove_own_file(&through_cache)
             .with_context(|| format!("cannot delete {}", through_cache.display()))?;
         if let Some(wrapper) = multilane::retarget::provide::foreign_wrapper(&self.project) {

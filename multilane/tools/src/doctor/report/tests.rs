@@ -333,25 +333,25 @@ fn a_shared_cache_that_comes_with_the_first_build() {
 
 #[test]
 fn a_shared_cache_is_seen_by_a_hit() {
-    let cache = |unusable: Option<&str>, proofs: &[(Way, Result<(), &str>)]| {
+    let cache = |unusable: Option<&str>, proofs: &[(CacheReach, Result<(), &str>)]| {
         let proofs =
             proofs.iter().map(|(way, proof)| (*way, proof.map_err(str::to_owned))).collect();
         let unusable = unusable.map(str::to_owned);
         move |facts: &mut Facts| {
             let (program, is_read_only, beyond) = ("/bin/sccache".into(), false, None);
-            let brought = Brought { asked: 1000, hits: 1 };
+            let brought = CacheCounts { asked: 1000, hits: 1 };
             facts.shared_cache =
                 Some(SharedCacheFacts { program, unusable, is_read_only, proofs, beyond, brought });
         }
     };
     let area = Area::Cache;
-    nothing(area, cache(None, &[(Way::Whole, Ok(()))]));
+    nothing(area, cache(None, &[(CacheReach::All, Ok(()))]));
     starts(
         area,
         "warning  cache          /bin/sccache is not used, as it is old",
         cache(Some("it is old"), &[]),
     );
-    let local_alone = [(Way::Whole, Err("it does not answer")), (Way::Local, Ok(()))];
+    let local_alone = [(CacheReach::All, Err("it does not answer")), (CacheReach::Local, Ok(()))];
     starts(
         area,
         "warning  cache          sccache, with what lies beyond",
@@ -360,12 +360,12 @@ fn a_shared_cache_is_seen_by_a_hit() {
     starts(
         area,
         "warning  cache          sccache: gone",
-        cache(None, &[(Way::Whole, Err("gone"))]),
+        cache(None, &[(CacheReach::All, Err("gone"))]),
     );
 
     // A hit may have come from the disk.
     let beyond = |beyond: Result<(), &str>, is_read_only: bool| {
-        let (set, beyond) = (cache(None, &[(Way::Whole, Ok(()))]), beyond.map_err(str::to_owned));
+        let (set, beyond) = (cache(None, &[(CacheReach::All, Ok(()))]), beyond.map_err(str::to_owned));
         move |facts: &mut Facts| {
             set(facts);
             let cache = facts.shared_cache.as_mut().expect("it is set");
@@ -373,9 +373,9 @@ fn a_shared_cache_is_seen_by_a_hit() {
         }
     };
     let cold = |facts: &mut Facts| {
-        cache(None, &[(Way::Local, Ok(()))])(facts);
+        cache(None, &[(CacheReach::Local, Ok(()))])(facts);
         facts.shared_cache.as_mut().expect("it is set").brought =
-            Brought { asked: 3000, hits: 100 };
+            CacheCounts { asked: 3000, hits: 100 };
     };
     starts(
         area,

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use multilane::project::cranelift::is_nightly;
-use multilane::sccache::settings::{VERSION_MIN, Way};
+use multilane::sccache::state::VERSION_MIN;
+use multilane::sccache::variables::CacheReach;
 
 use crate::doctor::report::{
     Cranelift, Facts, Judged, Problem, SharedCacheFacts, error, note, numbers, shown, warning,
@@ -292,7 +293,7 @@ fn shared_cache(facts: &Facts) -> Judged {
     let mut problems = Vec::new();
     for (way, proof) in proofs {
         match proof {
-            Ok(()) if *is_read_only && *way == Way::Whole => {
+            Ok(()) if *is_read_only && *way == CacheReach::All => {
                 return (
                     format!("{name}, which answers; what lies beyond this machine is only read"),
                     problems,
@@ -320,7 +321,7 @@ fn shared_cache(facts: &Facts) -> Judged {
                 };
                 return (format!("{name}, seen by a hit{where_else}{so_far}"), problems);
             }
-            Err(why) if *way == Way::Whole && proofs.len() > 1 => {
+            Err(why) if *way == CacheReach::All && proofs.len() > 1 => {
                 problems.push(warning(
                     format!("{name}, with what lies beyond this machine: {why}"),
                     COST,

@@ -2,7 +2,7 @@
 //! `cargo xtask install-tools --newer` says which there are.
 
 use multilane::project::toolchain::Version;
-use multilane::sccache::settings;
+use multilane::sccache::state;
 
 use crate::install::plan::Manager::*;
 use crate::install::plan::Route::*;
@@ -60,7 +60,7 @@ pub(crate) const TOOLS: &[Tool] = &[
         purpose: "keeps what was compiled, for all projects and machines",
         asked: Some(("sccache", &["--version"])),
         says: "sccache",
-        oldest: settings::VERSION_MIN,
+        oldest: state::VERSION_MIN,
         wanted: Wanted::Everywhere,
         links: false,
         routes: &[
