@@ -152,7 +152,7 @@ impl Cli {
     ) -> anyhow::Result<ExitCode> {
         match verb.kind {
             Kind::Tools => {
-                words.insert(0, name.into());
+                words.splice(0..0, name.split(' ').map(OsString::from));
                 tools::call(session, &self.caller(), "", words)
             }
             Kind::Group(verbs) => {

@@ -151,15 +151,28 @@ pub fn parent_id() -> Option<u32> {
     None
 }
 
-/// xtask's own program, where it really lies.
+/// The engine's program, with links resolved. `multilane-tools` has been told which one called it:
+/// what goes on calling the engine later needs that one.
 pub fn exe() -> Option<PathBuf> {
-    std::env::current_exe().ok()?.canonicalize().ok()
+    program()?.canonicalize().ok()
 }
 
-/// The directory of xtask's own program: `target/xtask`, unless somebody moved it.
+/// The directory of the engine's program: `target/xtask`, or where it is installed.
 pub fn exe_dir() -> Option<PathBuf> {
-    Some(std::env::current_exe().ok()?.parent()?.to_owned())
+    Some(program()?.parent()?.to_owned())
 }
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+fn program() -> Option<PathBuf> {
+    let own = std::env::current_exe().ok()?;
+    match std::env::var_os(ENGINE_VARIABLE).filter(|engine| !engine.is_empty()) {
+        Some(engine) if own.file_stem()? == "multilane-tools" => Some(engine.into()),
+        _ => Some(own),
+    }
+}
+
+/// The engine's program, for `multilane-tools`.
+pub(crate) const ENGINE_VARIABLE: &str = "MULTILANE_ENGINE";
 
 /// The folder of ours in git's directory.
 pub const FOLDER: &str = "multilane";

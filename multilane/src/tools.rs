@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use sha2::{Digest as _, Sha256};
 
 use crate::files::answers::Answers;
@@ -53,7 +53,9 @@ pub(crate) fn call(
 ) -> anyhow::Result<ExitCode> {
     let here = environment::current_dir()?;
     let engine = sources(&session, caller, &here);
-    let program = program(&session, engine.as_deref())?;
+    // Who presses TAB does not wait for a compilation.
+    let may_compile = first != "complete";
+    let program = program(&session, engine.as_deref(), may_compile)?;
     let sh = Shell::new(&session.env);
     let mut args: Vec<OsString> = vec![session.ui.called.into()];
     args.extend((!first.is_empty()).then(|| first.into()));
@@ -61,13 +63,13 @@ pub(crate) fn call(
     let own = caller.own_verbs.iter().map(|(name, about)| format!("{name}\t{about}"));
     let own: Vec<String> = own.collect();
     let step = Step::of_program(Program::Other(program.into()), args)
-        .with_env("MULTILANE_ENGINE", environment::exe().unwrap_or_default().into())
+        .with_env(environment::ENGINE_VARIABLE, environment::exe().unwrap_or_default().into())
         .with_env("MULTILANE_SOURCES", engine.unwrap_or_default().into())
         .with_env("MULTILANE_OWN_VERBS", own.join("\n").into());
     sh.become_step(&step, &here)
 }
 
-fn program(session: &Session, engine: Option<&Path>) -> anyhow::Result<PathBuf> {
+fn program(session: &Session, engine: Option<&Path>, may_compile: bool) -> anyhow::Result<PathBuf> {
     if let Some(program) = session.env.get(VARIABLE) {
         return Ok(program.into());
     }
@@ -84,8 +86,8 @@ fn program(session: &Session, engine: Option<&Path>) -> anyhow::Result<PathBuf> 
     let home = places.chain([session.env.runtime_dir().join("tools")]).find(|dir| is_writable(dir));
     let home = home.context("no directory for caches can be written\nhelp: set XDG_CACHE_HOME")?;
     match engine {
-        Some(engine) => compiled(session, &home, engine, target_dir),
-        None => from_registry(session, &home),
+        Some(engine) => compiled(session, &home, engine, target_dir, may_compile),
+        None => from_registry(session, &home, may_compile),
     }
 }
 
@@ -116,6 +118,7 @@ fn compiled(
     home: &Path,
     engine: &Path,
     target_dir: Option<&Path>,
+    may_compile: bool,
 ) -> anyhow::Result<PathBuf> {
     let name = with_suffix(PROGRAM);
     let key = hash(home, engine)?;
@@ -123,6 +126,7 @@ fn compiled(
     if program.is_file() {
         return Ok(program);
     }
+    ensure!(may_compile, "{PROGRAM} is not compiled yet");
 
     let target_dir = target_dir.map_or_else(|| home.join("target"), Path::to_owned);
     let locked = lock(session, &target_dir)?;
@@ -188,13 +192,14 @@ fn remove_old_versions(home: &Path) {
 }
 
 /// Not tried: there is no release yet.
-fn from_registry(session: &Session, home: &Path) -> anyhow::Result<PathBuf> {
+fn from_registry(session: &Session, home: &Path, may_compile: bool) -> anyhow::Result<PathBuf> {
     let version = env!("CARGO_PKG_VERSION");
     let root = home.join(version);
     let program = root.join("bin").join(with_suffix(PROGRAM));
     if program.is_file() {
         return Ok(program);
     }
+    ensure!(may_compile, "{PROGRAM} is not installed yet");
     session.ui.status(
         "Installing",
         format_args!("{PROGRAM} {version}, which has this verb; only this once"),

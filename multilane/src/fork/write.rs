@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
+use crate::environment;
 use crate::files::parallel::in_parallel;
 use crate::files::{delete_dir, subdirectories};
 use crate::fork::plan::{
@@ -242,7 +243,7 @@ fn stage_cache(cache: &BroughtCache, donor: &Path, lane: &Path, staged: &Staged)
 /// This program, for the wrapper to call. A second name keeps it there whatever becomes of the
 /// first.
 fn link_program(to: &Path) -> io::Result<()> {
-    let program = std::env::current_exe()?;
+    let program = environment::exe().ok_or(io::ErrorKind::NotFound)?;
     match std::fs::hard_link(&program, to) {
         Err(err) if err.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(_) => std::fs::copy(&program, to).map(drop),

@@ -11,6 +11,15 @@ use crate::ui::Ui;
 /// Relative to the root of the workspace.
 pub const WRAPPER_DIR: &str = ".cargo/wrapper";
 
+/// `.cargo/config.toml` where the project has none: written by `setup`, and ignored by git.
+pub const UNTRACKED_CONFIG: &str = "\
+# multilane: written by `setup`, removed by `setup --remove`. git ignores it: .git/info/exclude.
+include = [
+    { path = \"wrapper/config.toml\", optional = true }, # The compiler wrapper.
+    { path = \"local.toml\", optional = true }, # What belongs to this machine, such as the linker.
+]
+";
+
 /// Has all compilers go through the wrapper from now on, those of plain cargo too: of a cache that
 /// one builder made with the wrapper and the next without it, nothing would be left at every turn.
 pub fn provide_wrapper(project: &Project, ui: Ui) {

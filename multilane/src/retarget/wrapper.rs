@@ -14,7 +14,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::environment::is_executable;
+use crate::environment::{self, is_executable};
 use crate::files::{
     delete_dir, is_unchanged_copy, link_or_copy, replace, write_atomically, write_program,
 };
@@ -72,7 +72,7 @@ pub fn install(dir: &Path, works: impl FnOnce(&Path) -> bool) -> io::Result<Inst
 
 /// Puts this program beside the script, under a name by which it knows what it is wanted for.
 pub fn add_program(to: &Path) -> io::Result<()> {
-    let exe = std::env::current_exe()?;
+    let exe = environment::exe().ok_or(io::ErrorKind::NotFound)?;
     if is_unchanged_copy(&exe, to) {
         Ok(())
     } else {

@@ -106,8 +106,10 @@ fn warm_this_worktree(session: Session) -> anyhow::Result<()> {
     }
     let ui = session.ui;
     let mut project = session.project(Some(&root.join("Cargo.toml")))?;
-    let main = checkouts(&project)?.into_iter().next().context("git lists no worktree")?;
-    warm(&mut project, ui, &["worktree-made"], &root, &workspace_in(&main, &inside))
+    // The main one, unless the repository is bare.
+    let others = checkouts(&project)?.into_iter().map(|top| workspace_in(&top, &inside));
+    let of = others.into_iter().find(|of| of.join("Cargo.toml").is_file() && *of != root);
+    warm(&mut project, ui, &["worktree-made"], &root, of.as_deref().unwrap_or(&root))
 }
 
 /// Gives the workspace at `root`, in a new worktree, what belongs to this machine and is in the one
@@ -189,11 +191,21 @@ pub fn worktree_named(project: &Project, name: &str) -> anyhow::Result<PathBuf> 
     }
 }
 
-/// What is of this machine, and in no commit.
+/// Copies cargo's configuration that belongs to this machine and is in no commit, where the tree at
+/// `to` has none. Nothing is written through a link, which the commit may have brought.
 pub fn carry_over_configuration(from: &Path, to: &Path) -> anyhow::Result<()> {
-    let local = Path::new(".cargo/local.toml");
-    files::carry_over(&from.join(local), &to.join(local))
-        .context("cannot carry over .cargo/local.toml")
+    if to.join(".cargo").is_symlink() {
+        return Ok(());
+    }
+    let [local, config] = [".cargo/local.toml", ".cargo/config.toml"].map(Path::new);
+    let is_untracked = std::fs::read(from.join(config))
+        .is_ok_and(|text| text == retarget::provide::UNTRACKED_CONFIG.as_bytes());
+    let is_wanted = is_untracked && !to.join(".cargo/config").exists();
+    for path in [Some(local), is_wanted.then_some(config)].into_iter().flatten() {
+        files::carry_over(&from.join(path), &to.join(path))
+            .with_context(|| format!("cannot carry over {}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// `<repository>-<name>`, in the directory that the repository is in.

@@ -1,4 +1,7 @@
-//! What a shell offers behind `cargo xtask`, asked as the shells ask.
+//! What a shell offers after `cargo xtask` and `cargo multilane`, asked as the shells ask.
+
+#[cfg(unix)]
+use std::path::Path;
 
 use crate::support::{Call, Project};
 
@@ -37,13 +40,14 @@ fn verbs_options_and_values() {
 
     offers(&project, &["check-"], &["check-fast"]);
     offers(&project, &["lane", "ho"], &["hook"]);
-    offers(&project, &["adopt-c"], &[]); // Nobody types it.
+    offers(&project, &["worktree-m"], &[]); // It is for scripts.
     offers(&project, &["build", "--mo"], &["--mode"]);
     offers(&project, &["build", "--mode", ""], &["dev", "test", "release"]);
     offers(&project, &["build", "--mode=r"], &["--mode=release"]);
     offers(&project, &["build", "--mode", "=", "r"], &["release"]); // bash makes words of it.
     offers(&project, &["test", "--workspace", "--work"], &[]); // Once is enough…
     offers(&project, &["test", "--package", "app", "--pack"], &["--package"]); // …but this adds up.
+    offers(&project, &["setup", "--re"], &["--remove"]);
     offers(&project, &["check", "-p", ""], &["app", "core"]);
     offers(&project, &["check", "--package=c"], &["--package=core"]);
     offers(&project, &["lane", "run", ""], &["fix-parser"]);
@@ -65,7 +69,10 @@ fn bash(project: &Project, line: &str) -> String {
         echo "${COMPREPLY[*]}"
     "#;
     let command = project.command("bash");
-    let call = Call { command }.arg("--norc").arg("-c").arg(TAB);
+    let program = Path::new(env!("CARGO_BIN_EXE_cargo-multilane"));
+    let path = std::env::var("PATH").expect("a PATH");
+    let path = format!("{}:{path}", program.parent().expect("a directory").display());
+    let call = Call { command }.arg("--norc").arg("-c").arg(TAB).env("PATH", path);
     let ran = call.env("XTASK", env!("CARGO_BIN_EXE_cargo-multilane")).env("LINE", line).ok();
     ran.says("_multilane_cargo cargo");
     ran.stdout().trim_end().to_owned()
@@ -77,7 +84,9 @@ fn bash_asks_the_xtask_of_the_workspace() {
     let mut project = built();
     assert_eq!(bash(&project, "cargo xtask lane ho"), "hook");
     assert_eq!(bash(&project, "cargo +nightly xtask check -p "), "app core");
+    assert_eq!(bash(&project, "cargo multilane setup --ch"), "--check");
     assert_eq!(bash(&project, "cargo build "), "somebody elses");
+    assert_eq!(bash(&project, "cargo m"), "somebody elses multilane");
     assert_eq!(bash(&project, "cargo x"), "somebody elses xtask");
     project.root.push("crates/app/src");
     assert_eq!(bash(&project, "cargo xtask lane ho"), "hook");
@@ -132,10 +141,7 @@ fn other_shells_ask_it_as_well() {
     for (shell, tab) in OTHERS {
         let separator = if shell == "zsh" { ":" } else { "\t" };
         let Some(offered) = other(&project, shell, tab, "cargo xtask lane ho") else { continue };
-        assert_eq!(
-            offered,
-            format!("hook{separator}Have git warm every new worktree, whoever makes it")
-        );
+        assert_eq!(offered, format!("hook{separator}Have git warm every new worktree"));
         let offered = other(&project, shell, tab, "cargo xtask check -p co");
         assert_eq!(offered.as_deref(), Some("core"), "{shell}");
     }

@@ -20,7 +20,7 @@ fn check_as_the_editor(project: &Project) -> Call {
         check,
         "or units are made twice"
     );
-    assert_eq!(check[..2], ["cargo", "xtask"]);
+    assert_eq!(check[..2], ["cargo", "multilane"]);
     let agent = settings["rust-analyzer.cargo.extraEnv"]["AGENT_ID"].as_str().expect("a name");
     project.xtask(&check[2..].join(" ")).agent(agent)
 }

@@ -1,4 +1,4 @@
-//! `lane hook`: worktrees that other tools make are warm, and nobody's own hooks suffer from it.
+//! `lane hook`: worktrees that other tools make are warm, and existing hooks go on working.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ fn a_worktree_of_any_tool_is_warm_before_its_first_command() {
     let project = donor();
     project.write(".cargo/local.toml", "# of this machine\n");
     let before = state(&project.root.join(".git/hooks"));
-    project.xtask("lane hook --check").fails_with(1).says("help: cargo xtask lane hook --install");
+    project.xtask("lane hook --check").fails_with(1).says("lane hook --install");
     project.xtask("lane hook --install").ok();
     project.xtask("lane hook --check").ok().says("post-checkout");
 
@@ -84,7 +84,8 @@ fn a_worktree_of_any_tool_is_warm_before_its_first_command() {
     git(&["rebase", "--quiet", "main"]);
     assert!(!dir.join("target").exists());
 
-    project.xtask("lane hook --remove").ok();
+    project.xtask("lane hook --remove").ok().says("Removed");
+    project.xtask("lane hook --remove").ok().says("Absent").does_not_say("Removed");
     assert_eq!(state(&project.root.join(".git/hooks")), before);
     assert_eq!(add(&project, "third").1, "");
 }
@@ -167,7 +168,7 @@ fn hooks_of_two_owners_are_not_mixed_up() {
     hook(&project, ".git/hooks/post-checkout", "#!/bin/sh\n: another tool's\n");
     project.xtask("lane hook --check").fails_with(1);
     project.xtask("lane hook --install").fails_with(1).says("before-multilane").says("help: ");
-    project.xtask("lane hook --remove").fails_with(1).says("another hook has come into its place");
+    project.xtask("lane hook --remove").fails_with(1).says("another hook has taken its place");
     assert!(project.read(".git/hooks/post-checkout").contains("another tool's"));
     assert!(project.read(".git/hooks/post-checkout.before-multilane").contains("theirs"));
 }
@@ -236,7 +237,7 @@ fn git_never_fails_for_it() {
     project.write("Cargo.toml", "no manifest").commit();
     let (_, said) = add(&project, "broken");
     assert!(
-        said.contains("warning: this worktree begins cold") && !said.contains("panicked"),
+        said.contains("warning: this worktree starts cold") && !said.contains("panicked"),
         "{said}"
     );
     project.git(&["rm", "--quiet", "-r", "--cached", "."]);

@@ -35,6 +35,8 @@ mod passthrough;
 mod robustness;
 mod run;
 mod settings;
+#[cfg(unix)]
+mod setup;
 mod shared_cache;
 mod signals;
 mod stand_in;

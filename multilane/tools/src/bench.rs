@@ -1,50 +1,71 @@
-//! `bench`: what xtask costs, measured on the workspace at hand, as differences within one run.
+//! `lane bench`: what multilane adds to cargo, measured on the workspace at hand, as differences
+//! within one run.
 //!
-//! All builds here have nothing to do, so what is left is the cost of starting: plain `cargo
-//! check`, the same through `cargo xtask`, and through the program that make starts. They take
-//! turns, so that a machine that is busy for a while is busy for all of them.
+//! All builds here have nothing to do, so what is left is the cost of starting. The ways to start a
+//! check take turns, so that other load on the machine hits all of them.
 
-use std::ffi::OsString;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use multilane::lanes::choose::LaneChoice;
-use multilane::lanes::{Agent, Lane, in_lane};
+use multilane::lanes::choose::{LaneChoice, agent_lane, key_inputs};
+use multilane::lanes::{Agent, Lane, in_lane, occupy};
 use multilane::process::step::{Program, Step};
 use multilane::project::{Project, Session};
 use multilane::ui::{Ui, milliseconds};
-use multilane::{environment, files, ui};
-use serde_json::{Value, json};
+use multilane::{environment, ui};
+use serde::Serialize;
+use serde_json::json;
 
 use crate::flags;
 use crate::process::measure;
 use crate::stats::{Spread, spread};
 
-/// How a check can be started, plain cargo first: the others are compared with it.
-const CANDIDATES: [&str; 3] = ["cargo check", "cargo xtask check", "target/xtask/xtask check"];
+/// A way to start a check, and one step for each builder.
+struct Candidate {
+    name: String,
+    steps: Vec<Step>,
+}
+
+/// One run of a candidate.
+#[derive(Clone, Copy)]
+struct Sample {
+    milliseconds: f64,
+    package_cache_waits: usize,
+    build_directory_waits: usize,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    command: &'a str,
+    milliseconds: Spread,
+    /// The median of the differences to the first candidate, run by run.
+    added_milliseconds_median: f64,
+    /// In all runs.
+    package_cache_waits: usize,
+    build_directory_waits: usize,
+}
 
 impl flags::lane::Bench {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         ensure!(self.runs > 0 && self.at_once > 0, "--runs and --at-once have to be 1 or more");
-        let ui = session.ui.quiet(self.own.quiet);
+        let ui = session.ui.quiet(self.quiet);
         let project = session.project(None)?;
         let lanes = (1..=self.at_once).map(|number| bench_lane(&project, number));
         let lanes: Vec<(String, Lane)> = lanes.collect::<Result<_, _>>()?;
-        let crews = [plain(&lanes), through_cargo(&lanes), direct(&lanes)?];
-        if self.own.dry_run {
-            for step in crews.iter().flatten() {
-                ui::data(step)?;
-            }
+        let candidates = candidates(ui.called, &lanes)?;
+        if self.dry_run {
+            let mut steps = candidates.iter().flat_map(|candidate| &candidate.steps);
+            steps.try_for_each(ui::data)?;
             return Ok(ExitCode::SUCCESS);
         }
 
-        let samples = self.measure(ui, &project, &crews);
+        let samples = self.measure(ui, &project, &candidates);
+        let lanes_dir = project.repo.lanes_dir();
         for (_, lane) in &lanes {
-            multilane::lanes::occupy::remove_agent_lane(&project.repo.lanes_dir(), &lane.dir).ok();
+            occupy::remove_agent_lane(&lanes_dir, &lane.dir).ok();
         }
-        multilane::lanes::occupy::sweep(&project.repo.lanes_dir()).ok();
-        self.report(&samples?)?;
+        occupy::sweep(&lanes_dir).ok();
+        self.report(&candidates, &samples?)?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -52,23 +73,23 @@ impl flags::lane::Bench {
         &self,
         ui: Ui,
         project: &Project,
-        crews: &[Vec<Step>],
+        candidates: &[Candidate],
     ) -> anyhow::Result<Vec<Vec<Sample>>> {
         ui.status("Warming", format_args!("lanes: {}", self.at_once));
-        for step in crews.iter().rev().flatten() {
+        for step in candidates.iter().rev().flat_map(|candidate| &candidate.steps) {
             measure(&project.sh, std::slice::from_ref(step))?;
         }
-        let mut samples = vec![Vec::new(); crews.len()];
+        let mut samples = vec![Vec::new(); candidates.len()];
         ui.status("Measuring", format_args!("runs: {}", self.runs));
         for _ in 0..self.runs {
-            for (crew, samples) in crews.iter().zip(&mut samples) {
-                let measured = measure(&project.sh, crew)?;
+            for (candidate, samples) in candidates.iter().zip(&mut samples) {
+                let measured = measure(&project.sh, &candidate.steps)?;
                 let waits =
                     |place: &str| measured.stderr.matches(&format!("file lock on {place}")).count();
                 samples.push(Sample {
-                    time: measured.time,
+                    milliseconds: milliseconds(measured.time),
                     package_cache_waits: waits("package cache"),
-                    // cargo 1.95 says "artifact directory" for what it uplifts there.
+                    // cargo 1.95 says "artifact directory" for the final artifacts.
                     build_directory_waits: waits("build directory") + waits("artifact directory"),
                 });
             }
@@ -76,13 +97,12 @@ impl flags::lane::Bench {
         Ok(samples)
     }
 
-    fn report(&self, samples: &[Vec<Sample>]) -> anyhow::Result<()> {
-        let rows =
-            CANDIDATES.iter().zip(samples).map(|(name, own)| Row::new(name, own, &samples[0]));
-        let rows: Vec<Row> = rows.collect::<Option<_>>().context("nothing was measured")?;
+    fn report(&self, candidates: &[Candidate], samples: &[Vec<Sample>]) -> anyhow::Result<()> {
+        let rows = candidates.iter().zip(samples);
+        let rows = rows.map(|(candidate, own)| Row::new(&candidate.name, own, &samples[0]));
+        let rows: Vec<Row<'_>> = rows.collect::<Option<_>>().context("nothing was measured")?;
         let (runs, at_once) = (self.runs, self.at_once);
         if self.json {
-            let rows: Vec<Value> = rows.iter().map(Row::to_json).collect();
             return ui::data(json!({ "runs": runs, "at_once": at_once, "rows": rows }));
         }
 
@@ -92,84 +112,56 @@ impl flags::lane::Bench {
              package cache, for a build directory.\n\n\
              COMMAND                      MIN  MEDIAN     MAX   ADDED  WAITS"
         ))?;
-        for Row { name, time: Spread { min, median, max }, added, waits } in rows {
+        for row in &rows {
+            let Spread { min, median, max } = row.milliseconds;
             ui::data(format_args!(
-                "{name:<25}{min:>7.0}{median:>8.0}{max:>8.0}{added:>+8.0}  {}, {}",
-                waits.0, waits.1
+                "{:<25}{min:>7.0}{median:>8.0}{max:>8.0}{:>+8.0}  {}, {}",
+                row.command,
+                row.added_milliseconds_median,
+                row.package_cache_waits,
+                row.build_directory_waits
             ))?;
         }
         Ok(())
     }
 }
 
-pub fn bench_lane(project: &Project, number: u32) -> anyhow::Result<(String, Lane)> {
-    let name = format!("xtask-bench-{number}");
+fn bench_lane(project: &Project, number: u32) -> anyhow::Result<(String, Lane)> {
+    let name = format!("multilane-bench-{number}");
     let agent = Agent::from_environment(Some(name.as_ref()))?.context("a name")?;
-    let inputs = multilane::lanes::choose::key_inputs(project, &LaneChoice::default())?;
-    Ok((name, multilane::lanes::choose::agent_lane(project, &agent, inputs)))
+    let inputs = key_inputs(project, &LaneChoice::default())?;
+    Ok((name, agent_lane(project, &agent, inputs)))
 }
 
-fn plain(lanes: &[(String, Lane)]) -> Vec<Step> {
-    lanes.iter().map(|(_, lane)| in_lane::step(&["check"], lane, Vec::new())).collect()
-}
-
-fn through_cargo(lanes: &[(String, Lane)]) -> Vec<Step> {
-    let step = |(name, _): &(String, Lane)| {
-        Step::cargo(vec!["xtask".into(), "check".into()]).with_env("AGENT_ID", name.into())
+/// Plain cargo first: the others are compared with it.
+fn candidates(called: &str, lanes: &[(String, Lane)]) -> anyhow::Result<[Candidate; 3]> {
+    let exe = environment::exe().context("cannot find the engine's program")?;
+    let verb = called.trim_start_matches("cargo ");
+    let through_cargo = || Step::cargo(vec![verb.into(), "check".into()]);
+    let direct = || Step::of_program(Program::Other(exe.clone().into()), vec!["check".into()]);
+    let named = |step: &dyn Fn() -> Step| -> Vec<Step> {
+        lanes.iter().map(|(name, _)| step().with_env("AGENT_ID", name.into())).collect()
     };
-    lanes.iter().map(step).collect()
+    let plain = |(_, lane): &(String, Lane)| in_lane::step(&["check"], lane, Vec::new());
+    let file_name = exe.file_name().unwrap_or_default().to_string_lossy();
+    Ok([
+        Candidate { name: "cargo check".to_owned(), steps: lanes.iter().map(plain).collect() },
+        Candidate { name: format!("{called} check"), steps: named(&through_cargo) },
+        Candidate { name: format!("{file_name} check"), steps: named(&direct) },
+    ])
 }
 
-fn direct(lanes: &[(String, Lane)]) -> anyhow::Result<Vec<Step>> {
-    let exe = environment::exe_dir().context("cannot find xtask's own program")?;
-    let exe = exe.join("xtask").with_extension(std::env::consts::EXE_EXTENSION);
-    let step = |(name, _): &(String, Lane)| {
-        let args: Vec<OsString> = vec!["check".into()];
-        Step::of_program(Program::Other(exe.clone().into()), args).with_env("AGENT_ID", name.into())
-    };
-    Ok(lanes.iter().map(step).collect())
-}
-
-#[derive(Clone)]
-struct Sample {
-    time: Duration,
-    package_cache_waits: usize,
-    build_directory_waits: usize,
-}
-
-struct Row {
-    name: &'static str,
-    time: Spread,
-    /// The median of the differences to the first candidate, run by run.
-    added: f64,
-    /// In all runs: for the package cache, for a build directory.
-    waits: (usize, usize),
-}
-
-impl Row {
-    fn new(name: &'static str, own: &[Sample], first: &[Sample]) -> Option<Row> {
-        let time = |sample: &Sample| milliseconds(sample.time);
+impl<'a> Row<'a> {
+    fn new(command: &'a str, own: &[Sample], first: &[Sample]) -> Option<Row<'a>> {
+        let time = |sample: &Sample| sample.milliseconds;
         let added = own.iter().zip(first).map(|(own, first)| time(own) - time(first));
         let sum = |waits: fn(&Sample) -> usize| own.iter().map(waits).sum();
         Some(Row {
-            name,
-            time: spread(own.iter().map(time))?,
-            added: spread(added)?.median,
-            waits: (
-                sum(|sample| sample.package_cache_waits),
-                sum(|sample| sample.build_directory_waits),
-            ),
-        })
-    }
-
-    fn to_json(&self) -> Value {
-        let Spread { min, median, max } = self.time;
-        json!({
-            "command": self.name,
-            "milliseconds": { "min": min, "median": median, "max": max },
-            "added_milliseconds_median": self.added,
-            "package_cache_waits": self.waits.0,
-            "build_directory_waits": self.waits.1,
+            command,
+            milliseconds: spread(own.iter().map(time))?,
+            added_milliseconds_median: spread(added)?.median,
+            package_cache_waits: sum(|sample| sample.package_cache_waits),
+            build_directory_waits: sum(|sample| sample.build_directory_waits),
         })
     }
 }

@@ -15,6 +15,7 @@ mod init;
 mod install;
 mod linkers;
 mod process;
+mod setup;
 mod stats;
 mod verify;
 
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
 fn answer(verb: Verb, session: Session) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Adopt(flags) => flags.run(session),
+        Verb::Setup(flags) => flags.run(session),
         Verb::Doctor(flags) => flags.run(session),
         Verb::Init(flags) => flags.run(session),
         Verb::InstallTools(flags) => flags.run(session),

@@ -1,9 +1,9 @@
-//! Samples, and what may be said of them.
+//! Minimum, median and maximum of samples.
 
-use std::time::Duration;
+use serde::Serialize;
 
 /// Minimum, median and maximum.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Spread {
     pub(crate) min: f64,
     pub(crate) median: f64,

@@ -1,4 +1,7 @@
-//! `completions`: the scripts for shells, and what they ask.
+//! `completions`: the scripts for shells, and the words that they ask for.
+//!
+//! The scripts hold no verb and no option: a shell has one for all repositories, and each
+//! repository has an xtask of its own.
 
 pub(crate) mod candidates;
 
@@ -10,13 +13,17 @@ use multilane::ui;
 
 use crate::completions::candidates::Known;
 use crate::flags::project::{Complete, CompletedShell, Completions};
+use crate::flags::tree::tree;
+
+/// Where the engine hands over the project's own verbs: lines of a name, a tab and its help.
+const OWN_VERBS: &str = "MULTILANE_OWN_VERBS";
 
 impl Completions {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let script = match self.shell {
-            CompletedShell::Bash => candidates::BASH,
-            CompletedShell::Zsh => candidates::ZSH,
-            CompletedShell::Fish => candidates::FISH,
+            CompletedShell::Bash => include_str!("multilane.bash"),
+            CompletedShell::Zsh => include_str!("multilane.zsh"),
+            CompletedShell::Fish => include_str!("multilane.fish"),
         };
         ui::data(script.trim_end())?;
         Ok(ExitCode::SUCCESS)
@@ -27,9 +34,9 @@ impl Complete {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         let words: Vec<String> =
             self.words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-        let mut root = multilane::command();
-        root.build();
-        let mut found = candidates::complete(&root, &words);
+        let own = session.env.get(OWN_VERBS).and_then(|verbs| verbs.to_str()).unwrap_or_default();
+        let own: Vec<_> = own.lines().filter_map(|line| line.split_once('\t')).collect();
+        let mut found = candidates::complete_with(&own, &tree(), &words);
         if let Some(known) = found.known
             && let Ok(project) = session.project(None)
         {
@@ -49,9 +56,8 @@ impl Complete {
     }
 }
 
-/// Those that come from no registry. cargo would take longer to tell than one likes to wait for a
-/// key.
-pub fn packages_by_lockfile(project: &Project) -> Vec<String> {
+/// The packages that come from no registry. Asking cargo would take too long for a key press.
+fn packages_by_lockfile(project: &Project) -> Vec<String> {
     let text = std::fs::read_to_string(project.repo.lockfile()).unwrap_or_default();
     let Ok(lockfile) = text.parse::<toml_edit::DocumentMut>() else { return Vec::new() };
     let packages = lockfile.get("package").and_then(|packages| packages.as_array_of_tables());
@@ -59,7 +65,7 @@ pub fn packages_by_lockfile(project: &Project) -> Vec<String> {
     own.filter_map(|package| Some(package.get("name")?.as_str()?.to_owned())).collect()
 }
 
-pub fn worktrees_by_name(project: &Project) -> Vec<String> {
+fn worktrees_by_name(project: &Project) -> Vec<String> {
     let tops =
         multilane::project::worktrees::checkouts(project).unwrap_or_default().into_iter().skip(1);
     tops.filter_map(|top| Some(Path::file_name(&top)?.to_string_lossy().into_owned())).collect()

@@ -1,4 +1,4 @@
-//! `editor`: the settings by which an editor builds in a lane of its own.
+//! `editor`: writes the settings by which an editor builds in a lane of its own.
 
 pub(crate) mod settings;
 
@@ -7,42 +7,28 @@ use std::process::ExitCode;
 use multilane::project::Session;
 use multilane::{files, ui};
 
-use crate::editor::settings::{Editor, Plan};
-use crate::flags::project;
+use crate::diff;
+use crate::editor::settings::Plan;
+use crate::flags::project::Editor;
 
-impl project::EditorName {
-    fn editor(self) -> Editor {
-        match self {
-            project::EditorName::VsCode => Editor::VsCode,
-            project::EditorName::Zed => Editor::Zed,
-            project::EditorName::Helix => Editor::Helix,
-            project::EditorName::Neovim => Editor::Neovim,
-            project::EditorName::RustRover => Editor::RustRover,
-        }
-    }
-}
-
-impl project::Editor {
+impl Editor {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         let project = session.project(None)?;
         let ui = project.session.ui.quiet(self.quiet);
-        let editor = self.editor.editor();
-        let old = match editor.file() {
-            Some(path) => match std::fs::read_to_string(project.repo.root.join(path)) {
-                Err(err) if err.kind() == std::io::ErrorKind::NotFound => None,
-                text => Some(text?),
-            },
-            None => None,
+        let path = self.editor.file();
+        let old = match path.map(|path| std::fs::read_to_string(project.repo.root.join(path))) {
+            Some(Err(err)) if err.kind() == std::io::ErrorKind::NotFound => None,
+            text => text.transpose()?,
         };
-        match (editor.plan(old.as_deref()), editor.file()) {
-            (Plan::Write(text), Some(_)) if self.dry_run => ui::data(text)?,
+        match (self.editor.plan(old.as_deref(), ui.called), path) {
+            (Plan::Write(text), Some(path)) if self.dry_run => {
+                ui::diff(&diff::unified(path, old.as_deref().unwrap_or_default(), &text))?;
+            }
             (Plan::Write(text), Some(path)) => {
                 files::provide(&project.repo.root.join(path), &text)?;
                 ui.status(
                     "Wrote",
-                    format_args!(
-                        "{path}: rust-analyzer builds in .lanes/editor from its next start on"
-                    ),
+                    format_args!("{path}: rust-analyzer builds in .lanes/editor once restarted"),
                 );
             }
             (Plan::Paste { text, why }, path) => {

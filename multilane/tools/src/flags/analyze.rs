@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use crate::flags::CargoWords;
 
-/// Find what the build spends its time on, and what to change first
+/// Find what builds spend their time on, and what to change first
 ///
 /// Builds from scratch in a lane of its own, so that all other lanes stay warm; this takes as long as
 /// a cold build. The answer names the five changes that would save most, how much each would save,

@@ -5,7 +5,10 @@ pub(crate) mod analyze;
 pub(crate) mod doctor;
 pub(crate) mod lane;
 pub(crate) mod project;
+#[cfg(test)]
+mod reference;
 pub(crate) mod tools;
+pub(crate) mod tree;
 
 use std::ffi::OsString;
 
@@ -23,6 +26,7 @@ pub(crate) struct Tools {
 #[derive(Subcommand)]
 pub(crate) enum Verb {
     Adopt(crate::adopt::Adopt),
+    Setup(project::Setup),
     Doctor(doctor::Doctor),
     Init(crate::init::Init),
     InstallTools(tools::InstallTools),
@@ -103,20 +107,6 @@ impl Tools {
         }
         Tools::from_arg_matches(&root.try_get_matches_from(words)?)
     }
-}
-
-/// Options of our own that every verb has.
-#[derive(Args, Clone, Copy)]
-pub(crate) struct OwnFlags {
-    /// Print what would be done, don't do it
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Print nothing but errors
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
-    /// Use verbose output (-vv: very verbose)
-    #[arg(short, long, action = clap::ArgAction::Count)]
-    pub(crate) verbose: u8,
 }
 
 #[cfg(test)]

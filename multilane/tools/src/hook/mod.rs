@@ -1,4 +1,4 @@
-//! `lane hook`: a worktree is warm before its first command, whoever made it.
+//! `lane hook`: has git warm every new worktree, before the first command in it.
 
 pub(crate) mod script;
 
@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use multilane::project::git_dir::{Common, workspace_in};
+use multilane::files;
+use multilane::project::git_dir::Common;
 use multilane::project::{Project, Session, shared_program};
-use multilane::{environment, files};
 
 use crate::files::{remove_if_empty, rename_to_free};
 use crate::flags;
@@ -18,100 +18,99 @@ impl flags::lane::LaneHook {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         let project = session.project(None)?;
         let common = shared_program::common(&project)?;
-        let hooks = hooks(&project, &common)?;
-
+        let ui = project.session.ui;
         if self.install {
-            shared_program::share(&project, &common)?;
-            install_hook(&project, &common, &hooks)?;
+            let what = install(&project, &common)?;
+            ui.status("Installed", what);
         } else if self.remove {
-            remove_hook(&project, &common, &hooks)?;
+            match remove(&project, &common)? {
+                true => ui.status("Removed", "the post-checkout hook"),
+                false => ui.status("Absent", "there was no post-checkout hook of ours"),
+            }
         } else {
-            let Some(dir) = hooks.installed().filter(|dir| dir.join(HOOK).is_file()) else {
-                bail!("git runs no hook of ours here\nhelp: cargo xtask lane hook --install");
+            let help = format!("help: {} lane hook --install", ui.called);
+            let Some(path) = installed(&project, &common)? else {
+                bail!("git runs no post-checkout hook of ours\n{help}");
             };
             if !common.program().is_file() {
                 bail!(
-                    "{} is not there, so the hook does nothing\nhelp: cargo xtask lane hook --install",
+                    "{} is missing, so the hook does nothing\n{help}",
                     common.program().display()
                 );
             }
-            project.session.ui.status("Installed", dir.join(HOOK).display());
+            ui.status("Installed", path.display());
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-pub fn hooks(project: &Project, common: &Common) -> anyhow::Result<Hooks> {
-    Ok(hooks_of(common, hooks_path(project, &["--type=path"])?.map(PathBuf::from)))
+/// Our hook, if git would run it.
+pub(crate) fn installed(project: &Project, common: &Common) -> anyhow::Result<Option<PathBuf>> {
+    let hooks = hooks(project, common)?;
+    Ok(hooks.installed().map(|dir| dir.join(HOOK)).filter(|hook| hook.is_file()))
 }
 
-pub fn install_hook(project: &Project, common: &Common, hooks: &Hooks) -> anyhow::Result<()> {
+/// Installs the hook and the program that it calls, or brings them up to date. Returns where the
+/// hook is, and what runs before it.
+pub(crate) fn install(project: &Project, common: &Common) -> anyhow::Result<String> {
+    let hooks = hooks(project, common)?;
+    shared_program::share(project, common)?;
     let program = common.program();
     let program = program.file_name().unwrap_or_default().to_string_lossy();
     let path = hooks.default_dir.join(HOOK);
     match hooks.installation() {
         Installation::TwoThere => bail!(
-            "{} is not ours, and {BEFORE} beside it is what was there before\n\
+            "{} is a hook of another tool, and {BEFORE} beside it is the one that was replaced\n\
              help: keep the one that you want under the first name, and remove the other",
             path.display()
         ),
         Installation::Beside { renames } => {
+            let before = hooks.default_dir.join(BEFORE);
             if renames {
-                rename_to_free(&path, &hooks.default_dir.join(BEFORE))?;
+                rename_to_free(&path, &before)?;
             }
             let written = files::write_program(&path, script::script(None, &program).as_bytes());
             if written.is_err() && renames {
-                drop(rename_to_free(&hooks.default_dir.join(BEFORE), &path));
+                drop(rename_to_free(&before, &path));
             }
             written.with_context(|| format!("cannot write {}", path.display()))?;
-            let runs = if renames || hooks.has_before {
-                format!(", after {BEFORE}")
-            } else {
-                String::new()
-            };
-            project.session.ui.status("Installed", format_args!("{}{runs}", path.display()));
+            let has_before = renames || hooks.has_before;
+            let after = if has_before { format!(", after {BEFORE}") } else { String::new() };
+            Ok(format!("{}{after}", path.display()))
         }
-        Installation::InFront { of } => install_in_front(project, common, hooks, &of, &program)?,
+        Installation::InFront { of } => {
+            install_in_front(project, common, &hooks, &of, &program)?;
+            let path = hooks.own_dir.join(HOOK);
+            Ok(format!("{}, in front of {}", path.display(), of.display()))
+        }
     }
-    Ok(())
 }
 
-pub fn install_in_front(
+fn install_in_front(
     project: &Project,
     common: &Common,
     hooks: &Hooks,
     of: &Path,
     program: &str,
 ) -> anyhow::Result<()> {
-    // A relative one means in each worktree that worktree's own.
-    let there = std::fs::read_dir(common.top.join(of)).into_iter().flatten().flatten();
-    let there = there.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let written = || -> std::io::Result<()> {
-        for name in script::names_in_front(there) {
-            files::write_program(
-                &hooks.own_dir.join(&name),
-                script::pass_on(&name, of).as_bytes(),
-            )?;
-        }
-        files::write_program(
-            &hooks.own_dir.join(HOOK),
-            script::script(Some(of), program).as_bytes(),
-        )
-    };
-    written().with_context(|| format!("cannot write {}", hooks.own_dir.display()))?;
+    // A relative path means a directory of each worktree's own.
+    let existing = std::fs::read_dir(common.top.join(of)).into_iter().flatten().flatten();
+    let existing = existing.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let names = script::names_in_front(existing).into_iter();
+    let others = names.map(|name| (script::pass_on(&name, of), name));
+    let ours = (script::script(Some(of), program), HOOK.to_owned());
+    for (text, name) in others.chain([ours]) {
+        files::write_program(&hooks.own_dir.join(name), text.as_bytes())
+            .with_context(|| format!("cannot write {}", hooks.own_dir.display()))?;
+    }
 
     if hooks.configured.as_ref() != Some(&hooks.own_dir) {
         let of = of.to_str().context("core.hooksPath is not UTF-8")?;
         let of_repository = hooks_path(project, &["--local"])?.unwrap_or_default();
-        files::write_atomically(
-            &common.hooks_path_file(),
-            format!("{of}\n{of_repository}").as_bytes(),
-        )?;
+        let before = format!("{of}\n{of_repository}");
+        files::write_atomically(&common.hooks_path_file(), before.as_bytes())?;
         let own_dir = hooks.own_dir.to_str().context("the path of the repository is not UTF-8")?;
-        project
-            .sh
-            .read("git", ["config", "--local", "core.hooksPath", own_dir], &project.repo.root)
-            .context("cannot set core.hooksPath")?;
+        set_hooks_path(project, own_dir)?;
     }
     let now = hooks_path(project, &["--type=path"])?.map(PathBuf::from);
     if now.as_ref() != Some(&hooks.own_dir) {
@@ -120,38 +119,27 @@ pub fn install_in_front(
              help: git config --worktree --unset core.hooksPath, then --install again"
         );
     }
-    project.session.ui.status(
-        "Installed",
-        format_args!("{}, in front of {}", hooks.own_dir.join(HOOK).display(), of.display()),
-    );
     Ok(())
 }
 
-pub fn remove_hook(project: &Project, common: &Common, hooks: &Hooks) -> anyhow::Result<()> {
+/// Takes the hook away and puts back what it replaced. `false` where there was none.
+pub(crate) fn remove(project: &Project, common: &Common) -> anyhow::Result<bool> {
+    let hooks = hooks(project, common)?;
     let path = hooks.default_dir.join(HOOK);
     let before = hooks.default_dir.join(BEFORE);
+    let is_in_front = hooks.configured.as_ref() == Some(&hooks.own_dir);
+    let was_there = hooks.present == Present::Ours || hooks.has_before || is_in_front;
     if hooks.present == Present::Ours {
         files::remove_own_file(&path)?;
     }
     if hooks.has_before {
         rename_to_free(&before, &path).with_context(|| {
-            format!(
-                "{} stays under that name: another hook has come into its place",
-                before.display()
-            )
+            format!("{} keeps that name: another hook has taken its place", before.display())
         })?;
     }
-
-    if hooks.configured.as_ref() == Some(&hooks.own_dir) {
+    if is_in_front {
         let (_, before) = hooks_path_before(common).unwrap_or_default();
-        let args: &[&str] = match before.as_str() {
-            "" => &["config", "--local", "--unset", "core.hooksPath"],
-            path => &["config", "--local", "core.hooksPath", path],
-        };
-        project
-            .sh
-            .read("git", args, &project.repo.root)
-            .context("cannot set core.hooksPath back")?;
+        set_hooks_path(project, &before)?;
     }
     files::remove_own_file(&common.hooks_path_file())?;
     for entry in std::fs::read_dir(&hooks.own_dir).into_iter().flatten().flatten() {
@@ -160,11 +148,14 @@ pub fn remove_hook(project: &Project, common: &Common, hooks: &Hooks) -> anyhow:
         }
     }
     remove_if_empty(&hooks.own_dir);
-    project.session.ui.status("Removed", "the post-checkout hook");
-    Ok(())
+    Ok(was_there)
 }
 
-/// The hooks there are, where `core.hooksPath` is `configured`.
+fn hooks(project: &Project, common: &Common) -> anyhow::Result<Hooks> {
+    Ok(hooks_of(common, hooks_path(project, &["--type=path"])?.map(PathBuf::from)))
+}
+
+/// The hooks that exist, where `core.hooksPath` is `configured`.
 pub(super) fn hooks_of(common: &Common, configured: Option<PathBuf>) -> Hooks {
     let default_dir = common.git_dir().join("hooks");
     let present = match std::fs::read(default_dir.join(HOOK)) {
@@ -182,7 +173,7 @@ pub(super) fn hooks_of(common: &Common, configured: Option<PathBuf>) -> Hooks {
     }
 }
 
-/// What `core.hooksPath` was, altogether and in the repository's own configuration.
+/// `core.hooksPath` before we stood in front: the effective value, and the repository's own.
 fn hooks_path_before(common: &Common) -> Option<(String, String)> {
     let text = std::fs::read_to_string(common.hooks_path_file()).ok()?;
     let (effective, of_repository) = text.split_once('\n')?;
@@ -190,10 +181,20 @@ fn hooks_path_before(common: &Common) -> Option<(String, String)> {
 }
 
 /// `core.hooksPath`, or `None` where it is unset.
-pub fn hooks_path(project: &Project, options: &[&str]) -> anyhow::Result<Option<String>> {
+fn hooks_path(project: &Project, options: &[&str]) -> anyhow::Result<Option<String>> {
     let args = [&["config"], options, &["--get", "core.hooksPath"]].concat();
-    // git config ends with 1 where a key is unset, and we do not tell that from other failures.
+    // git config exits with 1 where a key is unset; other failures are taken for that, too.
     let Ok(value) = project.sh.read("git", args, &project.repo.root) else { return Ok(None) };
     let value = String::from_utf8(value).context("core.hooksPath is not UTF-8")?;
     Ok(Some(value.strip_suffix('\n').unwrap_or(&value).to_owned()))
+}
+
+/// In the repository's own configuration; an empty path unsets it.
+fn set_hooks_path(project: &Project, path: &str) -> anyhow::Result<()> {
+    let args: &[&str] = match path {
+        "" => &["config", "--local", "--unset", "core.hooksPath"],
+        path => &["config", "--local", "core.hooksPath", path],
+    };
+    project.sh.read("git", args, &project.repo.root).context("cannot set core.hooksPath")?;
+    Ok(())
 }

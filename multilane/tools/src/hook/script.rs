@@ -1,9 +1,9 @@
-//! The scripts that `lane hook` gives to git, and what has to happen for them to be there or to go.
+//! The scripts that `lane hook` gives to git, and how they are installed.
 //!
-//! Nobody's hook is edited. A `post-checkout` in git's own hooks directory gets another name there,
-//! and ours starts it. Where `core.hooksPath` leads to another directory, that may be in the tree,
-//! or on everybody's way: it stays as it is, and a directory of ours stands in front of it, from
-//! which each hook goes on to the one of the same name.
+//! No existing hook is edited. A `post-checkout` in git's own hooks directory is renamed, and ours
+//! starts it. A directory that `core.hooksPath` names may be in the tree, or shared by all
+//! repositories: it stays as it is, and a directory of ours stands in front of it, in which each
+//! hook starts the one of the same name there.
 
 use std::path::{Path, PathBuf};
 
@@ -15,18 +15,21 @@ pub(crate) const HOOK: &str = "post-checkout";
 /// The name that a hook of the user's has while ours starts it.
 pub(crate) const BEFORE: &str = "post-checkout.before-multilane";
 
-/// The second line of each of our scripts; what does not have it is not ours.
+/// The second line of each of our scripts.
 const MARK: &str =
-    "# multilane: written by `cargo xtask lane hook --install`, taken away by `--remove`.";
+    "# multilane: written by `lane hook --install`, removed by `lane hook --remove`.";
+
+/// What that line begins with in every version.
+const MARK_START: &str = "# multilane: written by ";
 
 /// Where git looks for hooks today.
 #[derive(Debug)]
 pub(crate) struct Hooks {
-    /// `core.hooksPath`, from whichever configuration; `None` where it is unset.
+    /// `core.hooksPath`, from any of git's configuration files; `None` where it is unset.
     pub(crate) configured: Option<PathBuf>,
-    /// The directory that it would be without us.
+    /// git's own directory of hooks, used where that is unset.
     pub(crate) default_dir: PathBuf,
-    /// Ours, for standing in front.
+    /// Our directory, which stands in front of another.
     pub(crate) own_dir: PathBuf,
     /// What `configured` was before we stood in front.
     pub(crate) behind: Option<PathBuf>,
@@ -43,15 +46,14 @@ pub(crate) enum Present {
     Theirs,
 }
 
-/// How ours comes to be there.
+/// How our hook is installed.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Installation {
-    /// In git's own directory, after the user's hook has got its other name.
+    /// In git's own directory; a hook of the user's is renamed first.
     Beside { renames: bool },
     /// In front of a directory that `core.hooksPath` names.
     InFront { of: PathBuf },
-    /// A hook of the user's and one that has been put aside: which of them is to run, only the user
-    /// can say.
+    /// There is a hook of the user's and a renamed one, and only the user knows which is to run.
     TwoThere,
 }
 
@@ -67,7 +69,7 @@ impl Hooks {
         }
     }
 
-    /// The directory in which git finds ours, if it does.
+    /// The directory in which git finds our hook, if it does.
     pub(crate) fn installed(&self) -> Option<&Path> {
         match &self.configured {
             Some(dir) if *dir == self.own_dir => Some(&self.own_dir),
@@ -78,11 +80,12 @@ impl Hooks {
 }
 
 pub(crate) fn is_ours(script: &[u8]) -> bool {
-    String::from_utf8_lossy(script).lines().nth(1) == Some(MARK)
+    let script = String::from_utf8_lossy(script);
+    script.lines().nth(1).is_some_and(|line| line.starts_with(MARK_START))
 }
 
-/// `post-checkout`, starting first the user's, which is in `behind` or has its other name beside
-/// ours. `program` is the file name of the shared xtask.
+/// `post-checkout`. It first starts the user's, which is in `behind`, or renamed beside ours.
+/// `program` is the file name of the shared program.
 pub(crate) fn script(behind: Option<&Path>, program: &str) -> String {
     let behind = match behind {
         Some(dir) => quoted(dir.join(HOOK).as_os_str()),
@@ -92,7 +95,7 @@ pub(crate) fn script(behind: Option<&Path>, program: &str) -> String {
         "\
 #!/bin/sh
 {MARK}
-# Warms a worktree that git has made just now. Whatever fails here, git goes on as it would without.
+# Warms a worktree that git has just made. No failure in here makes git fail.
 
 behind={behind}
 status=0
@@ -104,10 +107,10 @@ fi
 case $1 in
 '' | *[!0]*) ;;
 *)
-    xtask=$(git rev-parse --git-common-dir)/multilane/{program}
-    if [ -x \"$xtask\" ]; then
-        # No toolchain is fetched for the sake of a fork.
-        AGENT_ID='' RUSTUP_AUTO_INSTALL=0 \"$xtask\" worktree-made </dev/null || :
+    program=$(git rev-parse --git-common-dir)/multilane/{program}
+    if [ -x \"$program\" ]; then
+        # A fork does not download a toolchain.
+        AGENT_ID='' RUSTUP_AUTO_INSTALL=0 \"$program\" worktree-made </dev/null || :
     fi
     ;;
 esac
@@ -117,16 +120,16 @@ exit $status
     )
 }
 
-/// Any other hook, which only goes on to the user's.
+/// Any other hook: it only starts the user's.
 pub(crate) fn pass_on(name: &str, behind: &Path) -> String {
     let behind = quoted(behind.join(name).as_os_str());
     format!("#!/bin/sh\n{MARK}\nif [ -x {behind} ]; then exec {behind} \"$@\"; fi\n")
 }
 
-/// The hooks that a directory in front of another one needs: those that are there, and those that
-/// people and their tools may add later. Not the ones whose mere presence changes what git does, or
-/// that it runs for each reference.
-pub(crate) fn names_in_front(there: impl IntoIterator<Item = String>) -> Vec<String> {
+/// The hooks that a directory in front of another one needs: those that exist, and those that may be
+/// added later. Not those whose mere existence changes what git does, or that git runs for each
+/// reference.
+pub(crate) fn names_in_front(existing: impl IntoIterator<Item = String>) -> Vec<String> {
     const LATER: [&str; 14] = [
         "applypatch-msg",
         "commit-msg",
@@ -147,7 +150,7 @@ pub(crate) fn names_in_front(there: impl IntoIterator<Item = String>) -> Vec<Str
         name != HOOK
             && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
     };
-    let mut names: Vec<String> = there.into_iter().filter(is_hook).collect();
+    let mut names: Vec<String> = existing.into_iter().filter(is_hook).collect();
     names.extend(LATER.map(str::to_owned));
     names.sort();
     names.dedup();
@@ -170,11 +173,11 @@ mod tests {
     }
 
     #[test]
-    fn nobodys_hook_is_lost() {
+    fn no_hook_is_lost() {
         let beside = |present, has_before| Hooks { present, has_before, ..hooks() }.installation();
         assert_eq!(beside(Present::Nothing, false), Installation::Beside { renames: false });
         assert_eq!(beside(Present::Theirs, false), Installation::Beside { renames: true });
-        // A second time, with the user's put aside already.
+        // Installed a second time, with the user's renamed already.
         assert_eq!(beside(Present::Ours, true), Installation::Beside { renames: false });
         assert_eq!(beside(Present::Theirs, true), Installation::TwoThere);
     }

@@ -1,10 +1,9 @@
-//! `lane verify`: shows on the workspace at hand that a forked lane cannot be told from one built
-//! from scratch.
+//! `lane verify`: shows on the workspace at hand that a forked lane equals one built from scratch.
 //!
 //! ```text
 //! <repository>-verify/          made for the one call, and deleted at its end
-//! ├── repository/               a clone that borrows the objects, so that the user's own has nothing to remember
-//! ├── *.log                     what each step has said
+//! ├── repository/               a clone that borrows the objects, so that the user's own has no worktrees of ours
+//! ├── *.log                     the output of each step
 //! ├── forked/                   the forked tree, set aside after its tests
 //! └── first/                    a lane from scratch, set aside to see if the next one is the same
 //! <repository>-verify-a/        the donor's tree, until the fork is made
@@ -12,9 +11,9 @@
 //! ```
 //!
 //! Beside the repository, so that cargo finds the configuration and the path dependencies that it
-//! would find from there. At one place, so that both lanes may hold the same to the byte; at one as
-//! long as the donor's, so that they do even where they name a path. No program is run but tests:
-//! nobody knows what it would do. Where its bytes are the same, so is what it does.
+//! would find from there. Both lanes lie at one place, so that their files can be the same to the
+//! byte; its path is as long as the donor's, so that this holds where a file names a path. No
+//! programs are run but tests, since a program may do anything. Equal bytes do the same.
 
 pub(crate) mod compare;
 pub(crate) mod outputs;
@@ -25,14 +24,14 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
-use multilane::fork::plan;
-use multilane::lanes::{KeyInputs, Lane, Owner, in_lane};
+use multilane::fork::{self, plan};
+use multilane::lanes::{KeyInputs, Lane, Owner, choose, in_lane};
 use multilane::process::step::Step;
 use multilane::process::{Held, Outcome};
 use multilane::project::cargo_config::CargoConfig;
 use multilane::project::root::Repo;
-use multilane::project::{Project, Session};
-use multilane::retarget::provide::WRAPPER_DIR;
+use multilane::project::{Project, Session, worktrees};
+use multilane::retarget::provide::{self, WRAPPER_DIR};
 use multilane::sccache::server;
 use multilane::ui::Ui;
 use multilane::units::Place;
@@ -42,7 +41,7 @@ use multilane::{files, ui};
 use crate::files::Temporary;
 use crate::flags;
 use crate::process;
-use crate::verify::compare::{Report, Results, Runs, Transcript};
+use crate::verify::compare::{Files, Report, Results, Runs, Tests, Transcript, Units};
 use crate::verify::outputs::Output;
 
 impl flags::lane::LaneVerify {
@@ -57,7 +56,7 @@ impl flags::lane::LaneVerify {
             let is_set = project.session.env.get(name).is_some();
             ensure!(
                 !is_set,
-                "{name} is set, so git would work in your tree\nhelp: not from a git hook"
+                "{name} is set, so git would work in your tree\nhelp: do not run it from a git hook"
             );
         }
         let ui = project.session.ui.quiet(self.quiet);
@@ -66,7 +65,7 @@ impl flags::lane::LaneVerify {
             ui::data(self.outline(&project, &trees))?;
             return Ok(ExitCode::SUCCESS);
         }
-        if !multilane::project::worktrees::git(&project, &["status", "--porcelain"])?.is_empty() {
+        if !worktrees::git(&project, &["status", "--porcelain"])?.is_empty() {
             ui.warn(format_args!(
                 "{} is verified, without the uncommitted changes",
                 trees.shown_commit()
@@ -99,7 +98,7 @@ impl flags::lane::LaneVerify {
 
         let report = report?;
         if self.json {
-            ui::data(report.to_json())?
+            ui::data(serde_json::to_string(&report)?)?
         } else {
             ui::data(&report)?
         }
@@ -144,14 +143,14 @@ impl flags::lane::LaneVerify {
     }
 }
 
-/// Where everything lies.
+/// The paths of all trees.
 struct Trees {
     /// The user's checkout, which is only read.
     top: PathBuf,
     commit: String,
-    /// Where the user stands, in the checkout.
+    /// The user's directory, relative to the checkout.
     inside: PathBuf,
-    /// The workspace, in the checkout.
+    /// The workspace, relative to the checkout.
     root_inside: PathBuf,
     home: PathBuf,
     donor: PathBuf,
@@ -160,7 +159,7 @@ struct Trees {
 
 impl Trees {
     fn of(project: &Project, dir: Option<&Path>) -> anyhow::Result<Trees> {
-        let top = multilane::project::worktrees::checkout_of(project, &project.repo.root)?;
+        let top = worktrees::checkout_of(project, &project.repo.root)?;
         let inside = |dir: &Path| -> anyhow::Result<PathBuf> {
             let dir = dir.canonicalize()?;
             Ok(dir.strip_prefix(&top).unwrap_or(Path::new("")).to_owned())
@@ -179,7 +178,7 @@ impl Trees {
             None => top.clone(),
         };
         Ok(Trees {
-            commit: multilane::project::worktrees::git(project, &["rev-parse", "--verify", "HEAD"])
+            commit: worktrees::git(project, &["rev-parse", "--verify", "HEAD"])
                 .context("there is no commit to verify")?,
             inside: inside(&project.repo.start)?,
             root_inside: inside(&project.repo.root)?,
@@ -194,7 +193,7 @@ impl Trees {
         &self.commit[..self.commit.len().min(12)]
     }
 
-    /// Where one would stand in `tree`.
+    /// The directory in `tree` where cargo is started.
     fn within(&self, tree: &Path) -> PathBuf {
         tree.join(&self.inside).components().collect()
     }
@@ -216,11 +215,11 @@ struct Verification<'a> {
     steps: usize,
 }
 
-/// What came of building and testing in a tree.
+/// The result of building and testing in a tree.
 struct Built {
     compiled: Vec<String>,
     results: Results,
-    /// What a second build compiles, after everything.
+    /// The packages that a second build compiles.
     again: Vec<String>,
 }
 
@@ -250,39 +249,39 @@ impl Verification<'_> {
             .context("the tree from scratch, where the fork has built")?;
 
         let outputs = self.compare(&aside)?;
-        let mut findings: Vec<_> =
-            compare::restless(forked.again, scratch.again).into_iter().collect();
+        let mut findings = Vec::from_iter(compare::restless(forked.again, scratch.again));
         let mut runs = Runs { forked: vec![forked.results], scratch: vec![scratch.results] };
         self.run_again_what_differs(&mut runs, &aside)?;
-        findings.extend(runs.differing());
+        findings.extend(runs.differing().iter().map(ToString::to_string));
         let irreproducible = self.irreproducible(&outputs)?;
         let is_to_blame = |output: &&Output| !irreproducible.contains(&output.path);
         findings.extend(outputs.iter().filter(is_to_blame).flat_map(compare::findings_of));
         Ok(Report {
             commit: self.trees.shown_commit().to_owned(),
-            units_brought: plan.brought.len(),
-            units_left: plan.left.len(),
-            reasons: plan::reasons(plan.left.iter()),
-            compiled_in_fork: forked.compiled.len(),
-            compiled_from_scratch: scratch.compiled.len(),
-            runs: (!self.flags.no_run).then_some(runs),
-            outputs,
-            irreproducible: irreproducible.iter().map(|path| path.display().to_string()).collect(),
+            units: Units {
+                brought: plan.brought.len(),
+                left: plan.left.len(),
+                reasons: plan::reasons(plan.left.iter()),
+                compiled_in_fork: forked.compiled.len(),
+                compiled_from_scratch: scratch.compiled.len(),
+            },
+            tests: (!self.flags.no_run).then(|| Tests::of(&runs)),
+            files: Files::of(
+                &outputs,
+                irreproducible.iter().map(|path| path.display().to_string()).collect(),
+            ),
             findings,
         })
     }
 
     fn make(&mut self, dir: &Path) -> anyhow::Result<()> {
-        let help = "help: if no other `lane verify` runs, it is left from one that was killed, or kept; it can go";
-        self.temporary.make(dir).with_context(|| format!("cannot make {}", dir.display())).map_err(
-            |err| {
-                if dir.exists() {
-                    err.context(format!("{} is there already\n{help}", dir.display()))
-                } else {
-                    err
-                }
-            },
-        )
+        let shown = dir.display();
+        ensure!(
+            dir.symlink_metadata().is_err(),
+            "{shown} already exists\n\
+             help: if no other `lane verify` runs, one was killed or kept: delete it"
+        );
+        self.temporary.make(dir).with_context(|| format!("cannot make {shown}"))
     }
 
     fn make_home(&mut self) -> anyhow::Result<()> {
@@ -302,7 +301,7 @@ impl Verification<'_> {
         let repository = self.trees.home.join("repository");
         // A tree that was set aside is missing for git.
         self.project.sh.read("git", ["worktree", "prune"], &repository)?;
-        // No hook of the user's is to run for what goes again.
+        // Without the user's hooks: the tree is temporary.
         let args = ["-c", "core.hooksPath=/dev/null", "worktree", "add", "--quiet", "--detach"]
             .map(OsString::from);
         let args = args.into_iter().chain([tree.into(), self.trees.commit.as_str().into()]);
@@ -322,21 +321,20 @@ impl Verification<'_> {
         self.project.config = CargoConfig::read(&start, &self.project.session.env);
         // As the first build through xtask does. Those here are plain cargo's, so that nothing else
         // is forked.
-        multilane::retarget::provide::provide_wrapper(&self.project, self.ui.quiet(true));
+        provide::provide_wrapper(&self.project, self.ui.quiet(true));
         self.project.config = CargoConfig::read(&start, &self.project.session.env);
         self.stop_if_interrupted()
     }
 
-    /// What the fork is compared with must not have come out of a cache, into which the donor's
-    /// build may have put it. Not by a variable: a build script may look at all that there are, and
-    /// then the trees would differ.
+    /// Disables the shared cache, which may hold what the donor has compiled. Not with a variable: a
+    /// build script can read the environment, which has to be the same in both trees.
     fn compile_all_anew(&self) -> anyhow::Result<()> {
         let through_cache = self.project.repo.root.join(WRAPPER_DIR).join(server::THROUGH_CACHE);
         files::remove_own_file(&through_cache)
             .with_context(|| format!("cannot delete {}", through_cache.display()))?;
-        if let Some(wrapper) = multilane::retarget::provide::foreign_wrapper(&self.project) {
+        if let Some(wrapper) = provide::foreign_wrapper(&self.project) {
             self.ui.warn(format_args!(
-                "compilers go through {}: if that is a cache, what the fork is compared with may come out of it",
+                "compilers go through {}: if that is a cache, the tree from scratch may come out of it",
                 wrapper.display()
             ));
         }
@@ -419,11 +417,10 @@ impl Verification<'_> {
         let begun = Instant::now();
         let donor_root = self.trees.root(&self.trees.donor);
         let lane = lane_in(&self.project, &self.project.repo.root);
-        let donors = multilane::fork::donor_at(&self.project, &donor_root)?;
-        let plan = multilane::fork::best_fork(&self.project, &lane, &donors)
+        let donors = fork::donor_at(&self.project, &donor_root)?;
+        let plan = fork::best_fork(&self.project, &lane, &donors)
             .context("the donor has built nothing")?;
-        multilane::fork::carry_out_fork(&self.project, self.ui, &plan, begun)
-            .context("cannot fork")?;
+        fork::carry_out_fork(&self.project, self.ui, &plan, begun).context("cannot fork")?;
         self.stop_if_interrupted()?;
         Ok(plan)
     }
@@ -454,7 +451,7 @@ impl Verification<'_> {
         Ok(outputs)
     }
 
-    /// Tests that differ may be flaky. Each lane is put in its place again for that.
+    /// Tests that differ may be flaky. Each lane is put back in its place and tested again.
     fn run_again_what_differs(&mut self, runs: &mut Runs, forked: &Path) -> anyhow::Result<()> {
         const RUNS_MAX: usize = 3;
         let own = self.trees.own.clone();
@@ -475,7 +472,7 @@ impl Verification<'_> {
         Ok(())
     }
 
-    /// What differs may do so at each build. That is seen from another one from scratch.
+    /// The files that differ between any two builds from scratch, which another one shows.
     fn irreproducible(&mut self, outputs: &[Output]) -> anyhow::Result<Vec<PathBuf>> {
         let suspects: Vec<&Path> = outputs
             .iter()
@@ -505,12 +502,9 @@ impl Verification<'_> {
     }
 }
 
-/// The lane in a temporary tree, wherever the user has cargo build.
+/// The lane in a temporary tree, even where cargo is configured to build elsewhere.
 pub fn lane_in(project: &Project, root: &Path) -> Lane {
-    let owner = Owner::Agent {
-        inputs: KeyInputs::default(),
-        detours: multilane::lanes::choose::detours(project),
-    };
+    let owner = Owner::Agent { inputs: KeyInputs::default(), detours: choose::detours(project) };
     Lane { dir: root.join("target"), owner }
 }
 

@@ -1,8 +1,8 @@
-//! What two lanes hold that were made for the same tree at the same path: one forked, one from
-//! scratch.
+//! Compares the files of two lanes that were made for the same tree at the same path: one forked,
+//! one from scratch.
 //!
-//! File by file and to the byte. Where bytes differ, what a process gets to see of them is
-//! compared, so that debug information may name another tree and nothing else may.
+//! Where bytes differ, the parts that a process sees are compared, so that debug information may
+//! name another tree and nothing else may.
 
 mod object;
 
@@ -15,11 +15,11 @@ use multilane::units;
 use multilane::units::{Place, Unit, with_path};
 use object::Section;
 
-/// Where to look.
+/// The lanes to compare.
 pub(crate) struct Question<'a> {
-    /// The forked lane, which lies elsewhere by now.
+    /// The forked lane, which was moved meanwhile.
     pub(crate) forked: &'a Path,
-    /// The one from scratch, at the place that the other had.
+    /// The one from scratch, at the place where the other was.
     pub(crate) scratch: &'a Place,
     /// The checkouts: the donor's, which is gone, and the one that both lanes were made for.
     pub(crate) donor_top: &'a Path,
@@ -31,13 +31,14 @@ pub(crate) struct Question<'a> {
 pub(crate) struct Output {
     /// Relative to the lane.
     pub(crate) path: PathBuf,
-    /// Whose it is; empty where cargo has given it a second name.
+    /// Empty where cargo has given the file a second name.
     pub(crate) package: String,
     pub(crate) role: Role,
     pub(crate) likeness: Likeness,
-    /// Where it names the donor's tree otherwise than as debug information does.
+    /// Where it names the donor's tree, outside of debug information.
     pub(crate) names: Vec<String>,
-    /// How often a process could see the name of a source in the donor's tree: where a panic was.
+    /// How often a process could see the name of a source in the donor's tree: as the place of a
+    /// panic.
     pub(crate) names_of_sources: usize,
 }
 
@@ -45,12 +46,12 @@ pub(crate) struct Output {
 pub(crate) enum Role {
     #[default]
     Compiled,
-    /// Of a package that people edit.
+    /// Made by the build script of a package that is edited.
     Generated,
     /// Made by the build script of a registry's package, or a note on what was compiled from that.
     /// cargo's own rule: it stays valid when a target directory is moved.
     OfRegistry,
-    /// What a build script has printed for cargo, and what cargo or rustc have noted.
+    /// Printed by a build script for cargo, or recorded by cargo or rustc.
     Noted,
 }
 
@@ -59,13 +60,13 @@ pub(crate) enum Likeness {
     /// To the byte.
     #[default]
     Same,
-    /// In what a process gets to see; or what differs is only for the compiler.
+    /// In the parts that a process sees; or only the compiler reads what differs.
     SameLoaded,
     /// The same once the donor's path is replaced by ours.
     SameButPaths,
-    /// Where the first difference is.
+    /// The first difference.
     Other(String),
-    /// It is of a format whose debug information cannot be told from the rest.
+    /// In a format whose debug information is not told from the rest here.
     Unknown,
     /// Only the lane from scratch has it.
     Lacking,
@@ -96,7 +97,7 @@ pub(crate) fn compare(question: &Question<'_>) -> Vec<Output> {
     outputs.into_iter().flatten().collect()
 }
 
-/// Which of the files two lanes hold otherwise, in what a process gets to see.
+/// The files that differ between two lanes, in the parts that a process sees.
 pub(crate) fn differing<'a>(
     one: &Path,
     other: &Path,
@@ -129,7 +130,7 @@ fn list(lane: &Path, dir: &Path, paths: &mut BTreeSet<PathBuf>) {
     }
 }
 
-/// `None` where it says nothing about what was built: locks, caches, times.
+/// `None` for files that do not depend on what was built: locks, caches, times.
 fn compare_file(question: &Question<'_>, path: &Path, unit: Option<&Unit>) -> Option<Output> {
     let name = path.file_name()?.to_str()?;
     let is_in = |folder: &str| path.components().any(|part| part.as_os_str() == folder);
@@ -143,7 +144,7 @@ fn compare_file(question: &Question<'_>, path: &Path, unit: Option<&Unit>) -> Op
     let role = match unit {
         _ if is_record => Role::Noted,
         Some(_) if is_run && units::is_printed(path) => Role::Noted,
-        // What a script has written to stderr is read by people alone.
+        // cargo does not read a script's stderr.
         Some(_) if is_run && name == "stderr" => return None,
         Some(_) if is_run && is_path => Role::Generated,
         Some(_) if is_run => Role::OfRegistry,
@@ -169,7 +170,7 @@ fn compare_file(question: &Question<'_>, path: &Path, unit: Option<&Unit>) -> Op
         (Some(_), None) => return Some(Output { likeness: Likeness::Extra, ..output }),
         (None, None) => return None,
     };
-    // What a script prints beside its words to cargo is for people.
+    // cargo ignores other lines that a script prints.
     let is_printed = is_run && (name == "output" || name == "stdout");
     let [forked, scratch] = [forked, scratch]
         .map(|bytes| if role == Role::Noted && is_printed { to_cargo(&bytes) } else { bytes });
@@ -178,7 +179,7 @@ fn compare_file(question: &Question<'_>, path: &Path, unit: Option<&Unit>) -> Op
     }
 
     output.likeness = match role {
-        // Hashes and times, which differ whenever sources were written at another time.
+        // Hashes and times, which differ where sources were written at another time.
         _ if is_record => Likeness::SameLoaded,
         _ if name.ends_with(".d") => Likeness::SameLoaded,
         Role::Compiled => match (object::loaded(&forked), object::loaded(&scratch)) {
@@ -197,8 +198,8 @@ fn to_cargo(printed: &[u8]) -> Vec<u8> {
     lines.filter(|line| line.starts_with(b"cargo:")).collect::<Vec<_>>().concat()
 }
 
-/// Without the names, which are gone when it is loaded, and hold hashes over debug information
-/// where rustc optimises.
+/// Without the names of sections, which are not loaded. Where rustc optimises, they hold hashes over
+/// debug information.
 fn bytes_of<'a>(sections: &[Section<'a>]) -> Vec<&'a [u8]> {
     sections.iter().map(|section| section.bytes).collect()
 }
@@ -225,11 +226,11 @@ impl Question<'_> {
         }
     }
 
-    /// Looks for the donor's tree where nothing but debug information should name it.
+    /// Looks for names of the donor's tree outside of debug information.
     fn add_names(&self, output: &mut Output, forked: &[u8], unit: Option<&Unit>) {
         let name = output.path.file_name().unwrap_or_default().to_string_lossy();
         if output.role != Role::Compiled {
-            // The left side of a rule is the file itself, which nobody reads.
+            // The left side of a rule is the file itself, which cargo does not read.
             let is_rules = name.ends_with(".d") && !output.package.is_empty();
             let mut names = Vec::new();
             for line in forked.split(|byte| *byte == b'\n') {
@@ -250,8 +251,7 @@ impl Question<'_> {
         for section in sections.into_iter().flatten() {
             for rest in self.named_in(section.bytes) {
                 if own_sources.iter().any(|source| rest.starts_with(source)) {
-                    // Metadata names all that its crate was made from, so that errors and debug
-                    // information can.
+                    // Metadata names the sources of its crate, for errors and debug information.
                 } else if self.is_rust_source(rest) {
                     output.names_of_sources += usize::from(!is_metadata);
                 } else if !is_metadata || rest.starts_with(b"/") {
@@ -263,7 +263,7 @@ impl Question<'_> {
         }
     }
 
-    /// What follows each time that the donor's checkout is named.
+    /// The bytes after each name of the donor's checkout.
     fn named_in<'a>(&self, bytes: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         let needle = self.donor_top.as_os_str().as_encoded_bytes().to_owned();
         let mut rest = bytes;
@@ -277,7 +277,7 @@ impl Question<'_> {
         })
     }
 
-    /// What a unit was made from, as it follows the name of the checkout.
+    /// The sources of a unit, relative to the checkout, with a leading slash.
     fn sources_of(&self, unit: Option<&Unit>) -> Vec<Vec<u8>> {
         let sources =
             unit.and_then(|unit| unit.dep_info.as_ref()).into_iter().flat_map(|info| &info.sources);
@@ -307,7 +307,7 @@ impl Question<'_> {
     }
 }
 
-/// What can be read of what follows the donor's path.
+/// The readable start of the bytes after the donor's path.
 fn shown(rest: &[u8]) -> String {
     const LEN_MAX: usize = 100;
     let end = rest

@@ -1,10 +1,12 @@
-//! What of an object file a process gets to see: the sections that are loaded. Debug information is
-//! in others.
+//! The part of an object file that a process sees: the sections that are loaded. Debug information
+//! is in others.
 //!
-//! ELF of 64 bits alone, and archives of it. Of other formats it cannot be told here what is debug
-//! information.
+//! ELF and Mach-O (not yet tried on macOS), and archives of them. PE keeps the path of its debug
+//! information in a loaded section, so it is not told apart here.
 
-use multilane::units::elf;
+use object::elf::{SHF_ALLOC, SHT_NOBITS};
+use object::read::archive::ArchiveFile;
+use object::{FileKind, Object as _, ObjectSection as _, SectionFlags, SectionKind};
 
 /// A section that is loaded.
 #[derive(Debug, PartialEq)]
@@ -14,46 +16,41 @@ pub(crate) struct Section<'a> {
 }
 
 /// The loaded sections of a program, a library or an archive of objects, in order; `None` where the
-/// format is another.
+/// format is another, or the file is cut off.
 pub(crate) fn loaded(file: &[u8]) -> Option<Vec<Section<'_>>> {
-    let Some(members) = members(file) else {
+    let Ok(archive) = ArchiveFile::parse(file) else {
         return sections(file);
     };
-    // Beside the objects there are tables of names.
-    let objects = members.into_iter().filter(|member| member.starts_with(elf::MAGIC));
-    let sections: Vec<Vec<Section<'_>>> = objects.map(sections).collect::<Option<_>>()?;
-    if sections.is_empty() { None } else { Some(sections.into_iter().flatten().collect()) }
+    let mut found = Vec::new();
+    for member in archive.members() {
+        let member = member.ok()?.data(file).ok()?;
+        // Beside the objects there are tables of names.
+        if FileKind::parse(member).is_ok() {
+            found.extend(sections(member)?);
+        }
+    }
+    (!found.is_empty()).then_some(found)
 }
 
 fn sections(file: &[u8]) -> Option<Vec<Section<'_>>> {
-    let all = elf::sections(|start, len| part(file, start, len).map(<[u8]>::to_vec))?;
-    // The build id is a hash over everything, debug information included.
-    let seen =
-        all.into_iter().filter(|section| section.is_loaded && section.name != ".note.gnu.build-id");
-    seen.map(|section| {
-        Some(Section { bytes: part(file, section.start, section.len)?, name: section.name })
-    })
-    .collect()
-}
-
-/// The files in an archive (ar(5)).
-fn members(file: &[u8]) -> Option<Vec<&[u8]>> {
-    const HEADER: usize = 60;
-    let mut rest = file.strip_prefix(b"!<arch>\n")?;
+    let file = object::File::parse(file).ok()?;
     let mut found = Vec::new();
-    while rest.len() >= HEADER {
-        let (header, content) = rest.split_at(HEADER);
-        let len: usize = std::str::from_utf8(&header[48..58]).ok()?.trim().parse().ok()?;
-        found.push(content.get(..len)?);
-        rest = content.get(len + len % 2..).unwrap_or_default(); // Each begins at an even place.
+    for section in file.sections() {
+        let name = section.name().ok()?;
+        let is_loaded = match section.flags() {
+            SectionFlags::Elf { sh_type, sh_flags } => {
+                // The build id is a hash over everything, debug information included.
+                sh_flags.contains(SHF_ALLOC)
+                    && sh_type != SHT_NOBITS
+                    && name != ".note.gnu.build-id"
+            }
+            _ => !matches!(section.kind(), SectionKind::Debug | SectionKind::DebugString),
+        };
+        if is_loaded {
+            found.push(Section { name: name.to_owned(), bytes: section.data().ok()? });
+        }
     }
     Some(found)
-}
-
-/// `None` where the file is shorter: it may be of any form, or be cut off.
-fn part(file: &[u8], start: u64, len: u64) -> Option<&[u8]> {
-    let (start, len) = (usize::try_from(start).ok()?, usize::try_from(len).ok()?);
-    file.get(start..start.checked_add(len)?)
 }
 
 #[cfg(test)]
@@ -61,20 +58,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_archive_has_its_members() {
-        let header = |len: usize| format!("{:<48}{len:<10}`\n", "name/");
+    fn an_unknown_format_and_one_that_is_cut_off() {
+        let header =
+            |len: usize| format!("{:<16}{:<12}{:<6}{:<6}{:<8}{len:<10}`\n", "name/", 0, 0, 0, 644);
         let archive = format!("!<arch>\n{}abc\n{}de", header(3), header(2));
-        assert_eq!(members(archive.as_bytes()), Some(vec![b"abc".as_slice(), b"de"]));
-        assert_eq!(members(b"\x7fELF"), None);
-        assert_eq!(loaded(archive.as_bytes()), None, "there is no object in it that is known here");
+        assert_eq!(loaded(archive.as_bytes()), None, "no member of it is an object");
+        assert_eq!(loaded(b"text"), None);
+        let own = std::fs::read(std::env::current_exe().expect("a path")).expect("it can be read");
+        assert_eq!(loaded(&own[..own.len() / 2]), None);
     }
 
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
     #[test]
-    fn what_is_cut_off_is_of_no_format() {
-        let mut file = elf::MAGIC.to_vec();
-        file.extend([2, 1]);
-        assert_eq!(sections(&file), None);
-        file.resize(64, 0xff);
-        assert_eq!(sections(&file), None);
+    fn what_a_process_sees_is_found() {
+        const TEXT: &[u8] = b"a text that this program holds";
+        let own = std::fs::read(std::env::current_exe().expect("a path")).expect("it can be read");
+        let sections = loaded(&own).expect("it is known");
+        let has = |name: &str| sections.iter().any(|section| section.name.contains(name));
+        assert!(has("text") && !has("debug_info"));
+        let finds = |section: &Section<'_>| multilane::files::search::find(section.bytes, TEXT);
+        assert!(sections.iter().any(|section| finds(section).is_some()));
     }
 }

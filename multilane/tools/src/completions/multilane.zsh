@@ -1,9 +1,14 @@
-# Completes `cargo xtask`: cargo's own completion asks a function of this name. To be read after compinit.
+# Completes `cargo xtask` and `cargo multilane`: cargo's own completion calls functions of these names. To be read after
+# compinit.
 
-# The xtask of the workspace that one stands in. Pressing TAB must not start a program that came with somebody's
-# repository, so it has to be one that git does not track: then the answer is 1.
+# The program that completes `cargo $1`. For xtask it is the one of the workspace that the shell is in. Pressing TAB must
+# not start a program that came with a repository, so git must not track it: then `git ls-files` exits with 1.
 _multilane_program() {
     local dir=$PWD program
+    if [[ $1 == multilane ]]; then
+        whence -p cargo-multilane
+        return
+    fi
     while [[ -n $dir ]]; do
         program=$dir/target/xtask/xtask
         if [[ -x $program ]]; then
@@ -19,21 +24,24 @@ _multilane_program() {
     [[ -x $program ]] && print -r -- $program
 }
 
-_cargo-xtask() {
+_multilane_complete() {
     local program line
     local -a candidates
-    program=$(_multilane_program) || return 1
+    program=$(_multilane_program $1) || return 1
     for line in "${(@f)$($program complete -- "${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
         [[ -n $line ]] && candidates+=("${${${line//:/\\:}/$'\t'/:}%:}")
     done
     if (( $#candidates )); then
-        _describe -V 'cargo xtask' candidates
+        _describe -V "cargo $1" candidates
     else
         _files
     fi
 }
 
-# Where nobody has set up cargo's own, it comes with the toolchain.
+_cargo-xtask() { _multilane_complete xtask }
+_cargo-multilane() { _multilane_complete multilane }
+
+# Where cargo's own completion is not set up, it comes with the toolchain.
 if (( ! $+_comps[cargo] )); then
     _multilane_cargo() {
         local dir=$(rustc --print sysroot 2>/dev/null)/share/zsh/site-functions
@@ -42,10 +50,11 @@ if (( ! $+_comps[cargo] )); then
             autoload -Uz _cargo
             compdef _cargo cargo
             _cargo "$@"
-        elif [[ $words[2] == xtask ]]; then
+        elif [[ $words[2] == (xtask|multilane) ]]; then
+            local name=$words[2]
             shift words
             (( CURRENT-- ))
-            _cargo-xtask
+            _multilane_complete $name
         fi
     }
     compdef _multilane_cargo cargo

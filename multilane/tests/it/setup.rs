@@ -1,0 +1,134 @@
+//! `setup`: plain cargo and plain git are warm in a clone, git shows nothing of it, and it can be
+//! taken back.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::support::{Call, Project};
+
+/// A workspace that knows nothing of us, not even an ignored `target/`.
+fn foreign() -> Project {
+    let project = Project::outside();
+    project.write("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"crates/*\"]\n");
+    project.package("crates/core", "core", &[]);
+    project.package("crates/app", "app", &["core"]);
+    project.cargo("generate-lockfile").ok();
+    project.commit();
+    project
+}
+
+fn setup(project: &Project, words: &str) -> Call {
+    project.xtask(&format!("multilane setup {words}"))
+}
+
+fn add_worktree(project: &Project, name: &str) -> PathBuf {
+    let dir = project.root.with_file_name(name);
+    project.git(&["worktree", "add", "--quiet", "--detach", dir.to_str().expect("UTF-8")]);
+    dir
+}
+
+fn status(project: &Project) -> String {
+    project.git(&["status", "--porcelain"])
+}
+
+/// All files below `dir`, with their bytes.
+fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.path().is_dir() {
+            found.extend(files(&entry.path()));
+        } else {
+            found.insert(entry.path(), std::fs::read(entry.path()).expect("it can be read"));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_new_worktree_of_plain_git_is_warm_for_plain_cargo() {
+    let project = foreign();
+    setup(&project, "--check").fails_with(1);
+    setup(&project, "").fails_with(1); // stdin is no terminal.
+    assert_eq!(files(&project.root.join(".cargo")).len(), 0);
+    setup(&project, "--yes").ok();
+    assert_eq!(status(&project), "");
+    setup(&project, "--check").ok();
+    project.cargo("build").ok();
+
+    let second = add_worktree(&project, "second");
+    let built = project.cargo("build").within(&second).ok().built();
+    assert_eq!(built.len(), 0, "{built:?}");
+    let git = |dir: &Path| {
+        let output =
+            project.command("git").args(["status", "--porcelain"]).current_dir(dir).output();
+        String::from_utf8(output.expect("git starts").stdout).expect("UTF-8")
+    };
+    assert_eq!((git(&project.root), git(&second)), (String::new(), String::new()));
+    // cargo finds the wrapper there, and so would an edit.
+    assert!(second.join(".cargo/wrapper/rustc").is_file());
+    let config = std::fs::read_to_string(second.join(".cargo/config.toml")).expect("it is there");
+    assert_eq!(config, project.read(".cargo/config.toml"));
+    // A worktree that was there is set up, too.
+    setup(&project, "--check").within(&second).ok();
+}
+
+#[test]
+fn removing_takes_back_what_was_done_and_nothing_else() {
+    let project = foreign();
+    let hooks = project.root.join(".git/hooks");
+    project.write(".git/hooks/post-checkout", "#!/bin/sh\n: mine\n");
+    project.write(".git/info/exclude", "/notes"); // Without a newline.
+    let existing = add_worktree(&project, "existing");
+    let before = (files(&hooks), project.read(".git/info/exclude"), project.read(".git/config"));
+    let tree = [files(&project.root.join(".cargo")), files(&existing)];
+
+    setup(&project, "--yes").ok();
+    setup(&project, "--yes").ok(); // A second time changes nothing.
+    assert!(existing.join(".cargo/config.toml").is_file());
+    add_worktree(&project, "later");
+    assert!(project.read(".git/info/exclude").starts_with("/notes\n"));
+    setup(&project, "--remove --yes").ok();
+    let after = (files(&hooks), project.read(".git/info/exclude"), project.read(".git/config"));
+    assert_eq!(after, before);
+    assert_eq!([files(&project.root.join(".cargo")), files(&existing)], tree);
+    assert!(!project.root.with_file_name("later").join(".cargo").exists());
+    assert!(!project.exists(".git/multilane/setup.json"));
+    setup(&project, "--check").fails_with(1);
+    setup(&project, "--remove --yes").ok().does_not_say("Removed");
+}
+
+#[test]
+fn a_hook_and_a_changed_file_stay() {
+    let project = foreign();
+    project.xtask("lane hook --install").ok();
+    setup(&project, "--yes").ok();
+    project.write(".cargo/config.toml", "# Mine now.\n");
+    setup(&project, "--remove --yes").ok();
+    project.xtask("lane hook --check").ok();
+    assert_eq!(project.read(".cargo/config.toml"), "# Mine now.\n");
+}
+
+#[test]
+fn a_configuration_of_the_projects_own_is_not_touched() {
+    let project = foreign();
+    let own = "[alias]\nb = \"build\"\n";
+    project.write(".cargo/config.toml", own).write(".gitignore", "target/\n").commit();
+    let ran = setup(&project, "--yes").ok();
+    ran.says("include = [{ path = \"wrapper/config.toml\", optional = true }]");
+    assert_eq!(project.read(".cargo/config.toml"), own);
+    assert_eq!(status(&project), "");
+    setup(&project, "--check").ok(); // The rest is done.
+    project.cargo("build").ok();
+    let built = project.cargo("build").within(add_worktree(&project, "second")).ok().built();
+    assert_eq!(built.len(), 0, "{built:?}");
+
+    // With the line that it names, there is the wrapper as well.
+    project.write(
+        ".cargo/config.toml",
+        &format!("include = [{{ path = \"wrapper/config.toml\", optional = true }}]\n{own}"),
+    );
+    project.commit();
+    setup(&project, "--yes").ok();
+    assert!(project.exists(".cargo/wrapper/rustc"));
+    assert_eq!(status(&project), "");
+}

@@ -1,0 +1,80 @@
+//! `docs/cli.md`, written from the help of the engine and the tools. Compiled for its test alone.
+
+use std::fmt::Write as _;
+
+use clap::{Arg, Command};
+
+use super::tree::tree;
+
+#[test]
+fn cli_md_describes_the_command_line() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md");
+    expect_test::expect_file![page].assert_eq(&reference());
+}
+
+fn reference() -> String {
+    let root = tree();
+    let environment = root.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let mut text = format!(
+        "# The command line\n\n{}\n\nThe same for `cargo multilane`. This page is written from the \
+         program's own help, by a test:\n\n```sh\nUPDATE_EXPECT=1 cargo test --manifest-path \
+         multilane/tools/Cargo.toml cli_md\n```\n\n```text\n{environment}\n```\n",
+        paragraphs(&root)
+    );
+    describe_all(&mut text, &root);
+    text
+}
+
+/// The verbs that do something, in the order of the help.
+fn describe_all(text: &mut String, parent: &Command) {
+    for verb in parent.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+        if verb.has_subcommands() {
+            describe_all(text, verb);
+        } else {
+            let bin = parent.get_bin_name().unwrap_or_default();
+            describe(text, bin, verb).expect("a string takes everything");
+        }
+    }
+}
+
+fn describe(text: &mut String, bin: &str, verb: &Command) -> std::fmt::Result {
+    let usage = verb.clone().render_usage().to_string();
+    // It has the whole line, or begins with the name of the verb.
+    let (_, usage) = usage.split_once(verb.get_name()).unwrap_or_default();
+    let line = format!("{bin} {}", verb.get_name());
+    write!(text, "\n## {line}\n\n{}\n\n```text\n{line}{usage}\n```\n", paragraphs(verb))?;
+    let options: String = verb
+        .get_arguments()
+        .filter(|option| !option.is_hide_set() && option.get_id() != "help")
+        .map(entry)
+        .collect();
+    if options.is_empty() { Ok(()) } else { write!(text, "\n{options}") }
+}
+
+/// One line of a list: `-p, --package <SPEC>`, and what it is for.
+fn entry(option: &Arg) -> String {
+    let short = match (option.get_short(), option.get_long()) {
+        (Some(short), Some(_)) => format!("-{short}, "),
+        _ => String::new(),
+    };
+    let help = option.get_long_help().or(option.get_help());
+    let help = help.map(ToString::to_string).unwrap_or_default().replace('\n', " ");
+    let mut more = String::new();
+    if option.get_action().takes_values() {
+        let values = option.get_possible_values();
+        let names: Vec<String> =
+            values.iter().map(|value| format!("`{}`", value.get_name())).collect();
+        if !names.is_empty() {
+            more += &format!(" ({})", names.join(", "));
+        }
+        for value in option.get_default_values() {
+            more += &format!(" [default: {}]", value.to_string_lossy());
+        }
+    }
+    format!("- `{short}{option}`: {help}{more}\n")
+}
+
+fn paragraphs(command: &Command) -> String {
+    let text = command.get_long_about().or(command.get_about());
+    text.map(ToString::to_string).unwrap_or_default()
+}
