@@ -9,17 +9,12 @@ use std::time::{Duration, Instant};
 
 /// Takes the lock, if no other process has it. Returns whether it was free.
 pub fn try_exclusive(file: &File) -> io::Result<bool> {
-    system::lock(file, true, false)
+    system::lock(file, true)
 }
 
 /// The same for one that others may share.
 pub fn try_shared(file: &File) -> io::Result<bool> {
-    system::lock(file, false, false)
-}
-
-/// Waits for as long as it takes: the caller has to have a limit of its own.
-pub fn exclusive(file: &File) -> io::Result<()> {
-    system::lock(file, true, true).map(drop)
+    system::lock(file, false)
 }
 
 pub fn unlock(file: &File) -> io::Result<()> {
@@ -30,7 +25,7 @@ pub fn unlock(file: &File) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// When it cannot be made, or another process has had the lock for all of `limit`.
+/// When it cannot be made, or another process has the lock for all of `limit`.
 pub fn wait(path: &Path, limit: Duration) -> io::Result<File> {
     let file = File::create(path)?;
     wait_for(path, limit, || try_exclusive(&file))?;
@@ -38,6 +33,10 @@ pub fn wait(path: &Path, limit: Duration) -> io::Result<File> {
 }
 
 /// Calls `take` until it says that it has the lock on `path`.
+///
+/// # Errors
+///
+/// When `take` fails, or after `limit`.
 pub fn wait_for(
     path: &Path,
     limit: Duration,
@@ -62,9 +61,9 @@ mod system {
     use std::io;
     use std::os::fd::AsRawFd as _;
 
-    pub(super) fn lock(file: &File, is_exclusive: bool, waits: bool) -> io::Result<bool> {
+    pub(super) fn lock(file: &File, is_exclusive: bool) -> io::Result<bool> {
         let kind = if is_exclusive { libc::LOCK_EX } else { libc::LOCK_SH };
-        match flock(file, kind | if waits { 0 } else { libc::LOCK_NB }) {
+        match flock(file, kind | libc::LOCK_NB) {
             Err(err) if err.kind() == io::ErrorKind::WouldBlock => Ok(false),
             result => result.map(|()| true),
         }
@@ -111,12 +110,11 @@ mod system {
         fn UnlockFile(file: RawHandle, low_at: u32, high_at: u32, low: u32, high: u32) -> i32;
     }
 
-    pub(super) fn lock(file: &File, is_exclusive: bool, waits: bool) -> io::Result<bool> {
+    pub(super) fn lock(file: &File, is_exclusive: bool) -> io::Result<bool> {
         const FAIL_IMMEDIATELY: u32 = 1;
         const EXCLUSIVE: u32 = 2;
         const ERROR_LOCK_VIOLATION: i32 = 33;
-        let flags = if is_exclusive { EXCLUSIVE } else { 0 };
-        let flags = flags | if waits { 0 } else { FAIL_IMMEDIATELY };
+        let flags = FAIL_IMMEDIATELY | if is_exclusive { EXCLUSIVE } else { 0 };
         let mut at = Overlapped::default();
         // SAFETY: the handle is open for as long as `file` lives, and `at` for the call: a handle
         // of std's is synchronous.
@@ -148,11 +146,13 @@ mod tests {
     fn a_wait_ends_at_its_limit() {
         let scratch = Scratch::of_test("lock");
         let path = scratch.dir.join("lock");
-        let held = wait(&path, Duration::ZERO).expect("it is free");
-        let err = wait(&path, Duration::from_millis(5)).expect_err("it is held");
+        let held = File::create(&path).expect("a file");
+        assert!(try_exclusive(&held).expect("it can be asked"));
+        let other = File::open(&path).expect("a file");
+        let limit = Duration::from_millis(5);
+        let err = wait_for(&path, limit, || try_exclusive(&other)).expect_err("it is held");
         assert_eq!(err.kind(), io::ErrorKind::TimedOut);
         unlock(&held).expect("it is held");
-        let other = File::open(&path).expect("a file");
         assert!(try_shared(&held).expect("free") && try_shared(&other).expect("it is shared"));
         assert!(!try_exclusive(&held).expect("it can be asked"), "another shares it");
     }

@@ -13,14 +13,14 @@
 //! rebuilds while we copy is told by its mark, and dropped.
 
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use crate::files::parallel::in_parallel;
-use crate::files::{delete_dir, subdirectories};
+use crate::files::{delete_dir, lock, subdirectories};
 use crate::fork::plan::{
     Brought, BroughtCache, Left, Names, NewTime, Piece, Plan, Way, Why, still_brought,
 };
@@ -73,7 +73,7 @@ impl Staged {
         let dir = lane.join(format!("{STAGED}{}", std::process::id()));
         std::fs::create_dir_all(&dir)?;
         let lock = File::create(dir.join(".lock"))?;
-        drop(lock.try_lock());
+        drop(lock::try_exclusive(&lock));
         Ok(Staged { reflinks: can_reflink(&dir), dir, _lock: lock })
     }
 }
@@ -85,7 +85,7 @@ fn sweep_staged(lane: &Path) -> io::Result<()> {
             continue;
         }
         let is_left = match OpenOptions::new().write(true).open(dir.join(".lock")) {
-            Ok(lock) => !matches!(lock.try_lock(), Err(TryLockError::WouldBlock)),
+            Ok(lock) => lock::try_exclusive(&lock).unwrap_or(true),
             Err(_) => true,
         };
         if is_left {
@@ -344,10 +344,10 @@ fn lock_for_adding(lane: &Path) -> io::Result<Vec<File>> {
         lock_files(lane).into_iter().filter(|path| !path.ends_with(crate::lanes::occupy::STAMP))
     {
         let file = OpenOptions::new().read(true).write(true).open(&path)?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => return Err(io::Error::other("somebody builds in it")),
-            _ => locks.push(file),
+        if !lock::try_exclusive(&file).unwrap_or(true) {
+            return Err(io::Error::other("somebody builds in it"));
         }
+        locks.push(file);
     }
     Ok(locks)
 }

@@ -163,7 +163,7 @@ impl Shell {
         let output = self.output(program, args, dir)?;
         if !output.status.success() {
             let stderr = String::from_utf8_lossy(&output.stderr);
-            bail!("{} failed: {}", program.display(), stderr.trim());
+            bail!("{} failed: {}", program.to_string_lossy(), stderr.trim());
         }
         Ok(output.stdout)
     }
@@ -177,7 +177,7 @@ impl Shell {
     ) -> anyhow::Result<Output> {
         let mut command = self.command(program, args, dir)?;
         command.stdin(Stdio::null());
-        command.output().with_context(|| format!("cannot start {}", program.display()))
+        command.output().with_context(|| format!("cannot start {}", program.to_string_lossy()))
     }
 
     /// The standard output of a short-lived cargo.
@@ -233,7 +233,7 @@ pub fn run_words(words: &[OsString]) -> anyhow::Result<ExitStatus> {
     let (program, args) = words.split_first().context("no program")?;
     let mut command = command(program, args, None, UNCHANGED)?;
     end_with_parent(&mut command);
-    command.status().with_context(|| format!("cannot start {}", program.display()))
+    command.status().with_context(|| format!("cannot start {}", program.to_string_lossy()))
 }
 
 /// Where the system cannot replace this process by another, starts it and ends with its code.
@@ -242,7 +242,7 @@ fn become_command(command: &mut Command) -> anyhow::Result<ExitCode> {
     let started = Err(std::os::unix::process::CommandExt::exec(command));
     #[cfg(not(unix))]
     let started = command.status().map(exit_code);
-    started.with_context(|| format!("cannot start {}", command.get_program().display()))
+    started.with_context(|| format!("cannot start {}", command.get_program().to_string_lossy()))
 }
 
 /// What has to be cleared from the environment, or put back, so that cargo sees what it would see
