@@ -145,9 +145,7 @@ fn compiled(
     if hash(home, engine)? != key {
         return Ok(built); // The sources were edited meanwhile: it may be of either version.
     }
-    std::fs::create_dir_all(home.join(&key))
-        .with_context(|| format!("cannot write {}", home.display()))?;
-    files::replace(&program, |staged| files::link_or_copy(&built, staged))
+    files::provide_program(&built, &program)
         .with_context(|| format!("cannot write {}", program.display()))?;
     drop(locked);
     remove_old_versions(home);

@@ -147,6 +147,16 @@ pub fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Gives a program a second name, or another file system a copy, unless it is there already.
+/// Whoever starts it at this moment gets the old one or the new one.
+pub fn provide_program(program: &Path, to: &Path) -> io::Result<()> {
+    if is_unchanged_copy(program, to) {
+        return Ok(());
+    }
+    to.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+    replace(to, |staged| link_or_copy(program, staged))
+}
+
 /// By length and time, which a hard link has in common and a copy was given.
 pub fn is_unchanged_copy(of: &Path, copy: &Path) -> bool {
     let (Ok(of), Ok(copy)) = (of.metadata(), copy.metadata()) else { return false };

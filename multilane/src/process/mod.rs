@@ -29,8 +29,8 @@ type Change = (OsString, Option<OsString>);
 
 const UNCHANGED: &[Change] = &[];
 
-/// Every process of ours begins here: `program` with `args`, in `dir` or where the user stands, with
-/// `changes` in its environment.
+/// Every process of ours begins here: `program` with `args`, in `dir` or the current directory,
+/// with `changes` in its environment.
 ///
 /// # Errors
 ///
@@ -117,7 +117,8 @@ impl Shell {
         let mut sh = Shell::new(env);
         let is_from_cargo_run = env.get("CARGO_MANIFEST_DIR").is_some();
         sh.changes.extend(is_from_cargo_run.then(|| ("CARGO".into(), None)));
-        // rustup 1.29 and later say so; a user who has set the variable, or typed `+name`, meant it.
+        // rustup 1.29 and later say so. A user who has set the variable, or typed `+name`, meant
+        // it.
         if let Some(source) = env.get("RUSTUP_TOOLCHAIN_SOURCE") {
             let is_meant = source == "env" || source == "cli";
             sh.changes.extend((!is_meant).then(|| ("RUSTUP_TOOLCHAIN".into(), None)));
