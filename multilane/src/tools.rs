@@ -159,9 +159,10 @@ fn lock(session: &Session, target_dir: &Path) -> anyhow::Result<File> {
     let cannot = || format!("cannot lock {}", path.display());
     std::fs::create_dir_all(target_dir).with_context(cannot)?;
     let file = File::create(&path).with_context(cannot)?;
-    if file.try_lock().is_err() {
+    if !lock::try_exclusive(&file).with_context(cannot)? {
+        const LIMIT: Duration = Duration::from_secs(15 * 60);
         session.ui.status("Waiting", format_args!("for another call that compiles {PROGRAM}"));
-        file.lock().with_context(cannot)?;
+        lock::wait_for(&path, LIMIT, || lock::try_exclusive(&file)).with_context(cannot)?;
     }
     Ok(file)
 }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::cold_start::goal::Goal;
-use crate::files::{is_same_file, lock};
+use crate::files::{is_same_file, lock, remove_own_file};
 
 /// What a leader tells its followers.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,7 +105,7 @@ fn leaders(room: &Path) -> Vec<Leader> {
 /// Deletes the file that is open; another builder may have made a new one with its name.
 fn delete(file: &File, path: &Path) {
     if is_same_file(file, path) {
-        _ = std::fs::remove_file(path);
+        _ = remove_own_file(path);
     }
 }
 

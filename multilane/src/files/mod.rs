@@ -1,6 +1,8 @@
 //! Files of our own: written so that a reader sees the old text or the new one, and deleted here
 //! alone.
 
+#![expect(clippy::disallowed_methods, reason = "this is the one place")]
+
 pub mod answers;
 pub mod lock;
 pub mod parallel;
@@ -11,7 +13,6 @@ use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Somebody else may be deleting the same: what is gone is gone.
-#[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn delete_dir(dir: &Path) -> io::Result<()> {
     match std::fs::remove_dir_all(dir) {
         Err(err) if err.kind() != io::ErrorKind::NotFound => Err(err),

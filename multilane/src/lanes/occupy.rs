@@ -4,6 +4,8 @@
 //! stamp (`.lane`), and cargo holds its own on `.cargo-lock` and its kin. The kernel releases both,
 //! however a process ends.
 
+#![expect(clippy::disallowed_methods, reason = "it renames lanes, and deletes what is in one")]
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};

@@ -1,6 +1,8 @@
 //! `adopt-cache`: what the compiler wrapper calls before the first compilation of a unit in a
 //! forked lane.
 
+#![expect(clippy::disallowed_methods, reason = "it writes into directories of its own")]
+
 pub mod compilation;
 pub mod crate_source;
 pub mod dep_graph;

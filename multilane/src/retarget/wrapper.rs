@@ -11,6 +11,8 @@
 //!     └── …                    where there is a shared cache: sccache/server.rs draws it
 //! ```
 
+#![expect(clippy::disallowed_methods, reason = "it renames a directory of its own")]
+
 use std::io;
 use std::path::Path;
 
