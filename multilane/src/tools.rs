@@ -16,12 +16,13 @@ use std::fs::File;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
 use sha2::{Digest as _, Sha256};
 
 use crate::files::answers::Answers;
+use crate::files::lock;
 use crate::lanes::hex;
 use crate::process::Shell;
 use crate::process::step::{Program, Step};

@@ -241,7 +241,10 @@ fn of_places(
     places.explain(&cache, kinds, |value| moved.here(value));
     if places.lacking(&cache, kinds).crates {
         // Whoever comes while another is at it waits, and has less to find out.
-        let _lock = files::lock::wait(&forked.join(incremental::FORKED_LOCK), std::time::Duration::from_secs(180))?;
+        let _lock = files::lock::wait(
+            &forked.join(incremental::FORKED_LOCK),
+            std::time::Duration::from_secs(180),
+        )?;
         places.extend(read());
         // A crate that others need, too, is found in another way when they are loaded first. Which
         // way it was, nobody says.
