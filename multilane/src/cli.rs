@@ -75,9 +75,8 @@ impl Cli {
         let env = Environment::read();
         let ui = Ui::new(&env, self.called);
         let session = Session { env, ui, started };
-        if self.called == "cargo xtask"
-            && let Some(dir) = environment::exe_dir()
-        {
+        let dir = environment::exe_dir().filter(|_| self.called == "cargo xtask");
+        if let Some(dir) = dir {
             alias::silence(&dir);
         }
 

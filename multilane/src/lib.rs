@@ -14,6 +14,8 @@
 //! 4. `fork`, `cold_start`, `retarget`, `sccache`
 //! 5. `verbs`, `tools`, `cli`
 
+#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "a test writes what it needs"))]
+
 pub use crate::cli::Cli;
 #[doc(hidden)]
 pub use crate::cli::split;

@@ -16,12 +16,13 @@ use std::fs::File;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail, ensure};
 use sha2::{Digest as _, Sha256};
 
 use crate::files::answers::Answers;
+use crate::files::lock;
 use crate::lanes::hex;
 use crate::process::Shell;
 use crate::process::step::{Program, Step};
@@ -149,9 +150,7 @@ fn compiled(
     if hash(home, engine)? != key {
         return Ok(built); // The sources were edited meanwhile: it may be of either version.
     }
-    std::fs::create_dir_all(home.join(&key))
-        .with_context(|| format!("cannot write {}", home.display()))?;
-    files::replace(&program, |staged| files::link_or_copy(&built, staged))
+    files::provide_program(&built, &program)
         .with_context(|| format!("cannot write {}", program.display()))?;
     drop(locked);
     remove_old_versions(home);
@@ -165,9 +164,10 @@ fn lock(session: &Session, target_dir: &Path) -> anyhow::Result<File> {
     let cannot = || format!("cannot lock {}", path.display());
     std::fs::create_dir_all(target_dir).with_context(cannot)?;
     let file = File::create(&path).with_context(cannot)?;
-    if file.try_lock().is_err() {
+    if !lock::try_exclusive(&file).with_context(cannot)? {
+        const LIMIT: Duration = Duration::from_secs(15 * 60);
         session.ui.status("Waiting", format_args!("for another call that compiles {PROGRAM}"));
-        file.lock().with_context(cannot)?;
+        lock::wait_for(&path, LIMIT, || lock::try_exclusive(&file)).with_context(cannot)?;
     }
     Ok(file)
 }

@@ -68,9 +68,8 @@ impl Ui {
     /// into a file: what it writes next would lie over our line.
     pub fn warn_beside(self, process: u32, message: impl std::fmt::Display) {
         let stderr = std::fs::OpenOptions::new().append(true).open(format!("/proc/{process}/fd/2"));
-        if let Ok(mut stderr) = stderr
-            && stderr.metadata().is_ok_and(|meta| !meta.is_file())
-        {
+        let stderr = stderr.ok().filter(|file| file.metadata().is_ok_and(|meta| !meta.is_file()));
+        if let Some(mut stderr) = stderr {
             let start = if stderr.is_terminal() { "\r\x1b[K" } else { "" };
             drop(stderr.write_all(format!("{start}warning: {message}\n").as_bytes()));
         }
@@ -100,6 +99,11 @@ impl Ui {
     fn paint(self, color: &str, text: &str) -> String {
         if self.color { format!("{color}{text}\x1b[0m") } else { text.to_owned() }
     }
+}
+
+/// What a user who waits has to know, where no [`Ui`] is at hand.
+pub fn note(message: impl std::fmt::Display) {
+    say(&format!("note: {message}"));
 }
 
 /// A closed stderr is no reason to fail a build.

@@ -97,7 +97,8 @@ pub(super) fn variables<'a>(all: impl Iterator<Item = (&'a OsStr, &'a OsStr)>) -
         STARTS.split(' ').any(|start| name.starts_with(start)) && !name.ends_with("_DIR")
     };
     let ours = all.filter(|(name, value)| !value.is_empty() && name.to_str().is_some_and(is_one));
-    ours.map(|(name, value)| format!("{}={}", name.display(), value.display())).collect()
+    ours.map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
+        .collect()
 }
 
 /// What one command line makes.
@@ -169,7 +170,7 @@ impl Product {
         kind.insert(profile);
         // Behind `--` are arguments for the program or the tests, and otherwise for the compiler.
         if !is_run && !is_test {
-            kind.extend(line.rest.iter().map(|word| format!("-- {}", word.display())));
+            kind.extend(line.rest.iter().map(|word| format!("-- {}", word.to_string_lossy())));
         }
         if is_run && targets.is_empty() {
             targets.insert("--bin".to_owned());

@@ -8,14 +8,14 @@
 //! The kernel releases the lock however a process ends. A file without a lock is a leftover, which
 //! the next builder deletes. A follower that can take the lock knows that the leader has ended.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use crate::cold_start::goal::Goal;
-use crate::files::is_same_file;
+use crate::files::{is_same_file, lock, remove_own_file};
 
 /// What a leader tells its followers.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,19 +82,14 @@ pub(super) fn elect(
     for _ in 0..ROUNDS_MAX {
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
-        match file.try_lock() {
-            Ok(()) if is_same_file(&file, &path) => {
+        if lock::try_exclusive(&file)? {
+            if is_same_file(&file, &path) {
                 let mut lead = Lead { file, path, note };
                 lead.write()?;
                 return Ok(Election::Lead(Box::new(lead)));
             }
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                if let Some(leader) = Leader::open(&path) {
-                    return Ok(Election::Follow(leader));
-                }
-            }
-            Err(TryLockError::Error(err)) => return Err(err),
+        } else if let Some(leader) = Leader::open(&path) {
+            return Ok(Election::Follow(leader));
         }
     }
     Err(io::Error::other(format!("{} is deleted again and again", path.display())))
@@ -110,7 +105,7 @@ fn leaders(room: &Path) -> Vec<Leader> {
 /// Deletes the file that is open; another builder may have made a new one with its name.
 fn delete(file: &File, path: &Path) {
     if is_same_file(file, path) {
-        _ = std::fs::remove_file(path);
+        _ = remove_own_file(path);
     }
 }
 
@@ -164,15 +159,15 @@ impl Leader {
 
     /// Whether it leads no longer. If it was killed, its file is deleted here.
     pub(super) fn has_ended(&self) -> bool {
-        match self.file.try_lock() {
-            Ok(()) => {
+        match lock::try_exclusive(&self.file) {
+            Ok(true) => {
                 delete(&self.file, &self.path);
-                _ = self.file.unlock();
+                _ = lock::unlock(&self.file);
                 true
             }
             // Others may have taken the lead from one that still runs.
-            Err(TryLockError::WouldBlock) => !is_same_file(&self.file, &self.path),
-            Err(TryLockError::Error(_)) => true,
+            Ok(false) => !is_same_file(&self.file, &self.path),
+            Err(_) => true,
         }
     }
 

@@ -55,9 +55,8 @@ impl ColdStart {
     }
 
     pub fn after_step(&mut self, step: usize, has_succeeded: bool) {
-        if (!has_succeeded || step == self.last)
-            && let Some(lead) = self.lead.take()
-        {
+        let is_last = !has_succeeded || step == self.last;
+        if let Some(lead) = self.lead.take_if(|_| is_last) {
             // A program or a test that fails was built.
             let is_done = has_succeeded || is_all_complete(&lead.note.lane);
             lead.finish(is_done);

@@ -1,16 +1,18 @@
 //! Files of our own: written so that a reader sees the old text or the new one, and deleted here
 //! alone.
 
+#![expect(clippy::disallowed_methods, reason = "this is the one place")]
+
 pub mod answers;
+pub mod lock;
 pub mod parallel;
 pub mod search;
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirEntry, File, Metadata, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Somebody else may be deleting the same: what is gone is gone.
-#[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn delete_dir(dir: &Path) -> io::Result<()> {
     match std::fs::remove_dir_all(dir) {
         Err(err) if err.kind() != io::ErrorKind::NotFound => Err(err),
@@ -18,24 +20,36 @@ pub fn delete_dir(dir: &Path) -> io::Result<()> {
     }
 }
 
+/// What is in a directory; nothing where it cannot be read.
+pub fn entries(dir: &Path) -> impl Iterator<Item = DirEntry> + use<> {
+    std::fs::read_dir(dir).into_iter().flatten().flatten()
+}
+
+/// The names in a directory that are Unicode, as all are that cargo and rustc make.
+pub fn names(dir: &Path) -> impl Iterator<Item = String> + use<> {
+    entries(dir).filter_map(|entry| entry.file_name().into_string().ok())
+}
+
+/// Not through links.
 pub fn subdirectories(dir: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    entries
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .map(|entry| entry.path())
+    let dirs = entries(dir).filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    dirs.map(|entry| entry.path())
+}
+
+/// Everything below a directory, a directory before what is in it, without following links.
+pub fn walk(dir: &Path, visit: &mut impl FnMut(&Path, &Metadata)) {
+    for entry in entries(dir) {
+        let Ok(meta) = entry.metadata() else { continue };
+        visit(&entry.path(), &meta);
+        if meta.is_dir() {
+            walk(&entry.path(), visit);
+        }
+    }
 }
 
 /// Writes beside the file and renames, so that a reader sees the old text or the new one.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace(path, |staged| std::fs::write(staged, bytes))
-}
-
-/// Makes the file, and locks it until the result is dropped. Whoever has it only starts compilers
-/// of next to nothing.
-pub fn wait_for_lock(path: &Path) -> io::Result<File> {
-    let file = File::create(path)?;
-    file.lock()?;
-    Ok(file)
 }
 
 /// Replaces a file by a copy of it in which these bytes are at these places.
@@ -132,6 +146,16 @@ pub fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
         File::options().write(true).open(to)?.set_modified(from.metadata()?.modified()?)?;
     }
     Ok(())
+}
+
+/// Gives a program a second name, or another file system a copy, unless it is there already.
+/// Whoever starts it at this moment gets the old one or the new one.
+pub fn provide_program(program: &Path, to: &Path) -> io::Result<()> {
+    if is_unchanged_copy(program, to) {
+        return Ok(());
+    }
+    to.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+    replace(to, |staged| link_or_copy(program, staged))
 }
 
 /// By length and time, which a hard link has in common and a copy was given.

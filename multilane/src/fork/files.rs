@@ -90,10 +90,9 @@ pub(super) fn brought(
         unit.outputs.iter().map(|entry| piece(entry, way(question, unit, &entry.path))).collect();
     let mut records: Vec<Piece> =
         unit.records.iter().map(|entry| piece(entry, Way::Copy)).collect();
-    if unit.is_path
-        && question.donor.root != question.own.root
-        && let Some(DepInfo { sources, watched_absolutely, record: Some((record, _)), .. }) =
-            &unit.dep_info
+    let is_elsewhere = unit.is_path && question.donor.root != question.own.root;
+    if let (true, Some(DepInfo { sources, watched_absolutely, record: Some((record, _)), .. })) =
+        (is_elsewhere, &unit.dep_info)
     {
         let of_tree = |path: &PathBuf| source_path(unit, path, question.donor, &question.own.root);
         let time = |path: PathBuf| match times.get(&path) {

@@ -70,12 +70,12 @@ pub(super) fn judge(
         return Ok(Vec::new());
     }
     // In another tree such a macro might read other files, or have read the path itself.
-    if unit.is_path
-        && question.donor.root != question.own.root
-        && let Some(package) = macro_that_looks_around(question.units, unit, by_id)
-        && (unit.names_donor || !is_as_the_macro_saw_it(question, dep_info))
-    {
-        return Err(Why::Macro(package));
+    if unit.is_path && question.donor.root != question.own.root {
+        if let Some(package) = macro_that_looks_around(question.units, unit, by_id) {
+            if unit.names_donor || !is_as_the_macro_saw_it(question, dep_info) {
+                return Err(Why::Macro(package));
+            }
+        }
     }
     let (_, built) = dep_info.record.as_ref().ok_or(Why::Unknown)?;
     if *built > question.now {

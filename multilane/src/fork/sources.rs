@@ -94,12 +94,13 @@ fn compare_trees(
             let is_same = own.as_ref().is_none_or(|own| listed(own) == of_donor);
             lists.insert(package.clone(), if is_same { of_donor } else { None });
         }
-        if let (true, Some(donors), Some(Some(own))) = (wanted.everything, donors, own)
-            && donors == own
-            && let (Some(of_donor), Some(of_own)) =
-                in_both(sh, donor_root, own_root, |sh, root| ignored(sh, root, &own.repositories))
-            && of_donor == of_own
-        {
+        let same = own.flatten().filter(|own| wanted.everything && donors.as_ref() == Some(own));
+        let with_ignored = same.and_then(|own| {
+            let list = |sh: &Shell, root: &Path| ignored(sh, root, &own.repositories);
+            let (of_donor, of_own) = in_both(sh, donor_root, own_root, list);
+            of_own.filter(|of_own| of_donor.as_ref() == Some(of_own)).map(|of_own| (own, of_own))
+        });
+        if let Some((own, of_own)) = with_ignored {
             everything = own.files;
             everything.extend(of_own);
             // Reading gigabytes of data would take longer than compiling what they may have gone
@@ -175,13 +176,12 @@ fn source(donor_root: &Path, own_root: &Path, path: &Path) -> Source {
         source.is_same =
             (is_real_dir(&donors) && is_real_dir(&own)) || are_same_links(&donors, &own);
         source.is_ours = is_inside(&own, own_root);
-    } else if let (Some(donors_len), Some(own_len)) = (file_len(&donors), file_len(&own))
-        && donors_len == own_len
-        && let (Ok(donors_bytes), Ok(own_bytes)) = (std::fs::read(&donors), std::fs::read(&own))
-    {
-        source.is_same = donors_bytes == own_bytes;
-        source.is_ours = is_inside(&own, own_root);
-        source.names_history = names_history(&own_bytes);
+    } else if file_len(&donors).is_some() && file_len(&donors) == file_len(&own) {
+        if let (Ok(donors_bytes), Ok(own_bytes)) = (std::fs::read(&donors), std::fs::read(&own)) {
+            source.is_same = donors_bytes == own_bytes;
+            source.is_ours = is_inside(&own, own_root);
+            source.names_history = names_history(&own_bytes);
+        }
     }
     // What was written while we read is not what we have compared.
     if (modified(&donors), modified(&own)) != (donors_time, own_time) {

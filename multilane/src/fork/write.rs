@@ -12,8 +12,10 @@
 //! The donor is only read. It is never waited for and none of its locks is touched: a unit that it
 //! rebuilds while we copy is told by its mark, and dropped.
 
+#![expect(clippy::disallowed_methods, reason = "it fills a lane, with reports about each file")]
+
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +23,7 @@ use std::time::SystemTime;
 
 use crate::environment;
 use crate::files::parallel::in_parallel;
-use crate::files::{delete_dir, subdirectories};
+use crate::files::{delete_dir, lock, subdirectories};
 use crate::fork::plan::{
     Brought, BroughtCache, Left, Names, NewTime, Piece, Plan, Way, Why, still_brought,
 };
@@ -74,7 +76,7 @@ impl Staged {
         let dir = lane.join(format!("{STAGED}{}", std::process::id()));
         std::fs::create_dir_all(&dir)?;
         let lock = File::create(dir.join(".lock"))?;
-        drop(lock.try_lock());
+        drop(lock::try_exclusive(&lock));
         Ok(Staged { reflinks: can_reflink(&dir), dir, _lock: lock })
     }
 }
@@ -86,7 +88,7 @@ fn sweep_staged(lane: &Path) -> io::Result<()> {
             continue;
         }
         let is_left = match OpenOptions::new().write(true).open(dir.join(".lock")) {
-            Ok(lock) => !matches!(lock.try_lock(), Err(TryLockError::WouldBlock)),
+            Ok(lock) => lock::try_exclusive(&lock).unwrap_or(true),
             Err(_) => true,
         };
         if is_left {
@@ -345,10 +347,10 @@ fn lock_for_adding(lane: &Path) -> io::Result<Vec<File>> {
         lock_files(lane).into_iter().filter(|path| !path.ends_with(crate::lanes::occupy::STAMP))
     {
         let file = OpenOptions::new().read(true).write(true).open(&path)?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => return Err(io::Error::other("somebody builds in it")),
-            _ => locks.push(file),
+        if !lock::try_exclusive(&file).unwrap_or(true) {
+            return Err(io::Error::other("somebody builds in it"));
         }
+        locks.push(file);
     }
     Ok(locks)
 }

@@ -122,8 +122,8 @@ pub fn enter(project: &Project, lane: Lane) -> (Lane, Option<InUse>) {
     let now = environment::now();
     match &lane.owner {
         Owner::Worktree | Owner::Named => {
-            let in_use = occupy::enter(&lane.dir, &stamp, now).ok();
-            (lane, in_use)
+            let in_use = occupy::enter(&lane.dir, &stamp, now);
+            (lane, in_use.ok())
         }
         Owner::Agent { .. } => {
             match occupy::enter_agent_lane(&project.repo.lanes_dir(), &lane, &stamp, now) {

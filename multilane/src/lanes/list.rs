@@ -1,18 +1,20 @@
 //! Which lanes there are: in every worktree of the repository, by looking. There is no register
 //! that could go stale.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde_json::Value;
 
+use crate::files::{self, lock};
 use crate::lanes::KeyInputs;
-use crate::lanes::occupy::STAMP;
+use crate::lanes::occupy::{STAMP, lanes_dir_problem, lock_files};
 use crate::process::Shell;
-use crate::project::git_dir;
-use crate::project::git_dir::workspace_in;
+use crate::project::git_dir::{self, workspace_in};
 use crate::project::root::Repo;
+use crate::project::worktrees::worktree_list;
 
 /// A lane as it lies on disk.
 pub struct Found {
@@ -50,19 +52,14 @@ pub fn of_repository(sh: &Shell, repo: &Repo, target_dir: &Path) -> Vec<Found> {
 
 /// The same without their sizes, which take a walk.
 pub fn places(worktrees: &[Worktree], repo: &Repo, target_dir: &Path) -> Vec<Found> {
-    let mut places = Vec::new();
-    for worktree in worktrees {
-        let own_dir = if worktree.root == repo.root {
-            target_dir.to_owned()
-        } else {
-            worktree.root.join("target")
-        };
-        places.extend(places_in(worktree, own_dir));
-    }
-    places
+    let own_dir = |worktree: &Worktree| match worktree.root == repo.root {
+        true => target_dir.to_owned(),
+        false => worktree.root.join("target"),
+    };
+    worktrees.iter().flat_map(|worktree| places_in(worktree, own_dir(worktree))).collect()
 }
 
-/// The same as `of_repository`, of worktrees that git has listed for somebody else.
+/// The same as `of_repository`, of worktrees that are known.
 pub fn of_worktrees(worktrees: &[Worktree], repo: &Repo, target_dir: &Path) -> Vec<Found> {
     measured(places(worktrees, repo, target_dir))
 }
@@ -79,25 +76,15 @@ fn places_in(worktree: &Worktree, own_dir: PathBuf) -> Vec<Found> {
     let place = |dir: PathBuf, agent, key| {
         let inputs = std::fs::read(dir.join(STAMP)).ok().and_then(|stamp| parse_stamp(&stamp));
         let Worktree { top: worktree, root, commit } = worktree.clone();
-        Found {
-            worktree,
-            commit,
-            root,
-            dir,
-            agent,
-            key,
-            inputs,
-            size: 0,
-            last_use: None,
-            in_use: false,
-        }
+        let (size, last_use, in_use) = (0, None, false); // `measured` knows.
+        Found { worktree, commit, root, dir, agent, key, inputs, size, last_use, in_use }
     };
     let mut places = Vec::new();
     if own_dir.is_dir() {
         places.push(place(own_dir, None, None));
     }
     let lanes_dir = worktree.root.join(".lanes");
-    if crate::lanes::occupy::lanes_dir_problem(&lanes_dir).is_some() {
+    if lanes_dir_problem(&lanes_dir).is_some() {
         return places;
     }
     for (agent, agent_dir) in directories(&lanes_dir) {
@@ -116,13 +103,9 @@ fn measured(mut places: Vec<Found>) -> Vec<Found> {
     std::thread::scope(|scope| {
         for place in &mut places {
             scope.spawn(|| {
-                place.in_use = crate::lanes::occupy::lock_files(&place.dir)
-                    .iter()
-                    .any(|file| is_locked(file, locked.as_ref()));
-                let mut walk = Walk::default();
-                walk.add(&place.dir);
-                place.size = walk.size;
-                place.last_use = walk.newest;
+                place.in_use =
+                    lock_files(&place.dir).iter().any(|file| is_locked(file, locked.as_ref()));
+                (place.size, place.last_use) = size_and_age(&place.dir);
             });
         }
     });
@@ -131,8 +114,7 @@ fn measured(mut places: Vec<Found>) -> Vec<Found> {
 
 /// The worktrees of the repository, this one first. Without git, this one alone.
 pub fn worktrees(sh: &Shell, repo: &Repo) -> Vec<Worktree> {
-    let (Some(top), Ok(list)) =
-        (git_dir::checkout(&repo.root), crate::project::worktrees::worktree_list(sh, &repo.root))
+    let (Some(top), Ok(list)) = (git_dir::checkout(&repo.root), worktree_list(sh, &repo.root))
     else {
         return vec![Worktree::without_git(repo)];
     };
@@ -167,18 +149,11 @@ impl Worktree {
     }
 }
 
-/// Real directories, by name, without the hidden ones.
-fn directories(dir: &Path) -> Vec<(String, PathBuf)> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let is_directory =
-        |entry: &std::fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
-    let mut found: Vec<(String, PathBuf)> = entries
-        .filter(is_directory)
-        .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()))
-        .filter(|(name, _)| !name.starts_with('.'))
-        .collect();
-    found.sort();
-    found
+/// By name, without the hidden ones.
+fn directories(dir: &Path) -> BTreeMap<String, PathBuf> {
+    let named = |dir: PathBuf| (dir.file_name().unwrap_or_default().to_string_lossy().into(), dir);
+    let dirs = files::subdirectories(dir).map(named);
+    dirs.filter(|(name, _): &(String, _)| !name.starts_with('.')).collect()
 }
 
 fn parse_stamp(stamp: &[u8]) -> Option<KeyInputs> {
@@ -193,46 +168,38 @@ fn parse_stamp(stamp: &[u8]) -> Option<KeyInputs> {
     })
 }
 
-#[derive(Default)]
-struct Walk {
-    size: u64,
-    newest: Option<SystemTime>,
-    /// Files with more than one name, by inode.
-    #[cfg(unix)]
-    counted: HashSet<u64>,
+/// What a directory takes on disk, and when a file in it was last written.
+fn size_and_age(dir: &Path) -> (u64, Option<SystemTime>) {
+    let (mut size, mut newest) = (0, None);
+    let mut counted = HashSet::new(); // Files with more than one name.
+    files::walk(dir, &mut |_, meta| {
+        if !meta.is_dir() {
+            newest = newest.max(meta.modified().ok());
+            let (inode, own) = inode_and_size(meta);
+            size += if inode.is_none_or(|inode| counted.insert(inode)) { own } else { 0 };
+        }
+    });
+    (size, newest)
 }
 
-impl Walk {
-    fn add(&mut self, dir: &Path) {
-        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-            let Ok(meta) = entry.metadata() else { continue };
-            if meta.is_dir() {
-                self.add(&entry.path());
-            } else {
-                self.newest = self.newest.max(meta.modified().ok());
-                self.size += self.share(&meta);
-            }
-        }
-    }
+/// The inode, where the file may have other names.
+#[cfg(unix)]
+fn inode_and_size(meta: &Metadata) -> (Option<u64>, u64) {
+    use std::os::unix::fs::MetadataExt as _;
+    const BLOCK: u64 = 512; // stat(2): the unit of `st_blocks`, whatever the file system's own is.
+    ((meta.nlink() > 1).then(|| meta.ino()), meta.blocks() * BLOCK)
+}
 
-    #[cfg(unix)]
-    fn share(&mut self, meta: &std::fs::Metadata) -> u64 {
-        use std::os::unix::fs::MetadataExt as _;
-        const BLOCK: u64 = 512; // stat(2): the unit of `st_blocks`, whatever the file system's own is.
-        if meta.nlink() > 1 && !self.counted.insert(meta.ino()) { 0 } else { meta.blocks() * BLOCK }
-    }
-
-    #[cfg(not(unix))]
-    fn share(&mut self, meta: &std::fs::Metadata) -> u64 {
-        meta.len()
-    }
+#[cfg(not(unix))]
+fn inode_and_size(meta: &Metadata) -> (Option<u64>, u64) {
+    (None, meta.len())
 }
 
 /// Whether cargo was in this lane and has left it. `false` where only trying would tell: a cargo
 /// that came at that moment would say that it waits.
 pub fn was_left_by_cargo(lane: &Path) -> bool {
     let Some(locked) = locked_inodes() else { return false };
-    let mut locks = crate::lanes::occupy::lock_files(lane);
+    let mut locks = lock_files(lane);
     locks.retain(|file| !file.ends_with(STAMP));
     !locks.is_empty() && !locks.iter().any(|file| is_locked(file, Some(&locked)))
 }
@@ -267,5 +234,5 @@ fn is_locked(file: &Path, _locked: Option<&HashSet<u64>>) -> bool {
 /// Takes the lock for a moment. (Not tried on macOS and Windows.)
 fn is_locked_by_trying(file: &Path) -> bool {
     let file = std::fs::OpenOptions::new().read(true).write(true).open(file);
-    file.is_ok_and(|file| matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
+    file.is_ok_and(|file| matches!(lock::try_exclusive(&file), Ok(false)))
 }

@@ -4,12 +4,16 @@
 //! stamp (`.lane`), and cargo holds its own on `.cargo-lock` and its kin. The kernel releases both,
 //! however a process ends.
 
-use std::fs::{File, OpenOptions, TryLockError};
+#![expect(clippy::disallowed_methods, reason = "it renames lanes, and deletes what is in one")]
+
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::{Lane, Owner};
+use crate::files::{self, lock};
+use crate::ui;
 
 /// The stamp at the top of a lane: its key inputs as JSON (empty in a worktree's own lane), locked
 /// while it is in use, modified when it was last used.
@@ -17,6 +21,9 @@ pub const STAMP: &str = ".lane";
 
 /// The files that cargo locks in a profile's directory, by version (1.95, 1.96 and later).
 pub const CARGO_LOCKS: [&str; 3] = [".cargo-lock", ".cargo-build-lock", ".cargo-artifact-lock"];
+
+/// How long `clean` may take over one lane.
+const LOCKED_MAX: Duration = Duration::from_secs(300);
 
 /// A lane that we are in. It is free again when this is dropped, or when the process ends in any
 /// way.
@@ -79,7 +86,7 @@ pub fn make_lanes_dir(lanes_dir: &Path) -> io::Result<()> {
         return Ok(());
     }
     std::fs::create_dir_all(lanes_dir)?;
-    crate::files::write_atomically(&ignore, b"# Lanes are build output.\n*\n")
+    files::write_atomically(&ignore, b"# Lanes are build output.\n*\n")
 }
 
 /// A directory that is known to hold build output, if there is none.
@@ -91,7 +98,7 @@ pub fn make_lane(dir: &Path) -> io::Result<()> {
     std::fs::create_dir_all(dir)?;
     // cargo writes this only into directories that it makes itself (https://bford.info/cachedir/).
     let text = "Signature: 8a477f597d28d172789f06886806bc55\n# A lane: a cargo target directory.\n";
-    crate::files::write_atomically(&tag, text.as_bytes())
+    files::write_atomically(&tag, text.as_bytes())
 }
 
 /// Marks a lane that exists as in use.
@@ -103,12 +110,15 @@ pub fn enter(dir: &Path, stamp: &str, now: SystemTime) -> io::Result<InUse> {
     let path = dir.join(STAMP);
     let mut file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
-    // A file system without locks (some network shares) is no reason not to build; cargo takes none
-    // there either.
-    drop(file.lock_shared());
+    // Only `clean` has it for itself. A file system without locks (some network shares) is no
+    // reason not to build; cargo takes none there either.
+    if matches!(lock::try_shared(&file), Ok(false)) {
+        ui::note(format_args!("waiting until {} is no longer being deleted", dir.display()));
+        lock::wait_for(&path, LOCKED_MAX, || lock::try_shared(&file))?;
+    }
     // `clean` moves the lane away with its stamp locked: what we have opened may no longer be what
     // has the name.
-    if !crate::files::is_same_file(&file, &path) {
+    if !files::is_same_file(&file, &path) {
         return Err(io::ErrorKind::NotFound.into());
     }
 
@@ -166,7 +176,7 @@ pub fn empty_target_dir(dir: &Path) -> io::Result<Removal> {
             continue;
         }
         if entry.file_type()?.is_dir() {
-            crate::files::delete_dir(&entry.path())?;
+            files::delete_dir(&entry.path())?;
         } else {
             std::fs::remove_file(entry.path())?;
         }
@@ -177,10 +187,10 @@ pub fn empty_target_dir(dir: &Path) -> io::Result<Removal> {
 /// Deletes what a `clean` that was killed has left behind: lanes on their way out, folders of
 /// agents without lanes.
 pub fn sweep(lanes_dir: &Path) -> io::Result<()> {
-    for dir in crate::files::subdirectories(lanes_dir) {
+    for dir in files::subdirectories(lanes_dir) {
         let name = dir.file_name().unwrap_or_default().to_string_lossy();
         if name.starts_with(".trash-") {
-            crate::files::delete_dir(&dir)?;
+            files::delete_dir(&dir)?;
         } else {
             drop(std::fs::remove_dir(&dir)); // Only if it is empty.
         }
@@ -202,11 +212,11 @@ fn lock_whole(dir: &Path) -> io::Result<Option<Vec<File>>> {
             Err(err) if err.kind() == io::ErrorKind::NotFound => continue,
             Err(err) => return Err(err),
         };
-        match file.try_lock() {
-            Ok(()) => locks.push(file),
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(err)) if err.kind() == io::ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(err)) => return Err(err),
+        match lock::try_exclusive(&file) {
+            Ok(true) => locks.push(file),
+            Ok(false) => return Ok(None),
+            Err(err) if err.kind() == io::ErrorKind::Unsupported => {}
+            Err(err) => return Err(err),
         }
     }
     Ok(Some(locks))
@@ -217,9 +227,9 @@ fn lock_whole(dir: &Path) -> io::Result<Option<Vec<File>>> {
 /// profile.
 pub fn lock_files(dir: &Path) -> Vec<PathBuf> {
     let mut files = vec![dir.join(STAMP)];
-    for outer in crate::files::subdirectories(dir).filter(|outer| !outer.ends_with("xtask")) {
+    for outer in files::subdirectories(dir).filter(|outer| !outer.ends_with("xtask")) {
         files.extend(CARGO_LOCKS.map(|name| outer.join(name)));
-        for inner in crate::files::subdirectories(&outer) {
+        for inner in files::subdirectories(&outer) {
             files.extend(CARGO_LOCKS.map(|name| inner.join(name)));
         }
     }

@@ -29,8 +29,8 @@ type Change = (OsString, Option<OsString>);
 
 const UNCHANGED: &[Change] = &[];
 
-/// Every process of ours begins here: `program` with `args`, in `dir` or where the user stands, with
-/// `changes` in its environment.
+/// Every process of ours begins here: `program` with `args`, in `dir` or the current directory,
+/// with `changes` in its environment.
 ///
 /// # Errors
 ///
@@ -117,7 +117,8 @@ impl Shell {
         let mut sh = Shell::new(env);
         let is_from_cargo_run = env.get("CARGO_MANIFEST_DIR").is_some();
         sh.changes.extend(is_from_cargo_run.then(|| ("CARGO".into(), None)));
-        // rustup 1.29 and later say so; a user who has set the variable, or typed `+name`, meant it.
+        // rustup 1.29 and later say so. A user who has set the variable, or typed `+name`, meant
+        // it.
         if let Some(source) = env.get("RUSTUP_TOOLCHAIN_SOURCE") {
             let is_meant = source == "env" || source == "cli";
             sh.changes.extend((!is_meant).then(|| ("RUSTUP_TOOLCHAIN".into(), None)));
@@ -163,7 +164,7 @@ impl Shell {
         let output = self.output(program, args, dir)?;
         if !output.status.success() {
             let stderr = String::from_utf8_lossy(&output.stderr);
-            bail!("{} failed: {}", program.display(), stderr.trim());
+            bail!("{} failed: {}", program.to_string_lossy(), stderr.trim());
         }
         Ok(output.stdout)
     }
@@ -177,7 +178,7 @@ impl Shell {
     ) -> anyhow::Result<Output> {
         let mut command = self.command(program, args, dir)?;
         command.stdin(Stdio::null());
-        command.output().with_context(|| format!("cannot start {}", program.display()))
+        command.output().with_context(|| format!("cannot start {}", program.to_string_lossy()))
     }
 
     /// The standard output of a short-lived cargo.
@@ -233,7 +234,7 @@ pub fn run_words(words: &[OsString]) -> anyhow::Result<ExitStatus> {
     let (program, args) = words.split_first().context("no program")?;
     let mut command = command(program, args, None, UNCHANGED)?;
     end_with_parent(&mut command);
-    command.status().with_context(|| format!("cannot start {}", program.display()))
+    command.status().with_context(|| format!("cannot start {}", program.to_string_lossy()))
 }
 
 /// Where the system cannot replace this process by another, starts it and ends with its code.
@@ -242,7 +243,7 @@ fn become_command(command: &mut Command) -> anyhow::Result<ExitCode> {
     let started = Err(std::os::unix::process::CommandExt::exec(command));
     #[cfg(not(unix))]
     let started = command.status().map(exit_code);
-    started.with_context(|| format!("cannot start {}", command.get_program().display()))
+    started.with_context(|| format!("cannot start {}", command.get_program().to_string_lossy()))
 }
 
 /// What has to be cleared from the environment, or put back, so that cargo sees what it would see

@@ -86,9 +86,10 @@ mod unix {
         }
 
         pub fn to(&mut self, child: u32) {
-            self.state.child.store(child.cast_signed(), SeqCst);
+            let child = i32::try_from(child).unwrap_or(0);
+            self.state.child.store(child, SeqCst);
             // It came before there was anybody to pass it on to.
-            pass_on(self.state.to_pass_on.load(SeqCst), child.cast_signed());
+            pass_on(self.state.to_pass_on.load(SeqCst), child);
         }
 
         /// The child has ended; returns whether a signal had come meanwhile, so that nothing more

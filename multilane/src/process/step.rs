@@ -198,7 +198,7 @@ impl fmt::Display for Step {
         for (name, value) in &self.env {
             match value {
                 None => write!(f, "-u {} ", quoted(name))?,
-                Some(value) => write!(f, "{}={} ", name.display(), quoted(value))?,
+                Some(value) => write!(f, "{}={} ", name.to_string_lossy(), quoted(value))?,
             }
         }
         write!(f, "{}", self.program)?;

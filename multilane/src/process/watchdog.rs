@@ -33,7 +33,7 @@ pub fn attempt(
     let mut command = command(program, args, Some(dir), changes)?;
     close_the_rest(&mut command);
     watch(&mut command, TICK, goes_on, |child| drop(child.kill()))
-        .with_context(|| format!("cannot start {}", program.display()))
+        .with_context(|| format!("cannot start {}", program.to_string_lossy()))
 }
 
 /// For [`attempt`]: true for as long as `limit` has not passed.
@@ -78,7 +78,8 @@ pub fn watch(
             Err(RecvTimeoutError::Disconnected) => true,
             Err(RecvTimeoutError::Timeout) => heard.elapsed() >= tick,
         };
-        if is_at_end && let Some(status) = child.try_wait()? {
+        let ended = if is_at_end { child.try_wait()? } else { None };
+        if let Some(status) = ended {
             return Ok(Some(Output { status, stdout, stderr }));
         }
         // Also of a process that writes without end.

@@ -56,8 +56,9 @@ pub fn read(sh: &Shell, repo: &Repo, base: Option<&str>) -> anyhow::Result<Chang
         let branches = main_branches(repo.settings.main_branch.as_deref(), &line);
         let [first, ..] = branches.as_slice() else {
             return Ok(Changes::Unknown {
-                why: "no main branch was found (set `main-branch` in [workspace.metadata.xtask])"
-                    .to_owned(),
+                why:
+                    "no main branch was found (set `main-branch` in [workspace.metadata.multilane])"
+                        .to_owned(),
             });
         };
         // With several commits git takes the best common ancestor of HEAD and all of them together:

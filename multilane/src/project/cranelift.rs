@@ -11,7 +11,7 @@
 
 use toml_edit::{Item, Value};
 
-/// `[workspace.metadata.xtask.cranelift]`: being there, it asks for it.
+/// `[workspace.metadata.multilane.cranelift]`: being there, it asks for it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
     /// `llvm`: the packages that Cranelift cannot build.
@@ -23,7 +23,7 @@ impl Settings {
     ///
     /// When it is something else: a package that was meant for LLVM would be built by Cranelift.
     pub fn read(item: &Item) -> Result<Settings, String> {
-        const FORM: &str = "[workspace.metadata.xtask.cranelift] is a table, and all it may have is `llvm`, a list of packages";
+        const FORM: &str = "[workspace.metadata.multilane.cranelift] is a table, and all it may have is `llvm`, a list of packages";
         let table = item.as_table_like().ok_or(FORM)?;
         if table.iter().any(|(key, _)| key != "llvm") {
             return Err(FORM.to_owned());
@@ -96,7 +96,7 @@ pub fn is_nightly(toolchain: &str) -> bool {
 /// The file. Build scripts and proc-macros stay with LLVM: rustc runs them, and a macro that panics
 /// has to unwind.
 pub fn config(settings: &Settings) -> String {
-    let mut text = "# Written by cargo xtask, as [workspace.metadata.xtask.cranelift] in Cargo.toml says (docs/cranelift.md).\n\
+    let mut text = "# Written by cargo xtask, as [workspace.metadata.multilane.cranelift] in Cargo.toml says (docs/cranelift.md).\n\
         # cargo needs a nightly for it only where the profile is used.\n\
         [unstable]\ncodegen-backend = true\n\n\
         [profile.cranelift]\ninherits = \"dev\"\ncodegen-backend = \"cranelift\"\n\n\
@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(packages["ring"]["codegen-backend"].as_str(), Some("llvm"));
         assert_eq!(packages["odd\"name"]["codegen-backend"].as_str(), Some("llvm"));
         expect![[r#"
-            # Written by cargo xtask, as [workspace.metadata.xtask.cranelift] in Cargo.toml says (docs/cranelift.md).
+            # Written by cargo xtask, as [workspace.metadata.multilane.cranelift] in Cargo.toml says (docs/cranelift.md).
             # cargo needs a nightly for it only where the profile is used.
             [unstable]
             codegen-backend = true

@@ -29,11 +29,11 @@ pub struct Repo {
     pub start: PathBuf,
     /// The directory that decides on the package: `start`, or that of `--manifest-path`.
     pub inside: PathBuf,
-    /// `[workspace.metadata.xtask]`.
+    /// `[workspace.metadata.multilane]`.
     pub settings: Settings,
 }
 
-/// What a project says in `[workspace.metadata.xtask]`.
+/// What a project says in `[workspace.metadata.multilane]`.
 #[derive(Default)]
 pub struct Settings {
     /// `main-branch`: what `check-fast` compares with, where `origin/HEAD`, `main` and `master` are
@@ -105,9 +105,9 @@ fn read_manifest(dir: &Path) -> anyhow::Result<Option<DocumentMut>> {
 }
 
 fn settings(manifest: &DocumentMut) -> Settings {
-    let table = || manifest.get("workspace")?.get("metadata")?.get("xtask");
+    let table = || manifest.get("workspace")?.get("metadata")?.get("multilane");
     Settings {
-        main_branch: table().and_then(|xtask| Some(xtask.get("main-branch")?.as_str()?.to_owned())),
-        cranelift: table().and_then(|xtask| xtask.get("cranelift")).map(cranelift::Settings::read),
+        main_branch: table().and_then(|table| Some(table.get("main-branch")?.as_str()?.to_owned())),
+        cranelift: table().and_then(|table| table.get("cranelift")).map(cranelift::Settings::read),
     }
 }

@@ -13,11 +13,10 @@ use crate::{environment, files};
 /// costs no space; across file systems it is a copy.
 pub fn share_program(common: &Common, exe: &Path) -> io::Result<()> {
     let shared = common.program();
-    if is_shared_program(exe, common) || files::is_unchanged_copy(exe, &shared) {
+    if is_shared_program(exe, common) {
         return Ok(());
     }
-    std::fs::create_dir_all(&common.dir)?;
-    files::replace(&shared, |staged| files::link_or_copy(exe, staged))
+    files::provide_program(exe, &shared)
 }
 
 /// The same, where somebody has asked for it once: whoever starts another xtask brings the shared
@@ -42,10 +41,7 @@ pub fn install_shim(common: &Common) -> io::Result<()> {
     }
     #[cfg(not(unix))]
     {
-        if files::is_unchanged_copy(&common.program(), &shim) {
-            return Ok(());
-        }
-        files::replace(&shim, |staged| std::fs::copy(common.program(), staged).map(drop))
+        files::provide_program(&common.program(), &shim)
     }
 }
 

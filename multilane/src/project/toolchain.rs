@@ -73,11 +73,8 @@ pub fn rustc(
 /// `librustc_codegen_cranelift-<version>.so`, and its like.
 pub fn has_cranelift(sysroot: &Path, host: &str) -> bool {
     let dir = sysroot.join("lib/rustlib").join(host).join("codegen-backends");
-    let names =
-        std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
-    names.into_iter().any(|name| {
-        name.to_string_lossy().trim_start_matches("lib").starts_with("rustc_codegen_cranelift")
-    })
+    files::names(&dir)
+        .any(|name| name.trim_start_matches("lib").starts_with("rustc_codegen_cranelift"))
 }
 
 /// The host triple in `rustc -vV`.

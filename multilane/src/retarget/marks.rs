@@ -3,12 +3,13 @@
 use std::io::{self};
 use std::path::Path;
 
+use crate::files;
 use crate::units::incremental::{FORKED_LOCK, FORKED_PLACES, FORKED_PROGRAM, PROBE};
 
 /// Takes marks off caches that a fork has brought, and their folder away with the last one.
 pub fn remove_marks(forked: &Path, names: &[String]) -> io::Result<()> {
     for name in names {
-        drop(std::fs::remove_file(forked.join(name))); // Another compiler of the same crate may have been here.
+        drop(files::remove_own_file(&forked.join(name))); // Another compiler of the same crate may have been here.
     }
     let is_mark = |entry: io::Result<std::fs::DirEntry>| {
         entry.is_ok_and(|entry| {
@@ -22,6 +23,6 @@ pub fn remove_marks(forked: &Path, names: &[String]) -> io::Result<()> {
     if names.is_empty() || std::fs::read_dir(forked)?.any(is_mark) {
         Ok(())
     } else {
-        crate::files::delete_dir(forked)
+        files::delete_dir(forked)
     }
 }

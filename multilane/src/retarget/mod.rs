@@ -1,6 +1,8 @@
 //! `adopt-cache`: what the compiler wrapper calls before the first compilation of a unit in a
 //! forked lane.
 
+#![expect(clippy::disallowed_methods, reason = "it writes into directories of its own")]
+
 pub mod compilation;
 pub mod crate_source;
 pub mod dep_graph;
@@ -239,7 +241,10 @@ fn of_places(
     places.explain(&cache, kinds, |value| moved.here(value));
     if places.lacking(&cache, kinds).crates {
         // Whoever comes while another is at it waits, and has less to find out.
-        let _lock = files::wait_for_lock(&forked.join(incremental::FORKED_LOCK))?;
+        let _lock = files::lock::wait(
+            &forked.join(incremental::FORKED_LOCK),
+            std::time::Duration::from_secs(180),
+        )?;
         places.extend(read());
         // A crate that others need, too, is found in another way when they are loaded first. Which
         // way it was, nobody says.

@@ -43,11 +43,10 @@ pub fn provide_wrapper(project: &Project, ui: Ui) {
     } else {
         Ok(Installed::AsItWas)
     };
-    if is_only_ours
-        && result.is_ok()
-        && let Err(err) = crate::sccache::provide_shared_cache(&project.session.env, &dir, ui)
-    {
-        ui.warn(format_args!("no shared cache: {err:#}"));
+    if is_only_ours && result.is_ok() {
+        if let Err(err) = crate::sccache::provide_shared_cache(&project.session.env, &dir, ui) {
+            ui.warn(format_args!("no shared cache: {err:#}"));
+        }
     }
     match result {
         Ok(Installed::New) => ui.status(

@@ -11,13 +11,13 @@
 //!     └── …                    where there is a shared cache: sccache/server.rs draws it
 //! ```
 
+#![expect(clippy::disallowed_methods, reason = "it renames a directory of its own")]
+
 use std::io;
 use std::path::Path;
 
-use crate::environment::{self, is_executable};
-use crate::files::{
-    delete_dir, is_unchanged_copy, link_or_copy, replace, write_atomically, write_program,
-};
+use crate::environment::is_executable;
+use crate::files::{delete_dir, write_atomically, write_program};
 
 const SCRIPT: &str = include_str!("rustc-wrapper.sh");
 const CONFIG: &str = "# Written by cargo xtask; what is said in ../local.toml goes before it.\n\
@@ -68,16 +68,6 @@ pub fn install(dir: &Path, works: impl FnOnce(&Path) -> bool) -> io::Result<Inst
         }
     }
     Ok(installed)
-}
-
-/// Puts this program beside the script, under a name by which it knows what it is wanted for.
-pub fn add_program(to: &Path) -> io::Result<()> {
-    let exe = environment::exe().ok_or(io::ErrorKind::NotFound)?;
-    if is_unchanged_copy(&exe, to) {
-        Ok(())
-    } else {
-        replace(to, |staged| link_or_copy(&exe, staged))
-    }
 }
 
 /// Whether the one at `dir` is as whole and new as ours would be.

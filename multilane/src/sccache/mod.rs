@@ -16,12 +16,12 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use crate::environment::Environment;
-use crate::files::{self, Scratch};
+use crate::files::{self, Scratch, lock};
 use crate::process::{become_words, exit_code, run_words};
 use crate::project::{Session, toolchain};
 use crate::sccache::server::{PROGRAM_FILE, SharedCache, THROUGH_CACHE};
 use crate::sccache::state::{CacheState, SccacheProgram, problem_with};
-use crate::sccache::tally::{CacheCounts, TALLY, Tally};
+use crate::sccache::tally::{CacheCounts, LOCKED_MAX, TALLY, Tally};
 use crate::sccache::variables::CacheReach;
 use crate::ui::Ui;
 use crate::{environment, ui};
@@ -53,7 +53,7 @@ pub(crate) fn provide_shared_cache(env: &Environment, dir: &Path, ui: Ui) -> any
         SccacheProgram { path, state, problem }
     });
     match &program.problem {
-        None => crate::retarget::wrapper::add_program(&through_cache)?,
+        None => files::provide_program(&std::env::current_exe()?, &through_cache)?,
         Some(_) => files::remove_own_file(&through_cache)?,
     }
     if known.as_ref() == Some(&program) {
@@ -179,7 +179,7 @@ impl CachedCompilation<'_> {
 
     /// Tries the cache out. Other compilers that need the result wait for it, for a few seconds.
     fn find_out(&self) -> anyhow::Result<CacheState> {
-        let _lock = tally::lock(&self.cache.path(".lock"))
+        let _lock = lock::wait(&self.cache.path(".lock"), LOCKED_MAX)
             .context("another process takes long to try the cache out")?;
         if let Some(state) = self.cache.state(environment::now()) {
             return Ok(state);

@@ -8,14 +8,17 @@
 //! ```
 
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::files::{remove_own_file, write_atomically};
+use crate::files::{lock, remove_own_file, write_atomically};
+
+/// How long others may hold a lock of ours.
+pub(super) const LOCKED_MAX: Duration = Duration::from_secs(5);
 
 /// The variable that names the tally to what a build starts.
 pub(crate) const TALLY: &str = "XTASK_CACHE_TALLY";
@@ -94,7 +97,7 @@ impl Tally {
     /// `count` is called once for each build. Other compilers wait meanwhile, so that their units
     /// are not counted in it; if it takes too long, the number of hits stays unknown.
     pub(super) fn begin(&self, count: impl FnOnce() -> CacheCounts) {
-        let _lock = lock(&self.part("lock"));
+        let _lock = lock::wait(&self.part("lock"), LOCKED_MAX);
         if !self.has_begun() {
             _ = write_atomically(&self.part("before"), count().to_text().as_bytes());
         }
@@ -157,24 +160,6 @@ pub(super) fn remove_all(start: &Path) {
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with(name) {
             _ = remove_own_file(&entry.path());
-        }
-    }
-}
-
-/// Locks the file at `path` until the result is dropped. `None` if others hold it for longer than a
-/// few seconds, or if it cannot be made.
-pub(super) fn lock(path: &Path) -> Option<File> {
-    const LIMIT: Duration = Duration::from_secs(5);
-    const PAUSE: Duration = Duration::from_millis(10);
-    let file = File::create(path).ok()?;
-    let started = Instant::now();
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Some(file),
-            Err(TryLockError::WouldBlock) if started.elapsed() < LIMIT => {
-                std::thread::sleep(PAUSE);
-            }
-            Err(_) => return None,
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The files of compiled crates, in the directories in which rustc looks for them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use crate::files;
 use crate::process::Shell;
 
 /// Where the files of one crate lie, if they are there.
@@ -27,23 +28,19 @@ impl CrateFiles {
 
 /// All that have a file in one of the directories.
 pub fn read(dirs: &BTreeSet<PathBuf>) -> Vec<CrateFiles> {
+    const DYLIB: &str = std::env::consts::DLL_EXTENSION;
     let mut found = Vec::new();
     for dir in dirs {
-        let mut stems: BTreeSet<String> = BTreeSet::new();
-        let mut dylibs: BTreeSet<String> = BTreeSet::new();
-        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-            let Ok(name) = entry.file_name().into_string() else { continue };
+        let mut stems: BTreeMap<String, bool> = BTreeMap::new(); // With whether there is a dylib.
+        for name in files::names(dir) {
             let Some((stem, extension)) = name.rsplit_once('.') else { continue };
-            if extension == std::env::consts::DLL_EXTENSION {
-                dylibs.insert(stem.to_owned());
-            }
-            if ["rlib", "rmeta", std::env::consts::DLL_EXTENSION].contains(&extension) {
-                stems.insert(stem.to_owned());
+            if ["rlib", "rmeta", DYLIB].contains(&extension) {
+                *stems.entry(stem.to_owned()).or_default() |= extension == DYLIB;
             }
         }
-        found.extend(stems.into_iter().map(|stem| {
+        found.extend(stems.into_iter().map(|(stem, has_dylib)| {
             let file = |extension: &str| dir.join(format!("{stem}.{extension}"));
-            let dylib = dylibs.contains(&stem).then(|| file(std::env::consts::DLL_EXTENSION));
+            let dylib = has_dylib.then(|| file(DYLIB));
             CrateFiles { dylib, rlib: file("rlib"), rmeta: file("rmeta") }
         }));
     }
@@ -55,8 +52,7 @@ pub fn dirs_of_compiler(compiler: &Path, dir: &Path) -> Vec<PathBuf> {
     let targets = |sysroot: &Path| -> Vec<PathBuf> {
         // rustc finds itself through all links.
         let Ok(dir) = sysroot.join("lib/rustlib").canonicalize() else { return Vec::new() };
-        let targets = std::fs::read_dir(dir).into_iter().flatten().flatten();
-        targets.map(|target| target.path().join("lib")).collect()
+        files::entries(&dir).map(|target| target.path().join("lib")).collect()
     };
     let installed = compiler.ancestors().nth(2).filter(|_| compiler.is_absolute()).map(targets);
     // It may be one of rustup's, which starts another, or somebody's own.

@@ -16,11 +16,11 @@
 //!
 //! Times and random numbers are in base 36 (`rustc_incremental/src/persist/fs.rs`).
 
-use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
+use crate::files;
 use crate::files::parallel::in_parallel;
-use crate::units;
+use crate::units::layout::profile_dirs;
 
 /// The folder of what a fork has brought, in `incremental`.
 pub const FORKED: &str = ".forked";
@@ -103,29 +103,21 @@ pub fn read(lane: &Path, with_xtask: bool) -> Vec<Cache> {
 
 /// The directories of all units' caches, relative to the lane.
 pub fn dirs(lane: &Path, with_xtask: bool) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for profile in units::profile_dirs(lane, with_xtask) {
-        let units = units(&lane.join(profile).join("incremental"));
-        found
-            .extend(units.iter().filter_map(|dir| dir.strip_prefix(lane).ok()).map(Path::to_owned));
-    }
-    found
+    let profiles = profile_dirs(lane, with_xtask).into_iter();
+    let units = profiles.flat_map(|profile| units(&lane.join(profile).join("incremental")));
+    units.filter_map(|dir| Some(dir.strip_prefix(lane).ok()?.to_owned())).collect()
 }
 
 /// The directories of the units in one `-C incremental`.
 pub fn units(incremental: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(incremental).into_iter().flatten().flatten();
-    let is_unit = |entry: &DirEntry| {
-        entry.file_type().is_ok_and(|kind| kind.is_dir())
-            && !entry.file_name().as_encoded_bytes().starts_with(b".")
-    };
-    entries.filter(is_unit).map(|entry| entry.path()).collect()
+    let is_unit =
+        |dir: &PathBuf| dir.file_name().is_none_or(|name| name.as_encoded_bytes()[0] != b'.');
+    files::subdirectories(incremental).filter(is_unit).collect()
 }
 
 /// The names of the caches of a crate that a fork has brought into this `.forked`.
 pub fn forked(forked: &Path, of_crate: &str) -> Vec<String> {
-    let entries = std::fs::read_dir(forked).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let names = files::names(forked);
     names.filter(|name| name.contains('-') && crate_name(Path::new(name)) == of_crate).collect()
 }
 
@@ -136,11 +128,7 @@ fn crate_name(dir: &Path) -> &str {
 
 /// The path of the newest finished session in a unit's cache.
 pub fn newest_session(dir: &Path) -> Option<String> {
-    let names = std::fs::read_dir(dir)
-        .ok()?
-        .flatten()
-        .filter_map(|entry| entry.file_name().into_string().ok());
-    let finished = names.filter(|name| {
+    let finished = files::names(dir).filter(|name| {
         name.starts_with("s-") && !name.ends_with("-working") && !name.ends_with(".lock")
     });
     finished.max_by_key(|name| {

@@ -29,12 +29,15 @@ mod layout;
 pub mod linker;
 
 use std::collections::HashMap;
+use std::fs::Metadata;
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
 pub use dep_info::{DepInfo, list_in_other_tree, record_in_other_tree};
+use layout::{UnitPlace, profile_dirs};
 use serde_json::Value;
 
+use crate::files;
 use crate::files::parallel::in_parallel;
 use crate::files::search::find;
 use crate::project::git_dir;
@@ -230,9 +233,7 @@ pub fn with_path(bytes: &[u8], from: &Path, to: &Path) -> Vec<u8> {
 /// All units of the lane, in no order. `other_root` is the tree that wants to know. xtask's own
 /// build is wanted only where xtask will be started from the lane.
 pub fn read(place: &Place, other_root: &Path, with_xtask: bool) -> Vec<Unit> {
-    let found = layout::find(&place.lane, with_xtask);
-    let mut units = in_parallel(&found, |found| read_unit(&place.lane, found));
-    settle_runs(&mut units, place, other_root);
+    let mut units = read_some(place, other_root, layout::find(&place.lane, with_xtask));
     contents::look_into(&mut units, place, other_root);
     units
 }
@@ -241,75 +242,57 @@ pub fn read(place: &Place, other_root: &Path, with_xtask: bool) -> Vec<Unit> {
 pub fn read_xtask(own: &Place) -> Vec<Unit> {
     let mut found = layout::find(&own.lane, true);
     found.retain(|found| found.fingerprint.starts_with(layout::XTASK));
-    let mut units = in_parallel(&found, |found| read_unit(&own.lane, found));
-    settle_runs(&mut units, own, &own.root);
-    units
+    read_some(own, &own.root, found)
 }
 
 /// The build scripts and their runs alone.
 pub fn read_runs(place: &Place) -> Vec<Unit> {
     let mut found = layout::find(&place.lane, false);
     found.retain(|found| {
-        file_names(&place.lane.join(&found.fingerprint))
-            .iter()
+        files::names(&place.lane.join(&found.fingerprint))
             .any(|name| name.contains("build-script-"))
     });
+    read_some(place, &place.root, found)
+}
+
+fn read_some(place: &Place, other_root: &Path, found: Vec<UnitPlace>) -> Vec<Unit> {
     let mut units = in_parallel(&found, |found| read_unit(&place.lane, found));
-    settle_runs(&mut units, place, &place.root);
+    settle_runs(&mut units, place, other_root);
     units
 }
 
 /// The fingerprint directories in a lane, and the dependencies of what is complete in it: all that
 /// matters of a lane into which others are put.
 pub fn read_present(lane: &Path) -> Vec<Unit> {
-    in_parallel(&layout::find(lane, true), |found| {
-        let mut unit = Unit {
-            package: found.package.clone(),
-            fingerprint: found.fingerprint.clone(),
-            ..Unit::default()
-        };
-        read_records(lane, &mut unit);
-        unit
-    })
-}
-
-/// The directories of the profiles, relative to the lane; xtask's own among them only where it is
-/// wanted.
-pub fn profile_dirs(lane: &Path, with_xtask: bool) -> Vec<PathBuf> {
-    layout::all_profile_dirs(lane, with_xtask)
+    in_parallel(&layout::find(lane, true), |found| read_records(lane, found).0)
 }
 
 /// Whether cargo has built something in this lane. xtask's own profile does not count.
 pub fn has_any(lane: &Path) -> bool {
-    layout::has_any(lane)
+    !profile_dirs(lane, false).is_empty()
 }
 
 /// How many units the lane has, complete or not.
 pub fn count(lane: &Path) -> usize {
-    layout::fingerprints(lane).len()
+    layout::find_fingerprints(lane).len()
 }
 
 /// The package and the place of each unit, complete or not; xtask's own do not count.
 pub fn places(lane: &Path) -> Vec<(String, PathBuf)> {
-    layout::fingerprints(lane)
+    let units = layout::find_fingerprints(lane).into_iter();
+    units.map(|unit| (unit.package, unit.fingerprint)).collect()
 }
 
 /// Whether the unit whose fingerprint lies there is complete.
 pub fn is_complete(lane: &Path, fingerprint: &Path) -> bool {
-    let names = file_names(&lane.join(fingerprint));
-    let target = names.iter().find_map(|name| name.strip_suffix(".json"));
-    target.is_some_and(|target| read_fingerprint(lane, fingerprint, target).is_some())
+    let mut names = files::names(&lane.join(fingerprint));
+    let target = names.find_map(|name| Some(name.strip_suffix(".json")?.to_owned()));
+    target.is_some_and(|target| read_fingerprint(lane, fingerprint, &target).is_some())
 }
 
-fn read_unit(lane: &Path, found: &layout::Found) -> Unit {
-    let mut unit = Unit {
-        package: found.package.clone(),
-        fingerprint: found.fingerprint.clone(),
-        ..Unit::default()
-    };
-    let Some(fingerprint) = read_records(lane, &mut unit) else {
-        return unit;
-    };
+fn read_unit(lane: &Path, found: &UnitPlace) -> Unit {
+    let (mut unit, fingerprint) = read_records(lane, found);
+    let Some(fingerprint) = fingerprint else { return unit };
     for path in &found.outputs {
         add_entries(lane, path, &mut unit.outputs);
     }
@@ -343,9 +326,18 @@ fn is_of_vendored_package(dep_info: &DepInfo) -> bool {
     dirs.take(4).any(|dir| dir.join(".cargo-checksum.json").is_file())
 }
 
-/// `None` where the unit is incomplete, or not as we know units.
-fn read_records(lane: &Path, unit: &mut Unit) -> Option<Value> {
-    let names = file_names(&lane.join(&unit.fingerprint));
+/// What its fingerprint directory says of a unit. `None` where it is incomplete, or not as we know
+/// units.
+fn read_records(lane: &Path, found: &UnitPlace) -> (Unit, Option<Value>) {
+    let UnitPlace { package, fingerprint, .. } = found;
+    let mut unit =
+        Unit { package: package.clone(), fingerprint: fingerprint.clone(), ..Unit::default() };
+    let read = add_records(lane, &mut unit);
+    (unit, read)
+}
+
+fn add_records(lane: &Path, unit: &mut Unit) -> Option<Value> {
+    let names: Vec<String> = files::names(&lane.join(&unit.fingerprint)).collect();
     let mut targets = names.iter().filter_map(|name| name.strip_suffix(".json"));
     unit.target = targets.next()?.to_owned();
     if targets.next().is_some() {
@@ -482,24 +474,22 @@ pub fn is_dynamic_library(path: &Path) -> bool {
         .is_some_and(|extension| ["so", "dylib", "dll"].iter().any(|known| extension == *known))
 }
 
-fn file_names(dir: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
-}
-
 /// The path itself and, of a directory, all that is in it: a directory before its contents.
 fn add_entries(lane: &Path, path: &Path, entries: &mut Vec<Entry>) {
-    let Ok(meta) = lane.join(path).symlink_metadata() else { return };
-    let kind = match meta.file_type() {
-        kind if kind.is_file() => EntryKind::File,
-        kind if kind.is_dir() => EntryKind::Directory,
-        _ => EntryKind::Other,
+    let mut add = |path: &Path, meta: &Metadata| {
+        let kind = match meta.file_type() {
+            kind if kind.is_file() => EntryKind::File,
+            kind if kind.is_dir() => EntryKind::Directory,
+            _ => EntryKind::Other,
+        };
+        let path = path.strip_prefix(lane).unwrap_or(path).to_owned();
+        entries.push(Entry { path, kind, len: meta.len() });
     };
-    entries.push(Entry { path: path.to_owned(), kind, len: meta.len() });
-    if kind == EntryKind::Directory {
-        for entry in std::fs::read_dir(lane.join(path)).into_iter().flatten().flatten() {
-            add_entries(lane, &path.join(entry.file_name()), entries);
-        }
+    let whole = lane.join(path);
+    let Ok(meta) = whole.symlink_metadata() else { return };
+    add(path, &meta);
+    if meta.is_dir() {
+        files::walk(&whole, &mut add);
     }
 }
 

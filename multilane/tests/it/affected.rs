@@ -233,7 +233,7 @@ fn a_configured_main_branch_is_the_base() {
     project
         .write(
             "Cargo.toml",
-            &format!("{manifest}\n[workspace.metadata.xtask]\nmain-branch = \"develop\"\n"),
+            &format!("{manifest}\n[workspace.metadata.multilane]\nmain-branch = \"develop\"\n"),
         )
         .commit();
     project.git(&["branch", "develop"]);

@@ -70,7 +70,7 @@ fn project(settings: &str) -> Project {
     project
 }
 
-const ASKED: &str = "[workspace.metadata.xtask.cranelift]\nllvm = [\"core\"]\n";
+const ASKED: &str = "[workspace.metadata.multilane.cranelift]\nllvm = [\"core\"]\n";
 
 #[test]
 fn the_edit_loop_is_made_by_it_and_nothing_else_is() {
@@ -145,7 +145,7 @@ fn it_is_asked_for_in_one_way() {
     let off = project("");
     let dry = |call: Call| call.arg("--dry-run").ok().stdout();
     assert_eq!(dry(off.xtask("build-dev")), "cargo build\n");
-    let wrong = project("[workspace.metadata.xtask.cranelift]\nllvm = \"core\"\n");
+    let wrong = project("[workspace.metadata.multilane.cranelift]\nllvm = \"core\"\n");
     wrong.xtask("build-dev").fails_with(1).says("all it may have is `llvm`").says("help: llvm = [");
     wrong.xtask("check --dry-run").ok();
     std::fs::remove_dir_all(off.root.join("../sysroot")).expect("it is there");

@@ -66,7 +66,7 @@ fn project() -> Project {
 /// worktrees themselves. Each in a process group of its own, as a terminal would have it.
 fn start(project: &Project, number: usize, attempt: usize) -> Child {
     let (name, tree) = (format!("app{number}"), format!("../tree {number} {attempt}"));
-    let mut call = if number.is_multiple_of(2) {
+    let mut call = if number % 2 == 0 {
         project
             .xtask(&format!("lane run agent-{number} -- sh -c"))
             .arg(SCRIPT)

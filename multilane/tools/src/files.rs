@@ -1,5 +1,7 @@
 //! Directories that are made for one call and deleted with it, and other names for files.
 
+#![expect(clippy::disallowed_methods, reason = "beside the engine's files/, this is the one place")]
+
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,8 @@
 //! The verbs of multilane that are called once a month. The engine compiles this program when one
 //! of them is first called, and starts it as `multilane-tools <how the engine was called> <words>`.
 
+#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "a test writes what it needs"))]
+
 mod adopt;
 mod analyze;
 mod bench;

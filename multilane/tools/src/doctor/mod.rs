@@ -249,7 +249,8 @@ fn prove_shared_cache(
         proofs.push((way, proof_of_way));
         if is_proven {
             // What was a hit there may have come from this machine's own disk.
-            beyond = (way == CacheReach::All && !facts.is_read_only).then(|| proof(CacheReach::Remote));
+            beyond =
+                (way == CacheReach::All && !facts.is_read_only).then(|| proof(CacheReach::Remote));
             break;
         }
     }

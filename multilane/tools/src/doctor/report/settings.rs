@@ -267,7 +267,7 @@ fn configured(
             set,
             "cargo refuses every command, for it is no nightly",
             format!(
-                "{fix}; [workspace.metadata.xtask.cranelift] in Cargo.toml does the same without that (docs/cranelift.md)"
+                "{fix}; [workspace.metadata.multilane.cranelift] in Cargo.toml does the same without that (docs/cranelift.md)"
             ),
         ));
     }

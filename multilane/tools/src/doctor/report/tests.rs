@@ -365,7 +365,8 @@ fn a_shared_cache_is_seen_by_a_hit() {
 
     // A hit may have come from the disk.
     let beyond = |beyond: Result<(), &str>, is_read_only: bool| {
-        let (set, beyond) = (cache(None, &[(CacheReach::All, Ok(()))]), beyond.map_err(str::to_owned));
+        let (set, beyond) =
+            (cache(None, &[(CacheReach::All, Ok(()))]), beyond.map_err(str::to_owned));
         move |facts: &mut Facts| {
             set(facts);
             let cache = facts.shared_cache.as_mut().expect("it is set");

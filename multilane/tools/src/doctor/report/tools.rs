@@ -118,7 +118,7 @@ fn cranelift(facts: &Facts, rustc: &str) -> Option<Problem> {
         (None, true, true) => Some(note(
             "Cranelift is installed, and not asked for",
             LLVM,
-            "[workspace.metadata.xtask.cranelift] in Cargo.toml, after reading docs/cranelift.md",
+            "[workspace.metadata.multilane.cranelift] in Cargo.toml, after reading docs/cranelift.md",
         )),
         _ => None,
     }

@@ -1,0 +1,159 @@
+//! Locks on whole files, the ones that cargo takes: `flock` on Unix, `LockFileEx` on Windows.
+//!
+//! std has them from Rust 1.89 on; this crate promises to build with an older one.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Takes the lock, if no other process has it. Returns whether it was free.
+pub fn try_exclusive(file: &File) -> io::Result<bool> {
+    system::lock(file, true)
+}
+
+/// The same for one that others may share.
+pub fn try_shared(file: &File) -> io::Result<bool> {
+    system::lock(file, false)
+}
+
+pub fn unlock(file: &File) -> io::Result<()> {
+    system::unlock(file)
+}
+
+/// Makes the file, and locks it until the result is dropped.
+///
+/// # Errors
+///
+/// When it cannot be made, or another process has the lock for all of `limit`.
+pub fn wait(path: &Path, limit: Duration) -> io::Result<File> {
+    let file = File::create(path)?;
+    wait_for(path, limit, || try_exclusive(&file))?;
+    Ok(file)
+}
+
+/// Calls `take` until it says that it has the lock on `path`.
+///
+/// # Errors
+///
+/// When `take` fails, or after `limit`.
+pub fn wait_for(
+    path: &Path,
+    limit: Duration,
+    take: impl Fn() -> io::Result<bool>,
+) -> io::Result<()> {
+    const PAUSE: Duration = Duration::from_millis(2);
+    let started = Instant::now();
+    while !take()? {
+        if started.elapsed() >= limit {
+            let why = format!("{} has been locked for {} s", path.display(), limit.as_secs());
+            return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "std has no `flock` before 1.89")]
+mod system {
+    use std::fs::File;
+    use std::io;
+    use std::os::fd::AsRawFd as _;
+
+    pub(super) fn lock(file: &File, is_exclusive: bool) -> io::Result<bool> {
+        let kind = if is_exclusive { libc::LOCK_EX } else { libc::LOCK_SH };
+        match flock(file, kind | libc::LOCK_NB) {
+            Err(err) if err.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            result => result.map(|()| true),
+        }
+    }
+
+    pub(super) fn unlock(file: &File) -> io::Result<()> {
+        flock(file, libc::LOCK_UN)
+    }
+
+    fn flock(file: &File, operation: i32) -> io::Result<()> {
+        loop {
+            // SAFETY: it takes two numbers; the descriptor is open for as long as `file` lives.
+            if unsafe { libc::flock(file.as_raw_fd(), operation) } == 0 {
+                return Ok(());
+            }
+            let err = io::Error::last_os_error();
+            if err.kind() != io::ErrorKind::Interrupted {
+                return Err(err);
+            }
+        }
+    }
+}
+
+#[cfg(windows)]
+#[expect(unsafe_code, reason = "std has no `LockFileEx` before 1.89")]
+mod system {
+    use std::fs::File;
+    use std::io;
+    use std::os::windows::io::{AsRawHandle as _, RawHandle};
+
+    /// `OVERLAPPED`: two words, an offset, an event.
+    type Overlapped = [usize; 4];
+
+    #[link(name = "kernel32")]
+    unsafe extern "system" {
+        fn LockFileEx(
+            file: RawHandle,
+            flags: u32,
+            reserved: u32,
+            low: u32,
+            high: u32,
+            at: *mut Overlapped,
+        ) -> i32;
+        fn UnlockFile(file: RawHandle, low_at: u32, high_at: u32, low: u32, high: u32) -> i32;
+    }
+
+    pub(super) fn lock(file: &File, is_exclusive: bool) -> io::Result<bool> {
+        const FAIL_IMMEDIATELY: u32 = 1;
+        const EXCLUSIVE: u32 = 2;
+        const ERROR_LOCK_VIOLATION: i32 = 33;
+        let flags = FAIL_IMMEDIATELY | if is_exclusive { EXCLUSIVE } else { 0 };
+        let mut at = Overlapped::default();
+        // SAFETY: the handle is open for as long as `file` lives, and `at` for the call: a handle
+        // of std's is synchronous.
+        let is_done =
+            unsafe { LockFileEx(file.as_raw_handle(), flags, 0, u32::MAX, u32::MAX, &mut at) } != 0;
+        let err = io::Error::last_os_error();
+        match err.raw_os_error() {
+            _ if is_done => Ok(true),
+            Some(ERROR_LOCK_VIOLATION) => Ok(false),
+            _ => Err(err),
+        }
+    }
+
+    pub(super) fn unlock(file: &File) -> io::Result<()> {
+        // SAFETY: the handle is open for as long as `file` lives.
+        match unsafe { UnlockFile(file.as_raw_handle(), 0, 0, u32::MAX, u32::MAX) } {
+            0 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::Scratch;
+
+    #[test]
+    fn a_wait_ends_at_its_limit() {
+        let scratch = Scratch::of_test("lock");
+        let path = scratch.dir.join("lock");
+        let held = File::create(&path).expect("a file");
+        assert!(try_exclusive(&held).expect("it can be asked"));
+        let other = File::open(&path).expect("a file");
+        let limit = Duration::from_millis(5);
+        let err = wait_for(&path, limit, || try_exclusive(&other)).expect_err("it is held");
+        assert_eq!(err.kind(), io::ErrorKind::TimedOut);
+        unlock(&held).expect("it is held");
+        assert!(try_shared(&held).expect("free") && try_shared(&other).expect("it is shared"));
+        assert!(!try_exclusive(&held).expect("it can be asked"), "another shares it");
+    }
+}
