@@ -25,8 +25,13 @@ pub(crate) struct Chosen {
 
 /// The engine that `--engine` names, or the one that this program belongs to: from where others can
 /// get it if they can, else by its path.
-pub(crate) fn choose(sh: &Shell, env: &Environment, named: Option<&str>) -> anyhow::Result<Chosen> {
-    let sources = env.get("MULTILANE_SOURCES").map(PathBuf::from);
+/// `own` is the engine's folder in the clone that a project is made of.
+pub(crate) fn choose(
+    sh: &Shell,
+    env: &Environment,
+    named: Option<&str>,
+    own: Option<&Path>,
+) -> anyhow::Result<Chosen> {
     if let Some(named) = named {
         let engine = if reachable(named).is_some() {
             let (url, revision) = match named.split_once('#') {
@@ -35,7 +40,8 @@ pub(crate) fn choose(sh: &Shell, env: &Environment, named: Option<&str>) -> anyh
             };
             Engine::Git { url: reachable(url).unwrap_or_default(), revision }
         } else {
-            let dir = Path::new(named).canonicalize().with_context(|| format!("--engine {named}"))?;
+            let dir =
+                Path::new(named).canonicalize().with_context(|| format!("--engine {named}"))?;
             let of_clone = dir.join("multilane");
             let dir = if of_clone.join("tools/Cargo.toml").is_file() { of_clone } else { dir };
             if !dir.join("tools/Cargo.toml").is_file() {
@@ -45,14 +51,18 @@ pub(crate) fn choose(sh: &Shell, env: &Environment, named: Option<&str>) -> anyh
         };
         return Ok(Chosen { engine, reason: "--engine".to_owned() });
     }
-    if let Some(engine) = of_this_project() {
+    if own.is_none()
+        && let Some(engine) = of_this_project()
+    {
         return Ok(Chosen { engine, reason: "as in this project".to_owned() });
     }
-    if let Some(engine) = of_installation(env) {
+    if own.is_none()
+        && let Some(engine) = of_installation(env)
+    {
         return Ok(Chosen { engine, reason: "as it was installed".to_owned() });
     }
-    let sources = sources.filter(|dir| dir.is_dir());
-    let Some(sources) = sources else {
+    let sources = own.or_else(|| env.get("MULTILANE_SOURCES").map(Path::new));
+    let Some(sources) = sources.filter(|dir| dir.is_dir()).map(Path::to_owned) else {
         return Ok(Chosen {
             engine: Engine::Version(env!("CARGO_PKG_VERSION").to_owned()),
             reason: "the installed version".to_owned(),
@@ -98,7 +108,9 @@ fn reachable(url: &str) -> Option<String> {
 /// In a project that has adopted, or was made with `init`: the same as its own.
 fn of_this_project() -> Option<Engine> {
     let here = std::env::current_dir().ok()?;
-    let xtask = here.ancestors().find_map(|dir| std::fs::read_to_string(dir.join("xtask/Cargo.toml")).ok())?;
+    let xtask = here
+        .ancestors()
+        .find_map(|dir| std::fs::read_to_string(dir.join("xtask/Cargo.toml")).ok())?;
     let manifest: DocumentMut = xtask.parse().ok()?;
     let dependency = manifest.get("dependencies")?.get("multilane")?;
     let text = |key: &str| Some(dependency.get(key)?.as_str()?.to_owned());
@@ -152,7 +164,8 @@ impl Engine {
     ///
     /// When that is no manifest with dependencies.
     pub(crate) fn put_into(&self, manifest: &str, root: &Path) -> anyhow::Result<String> {
-        let mut manifest: DocumentMut = manifest.parse().context("cannot parse xtask/Cargo.toml")?;
+        let mut manifest: DocumentMut =
+            manifest.parse().context("cannot parse xtask/Cargo.toml")?;
         let dependencies = manifest.get_mut("dependencies").and_then(Item::as_table_like_mut);
         let dependencies = dependencies.context("xtask/Cargo.toml has no dependencies")?;
         let mut value = self.dependency(root);
@@ -200,7 +213,8 @@ mod tests {
     #[test]
     fn the_dependency_keeps_its_place_and_comment() {
         let old = "[dependencies]\nanyhow = \"1\"\nmultilane = { path = \"../m\" } # Ours.\nxshell = \"0.2\"\n";
-        let engine = Engine::Git { url: "https://h/m".to_owned(), revision: Some("abc".to_owned()) };
+        let engine =
+            Engine::Git { url: "https://h/m".to_owned(), revision: Some("abc".to_owned()) };
         let new = engine.put_into(old, Path::new("/p")).expect("a manifest");
         assert_eq!(
             new,
