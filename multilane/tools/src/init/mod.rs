@@ -14,6 +14,7 @@ use toml_edit::{Array, DocumentMut, Item, Value};
 
 use crate::adopt::edits::{Edits, check_vcs, git};
 use crate::adopt::engine::{self, Engine};
+use crate::adopt::workspace_root;
 
 /// Make a clone of the template a project of your own
 ///
@@ -83,17 +84,17 @@ impl Init {
     pub(crate) fn run(mut self, session: Session) -> anyhow::Result<ExitCode> {
         let Session { env, ui, .. } = session;
         let sh = Shell::new(&env);
-        let here = std::env::current_dir().context("no current directory")?;
-        let is_template = |dir: &&Path| {
-            dir.join("multilane/Cargo.toml").is_file() && dir.join("crates/notes").is_dir()
-        };
-        let Some(root) = here.ancestors().find(is_template).map(Path::to_owned) else {
+        let root = workspace_root(Path::new("."))?;
+        let is_template =
+            root.join("multilane/Cargo.toml").is_file() && root.join("crates/notes").is_dir();
+        if !is_template {
             bail!(
-                "this is no clone of the template (it has multilane/Cargo.toml and crates/notes)\n\
-                 help: in a workspace of your own: {} adopt",
+                "{} is no clone of the template (it has multilane/Cargo.toml and crates/notes)\n\
+                 help: for a workspace of your own: {} adopt",
+                root.display(),
                 ui.called
             );
-        };
+        }
         if let Some(problem) = name_problem(&self.name, &root) {
             bail!("{:?} {problem}", self.name);
         }
