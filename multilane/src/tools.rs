@@ -98,9 +98,10 @@ fn sources(session: &Session, caller: &Caller, here: &Path) -> Option<PathBuf> {
     // Absolute where the engine is a dependency that cargo has fetched. `env!` would give a path
     // in every case, and with it a unit that no fork could bring into another worktree.
     let fetched = Path::new(file!()).ancestors().nth(2).filter(|dir| dir.is_absolute());
-    let of_workspace = here.ancestors().filter_map(engine_of);
-    let of_workspace = of_workspace.take(usize::from(session.ui.called == "cargo xtask"));
-    of_workspace
+    let root = here.ancestors().find(|dir| dir.join("xtask/Cargo.toml").is_file());
+    let root = root.filter(|_| session.ui.called == "cargo xtask");
+    root.and_then(engine_of)
+        .into_iter()
         .chain(caller.compiled_from.or(fetched).map(Path::to_owned))
         .find(|engine| engine.join("tools/Cargo.toml").is_file())
 }

@@ -10,6 +10,7 @@ pub mod reason;
 pub mod rules;
 pub mod sources;
 pub mod write;
+pub(crate) mod xtask;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

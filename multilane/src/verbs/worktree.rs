@@ -129,6 +129,7 @@ fn warm(
         let lane = choose::worktree_lane(project);
         let forked = fork::fork_if_empty(project, ui, &lane, None, &[]);
         record::write_fork(project, &lane, verb, forked);
+        fork::xtask::fork_xtask(project, &lane);
         if lane.dir.join("xtask").is_dir() {
             alias::silence(&lane.dir.join("xtask"));
         }

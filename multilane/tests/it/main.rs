@@ -8,6 +8,7 @@
     reason = "a test is its own user: it starts processes and makes and deletes its scratch files"
 )]
 
+mod adopt;
 mod affected;
 mod analyze;
 mod clean;
@@ -27,6 +28,7 @@ mod fork_races;
 mod fork_sources;
 mod fork_traps;
 mod hook;
+mod init;
 #[cfg(unix)]
 mod install_tools;
 mod lanes;
@@ -46,3 +48,4 @@ mod test_verb;
 mod tidy;
 mod verify;
 mod worktrees;
+mod xtask_build;

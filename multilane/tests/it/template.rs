@@ -37,12 +37,42 @@ pub(crate) fn fresh_clone() -> Project {
     clone
 }
 
+/// Then what both need is compiled once, for xtask.
+#[test]
+fn the_tools_have_the_versions_that_xtask_has() {
+    let packages = |path: &str| {
+        let text = std::fs::read_to_string(template_root().join(path)).expect("a lockfile");
+        let line = |line: &str| line.split('"').nth(1).map(str::to_owned);
+        let blocks = text.split("[[package]]\n").skip(1);
+        blocks
+            .filter_map(|block| {
+                let mut lines = block.lines();
+                Some((line(lines.next()?)?, line(lines.next()?)?))
+            })
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    let (own, tools) = (packages("Cargo.lock"), packages("multilane/tools/Cargo.lock"));
+    let differs = |(name, version): &&(String, String)| {
+        let same = |other: &(String, String)| other.0 == *name && other.1 == *version;
+        own.iter().any(|other| other.0 == *name) && !own.iter().any(same)
+    };
+    assert_eq!(tools.iter().filter(differs).collect::<Vec<_>>(), Vec::<&(String, String)>::new());
+}
+
 /// One test and not several: compiling xtask in the clone is what takes the time.
 #[test]
 fn a_fresh_clone_works_by_the_readme_alone() {
     let clone = fresh_clone();
-    clone.cargo("xtask build-dev").ok().says("Lane target: compiled");
-    clone.cargo("xtask build-dev").ok().says("compiled 0");
+    // What the first call compiles is shown, and so is that another call waits for it.
+    let first = clone.cargo("xtask build-dev").start();
+    wait_until("the first crate", || clone.exists("target/xtask/deps"));
+    clone.cargo("xtask lane list").ok().says("Blocking waiting for file lock on");
+    let first = first.wait_with_output().expect("it ends");
+    let shown = String::from_utf8_lossy(&first.stderr);
+    assert!(first.status.success() && shown.contains("Compiling multilane "), "{shown}");
+    assert!(shown.contains("Lane target: compiled"), "{shown}");
+    let again = clone.cargo("xtask build-dev").ok();
+    again.says("compiled 0").does_not_say("`xtask` profile").does_not_say("Running `");
     assert_eq!(clone.cargo("build").ok().built(), [""; 0]);
     clone.cargo("xtask test").ok();
 
@@ -79,12 +109,17 @@ fn a_fresh_clone_works_by_the_readme_alone() {
     };
     let help = make("").ok().stdout();
     for target in [
+        "build",
         "build-dev",
         "build-test",
         "build-release",
         "check",
         "check-fast",
         "test",
+        "clippy",
+        "fmt",
+        "run",
+        "ci",
         "analyze",
         "clean",
         "help",
@@ -93,6 +128,7 @@ fn a_fresh_clone_works_by_the_readme_alone() {
     }
     make("check").ok().says("Lane target: compiled");
     make("check").ok().says("compiled 0").does_not_say("`xtask` profile");
+    assert!(make("build MODE=release ARGS=--dry-run").ok().stdout().contains("--release"));
     make("check AGENT_ID=a PKG=notes-core VERBOSE=1 ARGS=--offline")
         .ok()
         .says("Lane .lanes/a/")

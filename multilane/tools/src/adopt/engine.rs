@@ -25,8 +25,13 @@ pub(crate) struct Chosen {
 
 /// The engine that `--engine` names, or the one that this program belongs to: from where others can
 /// get it if they can, else by its path.
-pub(crate) fn choose(sh: &Shell, env: &Environment, named: Option<&str>) -> anyhow::Result<Chosen> {
-    let sources = env.get("MULTILANE_SOURCES").map(PathBuf::from);
+/// `own` is the engine's folder in the clone that a project is made of.
+pub(crate) fn choose(
+    sh: &Shell,
+    env: &Environment,
+    named: Option<&str>,
+    own: Option<&Path>,
+) -> anyhow::Result<Chosen> {
     if let Some(named) = named {
         let engine = if reachable(named).is_some() {
             let (url, revision) = match named.split_once('#') {
@@ -46,14 +51,18 @@ pub(crate) fn choose(sh: &Shell, env: &Environment, named: Option<&str>) -> anyh
         };
         return Ok(Chosen { engine, reason: "--engine".to_owned() });
     }
-    if let Some(engine) = of_this_project() {
+    if own.is_none()
+        && let Some(engine) = of_this_project()
+    {
         return Ok(Chosen { engine, reason: "as in this project".to_owned() });
     }
-    if let Some(engine) = of_installation(env) {
+    if own.is_none()
+        && let Some(engine) = of_installation(env)
+    {
         return Ok(Chosen { engine, reason: "as it was installed".to_owned() });
     }
-    let sources = sources.filter(|dir| dir.is_dir());
-    let Some(sources) = sources else {
+    let sources = own.or_else(|| env.get("MULTILANE_SOURCES").map(Path::new));
+    let Some(sources) = sources.filter(|dir| dir.is_dir()).map(Path::to_owned) else {
         return Ok(Chosen {
             engine: Engine::Version(env!("CARGO_PKG_VERSION").to_owned()),
             reason: "the installed version".to_owned(),

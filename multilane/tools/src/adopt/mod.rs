@@ -78,7 +78,7 @@ impl Adopt {
             None => bail!("no workspace is named\nhelp: {} adopt ../my-project", ui.called),
         };
         let root = workspace_root(&path)?;
-        let chosen = engine::choose(&sh, &env, self.engine.as_deref())?;
+        let chosen = engine::choose(&sh, &env, self.engine.as_deref(), None)?;
         let mut edits = Edits::of(root.clone());
         let conflicts = plan(&mut edits, &chosen.engine)?;
 
@@ -118,7 +118,7 @@ impl Adopt {
 }
 
 /// The directory of the workspace that `path` is in; of a single package, its own.
-fn workspace_root(path: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) fn workspace_root(path: &Path) -> anyhow::Result<PathBuf> {
     let path = path.canonicalize().with_context(|| format!("no directory {}", path.display()))?;
     let manifests: Vec<&Path> =
         path.ancestors().filter(|dir| dir.join("Cargo.toml").is_file()).collect();

@@ -14,6 +14,7 @@ use toml_edit::{Array, DocumentMut, Item, Value};
 
 use crate::adopt::edits::{Edits, check_vcs, git};
 use crate::adopt::engine::{self, Engine};
+use crate::adopt::workspace_root;
 
 /// Make a clone of the template a project of your own
 ///
@@ -83,17 +84,17 @@ impl Init {
     pub(crate) fn run(mut self, session: Session) -> anyhow::Result<ExitCode> {
         let Session { env, ui, .. } = session;
         let sh = Shell::new(&env);
-        let here = std::env::current_dir().context("no current directory")?;
-        let is_template = |dir: &&Path| {
-            dir.join("multilane/Cargo.toml").is_file() && dir.join("crates/notes").is_dir()
-        };
-        let Some(root) = here.ancestors().find(is_template).map(Path::to_owned) else {
+        let root = workspace_root(Path::new("."))?;
+        let is_template =
+            root.join("multilane/Cargo.toml").is_file() && root.join("crates/notes").is_dir();
+        if !is_template {
             bail!(
-                "this is no clone of the template (it has multilane/Cargo.toml and crates/notes)\n\
-                 help: in a workspace of your own: {} adopt",
+                "{} is no clone of the template (it has multilane/Cargo.toml and crates/notes)\n\
+                 help: for a workspace of your own: {} adopt",
+                root.display(),
                 ui.called
             );
-        };
+        }
         if let Some(problem) = name_problem(&self.name, &root) {
             bail!("{:?} {problem}", self.name);
         }
@@ -105,14 +106,14 @@ impl Init {
             let (name, email) = (ask("user.name"), ask("user.email"));
             self.author.extend((!name.is_empty()).then(|| format!("{name} <{email}>")));
         }
+        let own = root.join("multilane");
         let chosen = match self.vendor {
-            true => engine::Chosen {
-                engine: Engine::Path(root.join("multilane")),
-                reason: "--vendor".to_owned(),
-            },
-            false => engine::choose(&sh, &env, self.engine.as_deref())?,
+            true => {
+                engine::Chosen { engine: Engine::Path(own.clone()), reason: "--vendor".to_owned() }
+            }
+            false => engine::choose(&sh, &env, self.engine.as_deref(), Some(&own))?,
         };
-        let is_vendored = chosen.engine == Engine::Path(root.join("multilane"));
+        let is_vendored = chosen.engine == Engine::Path(own);
 
         let listed = ["ls-files", "--cached", "--others", "--exclude-standard", "-z"];
         let files = git(&sh, &root, &listed)?;
