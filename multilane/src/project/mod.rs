@@ -1,7 +1,7 @@
 //! The workspace that a call works on: read once, and handed on as plain values.
 
-pub(crate) mod alias;
 pub mod affected;
+pub(crate) mod alias;
 pub mod cargo_config;
 pub mod changes;
 pub mod cranelift;
