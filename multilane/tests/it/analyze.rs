@@ -1,49 +1,13 @@
-//! `analyze`: what it says of small workspaces whose answer is known.
-
-use std::path::PathBuf;
-use std::sync::OnceLock;
+//! `analyze`: its answers for small workspaces whose answer is known.
 
 use serde_json::Value;
 
 use crate::fork::worktree;
-use crate::support::{Call, Project, wait_until};
-use crate::template::template_root;
-
-/// The package that thinks is no member of the workspace, so building the tests has not fetched
-/// what it is made of.
-fn fetch() -> &'static PathBuf {
-    static MANIFEST: OnceLock<PathBuf> = OnceLock::new();
-    MANIFEST.get_or_init(|| {
-        let manifest = template_root().join("xtask/analyze/Cargo.toml");
-        let mut cargo = std::process::Command::new("cargo");
-        drop(
-            cargo.args(["fetch", "--quiet", "--locked", "--manifest-path"]).arg(&manifest).status(),
-        );
-        manifest
-    })
-}
-
-#[test]
-fn the_tests_of_what_thinks_pass_and_its_lints_are_silent() {
-    let project = Project::empty();
-    let target_dir = template_root().join("target/xtask/analyze");
-    project.cargo("fmt --check").arg("--manifest-path").arg(fetch()).ok();
-    for words in ["test --quiet --locked", "clippy --quiet --locked --all-targets"] {
-        let call = project
-            .cargo(words)
-            .arg("--manifest-path")
-            .arg(fetch())
-            .arg("--target-dir")
-            .arg(&target_dir);
-        let ran = call.ok();
-        assert!(!ran.stderr().contains("warning"), "{}", ran.report());
-    }
-}
+use crate::support::{Call, Project, skipped, wait_until};
 
 /// `core` ← `middle` ← `app`, a program, and `aside`, on which nothing depends. `core` was changed
 /// twice, `aside` once.
 fn workspace() -> Project {
-    fetch();
     let project = Project::workspace(&[
         ("core", &[]),
         ("middle", &["core"]),
@@ -99,7 +63,7 @@ fn others_keep_their_lanes_and_its_own_is_emptied() {
     project.xtask("build").ok();
     project.xtask("analyze --quiet").ok();
     let lane = project.only_lane();
-    assert!(lane.starts_with(".lanes/xtask-analyze/"), "{lane}");
+    assert!(lane.starts_with(".lanes/multilane-analyze/"), "{lane}");
     project.xtask("build").ok().says("compiled 0,");
     // Never warm: a unit without a time would be missing.
     let answer = json(project.xtask("analyze --json"));
@@ -117,6 +81,18 @@ fn others_keep_their_lanes_and_its_own_is_emptied() {
     project.write("crates/middle/src/lib.rs", "this is no Rust\n");
     project.xtask("analyze --incremental").fails_with(101).says("the build failed");
     project.xtask("analyze --last").fails_with(1).says("there was no build");
+}
+
+#[test]
+fn an_option_that_cargo_refuses_leaves_the_last_build() {
+    let project = workspace();
+    let ran = project.xtask("analyze").ok();
+    let report = project.root.join(project.only_lane()).join("analysis/report.html");
+    ran.says(&format!("Report {}", report.display()));
+    for refused in ["--package nobody", "--profile nobody"] {
+        project.xtask(&format!("analyze {refused}")).fails_with(1).says("nobody");
+        assert_eq!(json(project.xtask("analyze --json --last"))["build"]["units"], 5);
+    }
 }
 
 #[test]
@@ -198,7 +174,6 @@ fn where_there_is_nothing_to_say_it_says_so() {
     project.xtask("analyze").fails_with(101).says("there is nothing to analyze").says("help: ");
 
     // A single crate, no git.
-    fetch();
     let project = Project::empty();
     project.write("Cargo.toml", "[workspace]\n\n[package]\nname = \"alone\"\nedition = \"2024\"\n");
     project.write("src/lib.rs", "pub fn here() {}\n");
@@ -217,7 +192,7 @@ fn where_there_is_nothing_to_say_it_says_so() {
 fn nightly_and_the_new_layout_are_the_same_to_it() {
     let mut project = workspace();
     if !project.use_new_layout() {
-        return;
+        return skipped("there is no nightly toolchain");
     }
     let answer = json(project.xtask("analyze --json"));
     assert_eq!(answer["build"]["units"], 5);
@@ -270,7 +245,7 @@ fn instantiations_are_counted_by_what_llvm_is_given() {
 fn a_nightly_says_itself_what_it_instantiates() {
     let mut project = generic();
     if !project.use_new_layout() {
-        return;
+        return skipped("there is no nightly toolchain");
     }
     let answer = json(project.xtask("analyze mono --json --package app"));
     assert_eq!(copies(&answer, "functions"), 3);
@@ -331,8 +306,7 @@ fn the_page_works_in_a_browser() {
         project.command(name).arg("--version").output().is_ok_and(|ran| ran.status.success())
     };
     let Some(browser) = names.iter().find(starts) else {
-        println!("SKIPPED in a browser: none of {names:?} is on PATH");
-        return;
+        return skipped(&format!("none of {names:?} is on PATH"));
     };
     let driven = project.root.join("driven.html");
     std::fs::write(&driven, page.replace("</body>", &format!("{READER}</body>")))

@@ -154,7 +154,7 @@ impl Text {
         line(&heads, &table.words[0].to_uppercase());
         for row in rows.clone() {
             let words = row.words.iter().filter(|word| !word.is_empty());
-            line(&row.numbers, &words.cloned().collect::<Vec<_>>().join(", "));
+            line(&row.numbers, &words.cloned().collect::<Vec<_>>().join("; "));
         }
     }
 
