@@ -62,7 +62,7 @@ pub fn worktree_lane(project: &Project) -> Lane {
 
 pub fn key_inputs(project: &Project, choice: &LaneChoice) -> anyhow::Result<KeyInputs> {
     let selection = &choice.selection;
-    let toolchain = toolchain::rustc_version(
+    let rustc = toolchain::rustc(
         &project.sh,
         &project.session.env,
         &project.repo,
@@ -75,12 +75,12 @@ pub fn key_inputs(project: &Project, choice: &LaneChoice) -> anyhow::Result<KeyI
         selection.targets.clone()
     };
     if targets.is_empty() {
-        targets.push(toolchain::host_triple(&toolchain).to_owned());
+        targets.push(rustc.host().to_owned());
     }
     targets.sort();
     Ok(KeyInputs {
         target: targets.join(","),
-        toolchain,
+        toolchain: rustc.version,
         lockfile: lockfile_hash(project, choice.lockfile),
         features: feature_selection(
             &selection.features,

@@ -17,7 +17,8 @@ use crate::project::git_dir::MEMO;
 use crate::project::root::Repo;
 use crate::{environment, files};
 
-/// The compiler that cargo will use.
+/// A compiler.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rustc {
     /// `rustc -vV`, whole.
     pub version: String,
@@ -25,17 +26,32 @@ pub struct Rustc {
     pub sysroot: PathBuf,
 }
 
-/// `rustc -vV` of the compiler that cargo will use, whole. `toolchain` is what stood behind a `+`.
-pub fn rustc_version(
-    sh: &Shell,
-    env: &Environment,
-    repo: &Repo,
-    config: &CargoConfig,
-    toolchain: Option<&str>,
-) -> anyhow::Result<String> {
-    Ok(rustc(sh, env, repo, config, toolchain)?.version)
+impl Rustc {
+    /// The host triple; `unknown` where `rustc -vV` does not name it.
+    pub fn host(&self) -> &str {
+        host_triple(&self.version)
+    }
+
+    /// `1.97.0-nightly`
+    pub fn release(&self) -> &str {
+        self.version.lines().find_map(|line| line.strip_prefix("release: ")).unwrap_or_default()
+    }
+
+    /// Whether the component with the other code generator is installed:
+    /// `librustc_codegen_cranelift-<version>.so`.
+    pub fn has_cranelift(&self) -> bool {
+        let dir = self.sysroot.join("lib/rustlib").join(self.host()).join("codegen-backends");
+        files::names(&dir)
+            .any(|name| name.trim_start_matches("lib").starts_with("rustc_codegen_cranelift"))
+    }
 }
 
+/// The host triple in `rustc -vV`.
+pub fn host_triple(rustc_version: &str) -> &str {
+    rustc_version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or("unknown")
+}
+
+/// The compiler that cargo will use. `toolchain` is what stood behind a `+`.
 pub fn rustc(
     sh: &Shell,
     env: &Environment,
@@ -67,19 +83,6 @@ pub fn rustc(
     let binary = sysroot.join("bin/rustc").with_extension(std::env::consts::EXE_EXTENSION);
     memo.remember("rustc", &inputs, &version, &binary);
     Ok(Rustc { version, sysroot })
-}
-
-/// Whether the component with the other backend is installed:
-/// `librustc_codegen_cranelift-<version>.so`, and its like.
-pub fn has_cranelift(sysroot: &Path, host: &str) -> bool {
-    let dir = sysroot.join("lib/rustlib").join(host).join("codegen-backends");
-    files::names(&dir)
-        .any(|name| name.trim_start_matches("lib").starts_with("rustc_codegen_cranelift"))
-}
-
-/// The host triple in `rustc -vV`.
-pub fn host_triple(rustc_version: &str) -> &str {
-    rustc_version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or("unknown")
 }
 
 /// `cargo nextest`, as far as the recipes care.

@@ -161,7 +161,8 @@ impl SharedCache {
         })
     }
 
-    fn ask(&self, reach: CacheReach, question: &[&str], dir: &Path) -> Option<String> {
+    /// The answer of sccache to these arguments. `None` if it fails or takes too long.
+    pub fn ask(&self, reach: CacheReach, question: &[&str], dir: &Path) -> Option<String> {
         let program = self.program.path.clone().into_os_string();
         let question = question.iter().map(OsString::from);
         let words: Vec<OsString> = std::iter::once(program).chain(question).collect();

@@ -29,10 +29,7 @@ pub(super) fn choose_backend(
         settings: Some(settings),
         has_profile: line.chooses_profile(),
         targets: if named.is_empty() { &config.targets } else { &named },
-        has_component: toolchain::has_cranelift(
-            &rustc.sysroot,
-            toolchain::host_triple(&rustc.version),
-        ),
+        has_component: rustc.has_cranelift(),
         toolchain: &rustc.version,
     };
     if cranelift::backend(&request) != Backend::Cranelift {

@@ -1,5 +1,5 @@
-//! `doctor`: each defect is found where it is, and not where it is not; nothing is changed; nobody
-//! is waited for.
+//! `doctor`: each defect is found where it is, and not where it is not. Nothing is changed, no
+//! program of the workspace is started, and nothing that hangs is waited for.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -63,6 +63,8 @@ fn each_area_is_looked_at_and_nothing_is_changed() {
 
     let ran = project.xtask("doctor").env("TMPDIR", &temporary).ok();
     let table = ran.stdout();
+    let is_too_long = |line: &&str| line.chars().count() > 80 && line.trim().split(' ').count() > 1;
+    assert_eq!(table.lines().find(is_too_long), None, "{table}");
     for area in
         ["toolchain", "linker", "variables", "git", "lanes", "build scripts", "tools", "machine"]
     {
@@ -111,14 +113,14 @@ fn a_target_directory_for_several_worktrees_is_an_error() {
     project.write(".cargo/config.toml", "build.target-dir = \"../shared\"\n").commit();
     has(
         &findings(project.xtask("doctor"), 0),
-        "warning configuration: .cargo/config.toml says build.target-dir = ../shared",
+        "warning configuration: .cargo/config.toml sets build.target-dir = ../shared",
     );
 
     project.git(&["worktree", "add", "--quiet", "../second"]);
     let wrong = findings(project.xtask("doctor"), 1);
     has(
         &wrong,
-        "error configuration: .cargo/config.toml says build.target-dir = ../shared, for all 2 worktrees",
+        "error configuration: .cargo/config.toml sets build.target-dir = ../shared, for all 2 worktrees",
     );
     let dir = project.root.join("out");
     has(
@@ -143,8 +145,8 @@ fn configuration_files_are_read_wherever_cargo_reads_them() {
     let found = findings(project.xtask("doctor").env("CARGO_HOME", &home), 0);
     let outside = home.parent().expect("a parent");
     let above = |what: &str| format!("note configuration: {}/.cargo/{what}", outside.display());
-    has(&found, &above("config.toml says profile.dev.debug = 2"));
-    has(&found, &above("more.toml says build.rustflags = -Cdebuginfo=1 -Copt-level=0"));
+    has(&found, &above("config.toml sets profile.dev.debug = 2"));
+    has(&found, &above("more.toml sets build.rustflags = -Cdebuginfo=1 -Copt-level=0"));
     has(&found, &format!("warning configuration: {}", home.display()));
 
     project.write(".cargo/config.toml", "no TOML");
@@ -172,11 +174,11 @@ fn editors_with_other_flags() {
     );
     project.write(".idea/workspace.xml", "<x>\n  <env name=\"RUSTFLAGS\" value=\"-Cx\" />\n</x>\n");
     let found = findings(project.xtask("doctor"), 0);
-    has(&found, "warning editors: .vscode/settings.json says cargo.features = all");
-    has(&found, "note editors: .vscode/settings.json says cargo.targetDir = true");
-    has(&found, "warning editors: .zed/settings.json says cargo.extraEnv.RUSTFLAGS = -Cx");
-    has(&found, "warning editors: rust-analyzer.toml says --release in check.overrideCommand");
-    has(&found, "warning editors: .idea/workspace.xml says cargo.extraEnv.RUSTFLAGS");
+    has(&found, "warning editors: .vscode/settings.json sets cargo.features = all");
+    has(&found, "note editors: .vscode/settings.json sets cargo.targetDir = true");
+    has(&found, "warning editors: .zed/settings.json sets cargo.extraEnv.RUSTFLAGS = -Cx");
+    has(&found, "warning editors: rust-analyzer.toml sets check.overrideCommand");
+    has(&found, "warning editors: .idea/workspace.xml sets cargo.extraEnv.RUSTFLAGS");
 }
 
 /// What doctor says of a build script is what cargo does.
@@ -197,7 +199,7 @@ fn build_scripts_that_run_at_every_build() {
     let found = findings(project.xtask("doctor"), 0);
     has(
         &found,
-        "warning build scripts: the build script of restless watches no-such-file, which is not there",
+        "warning build scripts: the build script of restless watches no-such-file, which does not exist",
     );
     has(
         &found,
@@ -213,7 +215,7 @@ fn what_git_should_know_of_lanes() {
     project.xtask("check").agent("a").ok();
     let found = findings(project.xtask("doctor"), 0);
     has_none_of(&found, "warning git");
-    has(&found, "note git: git has no hook of ours");
+    has(&found, "note git: the git hook is not installed");
 
     std::fs::remove_file(project.root.join(".lanes/.gitignore")).expect("a file");
     project.write(".cargo/local.toml", "");
@@ -221,7 +223,7 @@ fn what_git_should_know_of_lanes() {
     project.xtask("lane hook --install").ok();
     let found = findings(project.xtask("doctor"), 0);
     has(&found, "warning git: .lanes is not ignored by git");
-    has(&found, "warning git: git tracks what belongs to one machine: .cargo/local.toml");
+    has(&found, "warning git: git tracks files of one machine: .cargo/local.toml");
     has_none_of(&found, "note git");
 }
 
@@ -249,7 +251,7 @@ fn a_toolchain_that_is_not_there_or_is_not_the_one_that_is_named() {
     project.set("PATH", &format!("{}:{path}", bin.display()));
     has(
         &findings(project.xtask("doctor"), 0),
-        "warning toolchain: rust-toolchain.toml is not followed",
+        "warning toolchain: rust-toolchain.toml has no effect",
     );
 }
 
@@ -277,7 +279,7 @@ mod unix {
     }
 
     #[test]
-    fn programs_that_hang_hold_nobody_up() {
+    fn programs_that_hang_are_not_waited_for() {
         let project = Project::workspace(&[("app", &[])]);
         project.commit();
         let hang = "sleep 1000 & sleep 1000";
@@ -302,12 +304,12 @@ mod unix {
             ("sccache", "yes"),
         ];
         let found = findings(with_fakes(&project, &fakes), 0);
-        has(&found, "warning git: git answers, but not as git does");
+        has(&found, "warning git: git does not answer as git does");
         has(&found, &format!("warning tools: {}/cargo-nextest fails", dir_of_fakes(&project)));
         has(&found, &format!("warning tools: {}/sccache fails", dir_of_fakes(&project)));
 
         let rustc = with_fakes(&project, &[("rustc-x", "echo hello")]).env("RUSTC", "rustc-x");
-        has(&findings(rustc, 1), "error toolchain: rustc: answers, but not as rustc does");
+        has(&findings(rustc, 1), "error toolchain: rustc: does not answer as rustc does");
         let wrapper = with_fakes(&project, &[("wrap", "exit 1")]).env("RUSTC_WRAPPER", "wrap");
         let found = findings(wrapper, 1);
         has(&found, "error cache: `wrap`, through which cargo starts every compiler, fails");
@@ -324,7 +326,7 @@ mod unix {
             ("exit 1", "warning", "fails when it is asked for its version"),
             ("echo '%&/('", "warning", "does not answer as it should"),
             ("exec >&- 2>&-; sleep 1000", "warning", "did not answer within 5 s"),
-            (too_old, "note", "is 0.0.9, and "),
+            (too_old, "note", "is 0.0.9, older than "),
         ] {
             let programs =
                 ["mold", "ld.lld", "sccache", "cargo-nextest", "cargo-llvm-lines", "wild"];
@@ -345,6 +347,35 @@ mod unix {
         }
     }
 
+    /// Looking at a workspace must not run what it brings.
+    #[test]
+    fn no_program_of_the_workspace_is_started() {
+        let project = Project::workspace(&[("app", &[])]);
+        project.commit();
+        project.write("tools/program", "#!/bin/sh\necho started >>\"$STARTED\"\nexec \"$@\"\n");
+        let program = project.root.join("tools/program");
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("ours");
+        let rustc =
+            project.command("rustc").args(["--print=host-tuple"]).output().expect("rustc starts");
+        let host = String::from_utf8_lossy(&rustc.stdout).trim().to_owned();
+        for config in [
+            "build.rustc = \"tools/program\"\n".to_owned(),
+            "build.rustc-wrapper = \"tools/program\"\n".to_owned(),
+            "build.rustc-workspace-wrapper = \"tools/program\"\n".to_owned(),
+            format!("target.{host}.linker = \"tools/program\"\n"),
+            format!("target.{host}.rustflags = [\"-Clinker={}\"]\n", program.display()),
+        ] {
+            project.write(".cargo/config.toml", &config);
+            let started = project.root.join("../started");
+            findings(project.xtask("doctor").env("STARTED", &started), 0);
+            if config.starts_with("build.rustc =") {
+                let call = project.xtask("install-tools --dry-run --only wild");
+                call.env("STARTED", &started).ok();
+            }
+            assert!(!started.exists(), "{config}");
+        }
+    }
+
     #[test]
     fn a_signal_ends_it_and_leaves_nothing() {
         use std::os::unix::process::ExitStatusExt as _;
@@ -352,7 +383,7 @@ mod unix {
         let project = Project::workspace(&[("app", &[])]);
         let temporary = project.root.join("../temporary");
         std::fs::create_dir_all(&temporary).expect("a directory");
-        // Whoever compiles the program of one line hangs.
+        // The compiler of the program of one line hangs.
         let call = with_fakes(&project, &[("wrap", "echo >\"$TMPDIR/../hangs\"; sleep 1000")]);
         let mut child = call.env("RUSTC_WRAPPER", "wrap").env("TMPDIR", &temporary).start();
         wait_until("the wrapper", || project.exists("../hangs") && !files(&temporary).is_empty());
@@ -387,12 +418,12 @@ mod unix {
         project.write(".cargo/config.toml", "build.target = \"thumbv7em-none-eabi\"\n");
         has(
             &findings(project.xtask("doctor"), 0),
-            "note linker: no program could be linked to see who links",
+            "note linker: no program was linked to see which linker is used",
         );
         project.write(".cargo/config.toml", "[unstable]\nbuild-std = [\"core\"]\n");
         has(
             &findings(project.xtask("doctor"), 0),
-            "note linker: no program could be linked to see who links",
+            "note linker: no program was linked to see which linker is used",
         );
 
         project.write(

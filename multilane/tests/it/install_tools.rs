@@ -1,5 +1,5 @@
-//! `install-tools` on machines that are made of scripts: what is asked of whom, what comes of it,
-//! and what is left alone.
+//! `install-tools` on machines that are made of scripts: which installers are called, the result, and
+//! what is left alone.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -98,11 +98,11 @@ impl Machine {
 }
 
 #[test]
-fn all_of_it_comes_and_the_second_time_there_is_nothing_to_do() {
+fn all_tools_are_installed_and_the_second_time_there_is_nothing_to_do() {
     let machine = Machine::new();
     machine.with_apt().with_pip();
     let ran = machine.call("--check").fails_with(1);
-    assert!(ran.stdout().contains("it is not there; comes by apt-get"), "{}", ran.report());
+    assert!(ran.stdout().contains("not installed; apt-get installs it"), "{}", ran.report());
     let dry = machine.call("--dry-run").ok().stdout();
     assert!(dry.contains("\napt-get install --yes mold\n"), "{dry}");
     assert_eq!(machine.asked(), "");
@@ -193,9 +193,9 @@ fn each_tool_may_be_broken_in_each_way() {
 }
 
 #[test]
-fn what_cannot_be_had_keeps_nothing_else_from_coming() {
+fn a_tool_that_cannot_be_installed_does_not_stop_the_others() {
     let machine = Machine::new();
-    // The first way fails, the second works; what apt brings does not; nobody has the third.
+    // The first recipe fails, the second works; what apt installs does not work; nothing has wild.
     machine.with_pip().program(
         "python3",
         "[ \"$3\" = --version ] || { echo 'ERROR: no wheel for you'; exit 7; }",
@@ -203,9 +203,9 @@ fn what_cannot_be_had_keeps_nothing_else_from_coming() {
     machine.with_apt().program("apt-get", "make mold 'something else'");
     let ran = machine.call("--yes --only mold --only sccache --only wild").fails_with(1);
     ran.says("warning: mold by apt-get: ")
-        .says("does not answer as it should, and stands first on PATH");
+        .says("does not answer as it should, and is the first on PATH");
     ran.says("ERROR: no wheel for you").says("Installed sccache 0.19.0 by cargo install");
-    ran.says("warning: wild cannot be had (it is not there): cargo install failed");
+    ran.says("warning: wild cannot be installed (not installed): cargo install failed");
     assert!(machine.project.read("asked").contains("sccache@"), "{}", ran.report());
 }
 
@@ -214,9 +214,8 @@ fn nothing_needs_root_unasked() {
     let machine = Machine::new();
     machine.with_apt().program("id", "echo 1000");
     machine.program("sudo", "echo sudo >>\"$BIN/../asked\"; exec \"$@\"");
-    // Nobody is at a terminal here.
     let ran = machine.call("--only mold").fails_with(1);
-    ran.says("nobody is here to be asked").says("  sudo apt-get install --yes mold");
+    ran.says("stdin is not a terminal").says("  sudo apt-get install --yes mold");
     assert_eq!(machine.asked(), "");
     machine.call("--only mold --yes").ok().says("Installed mold 2.40.4 by apt-get");
     assert_eq!(machine.asked(), "sudo\napt-get install --yes mold\n");
@@ -255,7 +254,7 @@ fn rust_lld(machine: &Machine) -> Option<(String, String)> {
         && machine.project.exists("real/ld")
         && machine.project.exists("real/cc");
     if !found {
-        #[expect(clippy::print_stderr, reason = "whoever reads the output has to know")]
+        #[expect(clippy::print_stderr, reason = "a skipped test has to be seen")]
         {
             eprintln!("skipped: it takes rust-lld, GNU ld and cc on x86_64-unknown-linux-gnu");
         }
@@ -290,8 +289,8 @@ fn a_linker_is_configured_only_after_it_has_linked_a_program_that_runs() {
     project.write(".cargo/local.toml", mine);
 
     let ran = machine.call("--only mold").ok();
-    ran.says("Not used mold").says("another one has linked in its place").says("Not used wild");
-    ran.says("Linked a program for").says("nobody is here to be asked");
+    ran.says("Not used mold").says("a different linker was used instead").says("Not used wild");
+    ran.says("Linked a program for").says("stdin is not a terminal");
     assert_eq!(project.read(".cargo/local.toml"), mine);
 
     machine.call("--only mold --yes").ok().says("from now on");
@@ -305,15 +304,12 @@ fn a_linker_is_configured_only_after_it_has_linked_a_program_that_runs() {
     let ran =
         project.cargo("check --verbose").env("CARGO_HOME", project.root.join("cargo home")).ok();
     ran.says("--cfg=mine").says("-fuse-ld=lld");
-    machine.call("--only mold --yes").ok().says("and stays").does_not_say("Change");
+    machine.call("--only mold --yes").ok().says("links for").does_not_say("Change");
     assert_eq!(project.read(".cargo/local.toml"), written);
 
     // The linker goes: nothing could be built any more.
     machine.program("ld.lld", "exit 1");
-    machine
-        .call("--only mold --yes")
-        .ok()
-        .says("nothing can be linked as .cargo/local.toml has it");
+    machine.call("--only mold --yes").ok().says("nothing can be linked with .cargo/local.toml");
     assert_eq!(project.read(".cargo/local.toml"), mine);
 }
 
@@ -326,9 +322,9 @@ fn flags_of_the_users_keep_counting() {
                   rustflags = [\"-Clinker-features=-lld\"]\n";
     project.write(".cargo/config.toml", config);
     let ran = machine.call("--only mold --yes").ok();
-    ran.says("build.rustflags in .cargo/config.toml would no longer count");
+    ran.says("build.rustflags in .cargo/config.toml would be ignored");
     let ran = machine.call("--only mold --yes").env("RUSTFLAGS", "-Clinker-features=-lld").ok();
-    ran.says("RUSTFLAGS is set in the environment");
+    ran.says("RUSTFLAGS is set");
     assert!(!project.exists(".cargo/local.toml"));
 
     // Where the user's own file has an opinion, that is the one.
@@ -338,7 +334,7 @@ fn flags_of_the_users_keep_counting() {
     machine.call("--only mold --yes").ok().says("is yours in .cargo/local.toml and stays as it is");
     assert_eq!(project.read(".cargo/local.toml"), theirs);
 
-    // Nobody reads the file.
+    // The file is not included.
     let config = config.replace("[build]", &format!("[target.{host}]"));
     project.write(".cargo/config.toml", config.split_once('\n').expect("two lines").1);
     machine.call("--only mold --yes").ok().says(".cargo/config.toml does not include local.toml");
@@ -348,7 +344,7 @@ fn flags_of_the_users_keep_counting() {
 fn reset_takes_out_what_is_ours_and_nothing_else() {
     let machine = Machine::new();
     let project = &machine.project;
-    machine.call("--reset").ok().says("nothing of install-tools'");
+    machine.call("--reset").ok().says("has no lines of install-tools");
     assert!(!project.exists(".cargo"));
     let ours = "[target.x] # by cargo xtask install-tools\nrustflags = [] # by cargo xtask install-tools\n";
     project.write(".cargo/local.toml", ours);
@@ -363,8 +359,7 @@ fn reset_takes_out_what_is_ours_and_nothing_else() {
     assert_eq!(project.read(".cargo/local.toml"), "[broken");
 }
 
-/// Which one is chosen is for `plan/linkers.rs` to say; here, that it is measured, and what is left
-/// behind.
+/// That they are measured, and what is left behind; `tune.rs` tests which one is chosen.
 #[cfg(target_os = "linux")]
 #[test]
 fn linkers_are_measured_in_a_lane_of_their_own() {

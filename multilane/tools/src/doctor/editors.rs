@@ -1,9 +1,13 @@
-//! What the editors of this workspace tell rust-analyzer, as far as it is written into the
-//! workspace.
+//! What the editors of this workspace tell rust-analyzer, as far as files in the workspace say it.
 
 use std::path::{Path, PathBuf};
 
-use crate::doctor::config_files::{Setting, json_settings, toml_settings};
+use jsonc_parser::ParseOptions;
+use jsonc_parser::cst::CstRootNode;
+use serde_json::Value as Json;
+use toml_edit::DocumentMut;
+
+use crate::doctor::config_files::{Setting, settings, to_json};
 
 /// A file with settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,32 +33,28 @@ pub(crate) fn read(dirs: &[&Path]) -> Vec<Editor> {
     for dir in dirs {
         for (name, prefix) in FILES {
             let file = dir.join(name);
-            let Ok(text) = std::fs::read_to_string(&file) else { continue };
-            let settings = if name.ends_with(".toml") { of_toml(&text) } else { of_json(&text) };
-            editors
-                .push(Editor { settings: settings.map(|settings| below(prefix, settings)), file });
+            if let Ok(text) = std::fs::read_to_string(&file) {
+                editors.push(Editor { settings: parsed(name, &text, prefix), file });
+            }
         }
         editors.extend(of_idea(&dir.join(".idea")));
     }
     editors
 }
 
-fn of_toml(text: &str) -> Result<Vec<Setting>, String> {
-    let document: toml_edit::DocumentMut =
-        text.parse().map_err(|err: toml_edit::TomlError| err.message().to_owned())?;
-    Ok(toml_settings(document.as_item()))
-}
-
-fn of_json(text: &str) -> Result<Vec<Setting>, String> {
-    let value = serde_json::from_str(&without_comments(text)).map_err(|err| err.to_string())?;
-    Ok(json_settings(&value))
-}
-
-fn below(prefix: &str, settings: Vec<Setting>) -> Vec<Setting> {
-    let own = |setting: Setting| {
-        Some(Setting { key: setting.key.strip_prefix(prefix)?.to_owned(), value: setting.value })
+/// The settings of rust-analyzer in the file `name`.
+fn parsed(name: &str, text: &str, prefix: &str) -> Result<Vec<Setting>, String> {
+    let value: Json = if name.ends_with(".toml") {
+        let document = text.parse::<DocumentMut>().map_err(|err| err.message().to_owned())?;
+        to_json(document.as_item())
+    } else {
+        let root = CstRootNode::parse(text, &ParseOptions::default());
+        root.map_err(|err| err.to_string())?.to_serde_value().unwrap_or_default()
     };
-    settings.into_iter().filter_map(own).collect()
+    let below = |Setting { key, value }: Setting| {
+        Some(Setting { key: key.strip_prefix(prefix)?.to_owned(), value })
+    };
+    Ok(settings(&value).into_iter().filter_map(below).collect())
 }
 
 /// RustRover keeps the arguments and variables of its own cargo calls as attributes:
@@ -67,9 +67,8 @@ fn of_idea(dir: &Path) -> Vec<Editor> {
         ("--target-dir", "cargo.targetDir"),
     ];
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut files: Vec<PathBuf> = entries
-        .filter(|path| path.extension().is_some_and(|extension| extension == "xml"))
-        .collect();
+    let mut files: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|it| it == "xml")).collect();
     files.sort();
     let of_file = |file: PathBuf| {
         let text = std::fs::read_to_string(&file).ok()?;
@@ -83,76 +82,30 @@ fn of_idea(dir: &Path) -> Vec<Editor> {
     files.into_iter().filter_map(of_file).collect()
 }
 
-/// JSON as editors write it: with comments, and with commas that nothing follows.
-fn without_comments(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    let mut in_string = false;
-    while let Some(char) = chars.next() {
-        match (char, chars.peek()) {
-            ('\\', Some(_)) if in_string => {
-                plain.push(char);
-                plain.extend(chars.next());
-                continue;
-            }
-            ('"', _) => in_string = !in_string,
-            ('/', Some('/')) if !in_string => {
-                while chars.peek().is_some_and(|next| *next != '\n') {
-                    chars.next();
-                }
-                continue;
-            }
-            ('/', Some('*')) if !in_string => {
-                chars.next();
-                let mut last = ' ';
-                for next in chars.by_ref() {
-                    if (last, next) == ('*', '/') {
-                        break;
-                    }
-                    last = next;
-                }
-                continue;
-            }
-            ('}' | ']', _) if !in_string => {
-                let kept = plain.trim_end().len();
-                if plain[..kept].ends_with(',') {
-                    plain.truncate(kept - 1);
-                }
-            }
-            _ => {}
-        }
-        plain.push(char);
-    }
-    plain
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn comments_and_last_commas_are_left_out() {
-        let text = "{ // one \"\n \"a\": \"x // y, ] /* z */\", /* two\n */ \"b\": [1, 2, ],\n \"c\\\"}\": 3, }";
-        let value: serde_json::Value = serde_json::from_str(&without_comments(text)).expect("JSON");
-        assert_eq!(value, serde_json::json!({ "a": "x // y, ] /* z */", "b": [1, 2], "c\"}": 3 }));
-    }
-
-    #[test]
-    fn settings_are_named_as_rust_analyzer_does() {
-        let text = r#"{ "editor.x": 1, "rust-analyzer.cargo.extraEnv": { "RUSTFLAGS": "-Cx" },
-            "rust-analyzer.check.overrideCommand": ["cargo", "clippy"] }"#;
-        let settings = below("rust-analyzer.", of_json(text).expect("JSON"));
-        let named: Vec<(&str, &str)> =
-            settings.iter().map(|setting| (setting.key.as_str(), setting.value.as_str())).collect();
-        assert_eq!(
-            named,
-            [("cargo.extraEnv.RUSTFLAGS", "-Cx"), ("check.overrideCommand", "cargo clippy")]
-        );
+    fn settings_have_the_names_that_rust_analyzer_gives_them() {
+        let vscode = r#"{ "editor.x": 1, // "
+            "rust-analyzer.cargo.extraEnv": { "RUSTFLAGS": "-Cx // y" }, /* two
+            */ "rust-analyzer.check.overrideCommand": ["cargo", "clippy", ], }"#;
         let helix = "[language-server.rust-analyzer.config]\ncargo = { features = \"all\" }\n";
-        let settings = below(FILES[3].1, of_toml(helix).expect("TOML"));
-        assert_eq!(
-            settings,
-            [Setting { key: "cargo.features".to_owned(), value: "all".to_owned() }]
-        );
+        for (file, text, expected) in [
+            (
+                FILES[0],
+                vscode,
+                &[
+                    ("cargo.extraEnv.RUSTFLAGS", "-Cx // y"),
+                    ("check.overrideCommand", "cargo clippy"),
+                ][..],
+            ),
+            (FILES[3], helix, &[("cargo.features", "all")]),
+        ] {
+            let settings = parsed(file.0, text, file.1).expect("it can be read");
+            let pairs: Vec<_> = settings.iter().map(|it| (&*it.key, &*it.value)).collect();
+            assert_eq!(pairs, expected);
+        }
     }
 }

@@ -1,8 +1,8 @@
-//! What a directory lies on: which file system, and how much of it is free.
+//! The file system of a directory, and how much of it is free.
 
 use std::path::Path;
 
-/// Of a directory that is there.
+/// Of a directory that exists.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct FileSystem {
     /// Two directories with the same number can share files.
@@ -35,44 +35,19 @@ pub(crate) fn of(dir: &Path) -> Option<FileSystem> {
 /// Of two on one place the later one is seen.
 #[cfg(unix)]
 fn kind(mounts: &str, dir: &Path) -> Option<String> {
-    let mut nearest: Option<(std::path::PathBuf, &str)> = None;
-    for line in mounts.lines() {
-        let Some((mount, rest)) = line.split_once(" - ") else { continue };
-        let (Some(point), Some(kind)) = (mount.split(' ').nth(4), rest.split(' ').next()) else {
-            continue;
-        };
-        let point = std::path::PathBuf::from(unescaped(point));
-        let is_nearer = nearest.as_ref().is_none_or(|(nearest, _)| point.starts_with(nearest));
-        if dir.starts_with(&point) && is_nearer {
-            nearest = Some((point, kind));
-        }
-    }
-    nearest.map(|(_, kind)| kind.to_owned())
+    let mounts = mounts.lines().filter_map(|line| {
+        let (mount, rest) = line.split_once(" - ")?;
+        let point = std::path::PathBuf::from(unescaped(mount.split(' ').nth(4)?));
+        dir.starts_with(&point).then_some((point.components().count(), rest.split(' ').next()?))
+    });
+    mounts.max_by_key(|(depth, _)| *depth).map(|(_, kind)| kind.to_owned())
 }
 
-/// `\040` is a space.
+/// The kernel writes these as octal numbers.
 #[cfg(unix)]
-fn unescaped(point: &str) -> std::ffi::OsString {
-    use std::os::unix::ffi::OsStringExt as _;
-    let mut bytes = Vec::new();
-    let mut rest = point.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let octal = after
-            .get(..3)
-            .filter(|_| *first == b'\\')
-            .and_then(|digits| std::str::from_utf8(digits).ok());
-        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[3..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    std::ffi::OsString::from_vec(bytes)
+fn unescaped(point: &str) -> String {
+    let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
+    escapes.iter().fold(point.to_owned(), |text, (from, to)| text.replace(from, to))
 }
 
 #[cfg(unix)]
@@ -80,7 +55,7 @@ fn free(dir: &Path) -> Option<u64> {
     use std::os::unix::ffi::OsStrExt as _;
     let dir = std::ffi::CString::new(dir.as_os_str().as_bytes()).ok()?;
     let mut stat = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
-    #[expect(unsafe_code, reason = "std does not tell how much is free")]
+    #[expect(unsafe_code, reason = "std has no call for free space")]
     // SAFETY: the path ends with a zero, and `stat` is as large as the call expects; zeroes are a
     // value of it.
     let stat = unsafe {

@@ -1,20 +1,19 @@
-//! What `doctor` finds: from facts to findings, each with what it costs and the command that mends
-//! it.
-//!
-//! An area in which nothing is wrong says in one line what was looked at. The rules of each area
-//! are in a file of their own in `doctor/`.
+//! From facts to findings, each with what it costs and how to fix it. The rules of each area are in
+//! a file in `report/`.
 
 mod builds;
 pub(crate) mod settings;
 mod surroundings;
 mod tools;
 
-use std::fmt;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use multilane::project::cranelift;
 use multilane::sccache::tally::CacheCounts;
 use multilane::sccache::variables::CacheReach;
+use serde::Serialize;
+use textwrap::{Options, WordSplitter};
 
 use crate::doctor::config_files::ConfigFile;
 use crate::doctor::editors::Editor;
@@ -23,115 +22,70 @@ use crate::doctor::git::Git;
 use crate::doctor::machine::Machine;
 use crate::doctor::reruns::Reruns;
 use crate::doctor::toolchain::Toolchain;
-use crate::doctor::wrappers::{NotOurs, Wrapper};
+use crate::doctor::wrappers::Wrapper;
 use crate::install::plan::Reply;
-use crate::linkers::link::Link;
+use crate::linkers::probe::Link;
 
-/// Something that was looked at.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Finding {
-    pub(crate) area: Area,
+    pub(crate) area: &'static str,
     pub(crate) level: Level,
     pub(crate) what: String,
-    /// Empty where nothing is wrong.
+    /// What it costs, and how to fix it. Empty where nothing is wrong.
     pub(crate) cost: String,
     pub(crate) fix: String,
 }
 
-/// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Level {
     Ok,
     /// It could be better.
     Note,
-    /// It costs time or space at every turn.
+    /// It costs time or space again and again.
     Warning,
     /// Nothing can be built, or the wrong thing is.
     Error,
 }
 
-impl Level {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Level::Ok => "ok",
-            Level::Note => "note",
-            Level::Warning => "warning",
-            Level::Error => "error",
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Area {
-    Toolchain,
-    Linker,
-    Cache,
-    Wrapper,
-    Variables,
-    Configuration,
-    Editors,
-    Git,
-    Lanes,
-    BuildScripts,
-    Tools,
-    Machine,
-}
-
-impl Area {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Area::Toolchain => "toolchain",
-            Area::Linker => "linker",
-            Area::Cache => "cache",
-            Area::Wrapper => "wrapper",
-            Area::Variables => "variables",
-            Area::Configuration => "configuration",
-            Area::Editors => "editors",
-            Area::Git => "git",
-            Area::Lanes => "lanes",
-            Area::BuildScripts => "build scripts",
-            Area::Tools => "tools",
-            Area::Machine => "machine",
-        }
-    }
-}
-
-/// What was asked of the world.
+/// Everything that the rules look at.
 pub(crate) struct Facts {
     pub(crate) root: PathBuf,
     pub(crate) os: &'static str,
-    /// Days since the epoch of Unix.
+    /// Days since 1970-01-01.
     pub(crate) now_days: u64,
-    /// How the verbs are called here: `cargo xtask`, or the program's own path where the workspace
-    /// has no such alias.
-    pub(crate) xtask: String,
+    /// How the verbs are called here: `cargo xtask`.
+    pub(crate) called: &'static str,
     pub(crate) toolchain: Toolchain,
-    pub(crate) cranelift: Cranelift,
+    /// `rust-version` of the workspace.
+    pub(crate) rust_version: Option<String>,
+    /// What the workspace says about Cranelift.
+    pub(crate) cranelift: Option<Result<cranelift::Settings, String>>,
+    pub(crate) has_cranelift: bool,
     pub(crate) link: Link,
     pub(crate) wrapper: Wrapper,
-    /// Where the wrapper hands compilers on to sccache.
+    /// Where the wrapper passes compilers on to sccache.
     pub(crate) shared_cache: Option<SharedCacheFacts>,
-    /// The user wants none.
+    /// The user has switched the cache off.
     pub(crate) is_cache_off: bool,
-    pub(crate) not_ours: NotOurs,
     /// Those that change what is built.
     pub(crate) variables: Vec<(String, String)>,
     pub(crate) config: Vec<ConfigFile>,
     pub(crate) editors: Vec<Editor>,
-    /// `profile.dev.incremental`, where the workspace says it.
-    pub(crate) dev_incremental: Option<bool>,
+    /// Whether the workspace sets `profile.dev.incremental`.
+    pub(crate) sets_incremental: bool,
     pub(crate) git: Git,
     pub(crate) has_hook: bool,
     pub(crate) worktrees: usize,
     pub(crate) lanes: Vec<LaneFacts>,
     pub(crate) has_lanes_dir: bool,
-    /// What the workspace lies on.
+    /// Of the workspace's directory.
     pub(crate) file_system: Option<FileSystem>,
     /// Whether files can share their bytes there; `None` where it was not tried.
     pub(crate) reflinks: Option<bool>,
     pub(crate) reruns: Reruns,
-    /// The tools that are there, and what they say is their version.
-    pub(crate) tools: Vec<(&'static str, Reply)>,
+    /// The tools that were found, and what they answered.
+    pub(crate) tools: BTreeMap<&'static str, Reply>,
     pub(crate) machine: Machine,
 }
 
@@ -140,20 +94,23 @@ pub(crate) struct SharedCacheFacts {
     pub(crate) program: PathBuf,
     /// Why it is not used at all.
     pub(crate) unusable: Option<String>,
-    /// Nothing is added to what lies beyond this machine.
+    /// Nothing is written to caches beyond this machine.
     pub(crate) is_read_only: bool,
     /// By each way that there is, the whole first: whether the second time was a hit, or what is
-    /// wrong. Where it is only read, whether it answers.
+    /// wrong. Where the cache is only read, whether it answers.
     pub(crate) proofs: Vec<(CacheReach, Result<(), String>)>,
-    /// The same for what lies beyond this machine, without the disk.
+    /// The same for caches beyond this machine, without the disk.
     pub(crate) beyond: Option<Result<(), String>>,
     pub(crate) brought: CacheCounts,
+    pub(crate) disk: Option<CacheDisk>,
 }
 
-pub(crate) struct Cranelift {
-    /// What the workspace says of it.
-    pub(crate) settings: Option<Result<cranelift::Settings, String>>,
-    pub(crate) has_component: bool,
+/// The part of the cache that is on this machine's disk; in bytes.
+pub(crate) struct CacheDisk {
+    pub(crate) dir: PathBuf,
+    pub(crate) size: u64,
+    pub(crate) size_max: u64,
+    pub(crate) free: u64,
 }
 
 pub(crate) struct LaneFacts {
@@ -163,110 +120,99 @@ pub(crate) struct LaneFacts {
     pub(crate) file_system: Option<FileSystem>,
 }
 
-/// Everything that there is to say, by area.
-pub(crate) struct Report {
-    pub(crate) findings: Vec<Finding>,
-}
-
-pub(crate) fn report(facts: &Facts) -> Report {
-    let mut findings = Vec::new();
-    for (area, (fine, mut found)) in [
-        (Area::Toolchain, tools::toolchain(facts)),
-        (Area::Linker, tools::linker(facts)),
-        (Area::Cache, tools::cache(facts)),
-        (Area::Wrapper, tools::wrapper(facts)),
-        (Area::Variables, settings::variables(facts)),
-        (Area::Configuration, settings::configuration(facts)),
-        (Area::Editors, settings::editors(facts)),
-        (Area::Git, surroundings::git(facts)),
-        (Area::Lanes, surroundings::lanes(facts)),
-        (Area::BuildScripts, builds::build_scripts(facts)),
-        (Area::Tools, tools::tools(facts)),
-        (Area::Machine, surroundings::machine(facts)),
-    ] {
-        // Where something is wrong, that is what is said.
-        let is_fine = found.iter().all(|problem| problem.level < Level::Warning);
-        if is_fine && !fine.is_empty() {
-            findings.push(Finding {
-                area,
-                level: Level::Ok,
-                what: fine,
-                cost: String::new(),
-                fix: String::new(),
-            });
+/// Everything that there is to say, by area. Where nothing is wrong, one line says what was looked
+/// at.
+pub(crate) fn report(facts: &Facts) -> Vec<Finding> {
+    const AREAS: [(&str, fn(&Facts, &mut Findings)); 12] = [
+        ("toolchain", tools::toolchain),
+        ("linker", tools::linker),
+        ("cache", tools::cache),
+        ("wrapper", tools::wrapper),
+        ("variables", settings::variables),
+        ("configuration", settings::configuration),
+        ("editors", settings::editors),
+        ("git", surroundings::git),
+        ("lanes", surroundings::lanes),
+        ("build scripts", builds::build_scripts),
+        ("tools", tools::tools),
+        ("machine", surroundings::machine),
+    ];
+    let of_area = |(area, rule): (&'static str, fn(&Facts, &mut Findings))| {
+        let mut findings = Findings { area, list: Vec::new() };
+        rule(facts, &mut findings);
+        let mut list = findings.list;
+        if list.iter().any(|finding| finding.level >= Level::Warning) {
+            list.retain(|finding| finding.level > Level::Ok);
         }
-        found.sort_by_key(|problem| std::cmp::Reverse(problem.level));
-        let whole = |Problem { level, what, cost, fix }| Finding { area, level, what, cost, fix };
-        findings.extend(found.into_iter().map(whole));
-    }
-    Report { findings }
+        list.sort_by_key(|it| (it.level > Level::Ok, std::cmp::Reverse(it.level)));
+        list
+    };
+    AREAS.into_iter().flat_map(of_area).collect()
 }
 
-impl Report {
-    pub(crate) fn count(&self, level: Level) -> usize {
-        self.findings.iter().filter(|finding| finding.level == level).count()
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, finding) in self.findings.iter().enumerate() {
-            if index > 0 {
-                writeln!(f)?;
-            }
-            write!(
-                f,
-                "{:<7}  {:<13}  {}",
-                finding.level.name(),
-                finding.area.name(),
-                finding.what
-            )?;
-            for (name, text) in [("costs", &finding.cost), ("fix", &finding.fix)] {
-                if !text.is_empty() {
-                    write!(f, "\n{:25}{:<7}{text}", "", format!("{name}:"))?;
-                }
+/// For a terminal that is `width` columns wide.
+pub(crate) fn to_text(findings: &[Finding], width: usize) -> String {
+    let paragraph = |start: &str, indent: usize, text: &str| {
+        let indent = " ".repeat(indent);
+        let options = Options::new(width)
+            .initial_indent(start)
+            .subsequent_indent(&indent)
+            .word_splitter(WordSplitter::NoHyphenation)
+            .break_words(false);
+        textwrap::fill(text, options)
+    };
+    let mut lines = Vec::new();
+    for Finding { area, level, what, cost, fix } in findings {
+        let level = format!("{level:?}").to_lowercase();
+        lines.push(paragraph(&format!("{level:<8} {area:<13}  "), 24, what));
+        for (name, text) in [("costs:", cost), ("fix:", fix)] {
+            if !text.is_empty() {
+                lines.push(paragraph(&format!("{:24}{name:<7}", ""), 31, text));
             }
         }
-        Ok(())
     }
+    lines.join("\n")
 }
 
-/// A finding before it is put into its area.
-#[derive(Debug, PartialEq)]
-struct Problem {
-    level: Level,
-    what: String,
-    cost: String,
-    fix: String,
+/// Collects the findings of one area.
+struct Findings {
+    area: &'static str,
+    list: Vec<Finding>,
 }
 
-/// What an area says when all is well, and what is not.
-type Judged = (String, Vec<Problem>);
+impl Findings {
+    fn add(
+        &mut self,
+        level: Level,
+        what: impl Into<String>,
+        cost: impl Into<String>,
+        fix: impl Into<String>,
+    ) {
+        let (what, cost, fix) = (what.into(), cost.into(), fix.into());
+        self.list.push(Finding { area: self.area, level, what, cost, fix });
+    }
 
-fn note(what: impl Into<String>, cost: impl Into<String>, fix: impl Into<String>) -> Problem {
-    Problem { level: Level::Note, what: what.into(), cost: cost.into(), fix: fix.into() }
-}
+    fn ok(&mut self, what: impl Into<String>) {
+        self.add(Level::Ok, what, "", "");
+    }
 
-fn warning(what: impl Into<String>, cost: impl Into<String>, fix: impl Into<String>) -> Problem {
-    Problem { level: Level::Warning, what: what.into(), cost: cost.into(), fix: fix.into() }
-}
+    fn note(&mut self, what: impl Into<String>, cost: impl Into<String>, fix: impl Into<String>) {
+        self.add(Level::Note, what, cost, fix);
+    }
 
-fn error(what: impl Into<String>, cost: impl Into<String>, fix: impl Into<String>) -> Problem {
-    Problem { level: Level::Error, what: what.into(), cost: cost.into(), fix: fix.into() }
+    fn warn(&mut self, what: impl Into<String>, cost: impl Into<String>, fix: impl Into<String>) {
+        self.add(Level::Warning, what, cost, fix);
+    }
+
+    fn error(&mut self, what: impl Into<String>, cost: impl Into<String>, fix: impl Into<String>) {
+        self.add(Level::Error, what, cost, fix);
+    }
 }
 
 /// Relative to the workspace where it lies in there.
 fn shown(facts: &Facts, path: &Path) -> String {
     let short = path.strip_prefix(&facts.root).ok().filter(|short| !short.as_os_str().is_empty());
     short.unwrap_or(path).display().to_string()
-}
-
-/// The numbers of a version: `1.95.0-nightly` is 1, 95, 0.
-fn numbers(version: &str) -> Option<(u32, u32, u32)> {
-    let word =
-        version.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
-    let mut numbers = word.split(['.', '-', '+']).map(|number| number.parse().ok());
-    Some((numbers.next()??, numbers.next()??, numbers.next().flatten().unwrap_or_default()))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Build scripts that run more often than anything changes, by what cargo remembers of them in the
-//! lanes that there are.
+//! Paths that build scripts have cargo watch and that make them run without need, as cargo has
+//! recorded them in the lanes.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,16 +11,16 @@ use multilane::units::{Place, Watched};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Watch {
     pub(crate) package: String,
-    /// As it says it.
+    /// As the build script prints it.
     pub(crate) path: PathBuf,
-    pub(crate) what: What,
+    pub(crate) why: Why,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum What {
-    /// There is nothing of that name.
+pub(crate) enum Why {
+    /// The path does not exist.
     Missing,
-    /// git writes to it, whoever is at work.
+    /// git writes to it.
     Git,
     /// A directory that holds the lane itself.
     Lane,
@@ -28,7 +28,7 @@ pub(crate) enum What {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Reruns {
-    /// How many runs of build scripts were looked at.
+    /// How many runs were looked at.
     pub(crate) runs: usize,
     pub(crate) watches: BTreeSet<Watch>,
 }
@@ -46,22 +46,21 @@ pub(crate) fn read(root: &Path, lanes: &[&Path]) -> Reruns {
                 continue;
             };
             for path in paths {
-                let watch =
-                    |what| Watch { package: unit.package.clone(), path: path.clone(), what };
-                reruns.watches.extend(judge(&root.join(package_dir).join(path), lane).map(watch));
+                let watch = |why| Watch { package: unit.package.clone(), path: path.clone(), why };
+                reruns.watches.extend(why(&root.join(package_dir).join(path), lane).map(watch));
             }
         }
     }
     reruns
 }
 
-fn judge(path: &Path, lane: &Path) -> Option<What> {
+fn why(path: &Path, lane: &Path) -> Option<Why> {
     let is_git = path.components().any(|part| part.as_os_str() == ".git");
     match path.canonicalize() {
-        Err(_) => Some(What::Missing),
-        Ok(_) if is_git => Some(What::Git),
+        Err(_) => Some(Why::Missing),
+        Ok(_) if is_git => Some(Why::Git),
         Ok(path) => {
-            lane.canonicalize().is_ok_and(|lane| lane.starts_with(&path)).then_some(What::Lane)
+            lane.canonicalize().is_ok_and(|lane| lane.starts_with(&path)).then_some(Why::Lane)
         }
     }
 }

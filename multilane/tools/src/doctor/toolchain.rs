@@ -1,17 +1,20 @@
-//! Which compiler cargo uses here, and who has chosen it.
+//! Which compiler cargo uses here, and what has chosen it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::process::Asker;
 use multilane::environment::Environment;
 use multilane::project::cargo_config::CargoConfig;
 use multilane::project::root::Repo;
+use multilane::project::toolchain::Rustc;
+
+use crate::doctor::config_files::settings_in;
+use crate::process::Asker;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Toolchain {
-    /// `rustc -vV`, or why there is none.
-    pub(crate) rustc: Result<String, String>,
+    /// Or why there is none.
+    pub(crate) rustc: Result<Rustc, String>,
     pub(crate) choice: Choice,
     /// The nearest `rust-toolchain.toml` or `rust-toolchain`, and the channel that it names.
     pub(crate) file: Option<(PathBuf, Option<String>)>,
@@ -20,13 +23,9 @@ pub(crate) struct Toolchain {
     /// Whether rustup fetches a toolchain that is not installed when it is first needed. It does
     /// not for us.
     pub(crate) is_fetched: bool,
-    /// The directory of the toolchain.
-    pub(crate) sysroot: Option<PathBuf>,
-    /// `rust-version` of the workspace.
-    pub(crate) needed: Option<String>,
 }
 
-/// Who has chosen.
+/// What has chosen.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Choice {
     /// `build.rustc`, `RUSTC`
@@ -42,37 +41,56 @@ pub(crate) enum Choice {
     Path,
 }
 
+/// Starts no compiler that lies in the workspace.
 pub(crate) fn read(
     asker: &Asker<'_>,
     env: &Environment,
     repo: &Repo,
     config: &CargoConfig,
 ) -> Toolchain {
-    const LIMIT: Duration = Duration::from_secs(10);
-    let program = config.rustc.clone().unwrap_or_else(|| PathBuf::from("rustc"));
-    let rustc = match asker.ask(&program, ["-vV"], &repo.start, LIMIT) {
-        Ok(answer) if answer.success && answer.stdout.starts_with("rustc ") => Ok(answer.stdout),
-        Ok(answer) if answer.success => Err("answers, but not as rustc does".to_owned()),
-        Ok(answer) => Err(first_line(&answer.stderr).trim_start_matches("error: ").to_owned()),
-        Err(silence) => Err(silence.to_string()),
-    };
-    let is_there = rustc.is_ok();
-    let sysroot = is_there
-        .then(|| asker.ask(&program, ["--print", "sysroot"], &repo.start, LIMIT).ok())
-        .flatten();
-    let sysroot = sysroot.map(|answer| PathBuf::from(answer.stdout.trim()));
     let file = toolchain_file(&repo.start);
     let is_rustups = env.find_program("rustc").is_some_and(|rustc| is_rustups(&rustc));
     let choice = match config.rustc.clone() {
         Some(rustc) => Choice::Rustc(rustc),
         None => choice(env, file.is_some(), is_rustups),
     };
+    let rustc = match in_workspace(repo, config) {
+        Some(path) => {
+            Err(format!("{} is in this workspace, so it was not started", path.display()))
+        }
+        None => rustc(asker, config.rustc.as_deref().unwrap_or(Path::new("rustc")), &repo.start),
+    };
     let is_fetched =
         env.get("RUSTUP_AUTO_INSTALL").is_none_or(|value| value != "0") && fetches(env);
-    Toolchain { rustc, choice, file, is_rustups, is_fetched, sysroot, needed: needed(&repo.root) }
+    let file = file.map(|(file, text)| (file, channel(&text)));
+    Toolchain { rustc, choice, file, is_rustups, is_fetched }
 }
 
-/// `auto_install` in rustup's settings; since 1.28.1 it is on where nothing is said.
+/// A compiler or a toolchain that the workspace names, and that lies in it.
+pub(crate) fn in_workspace(repo: &Repo, config: &CargoConfig) -> Option<PathBuf> {
+    let of_file = toolchain_file(&repo.start).and_then(|(file, _)| {
+        let path = settings_in(&file).into_iter().find(|it| it.key == "toolchain.path")?;
+        Some(file.with_file_name(path.value))
+    });
+    config.rustc.iter().cloned().chain(of_file).find(|path| path.starts_with(&repo.root))
+}
+
+fn rustc(asker: &Asker<'_>, program: &Path, dir: &Path) -> Result<Rustc, String> {
+    const LIMIT: Duration = Duration::from_secs(10);
+    let ask = |args: &[&str]| match asker.ask(program, args, dir, LIMIT) {
+        Ok(answer) if answer.success => Ok(answer.stdout),
+        Ok(answer) => Err(first_line(&answer.stderr).trim_start_matches("error: ").to_owned()),
+        Err(silence) => Err(silence.to_string()),
+    };
+    let version = ask(&["-vV"])?;
+    if !version.starts_with("rustc ") {
+        return Err("does not answer as rustc does".to_owned());
+    }
+    let sysroot = ask(&["--print", "sysroot"]).unwrap_or_default();
+    Ok(Rustc { version, sysroot: PathBuf::from(sysroot.trim()) })
+}
+
+/// `auto_install` in rustup's settings; since 1.28.1 it is on by default.
 fn fetches(env: &Environment) -> bool {
     let home = env.get("RUSTUP_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(std::env::home_dir()?.join(".rustup"))).unwrap_or_default();
@@ -80,23 +98,13 @@ fn fetches(env: &Environment) -> bool {
     !settings.lines().any(|line| line.replace([' ', '"'], "") == "auto_install=disable")
 }
 
-/// What the root manifest says of itself, or of all members.
-fn needed(root: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(root.join("Cargo.toml")).ok()?;
-    let manifest: toml_edit::DocumentMut = text.parse().ok()?;
-    let version =
-        |table: Option<&toml_edit::Item>| Some(table?.get("rust-version")?.as_str()?.to_owned());
-    let of_members = manifest.get("workspace").and_then(|workspace| workspace.get("package"));
-    version(manifest.get("package")).or_else(|| version(of_members))
-}
-
-/// rustup 1.29 and later say where a toolchain comes from, to whatever they start; without them in
-/// front of us the variable can only be the user's.
+/// rustup 1.29 and later say where a toolchain comes from, to what they start; without them in front
+/// of us the variable can only be the user's.
 fn choice(env: &Environment, has_file: bool, is_rustups: bool) -> Choice {
     let text = |name: &str| env.get(name).map(|value| value.to_string_lossy().into_owned());
     let by_cargo = env.get("CARGO_MANIFEST_DIR").is_some();
     match (text("RUSTUP_TOOLCHAIN"), text("RUSTUP_TOOLCHAIN_SOURCE").as_deref()) {
-        _ if !is_rustups => Choice::Path, // Nobody reads the variable.
+        _ if !is_rustups => Choice::Path, // The variable is not read.
         (Some(name), Some("cli")) => Choice::Typed(name),
         (Some(name), Some("env")) => Choice::Variable(name),
         (Some(name), None) if !by_cargo => Choice::Variable(name),
@@ -105,24 +113,24 @@ fn choice(env: &Environment, has_file: bool, is_rustups: bool) -> Choice {
     }
 }
 
-fn toolchain_file(start: &Path) -> Option<(PathBuf, Option<String>)> {
-    let files = start
-        .ancestors()
-        .flat_map(|dir| ["rust-toolchain", "rust-toolchain.toml"].map(|name| dir.join(name)));
-    let file = files.into_iter().find(|file| file.is_file())?;
-    let channel = std::fs::read_to_string(&file).ok().and_then(|text| channel(&text));
-    Some((file, channel))
+/// The nearest file, and its text.
+fn toolchain_file(start: &Path) -> Option<(PathBuf, String)> {
+    let names = ["rust-toolchain", "rust-toolchain.toml"];
+    let mut files = start.ancestors().flat_map(|dir| names.map(|name| dir.join(name)));
+    files
+        .find_map(|file| Some((std::fs::read_to_string(&file).ok()?, file)))
+        .map(|(text, file)| (file, text))
 }
 
 /// Both forms: `[toolchain] channel = "1.95"`, and a line with the name alone.
 fn channel(text: &str) -> Option<String> {
-    let named = text.parse::<toml_edit::DocumentMut>().ok();
-    let named = named
-        .and_then(|document| Some(document.get("toolchain")?.get("channel")?.as_str()?.to_owned()));
-    named.or_else(|| {
-        Some(text.trim().to_owned())
-            .filter(|text| !text.contains(['\n', '[', '=']) && !text.is_empty())
-    })
+    if let Ok(document) = text.parse::<toml_edit::DocumentMut>()
+        && let Some(channel) = document.get("toolchain").and_then(|table| table.get("channel"))
+    {
+        return channel.as_str().map(str::to_owned);
+    }
+    let name = text.trim();
+    (!name.is_empty() && !name.contains(['\n', '[', '='])).then(|| name.to_owned())
 }
 
 /// rustup's programs are one file under many names, beside `rustup` itself.
@@ -135,12 +143,12 @@ fn is_rustups(rustc: &Path) -> bool {
 }
 
 pub(crate) fn first_line(text: &str) -> &str {
-    text.lines().find(|line| !line.trim().is_empty()).unwrap_or("says nothing").trim()
+    text.lines().find(|line| !line.trim().is_empty()).unwrap_or("no output").trim()
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::doctor::toolchain::channel;
+    use super::*;
 
     #[test]
     fn both_forms_of_the_file_name_a_channel() {

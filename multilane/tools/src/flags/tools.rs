@@ -2,49 +2,49 @@
 
 use clap::Args;
 
-/// Install the tools that make builds quicker, and have cargo use the linker that works
+/// Install tools that make builds quicker, and configure the linker that works
 ///
-/// Each tool comes by the quickest way that this machine has: a package manager, a wheel from PyPI,
-/// `cargo binstall`, `cargo install`. One that cannot be had is named, and the others come all the
-/// same; the exit code is then 1. What is there and new enough stays. A linker is used only after a
-/// program that it has linked has run; then `.cargo/local.toml`, which git ignores, is told of it.
+/// Each tool is installed by the quickest installer of this machine: a package manager, a wheel
+/// from PyPI, `cargo binstall`, `cargo install`. Tools that are new enough are kept. If one cannot
+/// be installed, the others still are, and the exit code is 1. Tools that this project does not
+/// use are left out. A linker is configured only after a program that it has linked has run; it is
+/// written into `.cargo/local.toml`, which git ignores.
 #[derive(Args)]
 pub(crate) struct InstallTools {
-    /// Install nothing; fail where something is lacking or too old
+    /// Install nothing; exit with 1 if a tool is lacking or too old
     #[arg(long, conflicts_with_all = ["dry_run", "tune", "reset"])]
     pub(crate) check: bool,
-    /// Print the commands, run none
+    /// Print the commands without running them
     #[arg(long, conflicts_with_all = ["tune", "reset"])]
     pub(crate) dry_run: bool,
     /// Only this tool (can be repeated)
     #[arg(long, value_name = "TOOL", value_parser = tool_names())]
     pub(crate) only: Vec<String>,
-    /// Ask nothing, neither before sudo nor before `.cargo/local.toml` is written
+    /// Answer yes to all questions: before sudo, and before `.cargo/local.toml` is written
     #[arg(short, long)]
     pub(crate) yes: bool,
-    /// Measure what each linker takes to link a program of this workspace, and use the quickest
+    /// Measure how long each linker takes for a program of this workspace, and use the quickest
     #[arg(long)]
     pub(crate) tune: bool,
-    /// With --tune: the package whose program is linked [default: one that has one]
+    /// With --tune: the package whose program is linked [default: the one with the largest program]
     #[arg(short, long, value_name = "SPEC", requires = "tune")]
     pub(crate) package: Option<String>,
     /// With --tune: how often each linker links
     #[arg(long, value_name = "N", default_value_t = 7, requires = "tune")]
     pub(crate) runs: u32,
-    /// Take out of `.cargo/local.toml` what this command has written there
+    /// Remove the lines of this command from `.cargo/local.toml`
     #[arg(long, conflicts_with_all = ["tune", "only"])]
     pub(crate) reset: bool,
-    /// Ask which newer versions there are than those that are written down in
-    /// `xtask/src/plan/tools/table.rs`
+    /// List the newest versions on crates.io and PyPI beside those that would be installed
     #[arg(long, conflicts_with_all = ["check", "dry_run", "tune", "reset"])]
     pub(crate) newer: bool,
     /// With --check or --dry-run: print JSON
     #[arg(long)]
     pub(crate) json: bool,
-    /// Say nothing but errors
+    /// Print errors and warnings only
     #[arg(short, long)]
     pub(crate) quiet: bool,
-    /// Show what the installers say
+    /// Show the output of installers
     #[arg(short, long)]
     pub(crate) verbose: bool,
 }

@@ -1,71 +1,65 @@
-//! What this machine has to install tools with, and which tools it has: each program is asked, all
-//! at once and none for long, since one that has the right name may be broken, hang or be something
-//! else.
+//! What this machine has to install tools with, and which tools it has. All programs are asked at
+//! once, with a time limit: one that has the right name may be broken, hang or be something else.
+//! They are asked from `/`, so that nothing in the workspace has a say.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::process::{Answer, Asker};
 use multilane::environment::Environment;
-use multilane::project::root::Repo;
-use multilane::project::toolchain::Version;
+use multilane::project::Project;
+use multilane::project::toolchain::{Rustc, Version};
 
-use crate::install::plan::table::{CRANELIFT, TOOLS};
+use crate::install::plan::table::{APT, CRANELIFT, MANAGERS, TOOLS};
 use crate::install::plan::{Machine, Manager, Reply, Route, Tool};
+use crate::process::{Answer, Asker};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
-pub(crate) fn read(asker: &Asker<'_>, env: &Environment, repo: &Repo, rustc: &str) -> Machine {
-    let dir = repo.start.as_path();
+/// `rustc`: the workspace's compiler, if it is known.
+pub(crate) fn read(asker: &Asker<'_>, project: &Project, rustc: Option<&Rustc>) -> Machine {
+    let env = &project.session.env;
     let has = |program: &str| env.find_program(program).is_some();
     let managers: Vec<Manager> =
-        Manager::ALL.into_iter().filter(|manager| has(manager.program())).collect();
-    // Of these, one that is slow is still right.
-    let says = |words: &[&str]| {
-        let answer = asker.ask(words[0], &words[1..], dir, 6 * LIMIT).ok()?;
-        answer.success.then_some(answer.stdout)
-    };
+        MANAGERS.into_iter().filter(|manager| has(manager.program)).collect();
+    // Installers that are slow still give the right answer.
+    let says = |words: &str| says(asker, words, 6 * LIMIT);
+    let routes = TOOLS.iter().flat_map(|tool| tool.routes);
+    let questions: Vec<_> = routes
+        .filter_map(|route| match *route {
+            Route::Package(manager, package) => Some((manager, package)),
+            _ => None,
+        })
+        .filter(|(manager, _)| managers.contains(manager) && !manager.question.is_empty())
+        .collect();
 
     std::thread::scope(|scope| {
-        let answers: Vec<_> = TOOLS
-            .iter()
-            .map(|tool| (tool.name, scope.spawn(|| reply(asker, env, tool, dir))))
-            .collect();
-        let offers: Vec<_> = questions(&managers)
-            .map(|(manager, package, words)| {
-                let asked =
-                    scope.spawn(move || offer(manager, &says(&[words, &[package]].concat())?));
-                ((manager, package), asked)
-            })
-            .collect();
-        let is_root = scope.spawn(|| says(&["id", "-u"]).is_some_and(|id| id.trim() == "0"));
-        let has_pip = scope
-            .spawn(|| has("python3") && says(&["python3", "-m", "pip", "--version"]).is_some());
-        let sysroot = scope.spawn(|| says(&["rustc", "--print", "sysroot"]).unwrap_or_default());
+        let answers = scope.spawn(|| replies(asker, env));
+        let ask_offer = |(manager, package): (Manager, &'static str)| {
+            let question = format!("{} {package}", manager.question);
+            ((manager, package), scope.spawn(move || offer(manager, &says(&question)?)))
+        };
+        let offers: Vec<_> = questions.into_iter().map(ask_offer).collect();
+        let is_root = scope.spawn(|| says("id -u").is_some_and(|id| id.trim() == "0"));
+        let has_pip = scope.spawn(|| has("python3") && says("python3 -m pip --version").is_some());
         let stable = scope.spawn(|| {
-            let has_stable = has("rustup")
-                && says(&["rustup", "which", "--toolchain", "stable", "rustc"]).is_some();
-            Version::first_in(&says(&[
-                "rustc",
-                if has_stable { "+stable" } else { "--version" },
-                "--version",
-            ])?)
+            says("rustup which --toolchain stable rustc")?;
+            Version::first_in(&says("rustc +stable --version")?)
         });
-        let nightly = scope.spawn(|| nightly(|words| says(words)));
+        let sysroot = rustc.and_then(|rustc| rustc.sysroot.file_name()?.to_str());
+        let nightly = scope.spawn(move || nightly(sysroot.unwrap_or_default(), says));
 
-        let host = rustc.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
-        let own = rustc.lines().find_map(|line| Version::first_in(line.strip_prefix("release: ")?));
-        let joined_stable =
-            stable.join().ok().flatten().map(|version| (Some("stable".to_owned()), version));
-        let sysroot = sysroot.join().unwrap_or_default();
-        let tools = Path::new(sysroot.trim()).join("lib/rustlib").join(host).join("bin");
+        let own = rustc.and_then(|rustc| Version::first_in(rustc.release()));
+        let stable = stable.join().ok().flatten();
+        let has_rust_lld = |rustc: &Rustc| {
+            let dir = rustc.sysroot.join("lib/rustlib").join(rustc.host()).join("bin");
+            dir.join("rust-lld").is_file()
+        };
         let offers = offers.into_iter().filter_map(|(key, asked)| Some((key, asked.join().ok()??)));
-        let answers =
-            answers.into_iter().filter_map(|(name, asked)| Some((name, asked.join().ok()??)));
         Machine {
             is_linux: cfg!(target_os = "linux"),
             offers: offers.collect(),
-            lacks_apt_lists: managers.contains(&Manager::Apt) && lacks_apt_lists(),
+            lacks_apt_lists: managers.contains(&APT) && lacks_apt_lists(),
             is_root: is_root.join().unwrap_or_default(),
             has_sudo: has("sudo"),
             is_offline: env.is_on("CARGO_NET_OFFLINE"),
@@ -78,27 +72,39 @@ pub(crate) fn read(asker: &Asker<'_>, env: &Environment, repo: &Repo, rustc: &st
             compilers: own
                 .map(|version| (None, version))
                 .into_iter()
-                .chain(joined_stable)
+                .chain(stable.map(|version| (Some("stable".to_owned()), version)))
                 .collect(),
-            // Whoever does not say where its parts are is not said to lack one.
-            has_rust_lld: sysroot.trim().is_empty() || tools.join("rust-lld").is_file(),
+            // One that is not known is not said to lack it.
+            has_rust_lld: rustc
+                .is_none_or(|rustc| rustc.sysroot.as_os_str().is_empty() || has_rust_lld(rustc)),
+            wants_cranelift: matches!(project.repo.settings.cranelift, Some(Ok(_))),
             nightly: nightly.join().ok().flatten(),
-            answers: answers.collect(),
+            answers: answers.join().unwrap_or_default(),
             managers,
         }
     })
 }
 
-/// What a tool says of itself now; `None` where no program has its name.
-pub(crate) fn reply(
-    asker: &Asker<'_>,
-    env: &Environment,
-    tool: &Tool,
-    dir: &Path,
-) -> Option<Reply> {
+fn says(asker: &Asker<'_>, words: &str, limit: Duration) -> Option<String> {
+    let mut words = words.split(' ');
+    let answer = asker.ask(words.next()?, words, Path::new("/"), limit).ok()?;
+    answer.success.then_some(answer.stdout)
+}
+
+/// What the tools answer now; one that is not on `PATH` is left out.
+pub(crate) fn replies(asker: &Asker<'_>, env: &Environment) -> BTreeMap<&'static str, Reply> {
+    std::thread::scope(|scope| {
+        let ask = |tool: &'static Tool| (tool.name, scope.spawn(|| reply(asker, env, tool)));
+        let asked: Vec<_> = TOOLS.iter().map(ask).collect();
+        asked.into_iter().filter_map(|(name, asked)| Some((name, asked.join().ok()??))).collect()
+    })
+}
+
+/// `None` where no program has the tool's name.
+pub(crate) fn reply(asker: &Asker<'_>, env: &Environment, tool: &Tool) -> Option<Reply> {
     let (program, args) = tool.asked?;
     let program = env.find_program(program)?;
-    let why = match asker.ask(&program, args, dir, LIMIT) {
+    let why = match asker.ask(&program, args, Path::new("/"), LIMIT) {
         Ok(Answer { success: true, stdout, .. }) => {
             let mut lines = stdout.lines().filter(|line| line.contains(tool.says));
             match lines.find_map(Version::first_in) {
@@ -112,53 +118,36 @@ pub(crate) fn reply(
     Some(Reply::Strange { program, why })
 }
 
-/// What crates.io and PyPI have now of what we name a version of: the tool, where, ours, the newest
-/// that this compiler can compile.
-pub(crate) fn newest(
-    asker: &Asker<'_>,
-    dir: &Path,
-) -> Vec<(&'static str, &'static str, &'static str, Option<String>)> {
-    const LIMIT: Duration = Duration::from_secs(60);
-    let mut found = Vec::new();
-    for (tool, route) in
-        TOOLS.iter().flat_map(|tool| tool.routes.iter().map(move |route| (tool, route)))
-    {
-        let (place, version, words) = match *route {
-            Route::Crate { name, version, .. } => {
-                ("crates.io", version, vec!["cargo", "info", "--quiet", name])
-            }
-            Route::Wheel { package, version } => {
-                ("PyPI", version, vec!["python3", "-m", "pip", "index", "versions", package])
-            }
-            _ => continue,
-        };
-        let answer = asker.ask(words[0], &words[1..], dir, LIMIT).ok();
-        let answer = answer.filter(|answer| answer.success);
-        // `version: 0.10.0 (latest 0.11.0)`; `sccache (0.16.0)`
-        let newest = answer.and_then(|answer| {
-            let mut lines = answer.stdout.lines();
-            let line = match place {
-                "PyPI" => lines.next(),
-                _ => lines.find(|line| line.starts_with("version:")),
-            };
-            Some(Version::first_in(line?)?.to_string())
-        });
-        found.push((tool.name, place, version, newest));
-    }
-    found
+/// A version that the table names, and the newest one.
+pub(crate) struct Newest {
+    pub(crate) tool: &'static str,
+    pub(crate) place: &'static str,
+    pub(crate) ours: &'static str,
+    pub(crate) newest: Option<String>,
 }
 
-/// For each package that a manager may have: how it is asked for.
-fn questions(
-    managers: &[Manager],
-) -> impl Iterator<Item = (Manager, &'static str, &'static [&'static str])> {
-    let routes = TOOLS.iter().flat_map(|tool| tool.routes);
-    routes.filter_map(move |route| match *route {
-        Route::Package(manager, package) if managers.contains(&manager) => {
-            Some((manager, package, manager.question()?))
-        }
-        _ => None,
-    })
+/// What crates.io (for this compiler) and PyPI have.
+pub(crate) fn newest(asker: &Asker<'_>) -> Vec<Newest> {
+    let routes = TOOLS.iter().flat_map(|tool| tool.routes.iter().map(|route| (tool.name, route)));
+    let newest = |(tool, route): (&'static str, &Route)| {
+        // `version: 0.10.0 (latest 0.11.0)`; `sccache (0.16.0)`
+        let (place, ours, words, start) = match *route {
+            Route::Crate { name, version, .. } => {
+                ("crates.io", version, format!("cargo info --quiet {name}"), "version:")
+            }
+            Route::Wheel { package, version } => {
+                ("PyPI", version, format!("python3 -m pip index versions {package}"), package)
+            }
+            _ => return None,
+        };
+        let answer = says(asker, &words, 12 * LIMIT);
+        let newest = answer.and_then(|answer| {
+            let line = answer.lines().find(|line| line.starts_with(start))?;
+            Some(Version::first_in(line)?.to_string())
+        });
+        Some(Newest { tool, place, ours, newest })
+    };
+    routes.filter_map(newest).collect()
 }
 
 /// `None` where the answer does not tell.
@@ -170,8 +159,8 @@ fn offer(manager: Manager, answer: &str) -> Option<Option<Version>> {
     });
     match line.and_then(|line| line.split_once(':')) {
         Some((_, version)) => Some(Version::first_in(version)),
-        // apt says nothing of what it does not know; the others fail.
-        None => (manager == Manager::Apt).then_some(None),
+        // apt prints nothing about a package that it does not know; the others fail.
+        None => (manager == APT).then_some(None),
     }
 }
 
@@ -180,13 +169,20 @@ fn lacks_apt_lists() -> bool {
     !lists.into_iter().any(|entry| entry.file_name().to_string_lossy().contains("_Packages"))
 }
 
-fn nightly(says: impl Fn(&[&str]) -> Option<String>) -> Option<(String, Vec<&'static str>)> {
-    let toolchains = says(&["rustup", "toolchain", "list"])?;
-    let name = toolchains.lines().find(|line| line.starts_with("nightly"))?.split(' ').next()?;
-    let components = says(&["rustup", "component", "list", "--toolchain", name, "--installed"])?;
-    // There it stands without `-preview`, and with the triple.
-    let has =
-        components.lines().any(|line| line.starts_with(CRANELIFT.trim_end_matches("-preview")));
+/// The toolchain of this name if it is a nightly, or else the first nightly, and which of our
+/// components it has.
+fn nightly(
+    preferred: &str,
+    says: impl Fn(&str) -> Option<String>,
+) -> Option<(String, Vec<&'static str>)> {
+    let toolchains = says("rustup toolchain list")?;
+    let names = toolchains.lines().filter_map(|line| line.split(' ').next());
+    let mut names = names.filter(|name| name.starts_with("nightly"));
+    let name = names.clone().find(|name| *name == preferred).or_else(|| names.next())?;
+    let components = says(&format!("rustup component list --toolchain {name} --installed"))?;
+    // Listed with the triple, and without `-preview`.
+    let start = CRANELIFT.trim_end_matches("-preview");
+    let has = components.lines().any(|line| line.starts_with(start));
     Some((name.to_owned(), if has { vec![CRANELIFT] } else { Vec::new() }))
 }
 
@@ -200,22 +196,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_managers_answer() {
-        let apt = "mold:\n  Installed: (none)\n  Candidate: 1.10.1+dfsg-1\n  Version table:\n     1.10.1+dfsg-1 500\n";
-        assert_eq!(offer(Manager::Apt, apt), Some(Some(Version(1, 10, 1))));
-        assert_eq!(offer(Manager::Apt, "x:\n  Candidate: (none)\n"), Some(None));
-        assert_eq!(offer(Manager::Apt, ""), Some(None));
-        assert_eq!(
-            offer(Manager::Apt, "  Candidate: 1:14.0-55.7~deb12u1\n"),
-            Some(Some(Version(14, 0, 0)))
-        );
-        let pacman =
-            "Repository      : extra\nName            : mold\nVersion         : 2.40.4-1\n";
-        assert_eq!(offer(Manager::Pacman, pacman), Some(Some(Version(2, 40, 4))));
-        assert_eq!(
-            offer(Manager::Dnf, "Name         : mold\nVersion      : 2.30.0\n"),
-            Some(Some(Version(2, 30, 0)))
-        );
-        assert_eq!(offer(Manager::Dnf, "nothing"), None);
+    fn the_version_is_read_from_what_managers_answer() {
+        let dnf = MANAGERS[1];
+        for (manager, answer, expected) in [
+            (
+                APT,
+                "mold:\n  Installed: (none)\n  Candidate: 1.10.1+dfsg-1\n  Version table:\n     1.10.1+dfsg-1 500\n",
+                Some(Some(Version(1, 10, 1))),
+            ),
+            (APT, "x:\n  Candidate: (none)\n", Some(None)),
+            (APT, "", Some(None)),
+            (APT, "  Candidate: 1:14.0-55.7~deb12u1\n", Some(Some(Version(14, 0, 0)))),
+            (dnf, "Name         : mold\nVersion      : 2.30.0\n", Some(Some(Version(2, 30, 0)))),
+            (dnf, "nothing", None),
+        ] {
+            assert_eq!(offer(manager, answer), expected, "{answer}");
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! `install-tools`: what is lacking comes by the quickest way, and what fails does not keep the
-//! rest from coming.
+//! `install-tools`: installs each tool that is lacking by the quickest route. One that fails does
+//! not keep the others from being installed.
 
 pub(crate) mod installers;
 pub(crate) mod plan;
@@ -8,131 +8,141 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use multilane::process::Held;
 use multilane::process::step::{Program, Step};
-use multilane::project::{Project, Session, toolchain as compiler};
+use multilane::project::{Project, Session};
 use multilane::ui;
 use multilane::ui::Ui;
-use serde_json::{Value, json};
 
-use crate::files::Temporary;
-use crate::flags;
-use crate::install::plan::{Plan, Reply, State, Tool, Way};
-use crate::process::{self, Asker};
+use crate::doctor::{read_only_project, toolchain};
+use crate::install::installers::Newest;
+use crate::install::plan::{Plan, Recipe, Reply, State, Tool};
+use crate::linkers::probe;
+use crate::process::{Asker, listen};
+use crate::{flags, linkers};
 
 impl flags::tools::InstallTools {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
-        ensure!(!self.json || self.check || self.dry_run, "--json goes with --check or --dry-run");
+        ensure!(!self.json || self.check || self.dry_run, "--json needs --check or --dry-run");
         let ui = session.ui.quiet(self.quiet);
-        let project = session.project(None)?;
-
+        let only_looks = self.check || self.dry_run || self.newer;
+        let project =
+            if only_looks { read_only_project(session)? } else { session.project(None)? };
         if self.reset {
-            crate::linkers::reset_local_config(&project, ui)?;
+            linkers::reset_local_config(&project, ui)?;
             return Ok(ExitCode::SUCCESS);
         }
-
+        let held = Held::start();
         if self.newer {
-            let held = Held::start();
-            let newest = installers::newest(&Asker::new(&project.sh, &held), &project.repo.start);
+            let newest = installers::newest(&Asker::new(&project.sh, &held));
             held.release();
             ui::data(format_args!("{:<18}{:<11}{:<11}NEWEST", "TOOL", "FROM", "OURS"))?;
-            for (tool, place, ours, newest) in newest {
-                let newest = newest.unwrap_or_else(|| "it did not say".to_owned());
+            for Newest { tool, place, ours, newest } in newest {
+                let newest = newest.as_deref().unwrap_or("not known");
                 ui::data(format_args!("{tool:<18}{place:<11}{ours:<11}{newest}"))?;
             }
             return Ok(ExitCode::SUCCESS);
         }
 
         ui.progress("Looking", "for tools");
-        let Project { session: Session { env, .. }, sh, repo, config } = &project;
-        let rustc = compiler::rustc_version(sh, env, repo, config, None)?;
-        let examined = || {
-            let held = Held::start();
-            let machine = installers::read(&Asker::new(&sh, &held), env, repo, &rustc);
-            held.release();
-            machine
-        };
-        let machine = examined();
+        let Project { session, sh, repo, config } = &project;
+        let rustc = toolchain::read(&Asker::new(sh, &held), &session.env, repo, config).rustc;
+        let machine = installers::read(&Asker::new(sh, &held), &project, rustc.as_ref().ok());
+        held.release();
         let plans = plan::plan(&machine, &self.only);
         ui.end_progress();
-
-        if self.check || self.dry_run {
+        if only_looks {
             self.report(&plans)?;
-            let is_lacking = plans.iter().any(|plan| plan.state.is_lacking());
+            let is_lacking = plans.iter().any(|plan| matches!(plan.state, State::Lacking { .. }));
             return Ok(ExitCode::from(u8::from(self.check && is_lacking)));
         }
+
         let sudo = self.consent(ui, &plans)?;
         let installer = Installer { project: &project, ui, is_verbose: self.verbose, sudo };
         let installed = installer.install_all(&plans)?;
         if installed == Installed::Interrupted {
             return Ok(ExitCode::from(130));
         }
-        let is_about_linkers = plans.iter().any(|plan| plan.tool.links);
-        if is_about_linkers {
-            crate::linkers::provide_linker(&project, ui, &examined(), &rustc, &self)?;
+        if plans.iter().any(|plan| plan.tool.links) {
+            match &rustc {
+                Ok(rustc) => {
+                    let held = Held::start();
+                    let machine = installers::read(&Asker::new(sh, &held), &project, Some(rustc));
+                    held.release();
+                    linkers::provide_linker(&project, ui, &machine, rustc.host(), &self)?;
+                }
+                Err(why) => ui.warn(format_args!("no linker is tried: rustc: {why}")),
+            }
         }
         Ok(if installed == Installed::All { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     fn report(&self, plans: &[Plan]) -> anyhow::Result<()> {
         if self.json {
-            return ui::data(Value::Array(plans.iter().map(to_json).collect()));
+            return ui::data(serde_json::to_value(plans)?);
         }
-        if self.dry_run {
-            for Plan { tool, state } in plans {
-                let State::Lacking { why, ways, closed } = state else { continue };
-                ui::data(format_args!("# {}: {why}", tool.name))?;
-                match ways.first() {
-                    Some(way) => way.commands.iter().try_for_each(|words| ui::data(step(words)))?,
-                    None => ui::data(format_args!("# cannot be had: {}", closed.join("; ")))?,
+        if !self.dry_run {
+            ui::data(format_args!("{:<18}{:<11}STATE", "TOOL", "VERSION"))?;
+        }
+        for Plan { tool, state } in plans {
+            let name = tool.name;
+            match state {
+                State::Lacking { why, ways, closed } if self.dry_run => {
+                    ui::data(format_args!("# {name}: {why}"))?;
+                    match ways.first() {
+                        Some(recipe) => {
+                            recipe.commands.iter().try_for_each(|words| ui::data(step(words)))?;
+                        }
+                        None => {
+                            ui::data(format_args!("# cannot be installed: {}", closed.join("; ")))?;
+                        }
+                    }
+                }
+                State::Lacking { why, ways, closed } => {
+                    let how = match ways.first() {
+                        Some(recipe) => format!("{} installs it", recipe.by),
+                        None => format!("cannot be installed: {}", closed.join("; ")),
+                    };
+                    ui::data(format_args!("{name:<18}{:<11}{why}; {how}", "-"))?;
+                }
+                _ if self.dry_run => {}
+                State::Present { version } => {
+                    let version = version.map_or("-".to_owned(), |version| version.to_string());
+                    ui::data(format_args!("{name:<18}{version:<11}installed"))?;
+                }
+                State::NotNeeded { why } => {
+                    ui::data(format_args!("{name:<18}{:<11}not needed: {why}", "-"))?;
                 }
             }
-            return Ok(());
-        }
-        ui::data(format_args!("{:<18}{:<11}STATE", "TOOL", "VERSION"))?;
-        for Plan { tool, state } in plans {
-            let (version, text) = match state {
-                State::Present(version) => {
-                    (version.map(|version| version.to_string()), "there".to_owned())
-                }
-                State::NotNeeded(why) => (None, format!("not needed: {why}")),
-                State::Lacking { why, ways, closed } => (None, lacking(why, ways, closed)),
-            };
-            ui::data(format_args!(
-                "{:<18}{:<11}{text}",
-                tool.name,
-                version.as_deref().unwrap_or("-")
-            ))?;
         }
         Ok(())
     }
 
-    /// Whether what needs root may be done. Asked once, for all of it, with the exact commands.
+    /// Whether commands that need root may be run. Asked once for all, with the exact commands.
     fn consent(&self, ui: Ui, plans: &[Plan]) -> anyhow::Result<bool> {
         let first = plans.iter().filter_map(|plan| match &plan.state {
             State::Lacking { ways, .. } => ways.first(),
             _ => None,
         });
         let commands: Vec<String> = first
-            .filter(|way| way.needs_sudo)
-            .flat_map(|way| &way.commands)
+            .filter(|recipe| recipe.needs_sudo)
+            .flat_map(|recipe| &recipe.commands)
             .map(|words| step(words).to_string())
             .collect();
         if commands.is_empty() || self.yes {
             return Ok(true);
         }
         let commands = commands.join("\n  ");
-        match ui.confirm(&format!("Run this, which needs root?\n  {commands}\n")) {
-            Ok(answer) => Ok(answer),
-            Err(_) => {
+        Ok(ui.confirm(&format!("Run this, which needs root?\n  {commands}\n")).unwrap_or_else(
+            |_| {
                 ui.warn(format_args!(
-                    "nobody is here to be asked, so nothing is done that needs root\n\
-                     help: type it yourself, or install-tools --yes:\n  {commands}"
+                    "stdin is not a terminal, so nothing is run that needs root\n\
+                 help: pass --yes, or run it yourself:\n  {commands}"
                 ));
-                Ok(false)
-            }
-        }
+                false
+            },
+        ))
     }
 }
 
@@ -141,7 +151,7 @@ struct Installer<'a> {
     project: &'a Project,
     ui: Ui,
     is_verbose: bool,
-    /// Whether what needs root may be done.
+    /// Whether commands that need root may be run.
     sudo: bool,
 }
 
@@ -152,36 +162,36 @@ enum Installed {
     Interrupted,
 }
 
+/// How the commands of a recipe ended.
+enum Ended {
+    Success,
+    Failure(String),
+    Interrupted,
+}
+
 impl Installer<'_> {
     fn install_all(&self, plans: &[Plan]) -> anyhow::Result<Installed> {
-        let mut logs = Temporary::default();
-        let dir = std::env::temp_dir().join(format!("xtask-install-{}", std::process::id()));
-        logs.make(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        let logs = probe::scratch("install", &[])?;
         let mut result = Installed::All;
         for Plan { tool, state } in plans {
             match state {
-                State::Present(version) => {
+                State::Present { version } => {
                     let version = version.map(|version| format!(" {version}")).unwrap_or_default();
                     self.ui.status("Present", format_args!("{}{version}", tool.name));
                 }
-                State::NotNeeded(why) => {
-                    if self.is_verbose {
-                        self.ui.status("Not needed", format_args!("{}: {why}", tool.name));
-                    }
+                State::NotNeeded { why } if self.is_verbose => {
+                    self.ui.status("Not needed", format_args!("{}: {why}", tool.name));
                 }
+                State::NotNeeded { .. } => {}
                 State::Lacking { why, ways, closed } => {
-                    match self.install(tool, why, ways, closed, &dir)? {
+                    match self.install(tool, why, ways, closed, &logs.dir)? {
                         Installed::All => {}
                         Installed::NotAll => result = Installed::NotAll,
-                        Installed::Interrupted => {
-                            result = Installed::Interrupted;
-                            break;
-                        }
+                        Installed::Interrupted => return Ok(Installed::Interrupted),
                     }
                 }
             }
         }
-        logs.delete();
         Ok(result)
     }
 
@@ -189,108 +199,94 @@ impl Installer<'_> {
         &self,
         tool: &'static Tool,
         why: &str,
-        ways: &[Way],
+        recipes: &[Recipe],
         closed: &[String],
-        dir: &Path,
+        logs: &Path,
     ) -> anyhow::Result<Installed> {
         let mut failed = Vec::new();
-        for way in ways {
-            if way.needs_sudo && !self.sudo {
-                failed.push(format!("{} needs root", way.by));
+        for recipe in recipes {
+            let by = recipe.by;
+            if recipe.needs_sudo && !self.sudo {
+                failed.push(format!("{by} needs root"));
                 continue;
             }
             let begun = Instant::now();
-            let problem =
-                match self.carry_out(tool, way, &dir.join(format!("{}.log", tool.name)))? {
-                    Ended::Well => self.problem_with(tool),
-                    Ended::Badly(why) => Some(why),
-                    Ended::Interrupted => return Ok(Installed::Interrupted),
-                };
-            let Some(problem) = problem else {
-                let version = match self.reply(tool) {
-                    Some(Reply::Version(version)) => format!(" {version}"),
-                    _ => String::new(),
-                };
-                let time = ui::duration(begun.elapsed());
-                self.ui.status(
-                    "Installed",
-                    format_args!("{}{version} by {}, {time}", tool.name, way.by),
-                );
-                return Ok(Installed::All);
+            let version = match self.run(tool, recipe, &logs.join(format!("{}.log", tool.name))) {
+                Ended::Success => self.version_of(tool),
+                Ended::Failure(why) => Err(why),
+                Ended::Interrupted => return Ok(Installed::Interrupted),
             };
-            self.ui.warn(format_args!("{} by {}: {problem}", tool.name, way.by));
-            failed.push(format!("{} failed", way.by));
+            match version {
+                Ok(version) => {
+                    let time = ui::duration(begun.elapsed());
+                    let what = format_args!("{}{version} by {by}, {time}", tool.name);
+                    self.ui.status("Installed", what);
+                    return Ok(Installed::All);
+                }
+                Err(why) => {
+                    self.ui.warn(format_args!("{} by {by}: {why}", tool.name));
+                    failed.push(format!("{by} failed"));
+                }
+            }
         }
         failed.extend(closed.iter().cloned());
-        self.ui.warn(format_args!("{} cannot be had ({why}): {}", tool.name, failed.join("; ")));
+        let failed = failed.join("; ");
+        self.ui.warn(format_args!("{} cannot be installed ({why}): {failed}", tool.name));
         Ok(Installed::NotAll)
     }
 
-    fn carry_out(&self, tool: &Tool, way: &Way, log: &Path) -> anyhow::Result<Ended> {
-        const LINE_MAX: usize = 48; // A line that wraps cannot be written over.
-        for words in &way.commands {
+    fn run(&self, tool: &Tool, recipe: &Recipe, log: &Path) -> Ended {
+        const LINE_MAX: usize = 48; // A line that wraps cannot be overwritten.
+        for words in &recipe.commands {
             let step = step(words);
             self.ui.status("Installing", format_args!("{}: {step}", tool.name));
-            let dir = &self.project.repo.start;
             let outcome = if self.is_verbose {
                 self.project.sh.run(&step, None)
             } else {
-                process::listen(&self.project.sh, &step, dir, log, |line| {
+                listen(&self.project.sh, &step, &self.project.repo.start, log, |line| {
                     let short: String = line.trim().chars().take(LINE_MAX).collect();
                     self.ui.progress("Installing", format_args!("{}: {short}", tool.name));
                 })
             };
             self.ui.end_progress();
-            let outcome = match outcome {
-                Ok(outcome) => outcome,
-                Err(err) => return Ok(Ended::Badly(format!("{err:#}"))),
-            };
-            if outcome.interrupted {
-                return Ok(Ended::Interrupted);
-            }
-            if !outcome.status.success() {
-                let said = std::fs::read_to_string(log).unwrap_or_default();
-                return Ok(Ended::Badly(format!(
-                    "`{step}` failed: {}\n{}",
-                    outcome.status,
-                    excerpt(&said)
-                )));
+            match outcome {
+                Err(err) => return Ended::Failure(format!("{err:#}")),
+                Ok(outcome) if outcome.interrupted => return Ended::Interrupted,
+                Ok(outcome) if !outcome.status.success() => {
+                    let output = excerpt(&std::fs::read_to_string(log).unwrap_or_default());
+                    return Ended::Failure(format!(
+                        "`{step}` failed: {}\n{output}",
+                        outcome.status
+                    ));
+                }
+                Ok(_) => {}
             }
         }
-        Ok(Ended::Well)
+        Ended::Success
     }
 
-    /// Why a tool that was installed is still not what is found on `PATH`.
-    fn problem_with(&self, tool: &'static Tool) -> Option<String> {
-        let (program, _) = tool.asked?;
-        match self.reply(tool) {
-            Some(Reply::Version(version)) if version >= tool.oldest => None,
+    /// The version of a tool that was installed, with a space in front, or why it is still not the
+    /// one on `PATH`.
+    fn version_of(&self, tool: &'static Tool) -> Result<String, String> {
+        let Some((program, _)) = tool.asked else { return Ok(String::new()) };
+        let held = Held::start();
+        let asker = Asker::new(&self.project.sh, &held);
+        let reply = installers::reply(&asker, &self.project.session.env, tool);
+        held.release();
+        match reply {
+            Some(Reply::Version(version)) if version >= tool.oldest => Ok(format!(" {version}")),
             Some(Reply::Version(version)) => {
-                Some(format!("{version} is still older than {}", tool.oldest))
+                Err(format!("{version} is still older than {}", tool.oldest))
             }
             Some(Reply::Strange { program, why }) => {
-                Some(format!("{} {why}, and stands first on PATH", program.display()))
+                Err(format!("{} {why}, and is the first on PATH", program.display()))
             }
-            None => Some(format!("it has put {program} where PATH does not lead")),
+            None => Err(format!("{program} was installed outside of PATH")),
         }
     }
-
-    fn reply(&self, tool: &'static Tool) -> Option<Reply> {
-        let Project { session, sh, repo, .. } = self.project;
-        let held = Held::start();
-        let reply = installers::reply(&Asker::new(&sh, &held), &session.env, tool, &repo.start);
-        held.release();
-        reply
-    }
 }
 
-enum Ended {
-    Well,
-    Badly(String),
-    Interrupted,
-}
-
-/// A command of the plan, as it is started and shown.
+/// A command of a recipe, as it is started and shown.
 fn step(words: &[String]) -> Step {
     let (program, args) = match words {
         [cargo, toolchain, args @ ..] if cargo == "cargo" && toolchain.starts_with('+') => {
@@ -303,40 +299,7 @@ fn step(words: &[String]) -> Step {
     Step::of_program(program, args.iter().map(Into::into).collect())
 }
 
-fn lacking(why: &str, ways: &[Way], closed: &[String]) -> String {
-    match ways.first() {
-        Some(way) => format!("{why}; comes by {}", way.by),
-        None => format!("{why}; cannot be had: {}", closed.join("; ")),
-    }
-}
-
-fn to_json(Plan { tool, state }: &Plan) -> Value {
-    let (name, version, why, ways, closed) = match state {
-        State::Present(version) => ("present", *version, None, [].as_slice(), [].as_slice()),
-        State::NotNeeded(why) => {
-            ("not needed", None, Some((*why).to_owned()), [].as_slice(), [].as_slice())
-        }
-        State::Lacking { why, ways, closed } => {
-            ("lacking", None, Some(why.clone()), ways.as_slice(), closed.as_slice())
-        }
-    };
-    let ways: Vec<Value> = ways
-        .iter()
-        .map(|way| json!({ "by": way.by, "needs_sudo": way.needs_sudo, "commands": way.commands }))
-        .collect();
-    json!({
-        "tool": tool.name,
-        "purpose": tool.purpose,
-        "state": name,
-        "version": version.map(|version| version.to_string()),
-        "oldest": tool.oldest.to_string(),
-        "why": why,
-        "ways": ways,
-        "closed": closed,
-    })
-}
-
-/// Where it says what is wrong, or else its end.
+/// The lines from the first error on, or else the last ones.
 fn excerpt(text: &str) -> String {
     const LINES: usize = 12;
     let is_error =

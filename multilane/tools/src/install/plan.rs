@@ -1,4 +1,4 @@
-//! Which tools are worth having, which are lacking on a machine, and how each is had there the
+//! Which tools are worth having, which are lacking on a machine, and how each is installed there the
 //! quickest.
 //!
 //! All that is known of the tools is in the table ([`table::TOOLS`]); all that is known of the
@@ -9,34 +9,41 @@ pub(crate) mod table;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 
 use multilane::project::toolchain::Version;
+use serde::{Serialize, Serializer};
 
 use crate::install::plan::table::TOOLS;
 
-/// A program, or a part of a toolchain, that makes builds quicker.
-#[derive(Debug)]
+/// A program, or a component of a toolchain, that makes builds quicker.
+#[derive(Debug, Serialize)]
 pub(crate) struct Tool {
+    #[serde(rename = "tool")]
     pub(crate) name: &'static str,
     pub(crate) purpose: &'static str,
     /// How it is asked for its version: a program on `PATH` and its arguments. None: it is a
     /// component.
+    #[serde(skip)]
     pub(crate) asked: Option<(&'static str, &'static [&'static str])>,
-    /// A word in the line in which it answers, so that another program of that name is not taken
-    /// for it.
+    /// A word in the line with the version, so that another program of that name is not taken for
+    /// it.
+    #[serde(skip)]
     pub(crate) says: &'static str,
     /// Anything older is as good as missing. Package managers have the version that they have.
+    #[serde(serialize_with = "as_text")]
     pub(crate) oldest: Version,
+    #[serde(skip)]
     pub(crate) wanted: Wanted,
-    /// Whether cargo has to be told of it.
+    /// Whether it is a linker.
+    #[serde(skip)]
     pub(crate) links: bool,
     /// The quickest first.
+    #[serde(skip)]
     pub(crate) routes: &'static [Route],
 }
 
-/// Where it is of use.
+/// Where a tool is of use.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Wanted {
     Everywhere,
@@ -44,13 +51,13 @@ pub(crate) enum Wanted {
     ForLinking,
     /// On Linux, where the toolchain has no linker of its own.
     WithoutRustLld,
-    /// Where a nightly toolchain is.
-    WithNightly,
+    /// Where the project requests Cranelift and there is a nightly toolchain.
+    ForCranelift,
     /// Where it is named with `--only`.
     WhenNamed,
 }
 
-/// A way to have it, as far as it is the same on all machines.
+/// How a tool is installed, as far as it is the same on all machines.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Route {
     /// Its package's name there.
@@ -63,79 +70,25 @@ pub(crate) enum Route {
     Component(&'static str),
 }
 
+/// A package manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Manager {
-    Apt,
-    Dnf,
-    Pacman,
-    Zypper,
-    Apk,
-    Brew,
-    Scoop,
-    Winget,
+pub(crate) struct Manager {
+    pub(crate) program: &'static str,
+    /// The command that tells which version it has of a package, behind `Candidate:` or `Version:`.
+    /// Empty: it cannot be asked.
+    pub(crate) question: &'static str,
+    /// The command that installs a package.
+    install: &'static str,
+    needs_root: bool,
 }
 
-impl Manager {
-    pub(crate) const ALL: [Manager; 8] = [
-        Manager::Apt,
-        Manager::Dnf,
-        Manager::Pacman,
-        Manager::Zypper,
-        Manager::Apk,
-        Manager::Brew,
-        Manager::Scoop,
-        Manager::Winget,
-    ];
-
-    pub(crate) fn program(self) -> &'static str {
-        match self {
-            Manager::Apt => "apt-get",
-            Manager::Dnf => "dnf",
-            Manager::Pacman => "pacman",
-            Manager::Zypper => "zypper",
-            Manager::Apk => "apk",
-            Manager::Brew => "brew",
-            Manager::Scoop => "scoop",
-            Manager::Winget => "winget",
-        }
-    }
-
-    /// How it is asked which version it has. The answer has it behind `Candidate:` or `Version:`.
-    pub(crate) fn question(self) -> Option<&'static [&'static str]> {
-        match self {
-            Manager::Apt => Some(&["apt-cache", "policy"]),
-            Manager::Dnf => Some(&["dnf", "--quiet", "--cacheonly", "info"]),
-            Manager::Pacman => Some(&["pacman", "--sync", "--info"]),
-            Manager::Zypper => Some(&["zypper", "--quiet", "--no-refresh", "info"]),
-            Manager::Apk | Manager::Brew | Manager::Scoop | Manager::Winget => None,
-        }
-    }
-
-    fn install(self) -> &'static [&'static str] {
-        match self {
-            Manager::Apt => &["apt-get", "install", "--yes"],
-            Manager::Dnf => &["dnf", "install", "--assumeyes"],
-            Manager::Pacman => &["pacman", "--sync", "--noconfirm", "--needed"],
-            Manager::Zypper => &["zypper", "--non-interactive", "install"],
-            Manager::Apk => &["apk", "add"],
-            Manager::Brew => &["brew", "install"],
-            Manager::Scoop => &["scoop", "install"],
-            Manager::Winget => &["winget", "install", "--exact", "--silent", "--id"],
-        }
-    }
-
-    fn needs_root(self) -> bool {
-        !matches!(self, Manager::Brew | Manager::Scoop | Manager::Winget)
-    }
-}
-
-/// What is true of the machine.
+/// What is true of the machine and the workspace.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Machine {
     pub(crate) is_linux: bool,
     pub(crate) managers: Vec<Manager>,
-    /// What a manager has of a package; `None`: it does not have it. Not in here: it was not asked,
-    /// or did not say.
+    /// The version that a manager has of a package; `None`: it does not have it. Not in here: it was
+    /// not asked, or did not say.
     pub(crate) offers: BTreeMap<(Manager, &'static str), Option<Version>>,
     /// apt knows no package before its lists have been fetched, as in most images.
     pub(crate) lacks_apt_lists: bool,
@@ -150,19 +103,21 @@ pub(crate) struct Machine {
     pub(crate) has_binstall: bool,
     /// Where cargo puts the programs that it installs.
     pub(crate) cargo_bin: PathBuf,
-    /// Where data of the user's programs lies.
+    /// The user's directory for data of programs.
     pub(crate) data_dir: PathBuf,
     /// What `cargo install` can compile with: the workspace's compiler first, then others, by the
     /// toolchain's name.
     pub(crate) compilers: Vec<(Option<String>, Version)>,
     pub(crate) has_rust_lld: bool,
+    /// Whether the project requests Cranelift.
+    pub(crate) wants_cranelift: bool,
     /// The nightly toolchain's name, and which of the components it has.
     pub(crate) nightly: Option<(String, Vec<&'static str>)>,
     /// What the tools have answered; a tool that is not in here was not found.
     pub(crate) answers: BTreeMap<&'static str, Reply>,
 }
 
-/// What a program that has the tool's name says to being asked for its version.
+/// What a program that has the tool's name answers to being asked for its version.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Reply {
     Version(Version),
@@ -174,35 +129,43 @@ pub(crate) enum Reply {
 }
 
 /// What is to be done about one tool.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Plan {
+    #[serde(flatten)]
     pub(crate) tool: &'static Tool,
+    #[serde(flatten)]
     pub(crate) state: State,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
 pub(crate) enum State {
-    /// It is there, and in which version.
-    Present(Option<Version>),
-    /// It would be of no use here.
-    NotNeeded(&'static str),
-    /// `why` it has to be; if one way fails, the next is tried.
-    Lacking { why: String, ways: Vec<Way>, closed: Vec<String> },
-}
-
-impl State {
-    pub(crate) fn is_lacking(&self) -> bool {
-        matches!(self, State::Lacking { .. })
-    }
+    /// Without a version: it is a component.
+    Present {
+        #[serde(serialize_with = "as_optional_text")]
+        version: Option<Version>,
+    },
+    #[serde(rename = "not needed")]
+    NotNeeded { why: &'static str },
+    /// If one recipe fails, the next is tried. `closed`: why other routes are not open.
+    Lacking { why: String, ways: Vec<Recipe>, closed: Vec<String> },
 }
 
 /// Commands that install one tool.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Way {
-    /// `apt`, `pip`, …
+#[derive(Debug, PartialEq, Serialize)]
+pub(crate) struct Recipe {
+    /// `apt-get`, `pip`, …
     pub(crate) by: &'static str,
     pub(crate) commands: Vec<Vec<String>>,
     pub(crate) needs_sudo: bool,
+}
+
+fn as_text<S: Serializer>(version: &Version, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(version)
+}
+
+fn as_optional_text<S: Serializer>(it: &Option<Version>, serializer: S) -> Result<S::Ok, S::Error> {
+    it.map(|version| version.to_string()).serialize(serializer)
 }
 
 /// The plans for the tools that are named, or for all. In the order of the table.
@@ -212,40 +175,38 @@ pub(crate) fn plan(machine: &Machine, only: &[String]) -> Vec<Plan> {
     tools.map(|tool| Plan { tool, state: state(tool, machine, !only.is_empty()) }).collect()
 }
 
-/// A tool's state: what is said of it, and what to do about it.
 fn state(tool: &'static Tool, machine: &Machine, is_named: bool) -> State {
-    let is_there = match &tool.asked {
-        Some(_) => machine.answers.get(tool.name),
-        None => None,
-    };
+    let is_there = machine.answers.get(tool.name);
     if let Some(Reply::Version(version)) = is_there
         && *version >= tool.oldest
     {
-        return State::Present(Some(*version));
+        return State::Present { version: Some(*version) };
     }
-    if let Route::Component(component) = tool.routes[0] {
-        match &machine.nightly {
-            None => return State::NotNeeded("there is no nightly toolchain"),
-            Some((_, has)) if has.contains(&component) => return State::Present(None),
-            Some(_) => {}
+    if let Route::Component(component) = tool.routes[0]
+        && machine.nightly.as_ref().is_some_and(|(_, has)| has.contains(&component))
+    {
+        return State::Present { version: None };
+    }
+    let not_needed = match tool.wanted {
+        Wanted::ForCranelift if !machine.wants_cranelift && !is_named => {
+            Some("the project does not request it")
         }
-    }
-    let in_vain = match tool.wanted {
+        Wanted::ForCranelift if machine.nightly.is_none() => Some("there is no nightly toolchain"),
         Wanted::ForLinking | Wanted::WithoutRustLld if !machine.is_linux => {
-            Some("builds here keep the system's linker")
+            Some("other linkers are configured on Linux only")
         }
         Wanted::WithoutRustLld if machine.has_rust_lld && !is_named => {
             Some("the toolchain has rust-lld")
         }
-        Wanted::WhenNamed if !is_named => Some("it comes only by --only"),
+        Wanted::WhenNamed if !is_named => Some("it is installed only with --only"),
         _ => None,
     };
-    if let Some(why) = in_vain {
-        return State::NotNeeded(why);
+    if let Some(why) = not_needed {
+        return State::NotNeeded { why };
     }
 
     let why = match is_there {
-        None => "it is not there".to_owned(),
+        None => "not installed".to_owned(),
         Some(Reply::Version(version)) => format!("{version} is older than {}", tool.oldest),
         Some(Reply::Strange { program, why }) => format!("{} {why}", program.display()),
     };
@@ -260,8 +221,10 @@ fn state(tool: &'static Tool, machine: &Machine, is_named: bool) -> State {
 }
 
 impl Machine {
-    /// Why a route is closed, otherwise.
-    fn ways(&self, route: &Route, tool: &Tool, replaces: bool) -> Result<Vec<Way>, String> {
+    /// # Errors
+    ///
+    /// When the route is not open here, with the reason.
+    fn ways(&self, route: &Route, tool: &Tool, replaces: bool) -> Result<Vec<Recipe>, String> {
         let open = match *route {
             Route::Package(manager, package) => self.by_manager(manager, package, tool.oldest)?,
             Route::Wheel { package, version } => self.by_wheel(package, version, tool)?,
@@ -269,7 +232,7 @@ impl Machine {
             Route::Component(component) => {
                 let toolchain = self.nightly.as_ref().map_or("nightly", |(name, _)| name);
                 let words = ["rustup", "component", "add", "--toolchain", toolchain, component];
-                vec![Way { by: "rustup", commands: vec![owned(words)], needs_sudo: false }]
+                vec![Recipe { by: "rustup", commands: vec![owned(words)], needs_sudo: false }]
             }
         };
         if self.is_offline { Err(format!("{} needs the network", open[0].by)) } else { Ok(open) }
@@ -278,70 +241,59 @@ impl Machine {
     fn by_manager(
         &self,
         manager: Manager,
-        package: &str,
+        package: &'static str,
         oldest: Version,
-    ) -> Result<Vec<Way>, String> {
-        let program = manager.program();
+    ) -> Result<Vec<Recipe>, String> {
+        let Manager { program, install, needs_root, .. } = manager;
         if !self.managers.contains(&manager) {
             return Err(format!("no {program}"));
         }
-        let offer = self.offers.iter().find(|((of, name), _)| *of == manager && *name == package);
-        match offer {
-            Some((_, None)) => return Err(format!("{program} does not have it")),
-            Some((_, Some(version))) if *version < oldest => {
+        match self.offers.get(&(manager, package)) {
+            Some(None) => return Err(format!("{program} does not have it")),
+            Some(Some(version)) if *version < oldest => {
                 return Err(format!("{program} has {version}, which is older than {oldest}"));
             }
             _ => {}
         }
-        let needs_sudo = manager.needs_root() && !self.is_root;
+        let needs_sudo = needs_root && !self.is_root;
         if needs_sudo && !self.has_sudo {
             return Err(format!("{program} needs root, and there is no sudo"));
         }
-        let sudo = needs_sudo.then_some("sudo");
-        let lists = ["apt-get", "update"];
-        let fetches_lists = manager == Manager::Apt && self.lacks_apt_lists;
+        let command = |words: &str| {
+            let sudo = needs_sudo.then_some("sudo");
+            owned(sudo.into_iter().chain(words.split(' ')))
+        };
         let mut commands = Vec::new();
-        commands.extend(fetches_lists.then(|| owned(sudo.into_iter().chain(lists))));
-        commands.push(owned(
-            sudo.into_iter().chain(manager.install().iter().copied()).chain([package]),
-        ));
-        Ok(vec![Way { by: program, commands, needs_sudo }])
+        if manager == table::APT && self.lacks_apt_lists {
+            commands.push(command("apt-get update"));
+        }
+        commands.push(command(&format!("{install} {package}")));
+        Ok(vec![Recipe { by: program, commands, needs_sudo }])
     }
 
-    /// pip puts the program into a directory of its own, so that no environment of the user's is
-    /// changed, and none has to allow it (PEP 668).
-    fn by_wheel(&self, package: &str, version: &str, tool: &Tool) -> Result<Vec<Way>, String> {
+    /// pip puts the program into a directory of its own, so that no Python environment of the user's
+    /// is changed or has to allow it (PEP 668).
+    fn by_wheel(&self, package: &str, version: &str, tool: &Tool) -> Result<Vec<Recipe>, String> {
         let wheel = format!("{package}=={version}");
-        let way = |by, commands| vec![Way { by, commands, needs_sudo: false }];
+        let recipe = |by, commands| vec![Recipe { by, commands, needs_sudo: false }];
         if self.has_uv {
-            return Ok(way("uv", vec![owned(["uv", "tool", "install", "--force", &wheel])]));
+            return Ok(recipe("uv", vec![owned(["uv", "tool", "install", "--force", &wheel])]));
         }
         if self.has_pipx {
-            return Ok(way("pipx", vec![owned(["pipx", "install", "--force", &wheel])]));
+            return Ok(recipe("pipx", vec![owned(["pipx", "install", "--force", &wheel])]));
         }
         let (Some(python), Some((program, _))) = (&self.python, tool.asked) else {
             return Err("no Python with pip".to_owned());
         };
         let dir = self.data_dir.join("multilane").join(tool.name);
         let dir_text = dir.to_string_lossy();
-        let pip = [
-            python,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--no-deps",
-            "--upgrade",
-            "--only-binary",
-            ":all:",
-            "--target",
-            &dir_text,
-            &wheel,
-        ];
+        let mut pip = vec![python.as_str()];
+        pip.extend("-m pip install --quiet --no-deps --upgrade --only-binary :all:".split(' '));
+        pip.extend(["--target", &dir_text, &wheel]);
         let from = dir.join("bin").join(program);
         let to = self.cargo_bin.join(program);
         let link = ["ln", "-sf", &from.to_string_lossy(), &to.to_string_lossy()].map(str::to_owned);
-        Ok(way("pip", vec![owned(pip), link.to_vec()]))
+        Ok(recipe("pip", vec![owned(pip), link.to_vec()]))
     }
 
     fn by_cargo(
@@ -350,12 +302,12 @@ impl Machine {
         version: &str,
         rust: Version,
         replaces: bool,
-    ) -> Result<Vec<Way>, String> {
+    ) -> Result<Vec<Recipe>, String> {
         let mut ways = Vec::new();
         let wanted = format!("{name}@{version}");
         if self.has_binstall {
             let words = owned(["cargo", "binstall", "--no-confirm", &wanted]);
-            ways.push(Way { by: "cargo binstall", commands: vec![words], needs_sudo: false });
+            ways.push(Recipe { by: "cargo binstall", commands: vec![words], needs_sudo: false });
         }
         let compiler = self.compilers.iter().find(|(_, version)| *version >= rust);
         if let Some((toolchain, _)) = compiler {
@@ -364,7 +316,7 @@ impl Machine {
             words.extend(toolchain);
             words.extend(owned(["install", "--locked", &wanted]));
             words.extend(replaces.then(|| "--force".to_owned()));
-            ways.push(Way { by: "cargo install", commands: vec![words], needs_sudo: false });
+            ways.push(Recipe { by: "cargo install", commands: vec![words], needs_sudo: false });
         }
         if ways.is_empty() { Err(format!("Rust {rust} is needed to compile it")) } else { Ok(ways) }
     }

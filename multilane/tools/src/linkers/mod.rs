@@ -1,95 +1,101 @@
-//! The part of `install-tools` that has cargo use a linker: tried first, shown before it is
-//! written, proven afterwards.
+//! The part of `install-tools` that has cargo use a linker: it is tried first, shown before it is
+//! written down, and proven afterwards.
 
-pub(crate) mod choice;
-pub(crate) mod found;
-pub(crate) mod link;
+pub(crate) mod candidates;
 pub(crate) mod local_config;
-pub(crate) mod tune;
+pub(crate) mod probe;
+mod tune;
 
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use multilane::process::Held;
 use multilane::project::Project;
-use multilane::project::toolchain::host_triple;
 use multilane::ui::Ui;
 use multilane::{files, ui};
 
+use crate::diff;
 use crate::doctor::config_files;
-use crate::files::{Temporary, name_program};
+use crate::doctor::config_files::Setting;
+use crate::files::name_program;
 use crate::flags::tools::InstallTools;
 use crate::install::plan::Machine;
-use crate::linkers::choice as plan;
-use crate::linkers::choice::{Candidate, Facts, Setting, Tried};
-use crate::linkers::found::FILES;
-use crate::linkers::link::Link;
-use crate::linkers::local_config::{OF_INSTALL_TOOLS, Set};
+use crate::linkers::candidates::{Candidate, Linkers, Tried, candidates, is_quick, obstacle};
+use crate::linkers::local_config::Set;
+use crate::linkers::probe::{Link, Trial};
 use crate::process::Asker;
 
-/// One target, and a place to try linkers for it.
-pub(super) struct Trial<'a> {
-    pub(super) project: &'a Project,
-    pub(super) ui: Ui,
+/// A target that is linked for, and a place to try linkers.
+struct Target<'a> {
+    project: &'a Project,
+    ui: Ui,
     triple: &'a str,
-    /// As cargo has to be told it; `None` where it builds for the host.
-    target: Option<&'a str>,
-    dir: &'a Path,
-    attempts: Cell<u32>,
-    /// Holds the signal that is to end xtask, once all is cleaned up.
+    /// For `--target`; `None` where cargo builds for the host.
+    flag: Option<&'a str>,
+    scratch: &'a Path,
+    trials: Cell<u32>,
+    /// A signal that came during a trial. It ends us once everything is cleaned up.
     interrupted: &'a RefCell<Option<Held>>,
 }
 
-pub fn provide_linker(
+/// Has cargo use a quicker linker for each target of the workspace, if one works. `host` is the
+/// compiler's triple.
+pub(crate) fn provide_linker(
     project: &Project,
     ui: Ui,
     machine: &Machine,
-    rustc: &str,
+    host: &str,
     flags: &InstallTools,
 ) -> anyhow::Result<()> {
     if !machine.is_linux {
-        ui.status("Linker", "left as it is: on this system none was ever tried");
+        ui.status("Linker", "unchanged: other linkers are configured on Linux only");
         return Ok(());
     }
     let interrupted = RefCell::new(None);
-    let mut made = Temporary::default();
-    let dir = std::env::temp_dir().join(format!("xtask-linker-{}", std::process::id()));
-    let written = made.make(&dir).and_then(|()| made.make(&dir.join("macro"))).and_then(|()| {
-        FILES
-            .iter()
-            .try_for_each(|(name, text)| files::write_atomically(&dir.join(name), text.as_bytes()))
-    });
+    let targets = &project.config.targets;
+    let for_all = |scratch: &Path| {
+        let target = |triple, flag| {
+            let (trials, interrupted) = (Cell::default(), &interrupted);
+            Target { project, ui, triple, flag, scratch, trials, interrupted }
+        };
+        if targets.is_empty() {
+            return target(host, None).provide(machine, flags);
+        }
+        targets.iter().try_for_each(|triple| target(triple, Some(triple)).provide(machine, flags))
+    };
     let result =
-        written.with_context(|| format!("cannot write {}", dir.display())).and_then(|()| {
-            let host = host_triple(rustc);
-            let targets = &project.config.targets;
-            let triples: Vec<&str> = if targets.is_empty() {
-                vec![host]
-            } else {
-                targets.iter().map(String::as_str).collect()
-            };
-            triples.into_iter().try_for_each(|triple| {
-                let target = targets.iter().any(|target| target == triple).then_some(triple);
-                let (project, dir, attempts, interrupted) =
-                    (project, &dir, Cell::default(), &interrupted);
-                Trial { project, ui, triple, target, dir, attempts, interrupted }
-                    .carry_out(machine, flags)
-            })
-        });
-    made.delete();
+        probe::scratch("linker", probe::THOROUGH).and_then(|scratch| for_all(&scratch.dir));
     if let Some(held) = interrupted.take() {
         held.release();
     }
     result
 }
 
-pub fn local_config_path(project: &Project) -> PathBuf {
+/// Takes out what `install-tools` has written.
+pub(crate) fn reset_local_config(project: &Project, ui: Ui) -> anyhow::Result<()> {
+    let old = local_config(project)?;
+    let new = local_config::remove(&old).context("cannot change .cargo/local.toml")?;
+    if new == old {
+        ui.status("Unchanged", ".cargo/local.toml has no lines of install-tools");
+        return Ok(());
+    }
+    write_local_config(project, &new)?;
+    ui::diff(&diff::unified(".cargo/local.toml", &old, &new))?;
+    ui.status(
+        "Reset",
+        ".cargo/local.toml; if the linker changes, the next build compiles everything once",
+    );
+    Ok(())
+}
+
+fn local_config_path(project: &Project) -> PathBuf {
     project.repo.root.join(".cargo/local.toml")
 }
 
 /// Empty where there is none.
-pub fn local_config(project: &Project) -> anyhow::Result<String> {
+fn local_config(project: &Project) -> anyhow::Result<String> {
     let path = local_config_path(project);
     match std::fs::read_to_string(&path) {
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
@@ -97,8 +103,8 @@ pub fn local_config(project: &Project) -> anyhow::Result<String> {
     }
 }
 
-/// A file in which nothing is left was ours.
-pub fn write_local_config(project: &Project, text: &str) -> anyhow::Result<()> {
+/// An empty file is deleted: it was ours.
+fn write_local_config(project: &Project, text: &str) -> anyhow::Result<()> {
     let path = local_config_path(project);
     let written = if text.is_empty() {
         files::remove_own_file(&path)
@@ -108,39 +114,18 @@ pub fn write_local_config(project: &Project, text: &str) -> anyhow::Result<()> {
     written.with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Takes out what `install-tools` has written.
-pub fn reset_local_config(project: &Project, ui: Ui) -> anyhow::Result<()> {
-    let old = local_config(project)?;
-    let new =
-        local_config::remove(&old, OF_INSTALL_TOOLS).context("cannot change .cargo/local.toml")?;
-    if new == old {
-        ui.status("Unchanged", "in .cargo/local.toml is nothing of install-tools'");
-        return Ok(());
-    }
-    write_local_config(project, &new)?;
-    ui::data(local_config::difference(&old, &new))?;
-    ui.status(
-        "Reset",
-        ".cargo/local.toml; if the linker has changed, the next build compiles everything once",
-    );
-    Ok(())
-}
-
-impl Trial<'_> {
-    fn carry_out(&self, machine: &Machine, flags: &InstallTools) -> anyhow::Result<()> {
+impl Target<'_> {
+    fn provide(&self, machine: &Machine, flags: &InstallTools) -> anyhow::Result<()> {
         let (ui, triple) = (self.ui, self.triple);
-        let mut now = self.prove(None)?;
-        let old = local_config(self.project)?;
-        let is_ours = local_config::marked(&old, OF_INSTALL_TOOLS)
-            .iter()
-            .any(|line| line.starts_with("rustflags"));
+        let mut now = self.link(None)?;
         let is_broken = matches!(now, Link::Failed { .. });
+        let is_ours = local_config::has_ours(&local_config(self.project)?);
         if is_ours && (is_broken || flags.tune) {
             if let Link::Failed { why } = &now {
-                ui.warn(format_args!("nothing can be linked as .cargo/local.toml has it: {why}"));
+                ui.warn(format_args!("nothing can be linked with .cargo/local.toml: {why}"));
             }
             reset_local_config(self.project, ui)?;
-            now = self.prove(None)?;
+            now = self.link(None)?;
         }
         match &now {
             Link::Failed { why } | Link::NotTried { why } => {
@@ -149,13 +134,9 @@ impl Trial<'_> {
                 ));
                 return Ok(());
             }
-            Link::Linked { by: Some(by) } if plan::is_quick(&now) && !flags.tune => {
-                ui.status(
-                    "Linker",
-                    format_args!(
-                        "{by} links for {triple}, as a program proves, and stays; --tune measures others"
-                    ),
-                );
+            Link::Linked { by: Some(by) } if is_quick(&now) && !flags.tune => {
+                let stays = format_args!("{by} links for {triple} already; --tune measures others");
+                ui.status("Linker", stays);
                 return Ok(());
             }
             Link::OtherFormat | Link::Linked { .. } => {}
@@ -164,29 +145,34 @@ impl Trial<'_> {
             ui.warn(format_args!("no linker is configured for {triple}: {why}"));
             return Ok(());
         }
-        let candidates = plan::candidates(&self.facts(machine));
+        let candidates = candidates(&self.linkers(machine));
         if flags.tune {
             return self.tune(now, candidates, flags);
         }
         for candidate in candidates {
             let tried = self.try_one(candidate)?;
             if tried.proof().is_ok() {
-                return self.use_it(&tried.candidate, !flags.yes);
+                return self.configure(&tried.candidate, !flags.yes);
             }
         }
-        ui.status("Linker", format_args!("the system's own for {triple}; no other one works here"));
+        ui.status("Linker", format_args!("unchanged for {triple}: no other linker works here"));
         Ok(())
     }
 
-    fn prove(&self, flags: Option<&[String]>) -> anyhow::Result<Link> {
+    /// Links a program, with these flags after those that are configured.
+    fn link(&self, flags: Option<&[String]>) -> anyhow::Result<Link> {
         let Project { sh, repo, config, .. } = self.project;
-        self.attempts.set(self.attempts.get() + 1);
-        let name = format!("{}-{}", self.triple, self.attempts.get());
+        self.trials.set(self.trials.get() + 1);
+        let trial = Trial {
+            command: "run",
+            name: &format!("{}-{}", self.triple, self.trials.get()),
+            target: self.flag,
+            flags: flags.map(|flags| (self.triple, flags)),
+            limit: Duration::from_secs(60),
+        };
         self.ui.progress("Linking", format_args!("a program for {}", self.triple));
-        let flags = flags.map(|flags| (self.triple, flags));
         let held = Held::start();
-        let asker = Asker::new(sh, &held);
-        let link = found::prove(&asker, config, &repo.start, self.dir, &name, self.target, flags);
+        let link = probe::link(&Asker::new(sh, &held), config, &repo.start, self.scratch, trial);
         self.ui.end_progress();
         if held.has_come() {
             self.interrupted.replace(Some(held));
@@ -196,45 +182,48 @@ impl Trial<'_> {
         Ok(link)
     }
 
-    fn facts(&self, machine: &Machine) -> Facts {
-        let Project { session, sh, repo, .. } = self.project;
-        let key = format!("target.{}.linker", self.triple);
-        let files = config_files::read(repo, &session.env);
-        let mut settings = files.iter().filter_map(|file| file.settings.as_ref().ok()).flatten();
-        let named =
-            settings.find(|setting| setting.key == key).map(|setting| setting.value.as_str());
-        let held = Held::start();
-        let facts = found::read(&Asker::new(sh, &held), &session.env, machine, named, &repo.start);
-        held.release();
-        facts
+    /// What cargo's configuration files set, each with the name of its file.
+    fn settings(&self) -> Vec<(String, Setting)> {
+        let files = config_files::read(&self.project.repo, &self.project.session.env);
+        let of_file = |file: config_files::ConfigFile| {
+            let place = self.project.shown(&file.path);
+            let settings = file.settings.unwrap_or_default();
+            settings.into_iter().map(move |setting| (place.clone(), setting))
+        };
+        files.into_iter().flat_map(of_file).collect()
     }
 
-    /// Tries it, and says what came of that.
-    pub(super) fn try_one(&self, candidate: Candidate) -> anyhow::Result<Tried> {
+    fn linkers(&self, machine: &Machine) -> Linkers {
+        let Project { session, sh, repo, .. } = self.project;
+        let key = format!("target.{}.linker", self.triple);
+        let driver = self.settings().into_iter().find(|(_, setting)| setting.key == key);
+        let driver = driver.map(|(_, setting)| setting.value);
+        let held = Held::start();
+        let asker = Asker::new(sh, &held);
+        let linkers = Linkers::find(&asker, &session.env, machine, driver.as_deref(), &repo.start);
+        held.release();
+        linkers
+    }
+
+    /// Tries it, and reports the result.
+    fn try_one(&self, candidate: Candidate) -> anyhow::Result<Tried> {
         if let Some((name, program)) = &candidate.link {
             name_program(name, program)
                 .with_context(|| format!("cannot write {}", name.display()))?;
         }
-        let tried = Tried { link: self.prove(Some(&candidate.flags))?, candidate };
+        let tried = Tried { link: self.link(Some(&candidate.flags))?, candidate };
+        let (name, triple) = (tried.candidate.name, self.triple);
         match tried.proof() {
             Ok(by) => {
-                self.ui.status(
-                    "Linked",
-                    format_args!("a program for {} with {by}; it runs", self.triple),
-                );
+                self.ui.status("Linked", format_args!("a program for {triple} with {by}; it runs"));
             }
-            Err(why) => {
-                self.ui.status(
-                    "Not used",
-                    format_args!("{} for {}: {why}", tried.candidate.name, self.triple),
-                );
-            }
+            Err(why) => self.ui.status("Not used", format_args!("{name} for {triple}: {why}")),
         }
         Ok(tried)
     }
 
     fn obstacle(&self) -> Option<String> {
-        let Project { session, repo, config, .. } = self.project;
+        let Project { session, config, .. } = self.project;
         if !config.includes.contains(&local_config_path(self.project)) {
             return Some(
                 ".cargo/config.toml does not include local.toml\n\
@@ -242,37 +231,26 @@ impl Trial<'_> {
                     .to_owned(),
             );
         }
-        let settings: Vec<Setting> = config_files::read(repo, &session.env)
-            .into_iter()
-            .flat_map(|file| {
-                let place = self.project.shown(&file.path);
-                let settings = file.settings.unwrap_or_default();
-                settings
-                    .into_iter()
-                    .map(move |setting| Setting { place: place.clone(), key: setting.key })
-            })
-            .collect();
         let names = ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS"];
         let set: Vec<&str> =
             names.into_iter().filter(|name| session.env.get(name).is_some()).collect();
-        plan::obstacle(self.triple, &set, &settings)
+        obstacle(self.triple, &set, &self.settings())
     }
 
-    /// Writes it down and looks whether it counts; if it does not, what was there comes back.
-    pub(super) fn use_it(&self, candidate: &Candidate, asks: bool) -> anyhow::Result<()> {
-        let (ui, workspace) = (self.ui, self.project);
-        let old = local_config(self.project)?;
-        let key = ["target", self.triple, "rustflags"];
-        let value = toml_edit::Value::from_iter(&candidate.flags);
-        let new = match local_config::set(&old, &key, &value, OF_INSTALL_TOOLS)
+    /// Writes it into `.cargo/local.toml` and proves that it is used; if it is not, the old text
+    /// comes back.
+    fn configure(&self, candidate: &Candidate, asks: bool) -> anyhow::Result<()> {
+        let (ui, project) = (self.ui, self.project);
+        let old = local_config(project)?;
+        let new = match local_config::set(&old, self.triple, &candidate.flags)
             .context("cannot change .cargo/local.toml")?
         {
-            Set::AsItWas => return Ok(()),
+            Set::Unchanged => return Ok(()),
             Set::Theirs { value } => {
                 ui.warn(format_args!(
-                    "{} is yours in .cargo/local.toml and stays as it is: {value}\n\
+                    "target.{}.rustflags is yours in .cargo/local.toml and stays as it is: {value}\n\
                      help: for {}, add {}",
-                    key.join("."),
+                    self.triple,
                     candidate.name,
                     candidate.flags.join(" ")
                 ));
@@ -280,36 +258,33 @@ impl Trial<'_> {
             }
             Set::Written(new) => new,
         };
-        ui.status(
-            "Change",
-            "of .cargo/local.toml; with it the next build compiles everything once",
-        );
-        ui::data(local_config::difference(&old, &new))?;
+        ui.status("Change", "in .cargo/local.toml; the next build then compiles everything once");
+        ui::diff(&diff::unified(".cargo/local.toml", &old, &new))?;
         if asks {
             match ui.confirm(&format!("Have cargo link with {}?", candidate.name)) {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
                 Err(_) => {
-                    ui.warn("nobody is here to be asked, so it was not written\nhelp: cargo xtask install-tools --yes");
+                    ui.warn(format_args!(
+                        "stdin is not a terminal, so .cargo/local.toml was not written\n\
+                         help: {} install-tools --yes",
+                        ui.called
+                    ));
                     return Ok(());
                 }
             }
         }
-        write_local_config(self.project, &new)?;
-        let link = self.prove(None);
-        if link.is_err() {
-            write_local_config(self.project, &old)?;
-        }
-        let tried = Tried { candidate: candidate.clone(), link: link? };
-        match tried.proof() {
-            Ok(by) => ui.status("Linker", format_args!("{by} from now on for {}", self.triple)),
-            Err(why) => {
-                write_local_config(self.project, &old)?;
-                ui.warn(format_args!(
-                    ".cargo/local.toml is what it was before, as this did not count: {why}"
-                ));
+        write_local_config(project, &new)?;
+        let link = self.link(None);
+        let tried = link.map(|link| Tried { candidate: candidate.clone(), link });
+        match tried.as_ref().map(Tried::proof) {
+            Ok(Ok(by)) => ui.status("Linker", format_args!("{by} from now on for {}", self.triple)),
+            Ok(Err(why)) => {
+                write_local_config(project, &old)?;
+                ui.warn(format_args!("restored .cargo/local.toml, as it had no effect: {why}"));
             }
+            Err(_) => write_local_config(project, &old)?,
         }
-        Ok(())
+        tried.map(drop)
     }
 }

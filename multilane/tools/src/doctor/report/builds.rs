@@ -1,45 +1,50 @@
-//! Build scripts that cargo runs again and again.
+//! Build scripts that cargo runs without need.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
-use crate::doctor::report::{Facts, Judged, warning};
-use crate::doctor::reruns::What;
+use crate::doctor::report::{Facts, Findings};
+use crate::doctor::reruns::Why;
 
-pub(super) fn build_scripts(facts: &Facts) -> Judged {
-    let mut by_package: BTreeMap<(&str, What), Vec<&PathBuf>> = BTreeMap::new();
+pub(super) fn build_scripts(facts: &Facts, found: &mut Findings) {
+    const SHOWN: usize = 3;
+    found.ok(match facts.reruns.runs {
+        0 => "none of this workspace has run yet in a lane".to_owned(),
+        runs => format!("runs looked at: {runs}; none is repeated without need"),
+    });
+    let mut by_package: BTreeMap<(&str, Why), Vec<String>> = BTreeMap::new();
     for watch in &facts.reruns.watches {
-        by_package.entry((&watch.package, watch.what)).or_default().push(&watch.path);
+        let path = watch.path.display().to_string();
+        by_package.entry((&watch.package, watch.why)).or_default().push(path);
     }
-    let problems = by_package.into_iter().map(|((package, what), paths)| {
-        let names = paths.iter().take(3).map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-        let more = paths.len().checked_sub(4).map(|more| format!(" and {} more", more + 1)).unwrap_or_default();
-        let (why, cost, instead) = match what {
-            What::Missing => (
-                "which is not there",
-                "at every build, and what depends on it is compiled again",
-                "print `cargo::rerun-if-changed` for files that exist alone",
+    for ((package, why), paths) in by_package {
+        let names = paths[..paths.len().min(SHOWN)].join(", ");
+        let more = match paths.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let every = "it runs at every build, and what depends on it is compiled again";
+        let (why, cost, fix) = match why {
+            Why::Missing => (
+                "which does not exist",
+                every,
+                "print `cargo::rerun-if-changed` only for files that exist",
             ),
-            What::Git => (
+            Why::Git => (
                 "which git rewrites",
-                "whenever git was used, and, in a worktree, where .git is a file, at every build",
-                "ask git when the program runs, or at release alone; or take the commit from a variable with `rerun-if-env-changed`",
+                "it runs after each use of git, and in a worktree, where .git is a file, at every build",
+                "ask git at run time or only for releases, or read the commit from a variable with \
+                 `rerun-if-env-changed`",
             ),
-            What::Lane => (
-                "in which cargo builds",
-                "at every build, and what depends on it is compiled again",
+            Why::Lane => (
+                "which contains the target directory",
+                every,
                 "name the files that are read instead of the whole directory",
             ),
         };
-        warning(
+        found.warn(
             format!("the build script of {package} watches {names}{more}, {why}"),
-            format!("it runs {cost}"),
-            format!("in {package}'s build.rs: {instead}"),
-        )
-    });
-    let fine = match facts.reruns.runs {
-        0 => "none of the workspace's has run yet in a lane that is here".to_owned(),
-        runs => format!("looked at: {runs}; none runs without need"),
-    };
-    (fine, problems.collect())
+            cost,
+            format!("in {package}'s build.rs: {fix}"),
+        );
+    }
 }

