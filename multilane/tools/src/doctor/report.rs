@@ -123,7 +123,8 @@ pub(crate) struct LaneFacts {
 /// Everything that there is to say, by area. Where nothing is wrong, one line says what was looked
 /// at.
 pub(crate) fn report(facts: &Facts) -> Vec<Finding> {
-    const AREAS: [(&str, fn(&Facts, &mut Findings)); 12] = [
+    type Rules = fn(&Facts, &mut Findings);
+    const AREAS: [(&str, Rules); 12] = [
         ("toolchain", tools::toolchain),
         ("linker", tools::linker),
         ("cache", tools::cache),
@@ -137,9 +138,9 @@ pub(crate) fn report(facts: &Facts) -> Vec<Finding> {
         ("tools", tools::tools),
         ("machine", surroundings::machine),
     ];
-    let of_area = |(area, rule): (&'static str, fn(&Facts, &mut Findings))| {
+    let of_area = |(area, rules): (&'static str, Rules)| {
         let mut findings = Findings { area, list: Vec::new() };
-        rule(facts, &mut findings);
+        rules(facts, &mut findings);
         let mut list = findings.list;
         if list.iter().any(|finding| finding.level >= Level::Warning) {
             list.retain(|finding| finding.level > Level::Ok);

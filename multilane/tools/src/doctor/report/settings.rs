@@ -26,10 +26,13 @@ enum Source {
     Editor,
 }
 
+/// What is true of a value.
+type Condition = fn(&str) -> bool;
+
 /// What a setting costs. `*` in a key stands for anything.
 struct Rule {
     keys: &'static [&'static str],
-    has_value: fn(&str) -> bool,
+    has_value: Condition,
     /// By [`Source`].
     levels: [Level; 4],
     /// Empty: other builders make other units.
@@ -321,7 +324,7 @@ pub(super) fn editors(facts: &Facts, found: &mut Findings) {
 
 /// rust-analyzer's settings under which it compiles other units than the command line.
 #[rustfmt::skip]
-const EDITOR_RULES: &[(&[&str], fn(&str) -> bool)] = &[
+const EDITOR_RULES: &[(&[&str], Condition)] = &[
     (
         &["cargo.features", "check.features", "cargo.target"],
         |value| !value.is_empty() && value != "null",
