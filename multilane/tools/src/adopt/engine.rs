@@ -40,7 +40,8 @@ pub(crate) fn choose(
             };
             Engine::Git { url: reachable(url).unwrap_or_default(), revision }
         } else {
-            let dir = Path::new(named).canonicalize().with_context(|| format!("--engine {named}"))?;
+            let dir =
+                Path::new(named).canonicalize().with_context(|| format!("--engine {named}"))?;
             let of_clone = dir.join("multilane");
             let dir = if of_clone.join("tools/Cargo.toml").is_file() { of_clone } else { dir };
             if !dir.join("tools/Cargo.toml").is_file() {
@@ -107,7 +108,9 @@ fn reachable(url: &str) -> Option<String> {
 /// In a project that has adopted, or was made with `init`: the same as its own.
 fn of_this_project() -> Option<Engine> {
     let here = std::env::current_dir().ok()?;
-    let xtask = here.ancestors().find_map(|dir| std::fs::read_to_string(dir.join("xtask/Cargo.toml")).ok())?;
+    let xtask = here
+        .ancestors()
+        .find_map(|dir| std::fs::read_to_string(dir.join("xtask/Cargo.toml")).ok())?;
     let manifest: DocumentMut = xtask.parse().ok()?;
     let dependency = manifest.get("dependencies")?.get("multilane")?;
     let text = |key: &str| Some(dependency.get(key)?.as_str()?.to_owned());
@@ -161,7 +164,8 @@ impl Engine {
     ///
     /// When that is no manifest with dependencies.
     pub(crate) fn put_into(&self, manifest: &str, root: &Path) -> anyhow::Result<String> {
-        let mut manifest: DocumentMut = manifest.parse().context("cannot parse xtask/Cargo.toml")?;
+        let mut manifest: DocumentMut =
+            manifest.parse().context("cannot parse xtask/Cargo.toml")?;
         let dependencies = manifest.get_mut("dependencies").and_then(Item::as_table_like_mut);
         let dependencies = dependencies.context("xtask/Cargo.toml has no dependencies")?;
         let mut value = self.dependency(root);
@@ -209,7 +213,8 @@ mod tests {
     #[test]
     fn the_dependency_keeps_its_place_and_comment() {
         let old = "[dependencies]\nanyhow = \"1\"\nmultilane = { path = \"../m\" } # Ours.\nxshell = \"0.2\"\n";
-        let engine = Engine::Git { url: "https://h/m".to_owned(), revision: Some("abc".to_owned()) };
+        let engine =
+            Engine::Git { url: "https://h/m".to_owned(), revision: Some("abc".to_owned()) };
         let new = engine.put_into(old, Path::new("/p")).expect("a manifest");
         assert_eq!(
             new,

@@ -108,7 +108,10 @@ impl Adopt {
         edits.write()?;
         ui.status("Adopted", format_args!("{}: cargo xtask build-dev", root.display()));
         if root.join("Cargo.lock").is_file() {
-            ui.status("Note", "the first call adds the packages of xtask to Cargo.lock; commit it too");
+            ui.status(
+                "Note",
+                "the first call adds the packages of xtask to Cargo.lock; commit it too",
+            );
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -191,7 +194,8 @@ fn versions(manifest: &DocumentMut, root: &Path) -> Vec<String> {
         let mut parts = version.split('.').map_while(|part| part.parse::<u32>().ok());
         parts.next().is_some_and(|major| (major, parts.next().unwrap_or(0)) < than)
     };
-    if let Some(version) = package("rust-version").filter(|version| older(version, RUST_OF_ENGINE)) {
+    if let Some(version) = package("rust-version").filter(|version| older(version, RUST_OF_ENGINE))
+    {
         let (major, minor) = RUST_OF_ENGINE;
         conflicts.push(format!(
             "Cargo.toml promises Rust {version} (rust-version), and a member xtask needs {major}.{minor}\n\
@@ -206,7 +210,8 @@ fn versions(manifest: &DocumentMut, root: &Path) -> Vec<String> {
         };
         Some((*name, channel))
     });
-    if let Some((file, channel)) = pinned.filter(|(_, channel)| older(channel, CARGO_WITH_INCLUDE)) {
+    if let Some((file, channel)) = pinned.filter(|(_, channel)| older(channel, CARGO_WITH_INCLUDE))
+    {
         let (major, minor) = CARGO_WITH_INCLUDE;
         conflicts.push(format!(
             "{file} names Rust {channel}, and the alias needs cargo {major}.{minor}\n\
@@ -381,7 +386,9 @@ mod tests {
                 ]
             "#]],
         );
-        check_member("[package]\nname = \"a\"\n\n[dependencies]\nx = \"1\" # why\n", expect![[r#"
+        check_member(
+            "[package]\nname = \"a\"\n\n[dependencies]\nx = \"1\" # why\n",
+            expect![[r#"
             [package]
             name = "a"
 
@@ -390,7 +397,8 @@ mod tests {
 
             [workspace]
             members = ["xtask"]
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
@@ -400,15 +408,20 @@ mod tests {
             assert_eq!(add_includes(&mut config), None);
             expected.assert_eq(&config.to_string());
         };
-        check("", expect![[r#"
+        check(
+            "",
+            expect![[r#"
             include = [
                 { path = "xtask.toml" },
                 { path = "../target/xtask/alias.toml", optional = true },
                 { path = "wrapper/config.toml", optional = true },
                 { path = "local.toml", optional = true },
             ]
-        "#]]);
-        check("# ours\n[build]\njobs = 2 # few\n", expect![[r#"
+        "#]],
+        );
+        check(
+            "# ours\n[build]\njobs = 2 # few\n",
+            expect![[r#"
             include = [
                 { path = "xtask.toml" },
                 { path = "../target/xtask/alias.toml", optional = true },
@@ -418,8 +431,11 @@ mod tests {
             # ours
             [build]
             jobs = 2 # few
-        "#]]);
-        check("include = \"ci.toml\"\n\n[alias]\nb = \"build\"\n", expect![[r#"
+        "#]],
+        );
+        check(
+            "include = \"ci.toml\"\n\n[alias]\nb = \"build\"\n",
+            expect![[r#"
             include = [
                 { path = "xtask.toml" },
                 { path = "../target/xtask/alias.toml", optional = true },
@@ -430,12 +446,16 @@ mod tests {
 
             [alias]
             b = "build"
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn lines_that_are_ignored_already_stay() {
-        assert_eq!(with_ignored("target\n*.swp".to_owned()), "target\n*.swp\n/.lanes/\n/.cargo/local.toml\n");
+        assert_eq!(
+            with_ignored("target\n*.swp".to_owned()),
+            "target\n*.swp\n/.lanes/\n/.cargo/local.toml\n"
+        );
         let all = with_ignored(String::new());
         assert_eq!(with_ignored(all.clone()), all);
     }

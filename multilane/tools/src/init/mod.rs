@@ -133,7 +133,10 @@ impl Init {
         if let Err(err) = sh.read_cargo(&args.collect::<Vec<_>>(), &root) {
             ui.warn(format_args!("Cargo.lock is not up to date: {err:#}"));
         }
-        ui.status("Made", format_args!("{}: {} files written or removed", self.name, edits.paths().count()));
+        ui.status(
+            "Made",
+            format_args!("{}: {} files written or removed", self.name, edits.paths().count()),
+        );
         ui.status("Next", "cargo xtask test, then git add --all && git commit");
         Ok(ExitCode::SUCCESS)
     }
@@ -177,7 +180,9 @@ impl Init {
         }
         let is_example = |path: &str| EXAMPLES.iter().any(|folder| path.starts_with(folder));
         let goes = |path: &str| {
-            OF_TEMPLATE.iter().any(|own| path == *own || (own.ends_with('/') && path.starts_with(own)))
+            OF_TEMPLATE
+                .iter()
+                .any(|own| path == *own || (own.ends_with('/') && path.starts_with(own)))
                 || (path.starts_with(ENGINE) && !is_vendored)
                 || (is_example(path) && !self.keep_examples)
         };
@@ -240,7 +245,9 @@ impl Init {
         }
         let dependencies = workspace.get_mut("dependencies").and_then(Item::as_table_like_mut);
         if let Some(dependencies) = dependencies.filter(|_| !self.keep_examples) {
-            EXAMPLES.map(|folder| dependencies.remove(folder.trim_matches('/').trim_start_matches("crates/")));
+            EXAMPLES.map(|folder| {
+                dependencies.remove(folder.trim_matches('/').trim_start_matches("crates/"))
+            });
         }
         for (tool, lint) in STRICT_LINTS {
             let lints = workspace.get_mut("lints").and_then(|lints| lints.get_mut(tool));
@@ -254,11 +261,15 @@ impl Init {
 
 /// The manifest of the engine, which is then in no workspace: what it inherits, written out.
 fn standing_alone(manifest: &str, workspace: &str) -> anyhow::Result<String> {
-    let mut manifest: DocumentMut = manifest.parse().context("cannot parse multilane/Cargo.toml")?;
+    let mut manifest: DocumentMut =
+        manifest.parse().context("cannot parse multilane/Cargo.toml")?;
     let workspace: DocumentMut = workspace.parse().context("cannot parse Cargo.toml")?;
-    let of_workspace = |table: &str, key: &str| workspace.get("workspace")?.get(table)?.get(key).cloned();
+    let of_workspace =
+        |table: &str, key: &str| workspace.get("workspace")?.get(table)?.get(key).cloned();
     for table in ["package", "dependencies"] {
-        let Some(entries) = manifest.get_mut(table).and_then(Item::as_table_like_mut) else { continue };
+        let Some(entries) = manifest.get_mut(table).and_then(Item::as_table_like_mut) else {
+            continue;
+        };
         for (key, value) in entries.iter_mut() {
             let inherits = value.get("workspace").and_then(Item::as_bool) == Some(true);
             if let Some(own) = of_workspace(table, &key).filter(|_| inherits) {
@@ -275,13 +286,25 @@ fn standing_alone(manifest: &str, workspace: &str) -> anyhow::Result<String> {
 fn about_project(agents: &str) -> String {
     let lines = agents.lines().take_while(|line| !line.starts_with("The code: "));
     let text: Vec<&str> = lines.collect();
-    format!("{}\n\nThe code: `crates/` holds the project, `xtask/` its own commands. Warnings are errors in CI.\n", text.join("\n").trim_end())
+    format!(
+        "{}\n\nThe code: `crates/` holds the project, `xtask/` its own commands. Warnings are errors in CI.\n",
+        text.join("\n").trim_end()
+    )
 }
 
 /// Why a package of the project cannot have this name.
 fn name_problem(name: &str, root: &Path) -> Option<&'static str> {
     const TAKEN: [&str; 10] = [
-        "build", "core", "deps", "examples", "incremental", "multilane", "std", "test", "xtask", "proc-macro",
+        "build",
+        "core",
+        "deps",
+        "examples",
+        "incremental",
+        "multilane",
+        "std",
+        "test",
+        "xtask",
+        "proc-macro",
     ];
     let is_right = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !name.chars().all(is_right) {
@@ -292,5 +315,7 @@ fn name_problem(name: &str, root: &Path) -> Option<&'static str> {
         return Some("is taken");
     }
     let lockfile = std::fs::read_to_string(root.join("Cargo.lock")).unwrap_or_default();
-    lockfile.contains(&format!("name = \"{name}\"\n")).then_some("is a package that xtask depends on")
+    lockfile
+        .contains(&format!("name = \"{name}\"\n"))
+        .then_some("is a package that xtask depends on")
 }
