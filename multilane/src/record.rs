@@ -159,7 +159,7 @@ impl Fork {
                 "reason": reason,
                 "count": units.len(),
                 "packages": names(units.iter().map(|unit| &unit.package)),
-                "example": units.first().map(|unit| &unit.explanation),
+                "explanations": names(units.iter().map(|unit| &unit.explanation)),
             })
         });
         json!({

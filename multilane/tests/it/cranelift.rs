@@ -135,7 +135,7 @@ fn a_stable_cargo_minds_nothing_and_has_llvm() {
     {
         project.cargo("build").ok();
         project.cargo("test --no-run").ok();
-        project.xtask("build-dev").ok().says("Lane target");
+        project.xtask("build-dev").ok().in_lane("/target");
         assert!(project.exists("target/debug/libapp.rlib"));
     }
 }

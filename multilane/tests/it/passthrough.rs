@@ -48,8 +48,9 @@ fn stderr_is_cargos_and_one_line() {
     };
     fresh("build-dev")
         .says("warning: unused variable: `unused`")
-        .says("compiled 3 (app, core), fresh 0");
-    fresh("build-dev").says("compiled 0, fresh 3");
+        .compiled_of(3, &["app", "core"])
+        .fresh(0);
+    fresh("build-dev").compiled(0).fresh(3);
     fresh("build-test").says("  Executable unittests src/lib.rs (");
     fresh("check --message-format short").says("crates/core/src/lib.rs:1:21: warning");
     project.write("crates/app/src/main.rs", "fn main() { no_such_function() }");
@@ -70,7 +71,7 @@ fn json_is_passed_on_to_the_byte() {
         lines
     };
     assert_eq!(sorted(&ours), sorted(&cargos));
-    ours.says("compiled 0, fresh 3");
+    ours.compiled(0).fresh(3);
 }
 
 #[test]
@@ -136,7 +137,7 @@ fn what_cargo_tells_a_program_about_itself_does_not_reach_the_inner_cargo() {
                 std::env::join_paths([exe_dir, &exe_dir.join("deps")]).expect("a path list"),
             )
     };
-    from_cargo_run("build-dev").ok().says("compiled 0");
+    from_cargo_run("build-dev").ok().compiled(0);
     let ran = project.cargo("build").ok();
     assert_eq!(ran.built(), [""; 0], "{}", ran.report());
 }
@@ -147,13 +148,13 @@ fn plain_cargo_and_xtask_find_each_others_units_fresh() {
     project.xtask("build-dev").ok();
     assert_eq!(project.cargo("build").ok().built(), [""; 0]);
     project.cargo("test --no-run").ok();
-    project.xtask("build-test").ok().says("compiled 0");
+    project.xtask("build-test").ok().compiled(0);
 
     project.xtask("build-dev").agent("a").ok();
     let lane = project.root.join(project.only_lane());
     assert_eq!(project.cargo("build --target-dir").arg(&lane).ok().built(), [""; 0]);
     project.cargo("check --target-dir").arg(&lane).ok();
-    project.xtask("check").agent("a").ok().says("compiled 0");
+    project.xtask("check").agent("a").ok().compiled(0);
 }
 
 #[test]
@@ -164,7 +165,7 @@ fn a_dry_run_prints_what_can_be_pasted() {
     let mut shell = project.command("sh");
     shell.args(["-c", &ran.stdout()]);
     assert!(shell.output().expect("sh starts").status.success());
-    project.xtask("build-dev --package core").agent("a").ok().says("compiled 0");
+    project.xtask("build-dev --package core").agent("a").ok().compiled(0);
 
     let ran = project.xtask("ci --dry-run").ok();
     assert!(ran.stdout().starts_with("cargo fmt --all --check\ncargo clippy "), "{}", ran.report());
@@ -192,7 +193,7 @@ fn any_cargo_command_goes_through_the_lane() {
     project.xtask("cargo look").agent("a").ok();
     let lane = project.only_lane();
     assert!(project.exists(&format!("{lane}/debug")) && !project.exists("target"));
-    project.xtask("cargo check --workspace").agent("a").ok().says("compiled 0");
+    project.xtask("cargo check --workspace").agent("a").ok().compiled(0);
 
     let metadata =
         project.xtask("cargo metadata --no-deps --format-version=1").agent("a").ok().stdout();
@@ -229,7 +230,8 @@ fn a_manifest_elsewhere_and_a_relative_directory_mean_what_they_mean_to_cargo() 
     project
         .xtask("check --manifest-path crates/core/Cargo.toml --target-dir out")
         .ok()
-        .says("Lane out: compiled 1");
+        .in_lane("/out")
+        .compiled(1);
     assert!(project.exists("out/debug") && !project.exists("crates/core/out"));
     let outside = project.root.with_file_name("outside");
     std::fs::create_dir_all(&outside).expect("a directory");

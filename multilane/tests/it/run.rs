@@ -17,10 +17,7 @@ fn script(project: &Project, words: &str, script: &str) -> Call {
 fn a_command_builds_in_its_own_lane_with_plain_cargo() {
     let project = donor();
     let ran = script(&project, "a", "cargo build; echo \"$AGENT_ID in $PWD\"").ok();
-    ran.says("Running in ")
-        .says("the lane .lanes/a")
-        .says("Forked .lanes/a/")
-        .does_not_say("Lane ");
+    ran.says("Running in ").says("the lane .lanes/a").forked().does_not_say("Lane ");
     assert_eq!(ran.built(), [""; 0], "{}", ran.report());
     assert_eq!(ran.stdout(), format!("a in {}\n", project.root.display()));
     // The second build has nothing to fork, and its words are cargo's alone.
@@ -39,7 +36,7 @@ fn a_worktree_of_the_name_is_where_it_runs() {
     let ran =
         script(&project, "fix", where_).agent("outer").within(project.root.join("crates/app")).ok();
     assert_eq!(ran.stdout(), format!("[] {}\n", second.join("crates/app").display()));
-    ran.says("with the lane target").says("Forked target from");
+    ran.says("with the lane target").forked();
     assert_eq!(ran.built(), [""; 0], "{}", ran.report());
     assert!(second.join("target/debug").is_dir() && !second.join(".lanes").exists());
 
@@ -277,7 +274,7 @@ fn whatever_is_missing_the_real_cargo_is_called() {
         Call { command }
     };
     call(&project.root).agent("not/a/name").ok().says("warning: without a lane of its own");
-    call(&project.root.join("crates/app")).agent("b").ok().says("Forked .lanes/b");
+    call(&project.root.join("crates/app")).agent("b").ok().forked();
     let nowhere = Path::new("/");
     call(nowhere).fails_with(101).says("could not find `Cargo.toml`").does_not_say("warning");
     project.write("Cargo.toml", "no manifest");

@@ -75,7 +75,7 @@ fn built_and_not_run() {
         let ran = project.xtask(words).ok();
         assert_eq!(passed(&ran), [""; 0], "{}", ran.report());
     }
-    project.xtask("build-test").ok().says("compiled 0");
+    project.xtask("build-test").ok().compiled(0);
     project.xtask("test").ok().does_not_say("Compiling");
 }
 

@@ -18,7 +18,7 @@ fn a_new_worktree_is_warm_and_says_where_it_is() {
     assert_eq!(dir.parent(), project.root.parent());
     assert!(dir.ends_with("wörk space-fix"), "{}", dir.display());
     assert!(dir.join(".cargo/local.toml").is_file());
-    project.xtask("build").within(&dir).ok().says("compiled 0,");
+    project.xtask("build").within(&dir).ok().compiled(0);
     assert_eq!(printed(&project, &dir), "one\n");
     assert_eq!(project.git(&["rev-parse", "--verify", "fix"]), project.git(&["rev-parse", "main"]));
 }
@@ -60,7 +60,7 @@ fn xtask_itself_is_forked_too() {
         project.cargo("build --profile xtask --package app").within(&dir).ok().built().len(),
         0
     );
-    project.xtask("build").agent("a").within(&dir).ok().says("compiled 0,");
+    project.xtask("build").agent("a").within(&dir).ok().compiled(0);
     let lane = std::fs::read_dir(dir.join(".lanes/a"))
         .expect("a lane")
         .flatten()
