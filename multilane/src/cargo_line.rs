@@ -115,11 +115,6 @@ pub fn known(name: &str) -> Option<Command> {
     COMMANDS.iter().find(is_it).copied()
 }
 
-/// The names of cargo's commands, without its short ones.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    COMMANDS.iter().flat_map(|command| command.names.split_whitespace())
-}
-
 impl CargoLine {
     /// From what is typed behind `cargo`.
     pub fn parse(line: Vec<OsString>) -> CargoLine {

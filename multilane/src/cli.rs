@@ -317,4 +317,36 @@ mod tests {
         assert_eq!(builds.len(), 1);
         assert_eq!(builds[0].get_about().map(ToString::to_string).as_deref(), Some("ours"));
     }
+
+    #[test]
+    fn help_names_the_program_and_fits_80_columns() {
+        fn check(command: &mut Command, line: &str) {
+            let (short, long) = (command.render_help(), command.render_long_help());
+            let (short, long) = (short.to_string(), long.to_string());
+            assert!(long.contains(&format!("Usage: {line}")), "{line}: {long}");
+            for text in short.lines().chain(long.lines()) {
+                assert!(text.chars().count() <= 80, "{line}: {text}");
+            }
+            for below in command.get_subcommands_mut() {
+                let line = format!("{line} {}", below.get_name());
+                check(below, &line);
+            }
+        }
+        check(&mut Cli::new().command(), "cargo xtask");
+        check(&mut Cli::installed().command(), "cargo multilane");
+    }
+
+    #[test]
+    fn wrong_words_name_the_nearest_right_ones() {
+        let said = |line: &str| Cli::new().usage(&words(line)).to_string();
+        assert!(said("biuld-dev").contains("'build-dev'"));
+        assert!(said("lane remov").contains("'remove'"));
+        assert!(said("lane new x --form y").contains("'--from'"));
+        assert!(said("verify").contains("tip: cargo xtask lane verify"));
+        for hidden in ["retarget-cach", "worktree-mad", "complet", "xtask"] {
+            let said = said(hidden);
+            assert!(!said.contains("-cache'") && !said.contains("-made'"), "{said}");
+            assert!(!said.contains("'complete'") && !said.contains("tip: cargo"), "{said}");
+        }
+    }
 }

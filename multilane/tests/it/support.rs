@@ -105,6 +105,22 @@ impl Project {
         String::from_utf8(output.stdout).expect("UTF-8")
     }
 
+    /// The same in another checkout.
+    pub(crate) fn git_in(&self, dir: &Path, args: &[&str]) -> String {
+        self.git(&[&["-C", dir.to_str().expect("UTF-8")], args].concat())
+    }
+
+    /// A program at this path: a shell script.
+    #[cfg(unix)]
+    pub(crate) fn script(&self, path: &str, text: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt as _;
+        self.write(path, &format!("#!/bin/sh\n{text}\n"));
+        let script = self.root.join(path);
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&script, mode).expect("it is ours");
+        script
+    }
+
     /// Sets a variable for all calls.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.variables.push((name.to_owned(), value.to_owned()));
@@ -119,6 +135,11 @@ impl Project {
         self.set("RUSTUP_TOOLCHAIN", "nightly");
         self.set("CARGO_UNSTABLE_BUILD_DIR_NEW_LAYOUT", "true");
         true
+    }
+
+    /// The records of all builds, the last one at the end.
+    pub(crate) fn records(&self) -> Vec<Value> {
+        records(&self.scratch.join("records.jsonl"))
     }
 
     /// The environment of a user who has set nothing but what [`Project::set`] says.
