@@ -45,6 +45,6 @@ pub(super) fn fork(call: Call) -> Answer {
     let (lane, _in_use) = choose::enter(&project, lane);
     let forked = fork::carry_out_fork(&project, ui, &plan, begun)
         .with_context(|| format!("cannot fork {}", project.shown(&lane.dir)))?;
-    record::write_fork(&project, &lane, &["lane", "fork"], Some(forked));
+    record::write_fork(&project, &lane, "lane fork", Some(forked));
     Ok(ExitCode::SUCCESS)
 }

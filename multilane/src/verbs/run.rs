@@ -47,7 +47,9 @@ pub(super) fn begin(command: &str, call: Call) -> anyhow::Result<(Project, Optio
         quiet,
         verbose: line.is_verbose() || (call.session.env.is_on("VERBOSE") && !quiet),
     };
-    let line = if options.verbose && !line.is_verbose() { line.and("--verbose") } else { line };
+    // rustfmt would list every file.
+    let adds_verbose = options.verbose && !line.is_verbose() && command != "fmt";
+    let line = if adds_verbose { line.and("--verbose") } else { line };
     let project = open(call.session, &line)?;
     Ok((project, options, line))
 }

@@ -121,18 +121,12 @@ fn warm_this_worktree(session: Session) -> anyhow::Result<()> {
     // The main one, unless the repository is bare.
     let others = checkouts(&project)?.into_iter().map(|top| workspace_in(&top, &inside));
     let of = others.into_iter().find(|of| of.join("Cargo.toml").is_file() && *of != root);
-    warm(&mut project, ui, &["worktree-made"], &root, of.as_deref().unwrap_or(&root))
+    warm(&mut project, ui, "worktree-made", &root, of.as_deref().unwrap_or(&root))
 }
 
 /// Gives the workspace at `root`, in a new worktree, what belongs to this machine and is in the one
 /// at `of`, and a warm lane. From then on it is the workspace.
-fn warm(
-    project: &mut Project,
-    ui: Ui,
-    verb: &[&str],
-    root: &Path,
-    of: &Path,
-) -> anyhow::Result<()> {
+fn warm(project: &mut Project, ui: Ui, verb: &str, root: &Path, of: &Path) -> anyhow::Result<()> {
     carry_over_configuration(of, root)?;
     if root.join("Cargo.toml").is_file() {
         project.repo = Repo::locate(root.to_owned(), root)?;
@@ -186,7 +180,7 @@ pub(super) fn make_worktree(
     let root: PathBuf = path.join(&inside).components().collect();
     let ui = project.session.ui.quiet(wanted.quiet);
     let of = project.repo.root.clone();
-    warm(project, ui, &["lane", "new"], &root, &of)?;
+    warm(project, ui, "lane new", &root, &of)?;
     Ok(path)
 }
 

@@ -43,7 +43,7 @@ fn forks_alone_are_recorded_and_nothing_fails_for_a_record() {
     project.xtask("lane fork").agent("a").ok().forked();
     let commands: Vec<_> =
         project.records().iter().map(|record| record["commands"].clone()).collect();
-    assert_eq!(commands, [json!([["lane", "new"]]), json!([["lane", "fork"]])]);
+    assert_eq!(commands, [json!([["lane new"]]), json!([["lane fork"]])]);
 
     let dir = worktree(&project, "second");
     project.git_in(&dir, &["pack-refs", "--all"]);
