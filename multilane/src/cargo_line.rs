@@ -248,25 +248,23 @@ impl CargoLine {
             && !self.before.iter().chain(&self.words).any(names_place)
     }
 
-    /// Takes all names of tests but the first out of the words. A word behind an option that is not
-    /// known here may be its value, so it stays.
-    pub fn take_further_positional(&mut self) -> Vec<OsString> {
-        let mut further = Vec::new();
-        let (mut is_value, mut follows_option, mut has_first) = (false, false, false);
+    /// Takes the names of tests out of the words. A word behind an option that is not known here
+    /// may be its value, so it stays.
+    pub fn take_positional(&mut self) -> Vec<OsString> {
+        let mut taken = Vec::new();
+        let (mut is_value, mut follows_option) = (false, false);
         self.words.retain(|word| {
             let text = word.to_string_lossy();
             let is_option = text.starts_with('-');
-            let is_positional = !is_value && !is_option;
-            let stays = !is_positional || !has_first || follows_option;
-            has_first |= is_positional;
+            let stays = is_value || is_option || follows_option;
+            follows_option = is_option && !takes_value(&text) && may_take_value(&text);
             is_value = !is_value && takes_value(&text);
-            follows_option = is_option && !text.contains('=');
             if !stays {
-                further.push(word.clone());
+                taken.push(word.clone());
             }
             stays
         });
-        further
+        taken
     }
 
     /// With other names for some options.
@@ -313,6 +311,15 @@ impl CargoLine {
     }
 }
 
+/// Whether an option that is not known may have the next word as its value.
+fn may_take_value(option: &str) -> bool {
+    const FLAGS: &str = "--all --all-features --all-targets --benches --bins --doc --examples \
+        --frozen --future-incompat-report --ignore-rust-version --keep-going --lib --locked \
+        --no-default-features --no-fail-fast --no-run --offline --quiet --release --tests \
+        --unit-graph --verbose --workspace -q -r -v -vv";
+    option != "--" && !option.contains('=') && FLAGS.split_whitespace().all(|flag| flag != option)
+}
+
 /// Whether the value of this option is the next word.
 pub fn takes_value(option: &str) -> bool {
     WITH_VALUE.split_whitespace().any(|name| name == option)
@@ -355,8 +362,10 @@ mod tests {
     fn names_of_tests_are_told_from_values() {
         let mut line =
             CargoLine::new("test", words("-p a one --target=t --jobs 2 two --unknown three four"));
-        assert_eq!(line.take_further_positional(), words("two four"));
-        assert_eq!(line.words, words("-p a one --target=t --jobs 2 --unknown three"));
+        assert_eq!(line.take_positional(), words("one two four"));
+        assert_eq!(line.words, words("-p a --target=t --jobs 2 --unknown three"));
+        let mut line = CargoLine::new("test", words("--lib one --new=x two"));
+        assert_eq!(line.take_positional(), words("one two"));
     }
 
     #[test]

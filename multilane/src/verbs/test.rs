@@ -78,7 +78,7 @@ fn steps(line: CargoLine, lane: &Lane, nextest: Option<Nextest>, has_doctests: b
     let is_special = line.has(&["--doc", "--no-run"]);
     let Some(nextest) = nextest.filter(|_| !is_special && line.rest.iter().all(|arg| knows(arg)))
     else {
-        return vec![in_lane(with_one_filter(line), lane, Kind::Own)];
+        return vec![in_lane(with_filters_behind(line), lane, Kind::Own)];
     };
 
     let mut for_nextest = nextest_line(&line);
@@ -89,15 +89,15 @@ fn steps(line: CargoLine, lane: &Lane, nextest: Option<Nextest>, has_doctests: b
     let mut steps =
         vec![if nextest.tells_units { step.counted_as("--cargo-message-format") } else { step }];
     if has_doctests && !line.selects_targets() {
-        steps.push(in_lane(with_one_filter(line.and("--doc")), lane, Kind::Own));
+        steps.push(in_lane(with_filters_behind(line.and("--doc")), lane, Kind::Own));
     }
     steps
 }
 
-/// libtest takes any number of names behind `--`; `cargo test` itself takes one.
-fn with_one_filter(mut line: CargoLine) -> CargoLine {
-    let more = line.take_further_positional();
-    line.rest.splice(0..0, more);
+/// `cargo test` itself takes one name and then leaves out the doctests; behind `--` any number.
+fn with_filters_behind(mut line: CargoLine) -> CargoLine {
+    let names = line.take_positional();
+    line.rest.splice(0..0, names);
     line
 }
 
@@ -170,7 +170,7 @@ mod tests {
             true,
             expect![[r#"
                 cargo nextest run --package a --cargo-profile release --build-jobs 2 one two --no-tests=pass -- --exact
-                cargo test --package a --profile release -j 2 one --doc -- two --exact"#]],
+                cargo test --package a --profile release -j 2 --doc -- one two --exact"#]],
         );
     }
 
@@ -179,19 +179,19 @@ mod tests {
         check(
             "--package a one two -- --exact",
             false,
-            expect!["cargo test --package a one -- two --exact"],
+            expect!["cargo test --package a -- one two --exact"],
         );
     }
 
     #[test]
     fn an_option_that_no_cargo_has_yet_stays_where_it_is() {
         check("--new value -p a one", false, expect!["cargo test --new value -p a -- one"]);
-        check("--new=value one", false, expect!["cargo test --new=value one"]);
+        check("--new=value one", false, expect!["cargo test --new=value -- one"]);
     }
 
     #[test]
     fn what_nextest_does_not_know_goes_to_cargo_test() {
-        check("one -- --test-threads=1", true, expect!["cargo test one -- --test-threads=1"]);
+        check("one -- --test-threads=1", true, expect!["cargo test -- one --test-threads=1"]);
     }
 
     #[test]
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn doctests_alone() {
-        check("--doc a", true, expect!["cargo test --doc a"]);
+        check("--doc a", true, expect!["cargo test --doc -- a"]);
     }
 
     #[test]

@@ -245,7 +245,7 @@ fn whatever_is_missing_the_real_cargo_is_called() {
         command.arg("build").current_dir(dir);
         Call { command }
     };
-    call(&project.root).agent("not/a/name").ok().says("warning: without a lane of its own");
+    call(&project.root).agent("not/a/name").ok().says("warning: building without a lane");
     call(&project.root.join("crates/app")).agent("b").ok().forked();
     let nowhere = Path::new("/");
     call(nowhere).fails_with(101).says("could not find `Cargo.toml`").does_not_say("warning");
