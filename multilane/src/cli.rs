@@ -333,7 +333,7 @@ mod tests {
             }
         }
         check(&mut Cli::new().command(), "cargo xtask");
-        check(&mut Cli::installed(std::path::Path::new("")).command(), "cargo multilane");
+        check(&mut Cli::installed(Path::new("")).command(), "cargo multilane");
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub(crate) fn call(
     let here = environment::current_dir()?;
     let engine = sources(&session, caller, &here);
     // Who presses TAB does not wait for a compilation.
-    let may_compile = first != "complete";
+    let may_compile = words.first().is_none_or(|word| word != "complete");
     let program = program(&session, engine.as_deref(), may_compile)?;
     let sh = Shell::new(&session.env);
     let mut args: Vec<OsString> = vec![session.ui.called.into()];

@@ -75,10 +75,11 @@ fn has_doctests(project: &Project, line: &CargoLine) -> bool {
 /// `has_doctests`: whether a library among the selected packages has them; `cargo test --doc` fails
 /// where none has.
 fn steps(line: CargoLine, lane: &Lane, nextest: Option<Nextest>, has_doctests: bool) -> Vec<Step> {
+    let line = with_filters_behind(line);
     let is_special = line.has(&["--doc", "--no-run"]);
     let Some(nextest) = nextest.filter(|_| !is_special && line.rest.iter().all(|arg| knows(arg)))
     else {
-        return vec![in_lane(with_filters_behind(line), lane, Kind::Own)];
+        return vec![in_lane(line, lane, Kind::Own)];
     };
 
     let mut for_nextest = nextest_line(&line);
@@ -89,12 +90,13 @@ fn steps(line: CargoLine, lane: &Lane, nextest: Option<Nextest>, has_doctests: b
     let mut steps =
         vec![if nextest.tells_units { step.counted_as("--cargo-message-format") } else { step }];
     if has_doctests && !line.selects_targets() {
-        steps.push(in_lane(with_filters_behind(line.and("--doc")), lane, Kind::Own));
+        steps.push(in_lane(line.and("--doc"), lane, Kind::Own));
     }
     steps
 }
 
-/// `cargo test` itself takes one name and then leaves out the doctests; behind `--` any number.
+/// Behind `--` the names of tests mean the same to all. In front of it, `cargo test` takes one and
+/// leaves out the doctests, and nextest's `--exact` does not apply.
 fn with_filters_behind(mut line: CargoLine) -> CargoLine {
     let names = line.take_positional();
     line.rest.splice(0..0, names);
@@ -169,7 +171,7 @@ mod tests {
             "--package a --profile release -j 2 one two -- --exact",
             true,
             expect![[r#"
-                cargo nextest run --package a --cargo-profile release --build-jobs 2 one two --no-tests=pass -- --exact
+                cargo nextest run --package a --cargo-profile release --build-jobs 2 --no-tests=pass -- one two --exact
                 cargo test --package a --profile release -j 2 --doc -- one two --exact"#]],
         );
     }
