@@ -36,8 +36,8 @@ pub struct Selection {
 /// What is known of one of cargo's commands.
 #[derive(Clone, Copy, Debug)]
 pub struct Command {
-    /// The name, and cargo's own short ones.
-    names: &'static [&'static str],
+    /// Those to which this applies, with spaces between.
+    names: &'static str,
     /// It compiles something, so that a warm lane is worth having.
     pub builds: bool,
     /// It takes `--target-dir`. (`install` does too, but it builds other packages.)
@@ -51,130 +51,68 @@ pub struct Command {
     pub is_elsewhere: bool,
 }
 
-const fn command(names: &'static [&'static str]) -> Command {
-    Command {
-        names,
-        builds: false,
-        takes_target_dir: false,
-        reports_units: false,
-        product: None,
-        is_elsewhere: false,
-    }
+const NOTHING: Command = Command {
+    names: "",
+    builds: false,
+    takes_target_dir: false,
+    reports_units: false,
+    product: None,
+    is_elsewhere: false,
+};
+
+const fn builds(names: &'static str, product: Option<&'static str>) -> Command {
+    Command { names, builds: true, takes_target_dir: true, product, ..NOTHING }
 }
 
-const fn builds(names: &'static [&'static str], product: Option<&'static str>) -> Command {
-    Command { builds: true, takes_target_dir: true, product, ..command(names) }
-}
-
-const fn reports(names: &'static [&'static str], product: &'static str) -> Command {
+const fn reports(names: &'static str, product: &'static str) -> Command {
     Command { reports_units: true, ..builds(names, Some(product)) }
 }
 
-const fn elsewhere(names: &'static [&'static str]) -> Command {
-    Command { is_elsewhere: true, ..command(names) }
-}
-
 /// The commands of cargo 1.95 (`cargo --list`), and of the programs that come with it or that a
-/// build needs.
+/// build needs, with cargo's own short names.
 const COMMANDS: &[Command] = &[
-    reports(&["build", "b"], "build"),
-    reports(&["check", "c"], "check"),
-    reports(&["clippy"], "clippy"),
-    builds(&["run", "r"], Some("build")),
-    builds(&["test", "t"], Some("test")),
-    builds(&["bench"], Some("bench")),
-    builds(&["doc", "d"], Some("doc")),
-    builds(&["rustc"], Some("rustc")),
-    builds(&["rustdoc"], None),
-    builds(&["fix"], None),
-    builds(&["miri"], None),
+    reports("build b", "build"),
+    reports("check c", "check"),
+    reports("clippy", "clippy"),
+    builds("run r", Some("build")),
+    builds("test t", Some("test")),
+    builds("bench", Some("bench")),
+    builds("doc d", Some("doc")),
+    builds("rustc", Some("rustc")),
+    builds("rustdoc fix miri", None),
     // nextest's own commands take the directory, not nextest.
-    Command { takes_target_dir: false, ..builds(&["nextest"], Some("test")) },
-    Command { takes_target_dir: true, ..command(&["clean"]) },
-    Command { takes_target_dir: true, ..command(&["package"]) },
-    Command { takes_target_dir: true, ..command(&["publish"]) },
-    command(&["add"]),
-    command(&["config"]),
-    command(&["fetch"]),
-    command(&["fmt"]),
-    command(&["generate-lockfile"]),
-    command(&["locate-project"]),
-    command(&["metadata"]),
-    command(&["pkgid"]),
-    command(&["read-manifest"]),
-    command(&["remove", "rm"]),
-    command(&["tree"]),
-    command(&["update"]),
-    command(&["vendor"]),
-    elsewhere(&["help"]),
-    elsewhere(&["info"]),
-    elsewhere(&["init"]),
-    elsewhere(&["install"]),
-    elsewhere(&["login"]),
-    elsewhere(&["logout"]),
-    elsewhere(&["multilane"]),
-    elsewhere(&["new"]),
-    elsewhere(&["owner"]),
-    elsewhere(&["report"]),
-    elsewhere(&["search"]),
-    elsewhere(&["uninstall"]),
-    elsewhere(&["version"]),
-    elsewhere(&["xtask"]), // It builds itself, beside all lanes.
-    elsewhere(&["yank"]),
+    Command { takes_target_dir: false, ..builds("nextest", Some("test")) },
+    Command { names: "clean package publish", takes_target_dir: true, ..NOTHING },
+    Command {
+        names: "add config fetch fmt generate-lockfile locate-project metadata pkgid read-manifest \
+                remove rm tree update vendor",
+        ..NOTHING
+    },
+    Command {
+        // xtask builds itself, beside all lanes.
+        names: "help info init install login logout multilane new owner report search uninstall \
+                version xtask yank",
+        is_elsewhere: true,
+        ..NOTHING
+    },
 ];
 
 /// Options whose value may be a word of its own (`cargo <command> --help` of 1.95, nextest 0.9).
 /// Needed only to tell the values from names of tests, and a goal from another; the lane needs none
 /// of it.
-const WITH_VALUE: &[&str] = &[
-    "--artifact-dir",
-    "--base",
-    "--bench",
-    "--bin",
-    "--build-jobs",
-    "--cargo-message-format",
-    "--cargo-profile",
-    "--color",
-    "--config",
-    "--config-file",
-    "--example",
-    "--exclude",
-    "--explain",
-    "--features",
-    "--filterset",
-    "--jobs",
-    "--lockfile-path",
-    "--manifest-path",
-    "--message-format",
-    "--no-tests",
-    "--package",
-    "--partition",
-    "--profile",
-    "--retries",
-    "--run-ignored",
-    "--target",
-    "--target-dir",
-    "--test",
-    "--test-threads",
-    "-C",
-    "-E",
-    "-F",
-    "-Z",
-    "-j",
-    "-p",
-];
+const WITH_VALUE: &str = "--artifact-dir --base --bench --bin --build-jobs --cargo-message-format \
+    --cargo-profile --color --config --config-file --example --exclude --explain --features \
+    --filterset --jobs --lockfile-path --manifest-path --message-format --no-tests --package \
+    --partition --profile --retries --run-ignored --target --target-dir --test --test-threads -C \
+    -E -F -Z -j -p";
 
 /// Those in front of a command.
 const WITH_VALUE_BEFORE: [&str; 5] = ["--config", "-Z", "--color", "-C", "--explain"];
 
 /// What cargo itself does with a command of this name; `None` for an alias or another program.
 pub fn known(name: &str) -> Option<Command> {
-    COMMANDS.iter().find(|command| command.names.contains(&name)).copied()
-}
-
-/// The names of cargo's commands, without its short ones.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    COMMANDS.iter().map(|command| command.names[0])
+    let is_it = |command: &&Command| command.names.split_whitespace().any(|one| one == name);
+    COMMANDS.iter().find(is_it).copied()
 }
 
 impl CargoLine {
@@ -310,25 +248,23 @@ impl CargoLine {
             && !self.before.iter().chain(&self.words).any(names_place)
     }
 
-    /// Takes all names of tests but the first out of the words. A word behind an option that is not
-    /// known here may be its value, so it stays.
-    pub fn take_further_positional(&mut self) -> Vec<OsString> {
-        let mut further = Vec::new();
-        let (mut is_value, mut follows_option, mut has_first) = (false, false, false);
+    /// Takes the names of tests out of the words. A word behind an option that is not known here
+    /// may be its value, so it stays.
+    pub fn take_positional(&mut self) -> Vec<OsString> {
+        let mut taken = Vec::new();
+        let (mut is_value, mut follows_option) = (false, false);
         self.words.retain(|word| {
             let text = word.to_string_lossy();
             let is_option = text.starts_with('-');
-            let is_positional = !is_value && !is_option;
-            let stays = !is_positional || !has_first || follows_option;
-            has_first |= is_positional;
+            let stays = is_value || is_option || follows_option;
+            follows_option = is_option && !takes_value(&text) && may_take_value(&text);
             is_value = !is_value && takes_value(&text);
-            follows_option = is_option && !text.contains('=');
             if !stays {
-                further.push(word.clone());
+                taken.push(word.clone());
             }
             stays
         });
-        further
+        taken
     }
 
     /// With other names for some options.
@@ -375,9 +311,18 @@ impl CargoLine {
     }
 }
 
+/// Whether an option that is not known may have the next word as its value.
+fn may_take_value(option: &str) -> bool {
+    const FLAGS: &str = "--all --all-features --all-targets --benches --bins --doc --examples \
+        --frozen --future-incompat-report --ignore-rust-version --keep-going --lib --locked \
+        --no-default-features --no-fail-fast --no-run --offline --quiet --release --tests \
+        --unit-graph --verbose --workspace -q -r -v -vv";
+    option != "--" && !option.contains('=') && FLAGS.split_whitespace().all(|flag| flag != option)
+}
+
 /// Whether the value of this option is the next word.
 pub fn takes_value(option: &str) -> bool {
-    WITH_VALUE.contains(&option)
+    WITH_VALUE.split_whitespace().any(|name| name == option)
 }
 
 #[cfg(test)]
@@ -417,8 +362,10 @@ mod tests {
     fn names_of_tests_are_told_from_values() {
         let mut line =
             CargoLine::new("test", words("-p a one --target=t --jobs 2 two --unknown three four"));
-        assert_eq!(line.take_further_positional(), words("two four"));
-        assert_eq!(line.words, words("-p a one --target=t --jobs 2 --unknown three"));
+        assert_eq!(line.take_positional(), words("one two four"));
+        assert_eq!(line.words, words("-p a --target=t --jobs 2 --unknown three"));
+        let mut line = CargoLine::new("test", words("--lib one --new=x two"));
+        assert_eq!(line.take_positional(), words("one two"));
     }
 
     #[test]

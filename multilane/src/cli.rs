@@ -16,7 +16,7 @@ use crate::environment::{self, Environment};
 use crate::project::{Session, alias, toolchain};
 use crate::tools::Caller;
 use crate::ui::Ui;
-use crate::verbs::{self, Kind, Verb};
+use crate::verbs::{self, Answer, Call, Kind, Verb};
 use crate::{retarget, sccache, tools};
 
 /// What a verb of the project's own does with its arguments.
@@ -99,96 +99,100 @@ impl Cli {
         })
     }
 
-    fn answer(&self, session: Session, mut words: Vec<OsString>) -> anyhow::Result<ExitCode> {
+    fn answer(&self, session: Session, mut words: Vec<OsString>) -> Answer {
         // cargo hands the name of the subcommand on: `cargo-multilane multilane build`.
         if self.called == "cargo multilane" && words.first().is_some_and(|word| word == "multilane")
         {
             words.remove(0);
         }
-        let name = match words.first().and_then(|word| word.to_str()) {
-            Some(word) if !word.starts_with('-') => words.remove(0).to_string_lossy().into_owned(),
-            _ => return Err(self.usage(&words).into()),
-        };
-        if let Some((command, run)) =
-            self.verbs.iter().find(|(command, _)| command.get_name() == name)
-        {
-            let command =
-                command.clone().bin_name(format!("{} {name}", self.called)).no_binary_name(true);
+        let name = words.first().and_then(|word| word.to_str()).unwrap_or_default().to_owned();
+        let own = self.verbs.iter().find(|(command, _)| command.get_name() == name);
+        if let Some((command, run)) = own {
+            let command = command.clone().bin_name(format!("{} {name}", self.called));
             return run(&command.try_get_matches_from(words)?);
         }
-        if let Some(verb) = verbs::all().into_iter().find(|verb| verb.name == name) {
-            return self.call(session, &verb, words, &name);
+        if let Some(verb) = verbs::ALL.iter().find(|verb| verb.name == name) {
+            words.remove(0);
+            return self.call(session, verb, self.called, words);
         }
         match name.as_str() {
             "help" => {
+                words.remove(0);
                 words.push("--help".into());
                 self.answer(session, words)
             }
-            // What scripts of ours call, and nobody types.
+            // What our own scripts call, and users do not.
             "retarget-cache" => {
-                retarget::retarget(&session.env, words.get(1..).unwrap_or_default())?;
+                retarget::retarget(&session.env, words.get(2..).unwrap_or_default())?;
                 Ok(ExitCode::SUCCESS)
             }
             "worktree-made" => Ok(verbs::worktree::after_worktree_add(session)),
-            "complete" => tools::call(session, &self.caller(), "complete", words),
-            _ if is_of_cargo(&session, &name) => {
-                words.insert(0, name.into());
-                verbs::cargo::run(session, CargoLine::parse(words), false)
-            }
+            "complete" => tools::call(session, &self.caller(), words),
             _ => {
-                words.insert(0, name.into());
+                // `doc`, `+nightly build`, `--config a=1 add`
+                let line = CargoLine::parse(words.clone());
+                if is_of_cargo(&session, &line.command) {
+                    return verbs::cargo::run(session, line, false);
+                }
                 Err(self.usage(&words).into())
             }
         }
     }
 
+    /// `prefix` is what is typed in front of the verb's name.
     fn call(
         &self,
         session: Session,
         verb: &Verb,
+        prefix: &str,
         mut words: Vec<OsString>,
-        name: &str,
-    ) -> anyhow::Result<ExitCode> {
+    ) -> Answer {
+        let command = || verb.command(self.called, prefix).no_binary_name(true);
         match verb.kind {
             Kind::Tools => {
-                words.splice(0..0, name.split(' ').map(OsString::from));
-                tools::call(session, &self.caller(), "", words)
+                let name = format!("{prefix} {}", verb.name);
+                let name = name.strip_prefix(self.called).unwrap_or_default();
+                words.splice(0..0, name.split_whitespace().map(Into::into));
+                tools::call(session, &self.caller(), words)
             }
             Kind::Group(verbs) => {
-                let sub =
-                    words.first().and_then(|word| word.to_str()).unwrap_or_default().to_owned();
-                match verbs().into_iter().find(|verb| verb.name == sub) {
-                    Some(verb) => {
+                let is_it = |verb: &&Verb| words.first().is_some_and(|word| word == verb.name);
+                match verbs.iter().find(is_it) {
+                    Some(below) => {
                         words.remove(0);
-                        self.call(session, &verb, words, &format!("{name} {sub}"))
+                        let prefix = format!("{prefix} {}", verb.name);
+                        self.call(session, below, &prefix, words)
                     }
                     None => {
-                        words.insert(0, name.into());
+                        words.insert(0, verb.name.into());
                         Err(self.usage(&words).into())
                     }
                 }
             }
             Kind::Own(run) => {
-                let command =
-                    verb.command().bin_name(format!("{} {name}", self.called)).no_binary_name(true);
-                run(session, &command.try_get_matches_from(words)?)
+                let own = command().try_get_matches_from(words)?;
+                run(Call { session, own, words: Vec::new() })
             }
-            Kind::Cargo(run) => {
-                let command =
-                    verb.command().bin_name(format!("{} {name}", self.called)).no_binary_name(true);
-                let (own, cargos) = split(&command, words);
-                run(session, &command.try_get_matches_from(own)?, cargos)
+            Kind::Cargo(run) | Kind::CargoLine(run) => {
+                let (own, words) = split(&command(), words);
+                run(Call { session, own: command().try_get_matches_from(own)?, words })
             }
         }
     }
 
     /// What clap says of these words: help, a version, or what is wrong with them.
     fn usage(&self, words: &[OsString]) -> clap::Error {
-        match self.command().no_binary_name(true).try_get_matches_from(words) {
+        use clap::error::ErrorKind;
+        let mut command = self.command();
+        let of_lane = |verb: &&Verb| words.first().is_some_and(|word| word == verb.name);
+        if let Some(Verb { name, .. }) = verbs::LANE.iter().find(of_lane) {
+            let tip =
+                format!("unrecognized subcommand '{name}'\n\n  tip: {} lane {name}", self.called);
+            return command.error(ErrorKind::InvalidSubcommand, tip);
+        }
+        match command.clone().no_binary_name(true).try_get_matches_from(words) {
             Err(err) => err,
-            Ok(_) => {
-                self.command().error(clap::error::ErrorKind::MissingSubcommand, "no verb is given")
-            }
+            Ok(_) => command.error(ErrorKind::MissingSubcommand, "no verb is given"),
         }
     }
 
@@ -197,8 +201,8 @@ impl Cli {
         let own = self.verbs.iter().map(|(command, _)| command.clone());
         let is_taken =
             |verb: &Verb| self.verbs.iter().any(|(command, _)| command.get_name() == verb.name);
-        let engines =
-            verbs::all().into_iter().filter(|verb| !is_taken(verb)).map(|verb| verb.tree());
+        let engines = verbs::ALL.iter().filter(|verb| !is_taken(verb));
+        let engines = engines.map(|verb| verb.command(self.called, self.called));
         verbs::root(self.called).subcommands(own).subcommands(engines)
     }
 
@@ -234,18 +238,26 @@ fn is_of_cargo(session: &Session, name: &str) -> bool {
 }
 
 /// The words that are of `command`, options with their values, and those that are cargo's, in
-/// order. What is no option is cargo's unless `command` has arguments of this kind.
+/// order. What is no option is cargo's unless `command` has arguments of this kind. Where these
+/// begin with cargo's command, help behind it is cargo's, and so are all options of a command that
+/// builds nothing: `cargo publish --dry-run`.
 pub fn split(command: &Command, words: Vec<OsString>) -> (Vec<OsString>, Vec<OsString>) {
     let (mut own, mut cargos) = (Vec::new(), Vec::new());
     let has_arguments = command.get_positionals().any(|argument| !argument.is_last_set());
+    let is_line = command.get_name() == "cargo";
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
+        let is_in_line = is_line && !cargos.is_empty();
+        let of_command = || cargo_line::known(&CargoLine::parse(cargos.clone()).command);
+        let is_open = !is_in_line || of_command().is_some_and(|known| known.builds);
+        let is_help = (word == "-h" || word == "--help") && !is_in_line;
+        let is_argument = has_arguments && !word.to_string_lossy().starts_with('-');
         if word == "--" {
             cargos.push(word);
             cargos.extend(words.by_ref());
-        } else if is_help(&word) || (has_arguments && !word.to_string_lossy().starts_with('-')) {
+        } else if is_help || is_argument {
             own.push(word);
-        } else if let Some(option) = option_of(command, &word) {
+        } else if let Some(option) = option_of(command, &word).filter(|_| is_open) {
             let has_value =
                 option.get_action().takes_values() && !word.to_string_lossy().contains('=');
             own.push(word);
@@ -257,10 +269,6 @@ pub fn split(command: &Command, words: Vec<OsString>) -> (Vec<OsString>, Vec<OsS
         }
     }
     (own, cargos)
-}
-
-fn is_help(word: &OsStr) -> bool {
-    word == "-h" || word == "--help"
 }
 
 fn option_of<'a>(command: &'a Command, word: &OsStr) -> Option<&'a Arg> {
@@ -288,9 +296,9 @@ mod tests {
 
     #[test]
     fn what_is_not_ours_stays_in_its_place() {
-        let verb = verbs::all().into_iter().find(|verb| verb.name == "clippy").expect("a verb");
+        let verb = verbs::ALL.iter().find(|verb| verb.name == "clippy").expect("a verb");
         let (own, cargos) = split(
-            &verb.command(),
+            &verb.command("cargo xtask", "cargo xtask"),
             words("--fix --base main --new=1 --affected -p --dry-run x -- --affected"),
         );
         assert_eq!(own, words("--base main --affected"));
@@ -308,5 +316,37 @@ mod tests {
             .collect();
         assert_eq!(builds.len(), 1);
         assert_eq!(builds[0].get_about().map(ToString::to_string).as_deref(), Some("ours"));
+    }
+
+    #[test]
+    fn help_names_the_program_and_fits_80_columns() {
+        fn check(command: &mut Command, line: &str) {
+            let (short, long) = (command.render_help(), command.render_long_help());
+            let (short, long) = (short.to_string(), long.to_string());
+            assert!(long.contains(&format!("Usage: {line}")), "{line}: {long}");
+            for text in short.lines().chain(long.lines()) {
+                assert!(text.chars().count() <= 80, "{line}: {text}");
+            }
+            for below in command.get_subcommands_mut() {
+                let line = format!("{line} {}", below.get_name());
+                check(below, &line);
+            }
+        }
+        check(&mut Cli::new().command(), "cargo xtask");
+        check(&mut Cli::installed(Path::new("")).command(), "cargo multilane");
+    }
+
+    #[test]
+    fn wrong_words_name_the_nearest_right_ones() {
+        let said = |line: &str| Cli::new().usage(&words(line)).to_string();
+        assert!(said("biuld-dev").contains("'build-dev'"));
+        assert!(said("lane remov").contains("'remove'"));
+        assert!(said("lane new x --form y").contains("'--from'"));
+        assert!(said("verify").contains("tip: cargo xtask lane verify"));
+        for hidden in ["retarget-cach", "worktree-mad", "complet", "xtask"] {
+            let said = said(hidden);
+            assert!(!said.contains("-cache'") && !said.contains("-made'"), "{said}");
+            assert!(!said.contains("'complete'") && !said.contains("tip: cargo"), "{said}");
+        }
     }
 }

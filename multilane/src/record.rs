@@ -80,9 +80,9 @@ pub fn write(project: &Project, lane: &Lane, build: &Build<'_>) {
 }
 
 /// The same for a verb of ours that has forked and built nothing.
-pub fn write_fork(project: &Project, lane: &Lane, verb: &[&str], fork: Option<Fork>) {
+pub fn write_fork(project: &Project, lane: &Lane, verb: &str, fork: Option<Fork>) {
     if let Some(fork) = fork {
-        let commands = vec![verb.iter().map(|word| (*word).to_owned()).collect()];
+        let commands = vec![vec![verb.to_owned()]];
         let forks = &[fork];
         write(project, lane, &Build { commands, forks, exit_code: Some(0), ..Build::default() });
     }
@@ -159,7 +159,7 @@ impl Fork {
                 "reason": reason,
                 "count": units.len(),
                 "packages": names(units.iter().map(|unit| &unit.package)),
-                "example": units.first().map(|unit| &unit.explanation),
+                "explanations": names(units.iter().map(|unit| &unit.explanation)),
             })
         });
         json!({

@@ -45,21 +45,19 @@ pub(crate) struct Caller {
     pub(crate) own_verbs: Vec<(String, String)>,
 }
 
-/// Calls `multilane-tools` with these words, and becomes it. `first` is a hidden word in front.
+/// Calls `multilane-tools` with these words, and becomes it.
 pub(crate) fn call(
     session: Session,
     caller: &Caller,
-    first: &str,
     words: Vec<OsString>,
 ) -> anyhow::Result<ExitCode> {
     let here = environment::current_dir()?;
     let engine = sources(&session, caller, &here);
     // Who presses TAB does not wait for a compilation.
-    let may_compile = first != "complete";
+    let may_compile = words.first().is_none_or(|word| word != "complete");
     let program = program(&session, engine.as_deref(), may_compile)?;
     let sh = Shell::new(&session.env);
     let mut args: Vec<OsString> = vec![session.ui.called.into()];
-    args.extend((!first.is_empty()).then(|| first.into()));
     args.extend(words);
     let own = caller.own_verbs.iter().map(|(name, about)| format!("{name}\t{about}"));
     let own: Vec<String> = own.collect();

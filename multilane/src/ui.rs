@@ -40,7 +40,8 @@ impl Ui {
     pub fn status(self, verb: &str, message: impl std::fmt::Display) {
         const GREEN: &str = "\x1b[1m\x1b[92m";
         if !self.quiet {
-            say(&format!("{} {message}", self.paint(GREEN, &format!("{verb:>12}"))));
+            let verb = self.paint(GREEN, &format!("{verb:>12}"));
+            say(&format!("{verb} {}", printable(message)));
         }
     }
 
@@ -61,7 +62,7 @@ impl Ui {
 
     pub fn warn(self, message: impl std::fmt::Display) {
         const YELLOW: &str = "\x1b[1m\x1b[33m";
-        say(&format!("{}: {message}", self.paint(YELLOW, "warning")));
+        say(&format!("{}: {}", self.paint(YELLOW, "warning"), printable(message)));
     }
 
     /// Warns where another process does, for one that repeats what we write to our own stderr. Not
@@ -77,7 +78,8 @@ impl Ui {
 
     pub fn error(self, err: &anyhow::Error) {
         const RED: &str = "\x1b[1m\x1b[91m";
-        say(&format!("{}: {err:#}", self.paint(RED, "error")));
+        let message = printable(format_args!("{err:#}"));
+        say(&format!("{}: {message}", self.paint(RED, "error")));
     }
 
     /// Asks before something is changed. Only `y` and `yes` are a yes.
@@ -104,6 +106,15 @@ impl Ui {
 /// What a user who waits has to know, where no [`Ui`] is at hand.
 pub fn note(message: impl std::fmt::Display) {
     say(&format!("note: {message}"));
+}
+
+/// Names of files may hold what a terminal would obey: control characters become `\u{1b}`.
+pub fn printable(message: impl std::fmt::Display) -> String {
+    let escaped = |c: char| match c {
+        _ if c.is_control() && c != '\n' && c != '\t' => c.escape_unicode().to_string(),
+        _ => c.to_string(),
+    };
+    message.to_string().chars().map(escaped).collect()
 }
 
 /// A closed stderr is no reason to fail a build.

@@ -34,10 +34,17 @@ impl Agent {
         }
     }
 
+    /// The owner of lanes in which this program builds for itself. Users cannot have its name.
+    pub fn internal(name: &str) -> Agent {
+        Agent(format!("{INTERNAL}{name}"))
+    }
+
     pub fn name(&self) -> &str {
         &self.0
     }
 }
+
+const INTERNAL: &str = "multilane-";
 
 /// Why `value` is no plain file name on one of the systems we build on, or `None` if it is.
 fn refusal(value: &OsStr) -> Option<&'static str> {
@@ -64,6 +71,7 @@ fn refusal(value: &OsStr) -> Option<&'static str> {
         _ if name.starts_with('.') => Some("it starts with a dot"),
         _ if name.starts_with('-') => Some("it starts with a dash"),
         _ if name.ends_with('.') => Some("it ends with a dot"),
+        _ if name.starts_with(INTERNAL) => Some("names with `multilane-` are used internally"),
         _ if is_device => Some("it is the name of a device on Windows"),
         _ => None,
     }
@@ -267,8 +275,26 @@ mod tests {
     fn names_that_are_no_plain_file_name_are_refused() {
         let long = "x".repeat(300);
         let names = [
-            " ", "\t", ".", "..", "../x", "a/b", "a\\b", "/abs", "C:", "a:b", "a\nb", "a\0b",
-            "-rf", ".git", "NUL", "com1.txt", "dot.", "a*", &long,
+            " ",
+            "\t",
+            ".",
+            "..",
+            "../x",
+            "a/b",
+            "a\\b",
+            "/abs",
+            "C:",
+            "a:b",
+            "a\nb",
+            "a\0b",
+            "-rf",
+            ".git",
+            "NUL",
+            "com1.txt",
+            "dot.",
+            "a*",
+            "multilane-analyze",
+            &long,
         ];
         for name in names {
             assert!(agent(name).is_err(), "{name:?} was taken");

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use super::Project;
 use crate::process::Shell;
@@ -26,11 +26,12 @@ pub fn checkout_of(project: &Project, root: &Path) -> anyhow::Result<PathBuf> {
     Ok(PathBuf::from(String::from_utf8_lossy(&top).trim()))
 }
 
-/// The checkouts of the repository, the main one first, as git has them.
+/// The checkouts of the repository, at least one, the main one first, as git has them.
 pub fn checkouts(project: &Project) -> anyhow::Result<Vec<PathBuf>> {
     let list = worktree_list(&project.sh, &project.repo.root)?;
     let tops = list.split('\0').filter_map(|line| line.strip_prefix("worktree "));
-    Ok(tops.map(PathBuf::from).collect())
+    let tops: Vec<PathBuf> = tops.map(PathBuf::from).collect();
+    if tops.is_empty() { bail!("git lists no worktree") } else { Ok(tops) }
 }
 
 /// git's list of the repository's worktrees, as `--porcelain -z` has it.

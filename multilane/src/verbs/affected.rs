@@ -10,22 +10,37 @@ use crate::project::affected::{self, Affected, References};
 use crate::project::changes::{self, Changes};
 use crate::project::{Project, packages};
 
-/// The same where `--affected` asks for it; otherwise the line as it is.
+/// What counts as changed.
+pub(super) struct Changed {
+    base: Option<String>,
+    dependents: bool,
+}
+
+impl Changed {
+    pub(super) fn of(own: &ArgMatches) -> Changed {
+        let base = own.get_one::<String>("base").cloned();
+        Changed { base, dependents: own.get_flag("dependents") }
+    }
+
+    pub(super) fn if_asked(own: &ArgMatches) -> Option<Changed> {
+        own.get_flag("affected").then(|| Changed::of(own))
+    }
+}
+
+/// The same where it is asked for; otherwise the line as it is.
 pub(super) fn narrow_if_asked(
     project: &Project,
     options: &Options,
-    own: &ArgMatches,
+    changed: Option<Changed>,
     line: CargoLine,
 ) -> anyhow::Result<Option<CargoLine>> {
-    if !own.get_flag("affected") {
-        return Ok(Some(line));
-    }
+    let Some(changed) = changed else { return Ok(Some(line)) };
     if !line.packages().is_empty() || line.selects_workspace() {
         anyhow::bail!(
             "--affected selects the packages itself\nhelp: leave out --package and --workspace"
         );
     }
-    narrow(project, options, own, line)
+    narrow(project, options, &changed, line)
 }
 
 /// The same line with the affected packages named, or `None` where there are none; says which and
@@ -33,11 +48,11 @@ pub(super) fn narrow_if_asked(
 pub(super) fn narrow(
     project: &Project,
     options: &Options,
-    own: &ArgMatches,
+    changed: &Changed,
     line: CargoLine,
 ) -> anyhow::Result<Option<CargoLine>> {
     let ui = project.session.ui.quiet(options.quiet);
-    let base = own.get_one::<String>("base").map(String::as_str);
+    let base = changed.base.as_deref();
     let (base, files) = match changes::read(&project.sh, &project.repo, base)? {
         Changes::Known { base, files } => (base, files),
         Changes::Unknown { why } => {
@@ -58,7 +73,7 @@ pub(super) fn narrow(
         links: changes::links(&project.sh, &project.repo),
     };
     let mut affected = affected::affected(root, &packages, &files, &references);
-    if own.get_flag("dependents") {
+    if changed.dependents {
         affected = affected::with_dependents(affected, &packages);
     }
 

@@ -7,15 +7,15 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::ArgMatches;
 
-use super::run;
 use super::surroundings::{Dialect, Surroundings};
 use super::worktree::{NewWorktree, make_worktree, worktree_named};
+use super::{Answer, Call, run};
 use crate::cargo_line::CargoLine;
 use crate::lanes::Agent;
 use crate::process::Shell;
 use crate::process::step::{Program, Step};
 use crate::project::worktrees::checkout_of;
-use crate::project::{Project, Session, shared_program};
+use crate::project::{Project, shared_program};
 use crate::ui;
 
 /// Where a builder is to work.
@@ -41,9 +41,10 @@ impl Place {
     }
 }
 
-pub(super) fn lane_run(session: Session, own: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let mut project = run::open(session, &CargoLine::default())?;
-    let surroundings = surroundings(&mut project, &Place::of(own).context("no name")?)?;
+pub(super) fn lane_run(call: Call) -> Answer {
+    let own = call.own;
+    let mut project = run::open(call.session, &CargoLine::default())?;
+    let surroundings = surroundings(&mut project, &Place::of(&own).context("no name")?)?;
     let ui = project.session.ui;
     let bin = install_shim(&project).inspect_err(|err| {
         ui.warn(format_args!(
@@ -66,8 +67,9 @@ pub(super) fn lane_run(session: Session, own: &ArgMatches) -> anyhow::Result<Exi
     Shell::outside_of_cargo(env).become_step(&step, &surroundings.dir)
 }
 
-pub(super) fn lane_env(session: Session, own: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let mut project = run::open(session, &CargoLine::default())?;
+pub(super) fn lane_env(call: Call) -> Answer {
+    let own = call.own;
+    let mut project = run::open(call.session, &CargoLine::default())?;
     let dialect = match own.get_one::<String>("shell").map(String::as_str) {
         Some("fish") => Dialect::Fish,
         Some("powershell") => Dialect::PowerShell,
@@ -75,7 +77,7 @@ pub(super) fn lane_env(session: Session, own: &ArgMatches) -> anyhow::Result<Exi
         None if cfg!(windows) && project.session.env.get("SHELL").is_none() => Dialect::PowerShell,
         None => Dialect::of(project.session.env.get("SHELL").map(Path::new)),
     };
-    let Some(place) = Place::of(own) else {
+    let Some(place) = Place::of(&own) else {
         ui::data(dialect.leave(&shared_program::common(&project)?.bin()))?;
         return Ok(ExitCode::SUCCESS);
     };

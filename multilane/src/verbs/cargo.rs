@@ -2,12 +2,11 @@
 //! name.
 
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 use anyhow::bail;
-use clap::ArgMatches;
 
 use super::run::{self, Options, choice, open};
+use super::{Answer, Call};
 use crate::cargo_line::CargoLine;
 use crate::lanes::choose::{self, Lockfile};
 use crate::lanes::in_lane::{Kind, in_lane, may_build};
@@ -19,17 +18,13 @@ use crate::project::{Project, Session, toolchain};
 use crate::record::{self, Build};
 use crate::{cold_start, environment, retarget};
 
-pub(super) fn cargo(
-    session: Session,
-    own: &ArgMatches,
-    words: Vec<OsString>,
-) -> anyhow::Result<ExitCode> {
-    run(session, CargoLine::parse(words), own.get_flag("dry-run"))
+pub(super) fn cargo(call: Call) -> Answer {
+    run(call.session, CargoLine::parse(call.words), call.own.get_flag("dry-run"))
 }
 
 /// Any command line of cargo's. Where the command is an alias or another program, it alone knows
 /// what it writes.
-pub(crate) fn run(session: Session, line: CargoLine, dry_run: bool) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(session: Session, line: CargoLine, dry_run: bool) -> Answer {
     let project = open(session, &line)?;
     let kind = kind_of(&project, &line);
     let builds = line.known().is_some_and(|known| known.builds || known.takes_target_dir);
@@ -44,7 +39,7 @@ pub(crate) fn run(session: Session, line: CargoLine, dry_run: bool) -> anyhow::R
 /// What `lane run` puts on `PATH`: becomes the real cargo, with the lane in its command line where
 /// it builds in this workspace. Neither its output nor its environment is touched; on any failure
 /// of ours the real cargo is called with the same words.
-pub(crate) fn shim(session: Session, words: Vec<OsString>) -> anyhow::Result<ExitCode> {
+pub(crate) fn shim(session: Session, words: Vec<OsString>) -> Answer {
     let Some(cargo) = session.env.real_cargo() else {
         bail!("there is no cargo on PATH but the one of `lane run`");
     };

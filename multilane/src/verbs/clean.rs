@@ -1,28 +1,23 @@
 //! `clean`: delete lanes that are not in use.
 
-use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow, bail};
-use clap::ArgMatches;
 
 use super::run::{self, Options, choice};
-use crate::cargo_line::CargoLine;
+use super::{Answer, Call};
 use crate::lanes::choose::{self, Lockfile};
 use crate::lanes::in_lane::{Kind, in_lane};
 use crate::lanes::occupy::{self, Removal};
 use crate::lanes::{Lane, Owner, list};
 use crate::process::step::Recipe;
-use crate::project::{Project, Session};
+use crate::project::Project;
 use crate::ui;
 
-pub(super) fn clean(
-    session: Session,
-    own: &ArgMatches,
-    words: Vec<OsString>,
-) -> anyhow::Result<ExitCode> {
-    let (project, options, line) = run::begin(session, own, CargoLine::new("clean", words))?;
+pub(super) fn clean(call: Call) -> Answer {
+    let all = call.own.get_flag("all");
+    let (project, options, line) = run::begin("clean", call)?;
     let lanes_dir = project.repo.lanes_dir();
     // Building elsewhere when `.lanes` is broken is safe; deleting elsewhere is not.
     if let Some(problem) = occupy::lanes_dir_problem(&lanes_dir) {
@@ -33,7 +28,6 @@ pub(super) fn clean(
     }
     let lane = choose::lane(&project, &choice(&line, Lockfile::MustStay))?;
 
-    let all = own.get_flag("all");
     let is_part = line
         .words
         .iter()

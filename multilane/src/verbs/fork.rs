@@ -5,16 +5,15 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
-use clap::ArgMatches;
 
-use super::run;
+use super::{Answer, Call, run};
 use crate::cargo_line::CargoLine;
 use crate::lanes::choose::{self, LaneChoice, Lockfile};
-use crate::project::Session;
 use crate::{fork, record, retarget, ui};
 
-pub(super) fn fork(session: Session, own: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let project = run::open(session, &CargoLine::default())?;
+pub(super) fn fork(call: Call) -> Answer {
+    let own = call.own;
+    let project = run::open(call.session, &CargoLine::default())?;
     let choice = LaneChoice { lockfile: Lockfile::MustStay, ..LaneChoice::default() };
     let lane = choose::lane(&project, &choice)?;
     let ui = project.session.ui.quiet(own.get_flag("quiet"));
@@ -46,6 +45,6 @@ pub(super) fn fork(session: Session, own: &ArgMatches) -> anyhow::Result<ExitCod
     let (lane, _in_use) = choose::enter(&project, lane);
     let forked = fork::carry_out_fork(&project, ui, &plan, begun)
         .with_context(|| format!("cannot fork {}", project.shown(&lane.dir)))?;
-    record::write_fork(&project, &lane, &["lane", "fork"], Some(forked));
+    record::write_fork(&project, &lane, "lane fork", Some(forked));
     Ok(ExitCode::SUCCESS)
 }

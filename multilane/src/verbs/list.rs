@@ -3,29 +3,28 @@
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use clap::ArgMatches;
 use serde_json::{Value, json};
 
-use super::run;
+use super::{Answer, Call, run};
 use crate::cargo_line::CargoLine;
 use crate::lanes::choose::{self, LaneChoice, Lockfile};
 use crate::lanes::list::{self, Found};
 use crate::lanes::{KeyInputs, lockfile_hash};
-use crate::project::{Project, Session};
+use crate::project::Project;
 use crate::{environment, ui};
 
-pub(super) fn list(session: Session, own: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let project = run::open(session, &CargoLine::default())?;
+pub(super) fn list(call: Call) -> Answer {
+    let project = run::open(call.session, &CargoLine::default())?;
     let found =
         list::of_repository(&project.sh, &project.repo, &choose::worktree_lane(&project).dir);
     let today = LaneChoice { lockfile: Lockfile::MustStay, ..LaneChoice::default() };
     let today = choose::key_inputs(&project, &today)?;
     let rows: Vec<Row> = found.into_iter().map(|lane| Row::new(lane, &today)).collect();
 
-    if own.get_flag("json") {
+    if call.own.get_flag("json") {
         ui::data(Value::Array(rows.iter().map(Row::to_json).collect()))?;
     } else {
-        ui::data(table(&project, &rows, environment::now()))?;
+        ui::data(ui::printable(table(&project, &rows, environment::now())))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,23 +5,33 @@ pub(crate) mod affected;
 pub(crate) mod agent;
 pub(crate) mod build;
 pub(crate) mod cargo;
-pub(crate) mod ci;
 pub(crate) mod clean;
 pub(crate) mod cranelift;
 pub(crate) mod fork;
 pub(crate) mod list;
-pub mod run;
+pub(crate) mod run;
 pub(crate) mod surroundings;
 pub(crate) mod test;
 pub mod worktree;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::project::Session;
+
+/// A verb that was called, with its options.
+pub(crate) struct Call {
+    pub(crate) session: Session,
+    pub(crate) own: ArgMatches,
+    /// What goes to cargo as it was typed.
+    pub(crate) words: Vec<OsString>,
+}
+
+pub(crate) type Answer = anyhow::Result<ExitCode>;
 
 /// One verb.
 #[derive(Clone, Copy)]
@@ -35,26 +45,28 @@ pub(crate) struct Verb {
     pub(crate) kind: Kind,
 }
 
-/// Who answers, and to which words.
+/// Which words a verb takes, and who answers.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
-    /// To our options; what else is typed goes to cargo.
-    Cargo(fn(Session, &ArgMatches, Vec<OsString>) -> anyhow::Result<ExitCode>),
-    /// To our options alone.
-    Own(fn(Session, &ArgMatches) -> anyhow::Result<ExitCode>),
-    /// It has verbs of its own.
-    Group(fn() -> Vec<Verb>),
-    /// `multilane-tools`
+    /// Our options; all other words go to cargo.
+    Cargo(fn(Call) -> Answer),
+    /// The same, for a command line that begins with cargo's command.
+    CargoLine(fn(Call) -> Answer),
+    /// Our options alone.
+    Own(fn(Call) -> Answer),
+    /// The verbs below it.
+    Group(&'static [Verb]),
+    /// `multilane-tools` answers.
     Tools,
 }
 
-const fn verb(name: &'static str, about: &'static str, more: &'static str, kind: Kind) -> Verb {
+const fn verb(name: &'static str, kind: Kind, about: &'static str, more: &'static str) -> Verb {
     Verb { name, about, more, options: |command| command, kind }
 }
 
-/// Those of `multilane-tools`; a test there holds these lines to its own help.
+/// One of `multilane-tools`; a test there holds these lines to its own help.
 const fn tool(name: &'static str, about: &'static str) -> Verb {
-    verb(name, about, "", Kind::Tools)
+    verb(name, Kind::Tools, about, "")
 }
 
 impl Verb {
@@ -62,38 +74,27 @@ impl Verb {
         Verb { options, ..self }
     }
 
-    /// With its options, for parsing and help.
-    pub(crate) fn command(&self) -> Command {
-        let command = styled(Command::new(self.name)).about(self.about);
-        let command = if self.more.is_empty() {
-            command
-        } else {
-            command.long_about(format!("{}\n\n{}", self.about, self.more))
-        };
-        let command = (self.options)(command);
-        match self.kind {
-            Kind::Cargo(_) => command.override_usage(usage(self.name)).after_help(
-                "All other options go to cargo as they are typed: see `cargo help build` or the command's own help.",
-            ),
-            _ => command,
+    /// With its options, for parsing and help. `prefix` is what is typed in front of its name.
+    pub(crate) fn command(&self, called: &str, prefix: &str) -> Command {
+        let text = |text: &str| text.replace("cargo xtask", called);
+        let name = format!("{prefix} {}", self.name);
+        let mut command = styled(Command::new(self.name).bin_name(&name)).about(text(self.about));
+        if !self.more.is_empty() {
+            command = command.long_about(text(&format!("{}\n\n{}", self.about, self.more)));
         }
-    }
-
-    /// With the verbs below it.
-    pub(crate) fn tree(&self) -> Command {
         match self.kind {
-            Kind::Group(verbs) => self
-                .command()
+            Kind::Cargo(_) => (self.options)(command)
+                .override_usage(format!("{name} [OPTIONS] [CARGO OPTIONS] [-- ARGS]"))
+                .after_help("All other options go to cargo as they are typed."),
+            Kind::CargoLine(_) => (self.options)(command)
+                .override_usage(format!("{name} [OPTIONS] <COMMAND> [CARGO OPTIONS] [-- ARGS]")),
+            Kind::Group(verbs) => command
                 .subcommand_required(true)
                 .arg_required_else_help(true)
-                .subcommands(verbs().iter().map(Verb::tree)),
-            _ => self.command(),
+                .subcommands(verbs.iter().map(|verb| verb.command(called, &name))),
+            Kind::Own(_) | Kind::Tools => (self.options)(command),
         }
     }
-}
-
-fn usage(name: &str) -> String {
-    format!("{name} [OPTIONS] [CARGO OPTIONS] [-- ARGS]")
 }
 
 fn styled(command: Command) -> Command {
@@ -108,8 +109,9 @@ pub(crate) fn root(called: &'static str) -> Command {
         .about("Build one workspace with many builders at once")
         .long_about(
             "Build one workspace with many builders at once\n\n\
-             Every builder has a lane, a target directory that it uses alone: the worktree's own `target/`, or, where AGENT_ID \
-             is set, `.lanes/<agent>/<key>/`. So no builder waits for another's file lock.",
+             Every builder has a lane, a target directory that it uses alone: the worktree's own \
+             `target/`, or, where AGENT_ID is set, `.lanes/<agent>/<key>/`. So no builder waits \
+             for another's file lock.",
         )
         .after_help(
             "Environment:\n  \
@@ -125,201 +127,224 @@ pub(crate) fn root(called: &'static str) -> Command {
 }
 
 /// All verbs, in the order of the help.
-pub(crate) fn all() -> Vec<Verb> {
-    vec![
-        verb(
-            "build",
-            "Build what MODE says: dev, test or release",
-            "The same as `build-dev`, `build-test` or `build-release`, for scripts that choose by environment.",
-            Kind::Cargo(build::build),
-        )
-        .options(|command| dry_run(command).arg(option("mode", "MODE", "What to build, instead of MODE").value_parser(build::MODES))),
-        verb(
-            "build-dev",
-            "Build for the edit loop: `cargo build`",
-            "Profile `dev`: compiles fastest, and back-traces have lines. For a debugger: --profile debugging\n\n\
-             Profile `cranelift`, with Cranelift instead of LLVM, where `[workspace.metadata.multilane.cranelift]` asks for it \
-             and the toolchain is a nightly with that component (not yet tried with the real component).",
-            Kind::Cargo(build::build_dev),
-        )
+pub(crate) static ALL: &[Verb] = &[
+    verb(
+        "build",
+        Kind::Cargo(build::build),
+        "Build what MODE says: dev, test or release",
+        "The same as `build-dev`, `build-test` or `build-release`, for scripts that choose by \
+         environment.",
+    )
+    .options(|command| {
+        let mode = option("mode", "MODE", "What to build, instead of MODE");
+        dry_run(command).arg(mode.value_parser(build::MODES))
+    }),
+    verb(
+        "build-dev",
+        Kind::Cargo(build::build_dev),
+        "Build for the edit loop: `cargo build`",
+        "Profile `dev`: compiles fastest, and backtraces have lines. For a debugger: --profile \
+         debugging\n\n\
+         Profile `cranelift`, with Cranelift instead of LLVM, where \
+         `[workspace.metadata.multilane.cranelift]` asks for it and the toolchain is a nightly \
+         with that component (not yet tried with the real component).",
+    )
+    .options(dry_run),
+    verb(
+        "build-test",
+        Kind::Cargo(build::build_test),
+        "Build the test executables without running them: `cargo test --no-run`",
+        "",
+    )
+    .options(dry_run),
+    verb(
+        "build-release",
+        Kind::Cargo(build::build_release),
+        "Build what users run: `cargo build --release`",
+        "To see it in a profiler: --profile profiling",
+    )
+    .options(dry_run),
+    verb(
+        "check",
+        Kind::Cargo(build::check),
+        "Find errors without generating code: `cargo check`",
+        "",
+    )
+    .options(dry_run),
+    verb(
+        "check-fast",
+        Kind::Cargo(build::check_fast),
+        "Check the packages that changed",
+        "Changed means: since the merge base with the main branch, and what is uncommitted or \
+         untracked. A change to the lockfile, the root manifest, the toolchain file or `.cargo/` \
+         affects all packages; so does a checkout without git. A file also affects the packages \
+         that name it by a relative path.",
+    )
+    .options(|command| changed(dry_run(command))),
+    verb(
+        "test",
+        Kind::Cargo(test::test),
+        "Run the tests",
+        "With nextest where `cargo-nextest` is on PATH, then the doctests, which nextest leaves \
+         out; otherwise with `cargo test`. Filters mean the same either way. What follows `--` \
+         goes to the test executables: `-- --exact`, `-- --ignored`. Where nextest does not know \
+         such an option, `cargo test` runs.",
+    )
+    .options(|command| changed_if_affected(dry_run(command))),
+    verb(
+        "clippy",
+        Kind::Cargo(build::clippy),
+        "Lint: `cargo clippy`",
+        "What follows `--` goes to clippy: `clippy -- --deny warnings`",
+    )
+    .options(|command| changed_if_affected(dry_run(command))),
+    verb("fmt", Kind::Cargo(build::fmt), "Format all packages: `cargo fmt --all`", "")
         .options(dry_run),
-        verb(
-            "build-test",
-            "Build the test executables without running them: `cargo test --no-run`",
-            "",
-            Kind::Cargo(build::build_test),
-        )
-        .options(dry_run),
-        verb(
-            "build-release",
-            "Build what users run: `cargo build --release`",
-            "To see it in a profiler: --profile profiling",
-            Kind::Cargo(build::build_release),
-        )
-        .options(dry_run),
-        verb("check", "Find errors without generating code: `cargo check`", "", Kind::Cargo(build::check)).options(dry_run),
-        verb(
-            "check-fast",
-            "Check the packages that changed",
-            "Changed means: since the merge base with the main branch, and what is uncommitted or untracked. A change to the \
-             lockfile, the root manifest, the toolchain file or `.cargo/` affects all packages; so does a checkout without \
-             git. A file also affects the packages that name it by a relative path.",
-            Kind::Cargo(build::check_fast),
-        )
-        .options(|command| changed(dry_run(command))),
-        verb(
-            "test",
-            "Run the tests",
-            "With nextest where `cargo-nextest` is on PATH, then the doctests, which nextest leaves out; otherwise with `cargo \
-             test`. Filters mean the same either way. What follows `--` goes to the test executables: `-- --exact`, `-- \
-             --ignored`. Where nextest does not know such an option, `cargo test` runs.",
-            Kind::Cargo(test::test),
-        )
-        .options(|command| changed_if_affected(dry_run(command))),
-        verb(
-            "clippy",
-            "Lint: `cargo clippy`",
-            "What follows `--` goes to clippy: `clippy -- --deny warnings`",
-            Kind::Cargo(build::clippy),
-        )
-        .options(|command| changed_if_affected(dry_run(command))),
-        verb("fmt", "Format all packages: `cargo fmt --all`", "", Kind::Cargo(build::fmt)).options(dry_run),
-        verb("run", "Build a program and run it: `cargo run`", "What follows `--` goes to the program.", Kind::Cargo(build::run))
-            .options(dry_run),
-        verb(
-            "clean",
-            "Delete this builder's lane",
-            "A lane in which somebody builds is never deleted. The build of xtask itself stays. The next build may fork \
-             another lane again; plain `cargo build` would begin from nothing. With one of cargo's options, such as --package \
-             or --release, only that part goes, as with `cargo clean`.",
-            Kind::Cargo(clean::clean),
-        )
-        .options(|command| dry_run(command).arg(flag("all", "All lanes of this worktree that are not in use, agents' lanes as well"))),
-        verb(
-            "ci",
-            "Do what continuous integration does: formatting, lints, tests",
-            "The whole workspace, `--locked`, warnings denied. Stops at the first step that fails.",
-            Kind::Own(ci::ci),
-        )
-        .options(|command| quiet(dry_run(command)).arg(flag("keep-going", "Do all steps, even if one fails"))),
-        verb("lane", "Manage lanes", "", Kind::Group(lane)),
-        verb(
-            "cargo",
-            "Run any cargo command in this builder's lane",
-            "`cargo doc --no-deps`, `cargo +nightly build`, `cargo nextest run`",
-            Kind::Cargo(cargo::cargo),
-        )
-        .options(|command| dry_run(command).disable_help_flag(true)),
-        tool("adopt", "Bring multilane into an existing workspace"),
-        tool("init", "Make a clone of the template a project of your own"),
-        tool("setup", "Make plain cargo and plain git warm in this clone"),
-        tool("doctor", "Diagnose slow or broken build setups"),
-        tool("install-tools", "Install what makes builds quicker here"),
-        tool("analyze", "Find what builds spend their time on, and what to change first"),
-        tool("editor", "Let an editor's rust-analyzer build in a lane of its own"),
-        tool("completions", "Print the script by which a shell completes the command line"),
-    ]
-}
+    verb(
+        "run",
+        Kind::Cargo(build::run),
+        "Build a program and run it: `cargo run`",
+        "What follows `--` goes to the program.",
+    )
+    .options(dry_run),
+    verb(
+        "clean",
+        Kind::Cargo(clean::clean),
+        "Delete this builder's lane",
+        "A lane that is in use is never deleted. The build of xtask itself stays. The next build \
+         may fork another lane again; plain `cargo build` would begin from nothing. With one of \
+         cargo's options, such as --package or --release, only that part goes, as with `cargo \
+         clean`.",
+    )
+    .options(|command| {
+        let all = "All lanes of this worktree that are not in use, agents' lanes as well";
+        dry_run(command).arg(flag("all", all))
+    }),
+    verb(
+        "ci",
+        Kind::Own(test::ci),
+        "Do what continuous integration does: formatting, lints, tests",
+        "The whole workspace, `--locked`, warnings denied. Stops at the first step that fails.",
+    )
+    .options(|command| {
+        quiet(dry_run(command)).arg(flag("keep-going", "Do all steps, even if one fails"))
+    }),
+    verb("lane", Kind::Group(LANE), "Manage lanes", ""),
+    verb(
+        "cargo",
+        Kind::CargoLine(cargo::cargo),
+        "Run any cargo command in this builder's lane",
+        "`cargo doc --no-deps`, `cargo +nightly build`, `cargo nextest run`",
+    )
+    .options(dry_run),
+    tool("adopt", "Bring multilane into an existing workspace"),
+    tool("init", "Make a clone of the template a project of your own"),
+    tool("setup", "Make plain cargo and plain git warm in this clone"),
+    tool("doctor", "Diagnose slow or broken build setups"),
+    tool("install-tools", "Install what makes builds quicker here"),
+    tool("analyze", "Find what builds spend their time on, and what to change first"),
+    tool("editor", "Let an editor's rust-analyzer build in a lane of its own"),
+    tool("completions", "Print the script by which a shell completes the command line"),
+];
 
 /// The verbs of `lane`.
-fn lane() -> Vec<Verb> {
-    vec![
-        verb(
-            "list",
-            "List the lanes of every worktree",
-            "DIFFERS names the inputs of the lane key that are not today's: such a lane is used again when they are. The \
-             features are compared with none being selected.",
-            Kind::Own(list::list),
+pub(crate) static LANE: &[Verb] = &[
+    verb(
+        "list",
+        Kind::Own(list::list),
+        "List the lanes of every worktree",
+        "DIFFERS names the inputs of the lane key that are not today's: such a lane is used again \
+         when they are. The features are compared with none being selected.",
+    )
+    .options(|command| command.arg(flag("json", "Print JSON"))),
+    verb(
+        "new",
+        Kind::Own(worktree::new),
+        "Make a worktree with a warm lane, and print its path",
+        "It lies beside the repository, has a branch of its own name, and takes \
+         `.cargo/local.toml` along: cd \"$(cargo xtask lane new fix)\"",
+    )
+    .options(|command| {
+        let branch =
+            "Name of the branch, instead of the worktree's; an existing one is checked out";
+        quiet(command)
+            .arg(name("Name of the worktree: it lies in `../<repository>-<name>`"))
+            .arg(revision("from", "Begin at this commit instead of HEAD"))
+            .arg(option("branch", "BRANCH", branch).conflicts_with("detach"))
+            .arg(flag("detach", "Without a branch"))
+            .arg(option("path", "PATH", "Put it there").value_parser(value_parser!(PathBuf)))
+    }),
+    verb(
+        "fork",
+        Kind::Own(fork::fork),
+        "Fill this builder's lane from another one",
+        "Every unit that cargo would make the same is linked or copied; the rest is left to \
+         cargo. The first build in an empty lane does this by itself. In a lane that has units, \
+         those that are missing are added.",
+    )
+    .options(|command| {
+        let from = "From this lane or worktree, instead of the one that suits best";
+        let explain = "Print what would happen to this package's units and why; change nothing";
+        quiet(dry_run(command))
+            .arg(option("from", "DIR", from).value_parser(value_parser!(PathBuf)))
+            .arg(option("explain", "PACKAGE", explain))
+    }),
+    verb(
+        "remove",
+        Kind::Own(worktree::remove),
+        "Remove a worktree and its lanes",
+        "Not where work would be lost: files that are in no commit, commits that no branch has, \
+         submodules, and other repositories or worktrees inside. Its branch stays.",
+    )
+    .options(|command| {
+        command
+            .arg(name("Name or path of the worktree"))
+            .arg(flag("force", "Remove it even if work is lost"))
+    }),
+    verb(
+        "run",
+        Kind::Own(agent::lane_run),
+        "Run a command, such as a coding agent, whose cargo builds in a lane of its own",
+        "If there is a worktree of this name, as `lane new` makes them, the command runs in it, \
+         and its lane is the worktree's `target/`. Otherwise it runs in the current directory, as \
+         the agent of this name (AGENT_ID), and its lane is in `.lanes/`. One line says which of \
+         the two.\n\n\
+         The command's `cargo` is cargo, except that it builds in the lane and that the first \
+         build forks another one: with every option, alias and subcommand; in other workspaces it \
+         is nothing but cargo. Where CARGO_TARGET_DIR is set, or --target-dir given, that counts. \
+         Without a command, your shell runs.\n\n\
+         cargo xtask lane run fix-parser --new -- my-agent --its-option",
+    )
+    .options(|command| {
+        let command_to_run = Arg::new("command").value_name("COMMAND").last(true).num_args(0..);
+        place(command, true).arg(
+            command_to_run
+                .help("What to run [default: $SHELL]")
+                .value_parser(value_parser!(OsString)),
         )
-        .options(|command| command.arg(flag("json", "Print JSON"))),
-        verb(
-            "new",
-            "Make a worktree with a warm lane, and print its path",
-            "It lies beside the repository, has a branch of its own name, and takes `.cargo/local.toml` along: \
-             cd \"$(cargo xtask lane new fix)\"",
-            Kind::Own(worktree::new),
-        )
-        .options(|command| {
-            quiet(command)
-                .arg(name("Name of the worktree: it lies in `../<repository>-<name>`"))
-                .arg(option("from", "REV", "Begin at this commit instead of HEAD"))
-                .arg(
-                    option("branch", "BRANCH", "Name of the branch, instead of the worktree's; one that exists is checked out")
-                        .conflicts_with("detach"),
-                )
-                .arg(flag("detach", "Without a branch"))
-                .arg(option("path", "PATH", "Put it there").value_parser(clap::value_parser!(std::path::PathBuf)))
-        }),
-        verb(
-            "fork",
-            "Fill this builder's lane from another one",
-            "Every unit that cargo would make the same is linked or copied; the rest is left to cargo. The first build in an \
-             empty lane does this by itself. In a lane that has units, those that are missing are added.",
-            Kind::Own(fork::fork),
-        )
-        .options(|command| {
-            quiet(dry_run(command))
-                .arg(
-                    option("from", "DIR", "From this lane or worktree, instead of the one that suits best")
-                        .value_parser(clap::value_parser!(std::path::PathBuf)),
-                )
-                .arg(option("explain", "PACKAGE", "Print what would happen to this package's units and why; change nothing"))
-        }),
-        verb(
-            "remove",
-            "Remove a worktree and its lanes",
-            "Not where work would be lost: uncommitted changes, or commits that no branch has. Its branch stays.",
-            Kind::Own(worktree::remove),
-        )
-        .options(|command| {
-            command
-                .arg(name("Name or path of the worktree"))
-                .arg(flag("force", "Remove it even if work is lost"))
-        }),
-        verb(
-            "run",
-            "Run a command, such as a coding agent, whose cargo builds in a lane of its own",
-            "If there is a worktree of this name, as `lane new` makes them, the command runs in it, and its lane is the \
-             worktree's `target/`. Otherwise it runs in the current directory, as the agent of this name (AGENT_ID), and its \
-             lane is in `.lanes/`. One line says which of the two.\n\n\
-             The command's `cargo` is cargo, except that it builds in the lane and that the first build forks another one: with \
-             every option, alias and subcommand; in other workspaces it is nothing but cargo. Where CARGO_TARGET_DIR is set, or \
-             --target-dir given, that counts. Without a command, your shell runs.\n\n\
-             cargo xtask lane run fix-parser --new -- my-agent --its-option",
-            Kind::Own(agent::lane_run),
-        )
-        .options(|command| {
-            place(command, true).arg(
-                Arg::new("command")
-                    .value_name("COMMAND")
-                    .help("What to run [default: $SHELL]")
-                    .last(true)
-                    .num_args(0..)
-                    .value_parser(clap::value_parser!(OsString)),
-            )
-        }),
-        verb(
-            "env",
-            "Print what a shell evaluates to work as a command of `lane run` does",
-            "eval \"$(cargo xtask lane env fix-parser)\"; in fish: cargo xtask lane env fix-parser | source; in PowerShell: \
-             cargo xtask lane env fix-parser --shell powershell | Out-String | Invoke-Expression\n\n\
-             The way back is `lane env --unset` in the same manner; the directory stays.",
-            Kind::Own(agent::lane_env),
-        )
-        .options(|command| {
-            place(command, false)
-                .arg(flag("unset", "Print what undoes it").conflicts_with_all(["name", "new", "worktree", "agent"]))
-                .arg(
-                    option("shell", "SHELL", "For this shell [default: the one in $SHELL]")
-                        .value_parser(["sh", "fish", "powershell"]),
-                )
-                .group(clap::ArgGroup::new("what").args(["name", "unset"]).required(true))
-        }),
-        tool("hook", "Have git warm every new worktree"),
-        tool("verify", "Show that a forked lane equals one built from scratch"),
-        tool("bench", "Measure what multilane adds to a cargo that has nothing to do"),
-    ]
-}
+    }),
+    verb(
+        "env",
+        Kind::Own(agent::lane_env),
+        "Print what a shell evaluates to work as a command of `lane run` does",
+        "sh:         eval \"$(cargo xtask lane env fix-parser)\"\n\
+         fish:       cargo xtask lane env fix-parser | source\n\
+         PowerShell: cargo xtask lane env fix-parser --shell powershell |\n            \
+         Out-String | Invoke-Expression\n\n\
+         The way back is `lane env --unset` in the same manner; the directory stays.",
+    )
+    .options(|command| {
+        let unset = flag("unset", "Print what undoes it");
+        let shell = option("shell", "SHELL", "For this shell [default: the one in $SHELL]");
+        place(command, false)
+            .arg(unset.conflicts_with_all(["name", "new", "worktree", "agent"]))
+            .arg(shell.value_parser(["sh", "fish", "powershell"]))
+            .group(clap::ArgGroup::new("what").args(["name", "unset"]).required(true))
+    }),
+    tool("hook", "Have git warm every new worktree"),
+    tool("verify", "Show that a forked lane equals one built from scratch"),
+    tool("bench", "Measure what multilane adds to a cargo that has nothing to do"),
+];
 
 fn flag(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
@@ -327,6 +352,14 @@ fn flag(name: &'static str, help: &'static str) -> Arg {
 
 fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).value_name(value).help(help)
+}
+
+/// A revision for git, which would take one that begins with a dash for an option.
+fn revision(name: &'static str, help: &'static str) -> Arg {
+    option(name, "REV", help).value_parser(|text: &str| match text.strip_prefix('-') {
+        Some(_) => Err("a revision does not begin with a dash"),
+        None => Ok(text.to_owned()),
+    })
 }
 
 fn name(help: &'static str) -> Arg {
@@ -347,30 +380,26 @@ fn quiet(command: Command) -> Command {
 
 /// What counts as changed.
 fn changed(command: Command) -> Command {
-    command.arg(flag("dependents", "Add the packages that depend on the changed ones")).arg(option(
-        "base",
-        "REV",
-        "Compare with the merge base of this commit instead of the main branch's",
-    ))
+    let base = "Compare with the merge base of this commit instead of the main branch's";
+    command
+        .arg(flag("dependents", "Add the packages that depend on the changed ones"))
+        .arg(revision("base", base))
 }
 
 /// The same for verbs that take all packages unless asked.
 fn changed_if_affected(command: Command) -> Command {
-    changed(
-        command.arg(flag("affected", "Only the packages that changed, as `check-fast` finds them")),
-    )
-    .mut_arg("dependents", |arg| arg.requires("affected"))
-    .mut_arg("base", |arg| arg.requires("affected"))
+    let affected = "Only the packages that changed, as `check-fast` finds them";
+    changed(command.arg(flag("affected", affected)))
+        .mut_arg("dependents", |arg| arg.requires("affected"))
+        .mut_arg("base", |arg| arg.requires("affected"))
 }
 
 /// Where a builder works.
 fn place(command: Command, is_required: bool) -> Command {
+    let new = flag("new", "Make the worktree if there is none, as `lane new` does");
     command
         .arg(name("Name of a worktree or, where there is none, of an agent").required(is_required))
-        .arg(
-            flag("new", "Make the worktree if there is none, as `lane new` does")
-                .conflicts_with("agent"),
-        )
+        .arg(new.conflicts_with("agent"))
         .arg(flag("worktree", "Only a worktree; fail if there is none").conflicts_with("agent"))
         .arg(flag("agent", "An agent in the current directory, even if there is such a worktree"))
 }

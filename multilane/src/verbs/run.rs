@@ -6,11 +6,9 @@ use std::path::Path;
 use std::process::{ExitCode, ExitStatus};
 use std::time::{Duration, Instant};
 
-use clap::ArgMatches;
-
+use super::{Answer, Call};
 use crate::cargo_line::CargoLine;
 use crate::cold_start::{self, ColdStart};
-use crate::environment::Environment;
 use crate::lanes::choose::{self, LaneChoice, Lockfile};
 use crate::lanes::in_lane::{Kind, in_lane};
 use crate::lanes::occupy::InUse;
@@ -25,7 +23,7 @@ use crate::{retarget, sccache};
 
 /// What a call wants beside what it asks of cargo.
 #[derive(Clone, Copy, Default)]
-pub struct Options {
+pub(crate) struct Options {
     /// Print the recipe; change nothing.
     pub dry_run: bool,
     /// No status lines.
@@ -35,32 +33,24 @@ pub struct Options {
 }
 
 /// A lane that we are in, as far as it can be marked.
-pub struct Entered {
+pub(super) struct Entered {
     pub lane: Lane,
     _in_use: Option<InUse>,
 }
 
-impl Options {
-    /// Both what is ours and what is cargo's count.
-    fn of(own: &ArgMatches, line: &CargoLine, env: &Environment) -> Options {
-        let quiet = line.is_quiet();
-        Options {
-            dry_run: own.get_flag("dry-run"),
-            quiet,
-            verbose: line.is_verbose() || (env.is_on("VERBOSE") && !quiet),
-        }
-    }
-}
-
 /// Finds the project that a cargo command is for. `VERBOSE` counts as one `--verbose`.
-pub(super) fn begin(
-    session: Session,
-    own: &ArgMatches,
-    line: CargoLine,
-) -> anyhow::Result<(Project, Options, CargoLine)> {
-    let options = Options::of(own, &line, &session.env);
-    let line = if options.verbose && !line.is_verbose() { line.and("--verbose") } else { line };
-    let project = open(session, &line)?;
+pub(super) fn begin(command: &str, call: Call) -> anyhow::Result<(Project, Options, CargoLine)> {
+    let line = CargoLine::new(command, call.words);
+    let quiet = line.is_quiet();
+    let options = Options {
+        dry_run: call.own.get_flag("dry-run"),
+        quiet,
+        verbose: line.is_verbose() || (call.session.env.is_on("VERBOSE") && !quiet),
+    };
+    // rustfmt would list every file.
+    let adds_verbose = options.verbose && !line.is_verbose() && command != "fmt";
+    let line = if adds_verbose { line.and("--verbose") } else { line };
+    let project = open(call.session, &line)?;
     Ok((project, options, line))
 }
 
@@ -82,11 +72,7 @@ pub(super) fn choice(line: &CargoLine, lockfile: Lockfile) -> LaneChoice {
 }
 
 /// One cargo command in the builder's lane.
-pub(super) fn one(
-    project: &Project,
-    options: &Options,
-    line: CargoLine,
-) -> anyhow::Result<ExitCode> {
+pub(super) fn one(project: &Project, options: &Options, line: CargoLine) -> Answer {
     let entered = enter(project, options, &line)?;
     let recipe = Recipe::from(in_lane(line, &entered.lane, Kind::Own));
     carry_out(project, options, &entered, recipe)
@@ -122,7 +108,7 @@ pub(super) fn carry_out(
     options: &Options,
     entered: &Entered,
     recipe: Recipe,
-) -> anyhow::Result<ExitCode> {
+) -> Answer {
     if options.dry_run {
         return show(project, recipe);
     }
@@ -136,7 +122,7 @@ pub(super) fn carry_out(
 }
 
 /// Prints `recipe` so that it can be pasted.
-pub(super) fn show(project: &Project, recipe: Recipe) -> anyhow::Result<ExitCode> {
+pub(super) fn show(project: &Project, recipe: Recipe) -> Answer {
     // rustup says here that the toolchain comes from `cargo +toolchain xtask`, and not from a file
     // or the environment.
     let is_typed =
@@ -147,13 +133,13 @@ pub(super) fn show(project: &Project, recipe: Recipe) -> anyhow::Result<ExitCode
 }
 
 /// The code is that of the first step that failed.
-pub fn run_steps(
+pub(super) fn run_steps(
     project: &Project,
     options: &Options,
     lane: &Lane,
     recipe: &Recipe,
     mut start: ColdStart,
-) -> anyhow::Result<ExitCode> {
+) -> Answer {
     let ui = project.session.ui.quiet(options.quiet);
     let is_verbose = options.verbose;
     let before = project.session.started.elapsed();
@@ -213,10 +199,7 @@ pub fn run_steps(
     if is_verbose {
         let after = project.session.started.elapsed().saturating_sub(before + built);
         let (before, after) = (milliseconds(before), milliseconds(after));
-        ui.status(
-            "Own",
-            format_args!("xtask took {before:.1} ms before cargo, {after:.1} ms after"),
-        );
+        ui.status("Own", format_args!("took {before:.1} ms before cargo, {after:.1} ms after"));
     }
     Ok(ExitCode::from(code))
 }

@@ -1,29 +1,26 @@
-//! `test`: with nextest where it is there, and then the doctests, which nextest leaves out;
+//! `test` and `ci`: with nextest where it is there, and then the doctests, which nextest leaves out;
 //! otherwise with `cargo test`. The same filters mean the same either way.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::process::ExitCode;
 
-use clap::ArgMatches;
-
-use super::{affected, run};
+use super::affected::{self, Changed};
+use super::run::{self, Options};
+use super::{Answer, Call};
 use crate::cargo_line::CargoLine;
 use crate::lanes::Lane;
 use crate::lanes::in_lane::{Kind, in_lane};
 use crate::process::step::{Recipe, Step};
+use crate::project::Project;
 use crate::project::packages::{self, Package, spec_matches};
 use crate::project::toolchain::{self, Nextest};
-use crate::project::{Project, Session};
 
-pub(super) fn test(
-    session: Session,
-    own: &ArgMatches,
-    words: Vec<OsString>,
-) -> anyhow::Result<ExitCode> {
-    let (project, options, line) = run::begin(session, own, CargoLine::new("test", words))?;
+pub(super) fn test(call: Call) -> Answer {
+    let changed = Changed::if_asked(&call.own);
+    let (project, options, line) = run::begin("test", call)?;
     // Neither `cargo test` nor nextest knows cargo's name for it.
     let line = line.renamed(&[("--keep-going", "--no-fail-fast")]);
-    let Some(line) = affected::narrow_if_asked(&project, &options, own, line)? else {
+    let Some(line) = affected::narrow_if_asked(&project, &options, changed, line)? else {
         return Ok(ExitCode::SUCCESS);
     };
     let nextest = toolchain::nextest(&project.session.env, &project.repo);
@@ -36,9 +33,32 @@ pub(super) fn test(
     run::carry_out(&project, &options, &entered, Recipe { steps, keep_going })
 }
 
+/// What continuous integration does, in one command that also runs at home.
+pub(super) fn ci(call: Call) -> Answer {
+    let line = |words: &str| CargoLine::parse(words.split(' ').map(Into::into).collect());
+    let own = call.own;
+    let project = run::open(call.session, &CargoLine::default())?;
+    // A log that is read afterwards has to say which step it is in.
+    let options =
+        Options { dry_run: own.get_flag("dry-run"), quiet: own.get_flag("quiet"), verbose: true };
+    let clippy = line("clippy --workspace --all-targets --locked -- --deny warnings");
+    let tests = line("test --workspace --locked --no-fail-fast");
+    let nextest = toolchain::nextest(&project.session.env, &project.repo);
+    let has_doctests = has_doctests(&project, &tests);
+
+    let entered = run::enter(&project, &options, &tests)?;
+    let mut steps = vec![
+        in_lane(line("fmt --all --check"), &Lane::none(), Kind::Own), // It builds nothing.
+        in_lane(clippy, &entered.lane, Kind::Own),
+    ];
+    steps.extend(self::steps(tests, &entered.lane, nextest, has_doctests));
+    let keep_going = own.get_flag("keep-going");
+    run::carry_out(&project, &options, &entered, Recipe { steps, keep_going })
+}
+
 /// Whether there are doctests in what `line` selects. Where cargo cannot tell, it is asked to run
 /// them and will say why not.
-pub(super) fn has_doctests(project: &Project, line: &CargoLine) -> bool {
+fn has_doctests(project: &Project, line: &CargoLine) -> bool {
     let Ok(packages) = packages::read(&project.sh, &project.repo.root) else {
         return true;
     };
@@ -54,16 +74,12 @@ pub(super) fn has_doctests(project: &Project, line: &CargoLine) -> bool {
 
 /// `has_doctests`: whether a library among the selected packages has them; `cargo test --doc` fails
 /// where none has.
-pub(super) fn steps(
-    line: CargoLine,
-    lane: &Lane,
-    nextest: Option<Nextest>,
-    has_doctests: bool,
-) -> Vec<Step> {
+fn steps(line: CargoLine, lane: &Lane, nextest: Option<Nextest>, has_doctests: bool) -> Vec<Step> {
+    let line = with_filters_behind(line);
     let is_special = line.has(&["--doc", "--no-run"]);
     let Some(nextest) = nextest.filter(|_| !is_special && line.rest.iter().all(|arg| knows(arg)))
     else {
-        return vec![in_lane(with_one_filter(line), lane, Kind::Own)];
+        return vec![in_lane(line, lane, Kind::Own)];
     };
 
     let mut for_nextest = nextest_line(&line);
@@ -74,15 +90,16 @@ pub(super) fn steps(
     let mut steps =
         vec![if nextest.tells_units { step.counted_as("--cargo-message-format") } else { step }];
     if has_doctests && !line.selects_targets() {
-        steps.push(in_lane(with_one_filter(line.and("--doc")), lane, Kind::Own));
+        steps.push(in_lane(line.and("--doc"), lane, Kind::Own));
     }
     steps
 }
 
-/// libtest takes any number of names behind `--`; `cargo test` itself takes one.
-fn with_one_filter(mut line: CargoLine) -> CargoLine {
-    let more = line.take_further_positional();
-    line.rest.splice(0..0, more);
+/// Behind `--` the names of tests mean the same to all. In front of it, `cargo test` takes one and
+/// leaves out the doctests, and nextest's `--exact` does not apply.
+fn with_filters_behind(mut line: CargoLine) -> CargoLine {
+    let names = line.take_positional();
+    line.rest.splice(0..0, names);
     line
 }
 
@@ -134,6 +151,8 @@ fn selects_doctests(
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use expect_test::{Expect, expect};
 
     use super::*;
@@ -152,8 +171,8 @@ mod tests {
             "--package a --profile release -j 2 one two -- --exact",
             true,
             expect![[r#"
-                cargo nextest run --package a --cargo-profile release --build-jobs 2 one two --no-tests=pass -- --exact
-                cargo test --package a --profile release -j 2 one --doc -- two --exact"#]],
+                cargo nextest run --package a --cargo-profile release --build-jobs 2 --no-tests=pass -- one two --exact
+                cargo test --package a --profile release -j 2 --doc -- one two --exact"#]],
         );
     }
 
@@ -162,19 +181,19 @@ mod tests {
         check(
             "--package a one two -- --exact",
             false,
-            expect!["cargo test --package a one -- two --exact"],
+            expect!["cargo test --package a -- one two --exact"],
         );
     }
 
     #[test]
     fn an_option_that_no_cargo_has_yet_stays_where_it_is() {
         check("--new value -p a one", false, expect!["cargo test --new value -p a -- one"]);
-        check("--new=value one", false, expect!["cargo test --new=value one"]);
+        check("--new=value one", false, expect!["cargo test --new=value -- one"]);
     }
 
     #[test]
     fn what_nextest_does_not_know_goes_to_cargo_test() {
-        check("one -- --test-threads=1", true, expect!["cargo test one -- --test-threads=1"]);
+        check("one -- --test-threads=1", true, expect!["cargo test -- one --test-threads=1"]);
     }
 
     #[test]
@@ -184,7 +203,7 @@ mod tests {
 
     #[test]
     fn doctests_alone() {
-        check("--doc a", true, expect!["cargo test --doc a"]);
+        check("--doc a", true, expect!["cargo test --doc -- a"]);
     }
 
     #[test]

@@ -5,12 +5,11 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
-use clap::ArgMatches;
+use anyhow::{Context as _, anyhow, bail};
 
-use super::run;
+use super::{Answer, Call, run};
 use crate::cargo_line::CargoLine;
-use crate::lanes::{choose, list};
+use crate::lanes::{choose, list, occupy};
 use crate::project::cargo_config::CargoConfig;
 use crate::project::git_dir::{Common, workspace_in};
 use crate::project::root::Repo;
@@ -32,8 +31,9 @@ pub(super) struct NewWorktree {
     pub(super) quiet: bool,
 }
 
-pub(super) fn new(session: Session, own: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let mut project = run::open(session, &CargoLine::default())?;
+pub(super) fn new(call: Call) -> Answer {
+    let own = call.own;
+    let mut project = run::open(call.session, &CargoLine::default())?;
     let text = |name: &str| own.get_one::<String>(name).cloned();
     let wanted = NewWorktree {
         name: text("name").unwrap_or_default(),
@@ -48,42 +48,54 @@ pub(super) fn new(session: Session, own: &ArgMatches) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn remove(session: Session, own: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let project = run::open(session, &CargoLine::default())?;
-    let name = own.get_one::<String>("name").context("no name")?;
+pub(super) fn remove(call: Call) -> Answer {
+    let force = call.own.get_flag("force");
+    let project = run::open(call.session, &CargoLine::default())?;
+    let name = call.own.get_one::<String>("name").context("no name")?;
     let path = worktree_named(&project, name)?;
     let shown = path.display();
     if project.repo.start.starts_with(&path) {
         bail!("you stand in {shown}\nhelp: cd out of it, then try again");
     }
-
-    if !own.get_flag("force") {
-        let git = |args: &[&str]| -> anyhow::Result<String> {
-            let output = project.sh.read("git", args, &path)?;
-            Ok(String::from_utf8_lossy(&output).trim().to_owned())
-        };
-        let help = "help: commit and push it, or lane remove --force";
-        if !git(&["status", "--porcelain"])?.is_empty() {
-            bail!("{shown} has uncommitted changes\n{help}");
+    let worktrees = list::worktrees(&project.sh, &project.repo);
+    for lane in list::places(&worktrees, &project.repo, &choose::worktree_lane(&project).dir) {
+        // Only taking the locks tells of builds in other containers as well.
+        if lane.worktree == path && !occupy::is_free(&lane.dir).unwrap_or(force) {
+            bail!("a build is going on in {shown}\nhelp: wait for the build to end, or stop it");
         }
+    }
+
+    let called = project.session.ui.called;
+    let help = format!("help: save it elsewhere, or {called} lane remove --force");
+    if !force {
         // A branch stays when its worktree goes; the commits of a detached head are on none.
         let unreachable =
             ["rev-list", "--max-count=1", "HEAD", "--not", "--branches", "--tags", "--remotes"];
-        if !git(&unreachable)?.is_empty() {
+        if !project.sh.read("git", unreachable, &path)?.is_empty() {
             bail!("{shown} has commits that no branch has\n{help}");
         }
+        if let Some(inner) = repository_inside(&path) {
+            bail!("{} is a repository inside {shown}\n{help}", inner.display());
+        }
     }
-    let in_use =
-        list::of_repository(&project.sh, &project.repo, &choose::worktree_lane(&project).dir);
-    if in_use.iter().any(|lane| lane.in_use && lane.worktree == path) {
-        bail!("a build is going on in {shown}\nhelp: wait for the build to end, or stop it");
-    }
-
-    let args: [OsString; 4] =
-        ["worktree".into(), "remove".into(), "--force".into(), path.clone().into()];
-    project.sh.read("git", args, &project.repo.root).context("cannot remove the worktree")?;
+    let mut args: Vec<OsString> = ["worktree", "remove"].map(OsString::from).into();
+    args.extend(force.then(|| "--force".into()));
+    args.push(path.clone().into());
+    let removed = project.sh.read("git", args, &project.repo.root);
+    // git refuses where files are in no commit, and where there are submodules.
+    removed
+        .with_context(|| format!("cannot remove the worktree {shown}"))
+        .map_err(|err| if force { err } else { anyhow!("{err:#}\n{help}") })?;
     project.session.ui.status("Removed", shown);
     Ok(ExitCode::SUCCESS)
+}
+
+/// A clone, a worktree or a submodule below `dir`. What builds have made in target directories can
+/// be made again.
+fn repository_inside(dir: &Path) -> Option<PathBuf> {
+    files::subdirectories(dir)
+        .filter(|dir| !dir.join("CACHEDIR.TAG").is_file())
+        .find_map(|dir| if dir.join(".git").exists() { Some(dir) } else { repository_inside(&dir) })
 }
 
 /// In the new worktree, where git starts its hooks. Nothing of it may keep git from going on.
@@ -109,18 +121,12 @@ fn warm_this_worktree(session: Session) -> anyhow::Result<()> {
     // The main one, unless the repository is bare.
     let others = checkouts(&project)?.into_iter().map(|top| workspace_in(&top, &inside));
     let of = others.into_iter().find(|of| of.join("Cargo.toml").is_file() && *of != root);
-    warm(&mut project, ui, &["worktree-made"], &root, of.as_deref().unwrap_or(&root))
+    warm(&mut project, ui, "worktree-made", &root, of.as_deref().unwrap_or(&root))
 }
 
 /// Gives the workspace at `root`, in a new worktree, what belongs to this machine and is in the one
 /// at `of`, and a warm lane. From then on it is the workspace.
-fn warm(
-    project: &mut Project,
-    ui: Ui,
-    verb: &[&str],
-    root: &Path,
-    of: &Path,
-) -> anyhow::Result<()> {
+fn warm(project: &mut Project, ui: Ui, verb: &str, root: &Path, of: &Path) -> anyhow::Result<()> {
     carry_over_configuration(of, root)?;
     if root.join("Cargo.toml").is_file() {
         project.repo = Repo::locate(root.to_owned(), root)?;
@@ -151,15 +157,19 @@ pub(super) fn make_worktree(
         bail!("{} already exists\nhelp: choose another name, or --path", path.display());
     }
 
-    let mut args: Vec<OsString> = ["worktree", "add", "--quiet"].map(OsString::from).into();
     let branch = wanted.branch.as_ref().unwrap_or(&wanted.name);
-    let has_branch =
-        git(project, &["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")])
-            .is_ok();
+    let reference = format!("refs/heads/{branch}");
+    let has_branch = git(project, &["rev-parse", "--verify", "--quiet", &reference]).is_ok();
     let from = wanted.from.as_deref().unwrap_or("HEAD");
+    let mut args: Vec<OsString> = ["worktree", "add", "--quiet"].map(OsString::from).into();
     if wanted.detach {
         args.extend(["--detach".into(), path.clone().into(), from.into()]);
-    } else if has_branch && wanted.branch.is_some() && wanted.from.is_none() {
+    } else if has_branch && (wanted.branch.is_none() || wanted.from.is_some()) {
+        bail!(
+            "the branch {branch} already exists\n\
+             help: --branch {branch} without --from checks it out; --branch <other> makes another"
+        );
+    } else if has_branch {
         args.extend([path.clone().into(), branch.into()]);
     } else {
         args.extend(["-b".into(), branch.into(), path.clone().into(), from.into()]);
@@ -170,24 +180,29 @@ pub(super) fn make_worktree(
     let root: PathBuf = path.join(&inside).components().collect();
     let ui = project.session.ui.quiet(wanted.quiet);
     let of = project.repo.root.clone();
-    warm(project, ui, &["lane", "new"], &root, &of)?;
+    warm(project, ui, "lane new", &root, &of)?;
     Ok(path)
 }
 
-/// By the name that `lane new` was given, the directory's, or a path; never the repository's main
-/// checkout.
+/// By a path or the name that `lane new` was given; else by the name of the directory. Never the
+/// repository's main checkout.
 pub fn worktree_named(project: &Project, name: &str) -> anyhow::Result<PathBuf> {
-    let mut tops = checkouts(project)?.into_iter();
-    let main = tops.next().context("git lists no worktree")?;
+    let mut tops = checkouts(project)?;
+    let main = tops.remove(0);
     let named = [beside(&main, name), beside(&top(project)?, name), project.repo.start.join(name)];
-    let is_it = |top: &PathBuf| {
-        named.contains(top) || top.file_name().is_some_and(|file_name| file_name == name)
-    };
-    match tops.find(is_it) {
-        Some(top) => Ok(top),
-        None => bail!(
+    if let Some(top) = tops.iter().find(|top| named.contains(top)) {
+        return Ok(top.clone());
+    }
+    tops.retain(|top| top.file_name().is_some_and(|file_name| file_name == name));
+    match &*tops {
+        [top] => Ok(top.clone()),
+        [] => bail!(
             "there is no worktree {name}\nhelp: {} lane list, or git worktree list",
             project.session.ui.called
+        ),
+        [first, ..] => bail!(
+            "several worktrees are called {name}\nhelp: name it by its path, such as {}",
+            first.display()
         ),
     }
 }

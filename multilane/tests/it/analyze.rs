@@ -64,7 +64,7 @@ fn others_keep_their_lanes_and_its_own_is_emptied() {
     project.xtask("analyze --quiet").ok();
     let lane = project.only_lane();
     assert!(lane.starts_with(".lanes/multilane-analyze/"), "{lane}");
-    project.xtask("build").ok().says("compiled 0,");
+    project.xtask("build").ok().compiled(0);
     // Never warm: a unit without a time would be missing.
     let answer = json(project.xtask("analyze --json"));
     assert_eq!(answer["build"]["units"], 5);
@@ -114,7 +114,7 @@ fn what_a_new_worktree_would_compile_is_what_it_compiles() {
 
     let second = worktree(&project, "second");
     project.xtask("build --all-targets").ok();
-    project.xtask("build --all-targets").within(&second).ok().says("compiled 1 (app)");
+    project.xtask("build --all-targets").within(&second).ok().compiled_of(1, &["app"]);
 }
 
 #[cfg(unix)]

@@ -32,9 +32,9 @@ fn the_worktrees_lane_is_emptied_but_for_xtask() {
     assert!(!project.exists("target/debug"));
     assert!(project.exists("target/xtask/xtask"));
     project.only_lane();
-    project.xtask("check").ok().says("Forked target from .lanes/a/");
+    project.xtask("check").ok().forked_from("/.lanes/a/");
     project.xtask("clean --all").ok();
-    project.xtask("check").ok().says("compiled 1 (core)");
+    project.xtask("check").ok().compiled_of(1, &["core"]);
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn intermediates_that_are_kept_elsewhere_go_too() {
     project.write(".cargo/config.toml", "[build]\nbuild-dir = \"intermediates\"\n");
     project.xtask("check").ok();
     project.xtask("clean").ok();
-    project.xtask("check").ok().says("compiled 1");
+    project.xtask("check").ok().compiled(1);
 }
 
 #[test]

@@ -1,9 +1,7 @@
 //! Cranelift for the edit loop. The component is not needed: a compiler that says it has it hands
 //! on to LLVM, and notes what it was asked for.
 
-use std::os::unix::fs::PermissionsExt as _;
-
-use crate::support::{Call, Project};
+use crate::support::{Call, Project, skipped};
 
 /// What `rustc` was asked to have made by Cranelift, sorted.
 fn made_by_cranelift(project: &Project) -> Vec<String> {
@@ -35,11 +33,10 @@ fn project(settings: &str) -> Project {
     let version = project.command("rustc").arg("-vV").output().expect("rustc starts").stdout;
     let version = String::from_utf8(version).expect("UTF-8");
     let host = version.lines().find_map(|line| line.strip_prefix("host: ")).expect("a host");
-    project.write(
+    let rustc = project.script(
         "../rustc",
         &format!(
-            "#!/bin/sh\n\
-            if [ \"$1\" = -vV ]; then rustc -vV | sed 's/^release: \\([0-9.]*\\).*/release: \\1-nightly/'; exit; fi\n\
+            "if [ \"$1\" = -vV ]; then rustc -vV | sed 's/^release: \\([0-9.]*\\).*/release: \\1-nightly/'; exit; fi\n\
             if [ \"$*\" = '--print sysroot' ]; then echo '{}'; exit; fi\n\
             name=; last=\n\
             for arg; do\n\
@@ -49,14 +46,11 @@ fn project(settings: &str) -> Project {
                 last=$arg\n\
                 set -- \"$@\" \"$arg\"\n\
             done\n\
-            exec rustc \"$@\"\n",
+            exec rustc \"$@\"",
             project.root.join("../sysroot").display(),
             project.root.join("../log").display(),
         ),
     );
-    let rustc = project.root.join("../rustc");
-    std::fs::set_permissions(&rustc, std::fs::Permissions::from_mode(0o755))
-        .expect("it can be made executable");
     let lib = std::path::Path::new(String::from_utf8_lossy(&sysroot).trim())
         .join("lib/rustlib")
         .join(host)
@@ -128,16 +122,14 @@ fn a_stable_cargo_minds_nothing_and_has_llvm() {
     made_by_cranelift(&project);
     project.set("RUSTC_BOOTSTRAP", "");
     project.set("RUSTC", "rustc");
-    if !String::from_utf8_lossy(
-        &project.command("rustc").arg("-vV").output().expect("rustc").stdout,
-    )
-    .contains("nightly")
-    {
-        project.cargo("build").ok();
-        project.cargo("test --no-run").ok();
-        project.xtask("build-dev").ok().says("Lane target");
-        assert!(project.exists("target/debug/libapp.rlib"));
+    let version = project.command("rustc").arg("-vV").output().expect("rustc starts").stdout;
+    if String::from_utf8_lossy(&version).contains("nightly") {
+        return skipped("rustc is a nightly");
     }
+    project.cargo("build").ok();
+    project.cargo("test --no-run").ok();
+    project.xtask("build-dev").ok().in_lane("/target");
+    assert!(project.exists("target/debug/libapp.rlib"));
 }
 
 #[test]

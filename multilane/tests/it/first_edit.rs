@@ -92,7 +92,7 @@ fn reused(lane: &Path, of_crate: &str, build: impl FnOnce()) -> usize {
 fn the_first_edit_in_a_worktree_compiles_what_changed_and_no_more() {
     let project = donor();
     let second = worktree(&project, "second");
-    first_build(&project, &second).says("Forked").says("compiled 0,");
+    first_build(&project, &second).forked().compiled(0);
     edit(&second, "crates/core/src/lib.rs", "pub fn added() {}\n");
     let lane = second.join("target");
     // Agents, IDEs and people type `cargo build`.
@@ -112,11 +112,11 @@ fn the_first_edit_in_a_worktree_compiles_what_changed_and_no_more() {
 #[test]
 fn the_first_edit_in_an_agents_lane_compiles_what_changed_and_no_more() {
     let project = donor();
-    project.xtask("build").agent("a").ok().says("Forked").says("compiled 0,");
+    project.xtask("build").agent("a").ok().forked().compiled(0);
     let lane = project.root.join(project.only_lane());
     edit(&project.root, "crates/core/src/lib.rs", "pub fn added() {}\n");
     let count = reused(&lane, "core", || {
-        project.xtask("build").agent("a").ok().says("compiled 2 (app, core)");
+        project.xtask("build").agent("a").ok().compiled_of(2, &["app", "core"]);
     });
     assert!(count >= MODULES, "{count} objects were used again");
 }
@@ -202,7 +202,7 @@ const UNITS: usize = 3;
 #[track_caller]
 fn below_a_program(project: &Project) -> usize {
     let second = worktree(project, "second");
-    first_build(project, &second).says("compiled 0,");
+    first_build(project, &second).compiled(0);
     // What the program is made of itself has changed: a generic function is compiled where it is
     // used.
     let core = std::fs::read_to_string(second.join("crates/core/src/lib.rs")).expect("it is there");
@@ -235,7 +235,7 @@ fn and_in_cargos_new_layout() {
 
 #[track_caller]
 fn in_an_agents_lane(project: Project) {
-    project.xtask("build").agent("a").ok().says("Forked").says("compiled 0,");
+    project.xtask("build").agent("a").ok().forked().compiled(0);
     let lane = project.root.join(project.only_lane());
     edit(&project.root, "crates/core/src/lib.rs", "pub fn added() {}\n");
     let count = reused(&lane, "app", || drop(project.xtask("build").agent("a").ok()));
@@ -247,7 +247,7 @@ fn a_worktree_inside_the_repository_is_warm_as_well() {
     let project = donor();
     let inside = project.root.join("trees/inside");
     project.git(&["worktree", "add", "--quiet", "--detach", inside.to_str().expect("UTF-8")]);
-    first_build(&project, &inside).says("compiled 0,");
+    first_build(&project, &inside).compiled(0);
     edit(&inside, "crates/core/src/lib.rs", "pub fn added() {}\n");
     let count = reused(&inside.join("target"), "core", || {
         drop(project.cargo("build").within(&inside).ok())
@@ -296,11 +296,7 @@ fn a_crate_that_differs_compiles_what_differs_and_no_more() {
     let project = donor();
     let second = worktree(&project, "second");
     edit(&second, "crates/core/src/lib.rs", "pub fn added() {}\n");
-    project
-        .xtask("lane fork")
-        .within(&second)
-        .ok()
-        .says("crates/core/src/lib.rs is another one here");
+    project.xtask("lane fork").within(&second).ok().leaves("differs", "crates/core/src/lib.rs");
     let lane = second.join("target");
     let count = reused(&lane, "core", || drop(project.cargo("build").within(&second).ok()));
     assert!(count >= MODULES, "{count} objects were used again");
@@ -312,7 +308,7 @@ fn a_crate_that_differs_compiles_what_differs_and_no_more() {
 fn a_unit_that_the_donor_has_not_leaves_the_caches_of_others() {
     let project = donor();
     let second = worktree(&project, "second");
-    first_build(&project, &second).says("compiled 0,");
+    first_build(&project, &second).compiled(0);
     edit(&second, "crates/core/src/lib.rs", "pub fn added() {}\n");
     project.cargo("check").within(&second).ok();
     let count = reused(&second.join("target"), "core", || {
@@ -339,7 +335,7 @@ fn a_compiler_is_asked_once_for_all_worktrees() {
 
     let asked = |tree: &str| {
         let dir = worktree(&project, tree);
-        first_build(&project, &dir).says("compiled 0,");
+        first_build(&project, &dir).compiled(0);
         edit(&dir, "crates/core/src/lib.rs", "pub fn added() {}\n");
         drop(std::fs::remove_file(&log));
         let lane = dir.join("target");
@@ -387,7 +383,7 @@ fn the_program_is_the_one_that_would_be_built_from_scratch() {
     project.commit();
     project.xtask("build").ok();
     let second = worktree(&project, "second");
-    first_build(&project, &second).says("compiled 0,");
+    first_build(&project, &second).compiled(0);
     edit(&second, "crates/core/src/lib.rs", "pub fn added() {}\n");
     project.cargo("build").within(&second).ok();
     remove(&project.root.join("target"));
@@ -403,7 +399,7 @@ fn with_and_without_the_wrapper_everything_is_fresh() {
     std::fs::rename(project.root.join(".cargo/wrapper"), project.root.join("away"))
         .expect("it can be moved");
     assert_eq!(project.cargo("build").ok().built(), [""; 0]);
-    project.xtask("build").ok().says("compiled 0,").says("Wrote .cargo/wrapper");
+    project.xtask("build").ok().compiled(0).says("Wrote .cargo/wrapper");
     assert_eq!(project.git(&["status", "--porcelain", "--", ".cargo"]), "");
 }
 

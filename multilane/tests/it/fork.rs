@@ -84,17 +84,11 @@ pub(crate) fn printed_from_scratch(project: &Project, dir: &Path) -> String {
 #[test]
 fn a_new_agent_has_nothing_to_compile() {
     let project = donor();
-    project
-        .xtask("build")
-        .agent("a")
-        .ok()
-        .says("Forked .lanes/a/")
-        .says("from target: ")
-        .says("compiled 0,");
-    project.xtask("build-test").agent("a").ok().does_not_say("Forked").says("compiled 0,");
+    project.xtask("build").agent("a").ok().forked().forked_from("/target").compiled(0);
+    project.xtask("build-test").agent("a").ok().forked_nothing().compiled(0);
     // The lane of one agent does for another, when the worktree's own has gone.
     remove(&project.root.join("target"));
-    project.xtask("build").agent("b").ok().says("from .lanes/a/").says("compiled 0,");
+    project.xtask("build").agent("b").ok().forked_from("/.lanes/a/").compiled(0);
 }
 
 #[test]
@@ -102,8 +96,8 @@ fn a_new_worktree_has_nothing_to_compile() {
     let project = donor();
     let second = worktree(&project, "second");
     let before = times(&second);
-    first_build(&project, &second).says("Forked target from").says("compiled 0,");
-    project.xtask("build-test").within(&second).ok().says("compiled 0,");
+    first_build(&project, &second).forked().compiled(0);
+    project.xtask("build-test").within(&second).ok().compiled(0);
     assert_eq!(times(&second), before, "sources were touched, though no build script watches them");
     assert_eq!(project.git(&["-C", second.to_str().expect("UTF-8"), "status", "--porcelain"]), "");
     // And it lives on by itself.
@@ -140,11 +134,11 @@ fn the_new_layout_forks_as_well() {
         return; // Before cargo 1.100, only nightly has it.
     }
     let words = "cargo +nightly build -Zbuild-dir-new-layout";
-    project.xtask(words).ok().says("compiled 3");
+    project.xtask(words).ok().compiled(3);
     assert!(!project.exists("target/debug/.fingerprint"), "this is the old layout");
-    project.xtask(words).agent("a").ok().says("Forked").says("compiled 0,");
+    project.xtask(words).agent("a").ok().forked().compiled(0);
     let second = worktree(&project, "second");
-    project.xtask(words).within(&second).ok().says("Forked").says("compiled 0,");
+    project.xtask(words).within(&second).ok().forked().compiled(0);
     remove(&project.root);
     std::fs::write(
         second.join("crates/core/src/lib.rs"),
@@ -187,7 +181,7 @@ fn of_the_next_commit_only_what_changed_is_compiled() {
     std::fs::write(second.join("crates/alone/src/lib.rs"), "pub fn new() {}\n")
         .expect("it can be written");
     let ran = first_build(&project, &second);
-    ran.says("left to cargo: ").says("crates/alone/src/lib.rs is another one here");
+    ran.leaves("differs", "crates/alone/src/lib.rs");
     assert_eq!(ran.built(), ["alone"]);
 }
 
@@ -219,7 +213,7 @@ fn a_source_that_the_donor_edited_after_its_build() {
             set_modified(&second.join("crates/core/src/lib.rs"), hours_ago(hours));
         }
         // Both trees have the same bytes now, but the donor's unit was made from others.
-        first_build(&project, &second).says("outdated in the donor: crates/core/src/lib.rs");
+        first_build(&project, &second).leaves("outdated", "crates/core/src/lib.rs");
         assert_eq!(printed(&project, &second), "two\n");
     }
 }
@@ -242,8 +236,8 @@ fn a_donor_is_not_changed_by_what_is_built_in_the_fork() {
     let changed: Vec<_> =
         before.iter().filter(|file| !after.contains(file)).map(|(path, ..)| path).collect();
     assert!(changed.is_empty(), "{changed:?}");
-    project.xtask("build").ok().says("compiled 0,");
-    project.xtask("build-test").ok().says("compiled 0,");
+    project.xtask("build").ok().compiled(0);
+    project.xtask("build-test").ok().compiled(0);
     assert_eq!(printed(&project, &project.root), "one\n");
     remove(&second);
     project.cargo("test").ok();
@@ -285,11 +279,11 @@ pub(crate) fn state(dir: &Path) -> BTreeSet<(PathBuf, SystemTime, Vec<u8>)> {
 fn two_trees_take_turns_as_donors() {
     let project = donor();
     let second = worktree(&project, "second");
-    first_build(&project, &second).says("compiled 0,");
+    first_build(&project, &second).compiled(0);
     remove(&project.root.join("target"));
-    first_build(&project, &project.root).says("Forked").says("compiled 0,");
+    first_build(&project, &project.root).forked().compiled(0);
     let third = worktree(&project, "third");
-    first_build(&project, &third).says("Forked").says("compiled 0,");
+    first_build(&project, &third).forked().compiled(0);
     let source = "crates/core/src/lib.rs";
     std::fs::write(third.join(source), project.read(source).replace("one", "two"))
         .expect("it can be written");
@@ -302,8 +296,8 @@ fn a_lane_is_topped_up() {
     let second = worktree(&project, "second");
     project.cargo("build --package alone").within(&second).ok();
     let ran = project.xtask("lane fork").within(&second).ok();
-    ran.says("Forked target from");
-    first_build(&project, &second).does_not_say("Forked").says("compiled 0,");
+    ran.forked();
+    first_build(&project, &second).forked_nothing().compiled(0);
     assert_eq!(printed(&project, &second), printed_from_scratch(&project, &second));
 }
 
@@ -355,13 +349,8 @@ fn a_donor_can_be_named() {
     let (from, to) = (project.root.to_str().expect("UTF-8"), clone.to_str().expect("UTF-8"));
     project.git(&["clone", "--quiet", from, to]);
     project.xtask("lane fork").within(&clone).fails_with(1).says("there is no lane").says("help: ");
-    project
-        .xtask("lane fork --from")
-        .arg(&project.root)
-        .within(&clone)
-        .ok()
-        .says("Forked target from");
-    first_build(&project, &clone).says("compiled 0,");
+    project.xtask("lane fork --from").arg(&project.root).within(&clone).ok().forked();
+    first_build(&project, &clone).compiled(0);
     project.xtask("lane fork --from nowhere").within(&clone).fails_with(1).says("nowhere");
 }
 
@@ -381,6 +370,6 @@ fn other_lanes_of_a_tree_never_see_an_older_time() {
     // …and must still notice that they came back, after another lane there has been forked.
     std::fs::write(second.join("crates/core/data.txt"), "one").expect("it can be written");
     let ran = project.xtask("lane fork --from").arg(&project.root).agent("a").within(&second).ok();
-    ran.says("its build script watches crates/core/data.txt");
+    ran.leaves("watched", "crates/core/data.txt");
     assert_eq!(project.cargo("build").within(&second).ok().built(), ["app", "core"]);
 }

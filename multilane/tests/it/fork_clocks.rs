@@ -65,7 +65,7 @@ fn a_source_of_ours_from_the_future() {
     // If the lane took over its time, the edit after it would go unnoticed.
     let second = worktree(&project, "second");
     set_modified(&second.join(SOURCE), SystemTime::now() + Duration::from_secs(3600));
-    first_build(&project, &second).says("core/src/lib.rs is from the future");
+    first_build(&project, &second).leaves("future", "core/src/lib.rs");
     write(&second, "two");
     assert_eq!(printed(&project, &second), "two\n");
 }
@@ -77,7 +77,7 @@ fn a_source_of_the_donors_from_the_future() {
     // Its unit is outdated for cargo, and so it is for us.
     set_modified(&project.root.join(SOURCE), SystemTime::now() + Duration::from_secs(3600));
     let second = worktree(&project, "second");
-    first_build(&project, &second).says("outdated in the donor: crates/core/src/lib.rs");
+    first_build(&project, &second).leaves("outdated", "crates/core/src/lib.rs");
     prints(&project, &second, "one\n");
 }
 
@@ -138,11 +138,11 @@ fn a_tree_of_ours_from_the_past() {
     let second = worktree(&project, "second");
     write(&second, "two");
     change_times(&second.join("crates"), &|_| hours_ago(10_000));
-    first_build(&project, &second).says("core/src/lib.rs is another one here");
+    first_build(&project, &second).leaves("differs", "core/src/lib.rs");
     prints(&project, &second, "two\n");
     let third = worktree(&project, "third");
     change_times(&third.join("crates"), &|_| hours_ago(10_000));
-    first_build(&project, &third).says("compiled 0,");
+    first_build(&project, &third).compiled(0);
     // An edit under a clock that is still behind is younger than what was forked.
     write(&third, "two");
     set_modified(&third.join(SOURCE), hours_ago(9_999));
@@ -165,7 +165,7 @@ fn an_edit_in_the_second_of_the_donors_build() {
         .expect("a time");
     set_modified(&project.root.join(SOURCE), time);
     write(&second, "two");
-    first_build(&project, &second).says("outdated in the donor: crates/core/src/lib.rs");
+    first_build(&project, &second).leaves("outdated", "crates/core/src/lib.rs");
     prints(&project, &second, "two\n");
 }
 
@@ -181,7 +181,7 @@ fn an_edit_in_the_second_of_the_fork() {
     wait_until("an even second", || now() < even_second(now()) + Duration::from_millis(100));
     let written = even_second(now());
     change_times(&second.join("crates"), &|_| written);
-    first_build(&project, &second).says("compiled 0,");
+    first_build(&project, &second).compiled(0);
     write(&second, "two");
     set_modified(&second.join(SOURCE), even_second(now()));
     prints(&project, &second, "two\n");
@@ -199,7 +199,7 @@ fn a_fork_of_a_fork_of_sources_from_an_archive() {
     for name in ["second", "third"] {
         let tree = worktree(&project, name);
         unpack(&tree);
-        first_build(&project, &tree).says("compiled 0,");
+        first_build(&project, &tree).compiled(0);
         drop(std::fs::remove_dir_all(project.root.join("target")));
     }
 }

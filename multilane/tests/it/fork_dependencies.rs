@@ -75,7 +75,7 @@ fn a_path_dependency_outside_the_workspace() {
         depend(&project, "{ path = \"../../../outside\" }");
         build(&project);
         let second = worktree(&project, "second");
-        first_build(&project, &second).says("compiled 0,");
+        first_build(&project, &second).compiled(0);
         // It is one and the same source for both trees.
         put(outside.join("src/lib.rs"), &library("two"));
         prints(&project, &second, "two\n");
@@ -84,7 +84,7 @@ fn a_path_dependency_outside_the_workspace() {
         prints(&project, &third, "two\n");
         project.cargo("build").ok();
         let fourth = worktree(&project, "fourth");
-        first_build(&project, &fourth).says("compiled 0,");
+        first_build(&project, &fourth).compiled(0);
         remove(&project.root.join("target"));
         prints(&project, &fourth, "two\n");
     });
@@ -103,7 +103,7 @@ fn one_that_was_edited_since_the_donors_build() {
         put(outside.join("src/lib.rs"), &library("two"));
         let second = worktree(&project, "second");
         let ran = first_build(&project, &second);
-        ran.says("outdated in the donor: ").says("outside/src/lib.rs");
+        ran.leaves("outdated", "").says("outside/src/lib.rs");
         prints(&project, &second, "two\n");
     }
 }
@@ -153,7 +153,7 @@ fn one_that_reads_what_it_has_generated() {
         project.commit();
         build(&project);
         let second = worktree(&project, "second");
-        first_build(&project, &second).says("env OUT_DIR");
+        first_build(&project, &second).leaves("variable", "OUT_DIR");
         remove(&project.root.join("target"));
         prints(&project, &second, "made\n");
     });
@@ -170,7 +170,7 @@ fn one_that_lies_in_the_directory_of_cargo() {
     build(&project);
     put(home.join("mine/dep/src/lib.rs"), &library("two"));
     let second = worktree(&project, "second");
-    first_build(&project, &second).says("outdated in the donor: ");
+    first_build(&project, &second).leaves("outdated", "");
     prints(&project, &second, "two\n");
 }
 
@@ -189,11 +189,11 @@ fn the_build_script_of_one_watches_a_file_of_its_own() {
     depend(&project, "{ path = \"../../../outside\" }");
     build(&project);
     let second = worktree(&project, "second");
-    first_build(&project, &second).says("compiled 0,");
+    first_build(&project, &second).compiled(0);
     put(outside.join("data.txt"), "two");
     prints(&project, &second, "two\n");
     let third = worktree(&project, "third");
-    first_build(&project, &third).says("Forked");
+    first_build(&project, &third).forked();
     prints(&project, &third, "two\n");
 }
 
@@ -211,13 +211,13 @@ fn a_package_of_another_workspace_in_the_repository() {
         depend(&project, &format!("{{ path = {path:?} }}"));
         build(&project);
         let second = worktree(&project, "second");
-        first_build(&project, &second).says("compiled 0,");
+        first_build(&project, &second).compiled(0);
         prints(&project, &second, "one\n");
         let third = worktree(&project, "third");
         let source = third.join(place).join("src/lib.rs");
         put(source.clone(), &library("two"));
         set_modified(&source, hours_ago(5));
-        first_build(&project, &third).says("src/lib.rs is another one here");
+        first_build(&project, &third).leaves("differs", "src/lib.rs");
         prints(&project, &third, "two\n");
         // It is built as a workspace of its own, too, in a lane of its own.
         project.cargo("build").within(third.join(place)).ok();
@@ -250,7 +250,7 @@ fn a_package_beside_the_workspace_in_the_same_repository() {
     put(source.clone(), &library("two"));
     set_modified(&source, hours_ago(5));
     // Each tree has its own, and cargo compiles it by its absolute path.
-    first_build(&project, &second.join("rust")).says("reads ").says("dep/src/lib.rs");
+    first_build(&project, &second.join("rust")).leaves("outside", "").says("dep/src/lib.rs");
     remove(project.root.parent().expect("a parent"));
     assert_eq!(printed(&project, &second.join("rust")), "two\n");
     put(source, &library("six"));
@@ -283,7 +283,7 @@ fn a_vendored_dependency() {
     build(&project);
     // Its path is in the donor's tree, and cargo never looks at its sources again.
     let second = worktree(&project, "second");
-    first_build(&project, &second).says("left to cargo");
+    first_build(&project, &second).leaves("outside", "");
     let expected = printed_from_scratch(&project, &second);
     assert!(expected.contains("second"), "{expected}");
     remove(&project.root);
@@ -307,10 +307,10 @@ fn a_vendored_dependency_that_was_edited() {
         put(edited, &library("two"));
         project.commit();
         let second = worktree(&project, "second");
-        first_build(&project, &second).says("Forked");
+        first_build(&project, &second).forked();
         prints(&project, &second, "two\n");
         // In the same tree as well.
-        project.xtask("build").agent("a").ok().says("Forked");
+        project.xtask("build").agent("a").ok().forked();
         assert_eq!(project.xtask("run --quiet --package app").agent("a").ok().stdout(), "two\n");
     }
 }
@@ -363,14 +363,14 @@ fn a_dependency_from_git() {
     depend(&project, &format!("{{ git = \"{url}\", tag = \"one\" }}"));
     build(&project);
     let second = worktree(&project, "second");
-    first_build(&project, &second).says("compiled 0,");
+    first_build(&project, &second).compiled(0);
     remove(&project.root.join("target"));
     prints(&project, &second, "one\n");
     // Another commit of it, by the same name and the same version.
     let third = worktree(&project, "third");
     let manifest = project.read("crates/app/Cargo.toml").replace("\"one\"", "\"two\"");
     put(third.join("crates/app/Cargo.toml"), &manifest);
-    first_build(&project, &third).says("Forked");
+    first_build(&project, &third).forked();
     prints(&project, &third, "two\n");
 }
 
@@ -385,14 +385,14 @@ fn a_dependency_from_git_that_was_updated() {
         repository(&project, "dep", &["two"]);
         let second = worktree(&project, "second");
         project.cargo("update --package dep").within(&second).ok();
-        first_build(&project, &second).says("Forked");
+        first_build(&project, &second).forked();
         prints(&project, &second, "two\n");
         // Units of the other commit come into a lane that has this one's.
         project.cargo("clean --package app").within(&second).ok();
         project.xtask("lane fork").within(&second).ok();
         prints(&project, &second, "two\n");
         let third = worktree(&project, "third");
-        first_build(&project, &third).says("compiled 0,");
+        first_build(&project, &third).compiled(0);
         prints(&project, &third, "one\n");
     });
 }
@@ -416,7 +416,7 @@ fn a_patch_with_a_path() {
         depend(&project, &format!("{{ git = \"{url}\" }}"));
         build(&project);
         let second = worktree(&project, "second");
-        first_build(&project, &second).says("compiled 0,");
+        first_build(&project, &second).compiled(0);
         prints(&project, &second, "one\n");
         // Edited: in the second tree's own copy, or in the one that both have.
         put(second.join(place).join("src/lib.rs"), &library("two"));
@@ -447,14 +447,14 @@ fn a_patch_with_another_repository() {
     depend(&project, &format!("{{ git = \"{url}\" }}"));
     build(&project);
     let second = worktree(&project, "second");
-    first_build(&project, &second).says("compiled 0,");
+    first_build(&project, &second).compiled(0);
     prints(&project, &second, "one\n");
     for (name, manifest, expected) in
         [("third", patch("two"), "two\n"), ("fourth", workspace.clone(), "unpatched\n")]
     {
         let tree = worktree(&project, name);
         put(tree.join("Cargo.toml"), &manifest);
-        first_build(&project, &tree).says("Forked");
+        first_build(&project, &tree).forked();
         prints(&project, &tree, expected);
     }
 }
@@ -519,6 +519,6 @@ fn a_directory_of_cargo_behind_a_link() {
     build(&project);
     // By cargo's rule for what nobody edits, what it has generated may stay in use.
     let second = worktree(&project, "second");
-    first_build(&project, &second).says("compiled 0,");
+    first_build(&project, &second).compiled(0);
     prints(&project, &second, "made\n");
 }

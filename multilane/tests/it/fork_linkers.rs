@@ -68,7 +68,7 @@ fn check(project: &Project, linker: &str, config: &str) {
 
     project.git(&["worktree", "add", "--quiet", "--detach", "../b"]);
     let other = project.root.join("../b").canonicalize().expect("it is there");
-    project.xtask("build-test").within(&other).ok().says("compiled 0");
+    project.xtask("build-test").within(&other).ok().compiled(0);
     let config = config.replace("LINKER", &linker_path.display().to_string());
     std::fs::write(other.join(".cargo/local.toml"), config).expect("it is ours");
     // What is linked by another linker has the same name, as far as cargo is concerned.

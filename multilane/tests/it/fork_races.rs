@@ -284,7 +284,7 @@ fn nothing_is_added_to_a_lane_in_which_somebody_builds() {
     ran.says("cannot fork target: somebody builds in it");
     std::fs::write(second.join("go"), "").expect("it can be written");
     assert!(build.wait().expect("it ends").success());
-    project.xtask("lane fork").within(&second).ok().says("Forked");
+    project.xtask("lane fork").within(&second).ok().forked();
     assert_eq!(printed(&project, &second), "one\n");
 }
 
@@ -298,7 +298,7 @@ fn a_lane_that_cannot_be_forked_is_built_without() {
     let ran = project.xtask("build").within(&second).run();
     assert_eq!(ran.stderr().matches("begins cold").count(), 1, "{}", ran.report());
     std::fs::remove_file(second.join("target")).expect("it is there");
-    first_build(&project, &second).says("Forked");
+    first_build(&project, &second).forked();
 }
 
 /// git lists no worktree at all while the `commondir` of one is empty, as it is for a moment in
@@ -324,6 +324,6 @@ fn a_worktree_that_somebody_is_making_hides_no_donor() {
         project.xtask("build").within(&second).env("PATH", format!("{}:{behind}", bin.display()));
     let commondir = project.root.join(".git/worktrees/third/commondir");
     let ran = build.env("BEHIND", &behind).env("COMMONDIR", &commondir).ok();
-    ran.says("Forked target from").says("compiled 0,");
+    ran.forked().compiled(0);
     assert_eq!(std::fs::read_to_string(commondir).expect("it is there"), "../..\n");
 }

@@ -95,14 +95,14 @@ fn a_package_in_a_submodule() {
     let second = worktree(&project, "second");
     project.xtask("build").within(&second).fails_with(101).says("inner");
     git_in(&project, &second, &["submodule", "--quiet", "update", "--init"]);
-    project.xtask("lane fork").within(&second).ok().says("Forked");
-    project.xtask("build").within(&second).ok().says("compiled 0,");
+    project.xtask("lane fork").within(&second).ok().forked();
+    project.xtask("build").within(&second).ok().compiled(0);
     prints(&project, &second, "one\n");
 
     // git's own index has the same commit of it in all three trees.
     let third = worktree_with_submodule(&project, "third", "inner", "two");
     make_old(&third, "inner/src/lib.rs");
-    first_build(&project, &third).says("inner/src/lib.rs is another one here");
+    first_build(&project, &third).leaves("differs", "inner/src/lib.rs");
     prints(&project, &third, "two\n");
 }
 
@@ -133,17 +133,17 @@ fn a_macro_that_reads_a_file_in_a_submodule() {
     build(&project);
 
     let second = worktree_with_submodule(&project, "second", "crates/app/data", "one");
-    first_build(&project, &second).says("compiled 0,");
+    first_build(&project, &second).compiled(0);
     prints(&project, &second, "one\n");
     let third = worktree_with_submodule(&project, "third", "crates/app/data", "two");
     make_old(&third, "crates/app/data/text.txt");
-    first_build(&project, &third).says("the macro reader may read files");
+    first_build(&project, &third).leaves("macro", "reader");
     prints(&project, &third, "two\n");
     // Edited in place, and committed nowhere.
     let fourth = worktree_with_submodule(&project, "fourth", "crates/app/data", "one");
     put(&fourth, "crates/app/data/text.txt", "six");
     make_old(&fourth, "crates/app/data/text.txt");
-    first_build(&project, &fourth).says("the macro reader may read files");
+    first_build(&project, &fourth).leaves("macro", "reader");
     prints(&project, &fourth, "six\n");
 }
 
@@ -170,12 +170,12 @@ fn a_build_script_that_depends_on_a_whole_package_with_a_submodule() {
     project.commit();
 
     let second = worktree_with_submodule(&project, "second", "crates/core/native", "native");
-    first_build(&project, &second).says("compiled 0,");
+    first_build(&project, &second).compiled(0);
     prints(&project, &second, "one\n");
     let third = worktree_with_submodule(&project, "third", "crates/core/native", "native");
     put(&third, "crates/core/native/text.txt", "two");
     make_old(&third, "crates/core/native/text.txt");
-    first_build(&project, &third).says("crates/core/native/text.txt is another one here");
+    first_build(&project, &third).leaves("differs", "crates/core/native/text.txt");
     prints(&project, &third, "two\n");
 }
 
@@ -221,14 +221,12 @@ fn a_fork_that_is_sparse() {
     let second = worktree(&project, "second");
     make_sparse(&project, &second, "/crates/core/data/b.txt");
     make_core_old(&second);
-    first_build(&project, &second).says("crates/core/data/b.txt is another one here");
+    first_build(&project, &second).leaves("differs", "crates/core/data/b.txt");
     prints(&project, &second, "1\n");
     // Without a member, the rest is as warm as ever.
     let third = worktree(&project, "third");
     make_sparse(&project, &third, "/crates/alone/");
-    first_build(&project, &third)
-        .says("crates/alone/src/lib.rs is another one here")
-        .says("compiled 0,");
+    first_build(&project, &third).leaves("differs", "crates/alone/src/lib.rs").compiled(0);
     prints(&project, &third, "2\n");
 }
 
@@ -241,7 +239,7 @@ fn a_donor_that_is_sparse() {
     let second = worktree(&project, "second");
     git_in(&project, &second, &["sparse-checkout", "disable"]);
     make_core_old(&second);
-    first_build(&project, &second).says("crates/core/data/b.txt is another one here");
+    first_build(&project, &second).leaves("differs", "crates/core/data/b.txt");
     prints(&project, &second, "2\n");
     // What the sparse tree lacks comes back with an old time.
     git_in(&project, &project.root, &["sparse-checkout", "disable"]);
@@ -310,12 +308,12 @@ fn a_file_that_a_filter_fills_in_one_tree_and_not_in_the_other() {
         build(&project);
 
         let same = configured(&project, "same", donors);
-        first_build(&project, &same).says("compiled 0,");
+        first_build(&project, &same).compiled(0);
         prints(&project, &same, &format!("{donors}\n"));
         let second = configured(&project, "second", own);
         is_clean(&project, &second);
         make_old(&second, "crates/app/src/file.large");
-        first_build(&project, &second).says("crates/app/src/file.large is another one here");
+        first_build(&project, &second).leaves("differs", "crates/app/src/file.large");
         prints(&project, &second, &format!("{own}\n"));
         // As `git lfs pull` does.
         put(&second, "crates/app/src/file.large", donors);
@@ -339,7 +337,7 @@ fn line_endings_that_differ_by_configuration() {
     let second = worktree_with(&project, "second", &[("core.eol", "crlf")]);
     is_clean(&project, &second);
     make_old(&second, "crates/app/src/lines.txt");
-    first_build(&project, &second).says("crates/app/src/lines.txt is another one here");
+    first_build(&project, &second).leaves("differs", "crates/app/src/lines.txt");
     prints(&project, &second, "\"a\\r\\nb\\r\\n\"\n");
     // All files are other ones: rustc takes both for one line break, but whoever reads files may
     // not.
@@ -349,7 +347,7 @@ fn line_endings_that_differ_by_configuration() {
     prints(&project, &third, "\"a\\r\\nb\\r\\n\"\n");
     // Converted in place, which git takes for no change either.
     let fourth = worktree(&project, "fourth");
-    first_build(&project, &fourth).says("compiled 0,");
+    first_build(&project, &fourth).compiled(0);
     put(&fourth, "crates/app/src/lines.txt", "a\r\nb\r\n");
     prints(&project, &fourth, "\"a\\r\\nb\\r\\n\"\n");
 }
@@ -385,7 +383,7 @@ fn a_path_into_the_repository_and_not_into_the_workspace() {
     project.write("crates/app/build.rs", script).write("crates/app/src/main.rs", main);
     let project = in_a_folder(project);
     let second = folder_in_worktree(&project, "second");
-    first_build(&project, &second).says("env SHARED");
+    first_build(&project, &second).leaves("variable", "SHARED");
     put(&second, "../shared.txt", "two");
     assert_eq!(printed(&project, &second), "two two\n");
     remove(project.root.parent().expect("a parent"));
@@ -398,15 +396,15 @@ fn a_macro_that_reads_a_file_of_the_repository_and_not_of_the_workspace() {
     embed_by_macro(&project, "../../../shared.txt");
     let project = in_a_folder(project);
     let second = folder_in_worktree(&project, "second");
-    first_build(&project, &second).says("compiled 0,");
+    first_build(&project, &second).compiled(0);
     prints(&project, &second, "one\n");
     let third = folder_in_worktree(&project, "third");
     put(&third, "../shared.txt", "two");
-    first_build(&project, &third).says("the macro reader may read files");
+    first_build(&project, &third).leaves("macro", "reader");
     prints(&project, &third, "two\n");
     let fourth = folder_in_worktree(&project, "fourth");
     put(&fourth, "../more.txt", "it could be read as well");
-    first_build(&project, &fourth).says("the macro reader may read files");
+    first_build(&project, &fourth).leaves("macro", "reader");
 }
 
 /// As scripts do that embed the commit: they watch `HEAD`, which each worktree has elsewhere.
@@ -428,7 +426,7 @@ fn a_file_of_gits_own() {
     let donor = worktree(&project, "donor");
     project.cargo("build").within(&donor).ok();
     let second = worktree(&project, "second");
-    first_build(&project, &second).says("its build script printed the donor's path");
+    first_build(&project, &second).leaves("printed", "");
     git_in(&project, &second, &["commit", "--quiet", "--allow-empty", "--message=next"]);
     let commit = git_in(&project, &second, &["rev-parse", "HEAD"]);
     prints(&project, &second, &commit);

@@ -38,7 +38,7 @@ fn is_like_from_scratch(project: &Project, why: &str) {
 fn other_tree_is_like_from_scratch(project: &Project) -> Ran {
     let second = worktree(project, "second");
     let ran = first_build(project, &second);
-    ran.says("Forked");
+    ran.forked();
     remove(&project.root);
     let expected = printed_from_scratch(project, &second);
     let found = printed(project, &second);
@@ -51,7 +51,7 @@ fn other_tree_is_like_from_scratch(project: &Project) -> Ran {
 /// The donor is the tree's own `target`, which is taken away.
 #[track_caller]
 fn agent_is_like_from_scratch(project: &Project) {
-    project.xtask("build").agent("a").ok().says("Forked");
+    project.xtask("build").agent("a").ok().forked();
     let target = project.root.join("target");
     std::fs::rename(&target, project.root.with_file_name("target was here"))
         .expect("it can be moved");
@@ -87,7 +87,7 @@ fn the_program_that_a_test_starts() {
     let files = [("crates/app/tests/starts.rs", test)];
     let project = project("fn main() { println!(\"here\"); }", &files);
     let second = worktree(&project, "second");
-    first_build(&project, &second).says("left to cargo: 1 (env CARGO_BIN_EXE_app");
+    first_build(&project, &second).leaves("variable", "CARGO_BIN_EXE_app");
     // Another program here: a test that starts the donor's would not notice.
     std::fs::write(second.join("crates/app/src/main.rs"), "fn main() { println!(\"there\"); }")
         .expect("writable");
@@ -159,7 +159,7 @@ fn nothing_that_a_build_script_printed_names_the_donor() {
                   std::env::var(\"OUT_DIR\").unwrap()); }";
     let project = project("fn main() { println!(\"here\"); }", &[("crates/app/build.rs", script)]);
     let second = worktree(&project, "second");
-    first_build(&project, &second).says("compiled 0,");
+    first_build(&project, &second).compiled(0);
     let donor = project.root.to_str().expect("UTF-8");
     let is_printed = |file: &PathBuf| {
         ["output", "stdout", "root-output"].iter().any(|name| file.ends_with(name))
@@ -199,7 +199,7 @@ fn a_library_that_finds_a_generated_file_at_run_time() {
     // the same way after `git clean`. What matters is that the donor's file is not used.
     let ran = project.xtask("build").within(&second).run();
     assert!(!ran.output.status.success() || !printed(&project, &second).is_empty());
-    ran.says("crates/app/src/made.ignored is another one here");
+    ran.leaves("differs", "crates/app/src/made.ignored");
 }
 
 /// cargo notes it by an absolute path.
@@ -214,15 +214,15 @@ fn a_source_outside_its_package() {
     };
     put(&third, "another");
     set_modified(&third.join("README.md"), hours_ago(5));
-    first_build(&project, &third).says("README.md is another one here");
+    first_build(&project, &third).leaves("differs", "README.md");
     assert_eq!(printed(&project, &third), "another\n");
     remove(&third.join("target"));
 
-    first_build(&project, &second).says("compiled 0,");
+    first_build(&project, &second).compiled(0);
     project.write("README.md", "an edit in the donor");
-    project.xtask("build").within(&second).ok().says("compiled 0,");
+    project.xtask("build").within(&second).ok().compiled(0);
     project.xtask("lane fork --from").arg(&project.root).within(&fourth).ok();
-    project.xtask("build").within(&fourth).ok().says("compiled 1 (app)");
+    project.xtask("build").within(&fourth).ok().compiled_of(1, &["app"]);
     assert_eq!(printed(&project, &fourth), "here\n");
     remove(&fourth);
     std::fs::rename(&project.root, project.root.with_file_name("was here"))
@@ -233,7 +233,7 @@ fn a_source_outside_its_package() {
     remove(&project.root.join("target"));
     // A fork of the fork knows the file as its own, too.
     put(&third, "here");
-    first_build(&project, &third).says("second/target: ").says("compiled 0,");
+    first_build(&project, &third).says("second/target: ").compiled(0);
     for tree in [&second, &third] {
         put(tree, "there");
         assert_eq!(printed(&project, tree), "there\n");
@@ -246,15 +246,19 @@ fn what_clippy_has_read_for_every_package() {
     let project = project("fn main() {}", &[("clippy.toml", "too-many-arguments-threshold = 9\n")]);
     project.xtask("clippy --workspace").ok();
     let [second, third] = ["second", "third"].map(|name| worktree(&project, name));
-    project.xtask("clippy --workspace").within(&second).ok().says("Forked").says("compiled 0,");
+    project.xtask("clippy --workspace").within(&second).ok().forked().compiled(0);
     // The fork of the fork must not look for the settings of the first donor.
     remove(&project.root.join("target"));
     remove_file(&project.root.join("clippy.toml"));
-    project.xtask("clippy --workspace").within(&third).ok().says("Forked").says("compiled 0,");
+    project.xtask("clippy --workspace").within(&third).ok().forked().compiled(0);
     remove(&project.root);
     std::fs::write(second.join("clippy.toml"), "too-many-arguments-threshold = 1\n")
         .expect("writable");
-    project.xtask("clippy --workspace").within(&second).run().says("compiled 3 (alone, app, core)");
+    project
+        .xtask("clippy --workspace")
+        .within(&second)
+        .run()
+        .compiled_of(3, &["alone", "app", "core"]);
 }
 
 /// `app` calls the macro `data` of the package `reader`, and has a file for it.
@@ -286,7 +290,7 @@ fn a_macro_that_reads_files() {
     let project = reading(text, "fn main() { println!(\"{:?}\", reader::data!()); }");
     let second = worktree(&project, "second");
     std::fs::write(second.join("crates/app/data.txt"), "there").expect("it can be written");
-    first_build(&project, &second).says("the macro reader may read files");
+    first_build(&project, &second).leaves("macro", "reader");
     remove(&project.root);
     let found = printed(&project, &second);
     assert!(found.contains("there") && found.contains("second"), "{found}");
@@ -299,7 +303,7 @@ fn a_macro_that_begins_to_read_files() {
                 #[proc_macro] pub fn data(_: TokenStream) -> TokenStream { \"\\\"nothing\\\"\".parse().unwrap() }";
     let project = reading(text, "fn main() { println!(\"{}\", reader::data!()); }");
     let second = worktree(&project, "second");
-    first_build(&project, &second).says("compiled 0,");
+    first_build(&project, &second).compiled(0);
     let text = text.replace(
         "\"\\\"nothing\\\"\"",
         "std::fs::read_to_string(std::env::var(\"CARGO_MANIFEST_DIR\").unwrap() \
@@ -310,7 +314,7 @@ fn a_macro_that_begins_to_read_files() {
     let third = worktree(&project, "third");
     std::fs::write(third.join("crates/app/data.txt"), "there").expect("it can be written");
     remove(&second);
-    first_build(&project, &third).says("the macro reader may read files");
+    first_build(&project, &third).leaves("macro", "reader");
     assert_eq!(printed(&project, &third), "there\n");
 }
 
@@ -324,7 +328,7 @@ fn a_macro_that_names_a_file_outside_its_package() {
                 format!(\"(include_str!({path:?}), {path:?})\").parse().unwrap() }";
     let project = reading(text, "fn main() { println!(\"{:?}\", reader::data!()); }");
     let second = worktree(&project, "second");
-    first_build(&project, &second).says("reads ").says("Cargo.toml");
+    first_build(&project, &second).leaves("outside", "").says("Cargo.toml");
     remove(&project.root);
     assert!(printed(&project, &second).contains("second/Cargo.toml"));
 }
@@ -337,11 +341,11 @@ fn a_macro_that_reads_files_and_keeps_no_path() {
                 format!(\"{:?}\", std::fs::read_to_string(&path).unwrap()).parse().unwrap() }";
     let project = reading(text, "fn main() { println!(\"{}\", reader::data!()); }");
     let second = worktree(&project, "second");
-    first_build(&project, &second).says("compiled 0,");
+    first_build(&project, &second).compiled(0);
     // cargo does not know of the file, so only another tree can have another one.
     let third = worktree(&project, "third");
     std::fs::write(third.join("crates/app/data.txt"), "there").expect("it can be written");
-    first_build(&project, &third).says("the macro reader may read files");
+    first_build(&project, &third).leaves("macro", "reader");
     assert_eq!(printed(&project, &third), "there\n");
 }
 
@@ -361,7 +365,7 @@ fn what_xtask_writes_for_one_machine_is_nothing_that_a_macro_reads() {
         .write(".cargo/wrapper/.gitignore", "*\n")
         .write(".cargo/wrapper/rustc", "#!/bin/sh\nexec \"$@\"\n");
     let second = worktree(&project, "second");
-    first_build(&project, &second).says("compiled 0,");
+    first_build(&project, &second).compiled(0);
 }
 
 /// cargo does not notice that the file has changed, so the donor's own program is behind; what is
@@ -375,7 +379,7 @@ fn a_macro_that_has_read_a_file_before_it_was_changed() {
     let project = reading(text, "fn main() { println!(\"{}\", reader::data!()); }");
     project.write("crates/app/data.txt", "later").commit();
     let second = worktree(&project, "second");
-    first_build(&project, &second).says("the macro reader may read files");
+    first_build(&project, &second).leaves("macro", "reader");
     assert_eq!(printed(&project, &second), "later\n");
 }
 
@@ -392,12 +396,12 @@ fn a_macro_that_reads_an_ignored_file() {
         .commit();
     build(&project);
     let second = worktree(&project, "second");
-    first_build(&project, &second).says("the macro reader may read files");
+    first_build(&project, &second).leaves("macro", "reader");
     assert_eq!(printed(&project, &second), " \n");
 
     let third = worktree(&project, "third");
     std::fs::write(third.join("crates/app/secret.ignored"), "else").expect("it can be written");
-    first_build(&project, &third).says("the macro reader may read files");
+    first_build(&project, &third).leaves("macro", "reader");
     assert_eq!(printed(&project, &third), "else \n");
 }
 
@@ -409,7 +413,7 @@ fn an_ignored_file_that_is_compiled() {
     let file = second.join("crates/app/src/value.ignored");
     std::fs::write(&file, "2").expect("it can be written");
     set_modified(&file, hours_ago(5));
-    first_build(&project, &second).says("crates/app/src/value.ignored is another one here");
+    first_build(&project, &second).leaves("differs", "crates/app/src/value.ignored");
     assert_eq!(printed(&project, &second), "2\n");
 }
 
@@ -423,12 +427,12 @@ fn files_that_only_one_tree_has() {
     std::fs::create_dir(second.join("crates/app/src/part")).expect("a directory");
     std::fs::write(second.join("crates/app/src/part/mod.rs"), "pub const PART: u32 = 2;")
         .expect("writable");
-    first_build(&project, &second).says("crates/app/src/part.rs is another one here");
+    first_build(&project, &second).leaves("differs", "crates/app/src/part.rs");
     assert_eq!(printed(&project, &second), "2\n");
     // Deleted: it does not compile, and the fork must not hide that.
     let third = worktree(&project, "third");
     remove_file(&third.join("crates/app/src/part.rs"));
-    project.xtask("build").within(&third).fails_with(101).says("Forked");
+    project.xtask("build").within(&third).fails_with(101).forked();
 }
 
 fn remove_file(path: &Path) {
@@ -454,7 +458,7 @@ fn a_source_that_is_a_link() {
     build(&project);
     // cargo watches it by its absolute path, as it does not follow rustc through the link.
     let second = worktree(&project, "second");
-    first_build(&project, &second).says("compiled 0,");
+    first_build(&project, &second).compiled(0);
     let third = worktree(&project, "third");
     link(&third, "../../../shared/two.rs");
     set_modified(&third.join("shared/two.rs"), hours_ago(5));
@@ -490,7 +494,7 @@ fn a_build_script_that_watches_a_directory_or_everything() {
         let project = counting(watch);
         assert_eq!(printed(&project, &project.root), "2 a\n");
         let second = worktree(&project, "second");
-        first_build(&project, &second).says("compiled 0,");
+        first_build(&project, &second).compiled(0);
         std::fs::write(second.join("crates/core/data/a.txt"), "changed")
             .expect("it can be written");
         assert_eq!(printed(&project, &second), "2 changed\n", "{watch:?}");
@@ -506,7 +510,7 @@ fn a_build_script_that_watches_a_directory_or_everything() {
             for path in ["crates/core/data/a.txt", "crates/core/data"] {
                 set_modified(&tree.join(path), hours_ago(5));
             }
-            first_build(&project, tree).says("is another one here");
+            first_build(&project, tree).leaves("differs", "");
             assert_eq!(printed(&project, tree), expected, "{watch:?}");
         }
     }
@@ -516,7 +520,7 @@ fn a_build_script_that_watches_a_directory_or_everything() {
 fn a_build_script_that_watches_what_is_not_there() {
     let project = counting("println!(\"cargo::rerun-if-changed=missing.txt\");");
     let second = worktree(&project, "second");
-    first_build(&project, &second).says("crates/core/missing.txt is another one here");
+    first_build(&project, &second).leaves("differs", "crates/core/missing.txt");
     assert_eq!(printed(&project, &second), "2 a\n");
 }
 
@@ -531,7 +535,7 @@ fn a_build_script_that_watches_a_variable() {
     project.commit();
     project.xtask("build").env("DATA", "one").ok();
     let second = worktree(&project, "second");
-    project.xtask("build").env("DATA", "one").within(&second).ok().says("compiled 0,");
+    project.xtask("build").env("DATA", "one").within(&second).ok().compiled(0);
     let run = project.cargo("run --quiet --package app").env("DATA", "two").within(&second);
     assert_eq!(run.ok().stdout(), "two\n");
 }
@@ -549,9 +553,9 @@ fn a_build_script_that_asks_git() {
     project.commit();
     build(&project);
     let second = worktree(&project, "second");
-    first_build(&project, &second).says("compiled 0,");
+    first_build(&project, &second).compiled(0);
     project.write("docs.md", "a commit that changes no source").commit();
     let third = worktree(&project, "third");
-    first_build(&project, &third).says("its build script asks git");
+    first_build(&project, &third).leaves("commit", "");
     assert_eq!(printed(&project, &third), printed_from_scratch(&project, &third));
 }

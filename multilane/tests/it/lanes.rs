@@ -16,8 +16,8 @@ fn project() -> Project {
 #[test]
 fn without_an_agent_it_is_the_worktrees_target() {
     let project = project();
-    project.xtask("check").ok().says("Lane target: compiled 1 (core), fresh 0");
-    project.xtask("check").env("AGENT_ID", "").ok().says("Lane target: compiled 0, fresh 1");
+    project.xtask("check").ok().in_lane("/target").compiled_of(1, &["core"]).fresh(0);
+    project.xtask("check").env("AGENT_ID", "").ok().in_lane("/target").compiled(0).fresh(1);
     assert!(!project.exists(".lanes"));
 }
 
@@ -29,7 +29,7 @@ fn an_agent_has_a_lane_of_its_own_and_keeps_it() {
     assert!(lane.starts_with(".lanes/a/"), "{lane}");
     assert!(!project.exists("target"));
     project.xtask("check").agent("a").ok().says(&format!("Lane {lane}: compiled 0, fresh 1"));
-    project.xtask("check").agent("b").ok().says("Forked .lanes/b/").says("compiled 0, fresh 1");
+    project.xtask("check").agent("b").ok().forked().compiled(0).fresh(1);
     assert_eq!(project.lanes().len(), 2);
 }
 
@@ -60,7 +60,7 @@ fn a_workspace_without_a_lockfile_has_one_lane_from_the_first_build_on() {
     let project = project();
     std::fs::remove_file(project.root.join("Cargo.lock")).expect("it is there");
     project.xtask("check").agent("a").ok();
-    project.xtask("check").agent("a").ok().says("compiled 0");
+    project.xtask("check").agent("a").ok().compiled(0);
     project.only_lane();
 }
 
@@ -76,10 +76,10 @@ fn lanes_are_ignored_by_git_before_there_is_one() {
     project.cargo("generate-lockfile").ok();
     project.commit();
 
-    project.xtask("check").agent("a").ok().says("compiled 2 (root)");
+    project.xtask("check").agent("a").ok().compiled_of(2, &["root"]);
     assert_eq!(project.git(&["status", "--porcelain"]), "");
     project.xtask("check").agent("b").ok();
-    project.xtask("check").agent("a").ok().says("compiled 0");
+    project.xtask("check").agent("a").ok().compiled(0);
 }
 
 #[test]

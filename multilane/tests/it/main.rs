@@ -34,6 +34,7 @@ mod install_tools;
 mod lanes;
 mod no_waiting;
 mod passthrough;
+mod records;
 mod robustness;
 mod run;
 mod settings;

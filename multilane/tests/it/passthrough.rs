@@ -19,22 +19,16 @@ fn project() -> Project {
 fn stderr_is_cargos_and_one_line() {
     let project = project();
     let fresh = |words: &str| {
-        let with_us = project.xtask(words).arg("--target-dir").arg("one").run();
-        let without = project
-            .cargo(&words.replace("build-dev", "build").replace("build-test", "test --no-run"))
-            .arg("--target-dir")
-            .arg("two")
-            .run();
+        let plain = words.replace("build-dev", "build").replace("build-test", "test --no-run");
+        let with_us = project.xtask(&format!("{words} --target-dir one")).run();
+        let without = project.cargo(&format!("{plain} --target-dir two")).run();
         // Two compilers that run at once say what they have to say in any order.
         let sorted = |words: String| words.lines().map(str::to_owned).collect::<BTreeSet<String>>();
         assert_eq!(sorted(with_us.cargos_words()), sorted(without.cargos_words()));
         let executables = |ran: &Ran| {
             let stderr = ran.stderr().replace("one/", "two/");
-            stderr
-                .lines()
-                .filter(|line| line.contains("  Executable "))
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
+            let lines = stderr.lines().filter(|line| line.contains("  Executable "));
+            lines.map(str::to_owned).collect::<Vec<_>>()
         };
         assert_eq!(executables(&with_us), executables(&without));
         assert_eq!(with_us.output.status.code(), without.output.status.code());
@@ -48,13 +42,86 @@ fn stderr_is_cargos_and_one_line() {
     };
     fresh("build-dev")
         .says("warning: unused variable: `unused`")
-        .says("compiled 3 (app, core), fresh 0");
-    fresh("build-dev").says("compiled 0, fresh 3");
+        .compiled_of(3, &["app", "core"])
+        .fresh(0);
+    fresh("build-dev").compiled(0).fresh(3);
     fresh("build-test").says("  Executable unittests src/lib.rs (");
     fresh("check --message-format short").says("crates/core/src/lib.rs:1:21: warning");
     project.write("crates/app/src/main.rs", "fn main() { no_such_function() }");
     fresh("build-dev").says("error[E0425]").says("failed after");
     fresh("check --package no-such-package");
+}
+
+/// What is not ours goes to cargo as it was typed, also an option that no cargo has yet.
+#[test]
+fn options_of_cargo_stay_in_their_place() {
+    let project = project();
+    let check = |typed: &str, expected: &str| {
+        let dry = project.xtask(typed).without(&project, &["cargo-nextest"]).ok().stdout();
+        assert_eq!(dry, format!("{expected}\n"), "{typed}");
+    };
+    check("clippy --fix --dry-run --allow-dirty", "cargo clippy --fix --allow-dirty");
+    check("build-dev --future-incompat-report --dry-run", "cargo build --future-incompat-report");
+    check(
+        "check --dry-run --artifact-dir x -Zunstable-options",
+        "cargo check --artifact-dir x -Zunstable-options",
+    );
+    check("test --no-fail-fast --dry-run -- --ignored", "cargo test --no-fail-fast -- --ignored");
+    check("build --lockfile-path x --dry-run", "cargo build --lockfile-path x");
+    check(
+        "build-dev --config a=1 --new x --new=y --dry-run",
+        "cargo build --config a=1 --new x --new=y",
+    );
+    check("cargo --dry-run +nightly -q build -Zx -- y", "cargo +nightly -q build -Zx -- y");
+    check("run --dry-run x -- --dry-run", "cargo run x -- --dry-run");
+}
+
+/// A word that is no verb of ours and means something to cargo, with what is in front of it.
+#[cfg(unix)]
+#[test]
+fn cargos_commands_are_verbs() {
+    let project = project();
+    project.write(".cargo/config.toml", "[alias]\nlook = \"check --workspace\"\n");
+    project.script("fake/cargo-other", "");
+    project.script("fake/cargo", "echo \"$*\"");
+    let path = std::env::var("PATH").expect("a PATH");
+    let path = format!("{}:{path}", project.root.join("fake").display());
+    let call = |typed: &str| project.xtask(typed).env("PATH", &path);
+    for typed in [
+        "doc --no-deps",
+        "add --dry-run serde",
+        "bench",
+        "look --new",
+        "other --help x",
+        "+nightly bench",
+        "--config a=1 --new tree -p test",
+        "--offline fetch",
+    ] {
+        assert_eq!(call(typed).ok().stdout(), format!("{typed}\n"));
+    }
+    assert_eq!(call("cargo publish --dry-run").ok().stdout(), "publish --dry-run\n");
+    for typed in ["no-such-verb", "xtask", "--no-such-option", "+nightly no-such-verb", "lane bild"]
+    {
+        call(typed).fails_with(2).says("Usage: cargo multilane");
+    }
+}
+
+#[test]
+fn only_what_builds_is_worth_a_fork() {
+    let project = crate::fork::donor();
+    for words in ["cargo tree -p core", "cargo pkgid core", "tree -p core", "cargo build --help"] {
+        project.xtask(words).agent("a").ok().forked_nothing();
+    }
+    project.xtask("doc --no-deps").agent("a").ok().forked();
+    assert_eq!(
+        project.records()[0]["commands"],
+        serde_json::json!([[
+            "doc",
+            "--target-dir",
+            project.root.join(project.only_lane()),
+            "--no-deps"
+        ]])
+    );
 }
 
 #[test]
@@ -70,7 +137,7 @@ fn json_is_passed_on_to_the_byte() {
         lines
     };
     assert_eq!(sorted(&ours), sorted(&cargos));
-    ours.says("compiled 0, fresh 3");
+    ours.compiled(0).fresh(3);
 }
 
 #[test]
@@ -80,7 +147,7 @@ fn the_exit_code_is_the_childs() {
     assert_eq!(ran.stdout(), "Some(\"hello\")\n");
     project.write("crates/core/src/lib.rs", "no rust");
     project.xtask("check").fails_with(101);
-    project.xtask("check --no-such-option").fails_with(2).says("--no-such-option");
+    project.xtask("check --no-such-option").fails_with(1).says("--no-such-option");
     project.xtask("cargo no-such-command").fails_with(101);
 }
 
@@ -95,19 +162,12 @@ fn quiet_is_quiet() {
 #[test]
 fn verbose_shows_the_command_line() {
     let project = project();
-    project
-        .xtask("check --offline")
-        .env("VERBOSE", "1")
-        .ok()
-        .says("Running `cargo check --offline --verbose`");
-    project.xtask("check").env("VERBOSE", "0").ok().does_not_say("Running `cargo");
-    project
-        .xtask("fmt --check")
-        .env("VERBOSE", "1")
-        .run()
-        .says("Running `cargo fmt --all --check`");
+    let verbose = |words: &str, value: &str| project.xtask(words).env("VERBOSE", value).run();
+    verbose("check --offline", "1").says("Running `cargo check --offline --verbose`");
+    verbose("fmt --check", "1").says("Running `cargo fmt --all --check`");
+    verbose("check", "0").does_not_say("Running `cargo");
     // Of the two, what was typed counts.
-    project.xtask("check --quiet").env("VERBOSE", "1").ok().does_not_say("Running `cargo");
+    verbose("check --quiet", "1").does_not_say("Running `cargo");
 }
 
 #[test]
@@ -115,28 +175,22 @@ fn what_cargo_tells_a_program_about_itself_does_not_reach_the_inner_cargo() {
     let project = project();
     let watched =
         ["CARGO_PKG_NAME", "CARGO_MANIFEST_DIR", "CARGO_PKG_VERSION", "OUT_DIR", "LD_LIBRARY_PATH"];
-    let watches: String = watched
-        .iter()
-        .map(|name| format!("println!(\"cargo::rerun-if-env-changed={name}\");"))
-        .collect();
+    let watch = |name| format!("println!(\"cargo::rerun-if-env-changed={name}\");");
+    let watches = watched.map(watch).concat();
     project.write("crates/core/build.rs", &format!("fn main() {{ {watches} }}"));
     project.cargo("build").ok();
 
     let exe_dir =
         std::path::Path::new(env!("CARGO_BIN_EXE_cargo-multilane")).parent().expect("a directory");
-    let from_cargo_run = |words: &str| {
-        project
-            .xtask(words)
-            .env("CARGO_PKG_NAME", "xtask")
-            .env("CARGO_PKG_VERSION", "9.9.9")
-            .env("CARGO_MANIFEST_DIR", "/elsewhere")
-            .env("OUT_DIR", "/elsewhere")
-            .env(
-                "LD_LIBRARY_PATH",
-                std::env::join_paths([exe_dir, &exe_dir.join("deps")]).expect("a path list"),
-            )
-    };
-    from_cargo_run("build-dev").ok().says("compiled 0");
+    let libraries = std::env::join_paths([exe_dir, &exe_dir.join("deps")]).expect("a path list");
+    let from_cargo_run = project
+        .xtask("build-dev")
+        .env("CARGO_PKG_NAME", "xtask")
+        .env("CARGO_PKG_VERSION", "9.9.9")
+        .env("CARGO_MANIFEST_DIR", "/elsewhere")
+        .env("OUT_DIR", "/elsewhere")
+        .env("LD_LIBRARY_PATH", libraries);
+    from_cargo_run.ok().compiled(0);
     let ran = project.cargo("build").ok();
     assert_eq!(ran.built(), [""; 0], "{}", ran.report());
 }
@@ -147,13 +201,13 @@ fn plain_cargo_and_xtask_find_each_others_units_fresh() {
     project.xtask("build-dev").ok();
     assert_eq!(project.cargo("build").ok().built(), [""; 0]);
     project.cargo("test --no-run").ok();
-    project.xtask("build-test").ok().says("compiled 0");
+    project.xtask("build-test").ok().compiled(0);
 
     project.xtask("build-dev").agent("a").ok();
     let lane = project.root.join(project.only_lane());
     assert_eq!(project.cargo("build --target-dir").arg(&lane).ok().built(), [""; 0]);
     project.cargo("check --target-dir").arg(&lane).ok();
-    project.xtask("check").agent("a").ok().says("compiled 0");
+    project.xtask("check").agent("a").ok().compiled(0);
 }
 
 #[test]
@@ -164,7 +218,7 @@ fn a_dry_run_prints_what_can_be_pasted() {
     let mut shell = project.command("sh");
     shell.args(["-c", &ran.stdout()]);
     assert!(shell.output().expect("sh starts").status.success());
-    project.xtask("build-dev --package core").agent("a").ok().says("compiled 0");
+    project.xtask("build-dev --package core").agent("a").ok().compiled(0);
 
     let ran = project.xtask("ci --dry-run").ok();
     assert!(ran.stdout().starts_with("cargo fmt --all --check\ncargo clippy "), "{}", ran.report());
@@ -178,11 +232,8 @@ fn mode_says_what_build_builds() {
     assert_eq!(built("dev"), "cargo build\n");
     assert_eq!(built("test"), "cargo test --no-run\n");
     assert_eq!(built("release"), "cargo build --release\n");
-    project
-        .xtask("build")
-        .env("MODE", "fast")
-        .fails_with(1)
-        .says("MODE=fast is not one of dev, test, release");
+    let wrong = project.xtask("build").env("MODE", "fast").fails_with(1);
+    wrong.says("MODE=fast is not one of dev, test, release");
 }
 
 #[test]
@@ -192,7 +243,7 @@ fn any_cargo_command_goes_through_the_lane() {
     project.xtask("cargo look").agent("a").ok();
     let lane = project.only_lane();
     assert!(project.exists(&format!("{lane}/debug")) && !project.exists("target"));
-    project.xtask("cargo check --workspace").agent("a").ok().says("compiled 0");
+    project.xtask("cargo check --workspace").agent("a").ok().compiled(0);
 
     let metadata =
         project.xtask("cargo metadata --no-deps --format-version=1").agent("a").ok().stdout();
@@ -229,7 +280,8 @@ fn a_manifest_elsewhere_and_a_relative_directory_mean_what_they_mean_to_cargo() 
     project
         .xtask("check --manifest-path crates/core/Cargo.toml --target-dir out")
         .ok()
-        .says("Lane out: compiled 1");
+        .in_lane("/out")
+        .compiled(1);
     assert!(project.exists("out/debug") && !project.exists("crates/core/out"));
     let outside = project.root.with_file_name("outside");
     std::fs::create_dir_all(&outside).expect("a directory");

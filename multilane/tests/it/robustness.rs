@@ -65,16 +65,17 @@ fn a_target_directory_set_elsewhere_is_the_worktrees_lane_and_no_agents() {
         .xtask("check")
         .env("CARGO_TARGET_DIR", &elsewhere)
         .ok()
-        .says("Lane elsewhere: compiled 1");
+        .in_lane("/elsewhere")
+        .compiled(1);
     let ran = project.xtask("check").agent("a").env("CARGO_TARGET_DIR", &elsewhere).ok();
-    ran.says("Forked .lanes/a/").says("from elsewhere").says("Lane .lanes/a/").says("compiled 0");
+    ran.forked().says("from elsewhere").in_lane(".lanes/a/").compiled(0);
 
     let project = self::project();
     project
         .write(".cargo/config.toml", "include = [\"more.toml\"]\n")
         .write(".cargo/more.toml", "[build]\ntarget-dir = \"out\"\n");
-    project.xtask("check").ok().says("Lane out: compiled 1");
-    project.xtask("check").agent("a").ok().says("Lane .lanes/a/").says("compiled 0");
+    project.xtask("check").ok().in_lane("/out").compiled(1);
+    project.xtask("check").agent("a").ok().in_lane(".lanes/a/").compiled(0);
     assert!(!project.exists("target"));
 }
 
@@ -99,7 +100,7 @@ fn a_build_directory_set_elsewhere_is_not_shared_by_lanes() {
     project.write(".cargo/config.toml", "[build]\nbuild-dir = \"intermediates\"\n");
     for agent in ["a", "b"] {
         project.xtask("check").agent(agent).ok().says(&format!("Lane .lanes/{agent}/"));
-        project.xtask("cargo check").agent(agent).ok().says("compiled 0");
+        project.xtask("cargo check").agent(agent).ok().compiled(0);
     }
     assert!(!project.exists("intermediates"));
 }

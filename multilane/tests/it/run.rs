@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use crate::fork::{donor, worktree};
-use crate::support::{Call, Project};
+use crate::support::{Call, Project, skipped};
 
 /// A shell script in `lane run <words>`, which sees what a user's own would.
 fn script(project: &Project, words: &str, script: &str) -> Call {
@@ -17,10 +17,7 @@ fn script(project: &Project, words: &str, script: &str) -> Call {
 fn a_command_builds_in_its_own_lane_with_plain_cargo() {
     let project = donor();
     let ran = script(&project, "a", "cargo build; echo \"$AGENT_ID in $PWD\"").ok();
-    ran.says("Running in ")
-        .says("the lane .lanes/a")
-        .says("Forked .lanes/a/")
-        .does_not_say("Lane ");
+    ran.says("Running in ").says("the lane .lanes/a").forked().does_not_say("Lane ");
     assert_eq!(ran.built(), [""; 0], "{}", ran.report());
     assert_eq!(ran.stdout(), format!("a in {}\n", project.root.display()));
     // The second build has nothing to fork, and its words are cargo's alone.
@@ -39,7 +36,7 @@ fn a_worktree_of_the_name_is_where_it_runs() {
     let ran =
         script(&project, "fix", where_).agent("outer").within(project.root.join("crates/app")).ok();
     assert_eq!(ran.stdout(), format!("[] {}\n", second.join("crates/app").display()));
-    ran.says("with the lane target").says("Forked target from");
+    ran.says("with the lane target").forked();
     assert_eq!(ran.built(), [""; 0], "{}", ran.report());
     assert!(second.join("target/debug").is_dir() && !second.join(".lanes").exists());
 
@@ -79,18 +76,9 @@ fn cargo_is_cargo() {
         assert_eq!(ours.stdout(), String::from_utf8_lossy(&plain.stdout), "{words}");
         ours
     };
-    for words in [
-        "--version",
-        "-vV",
-        "--list",
-        "build --help",
-        "+stable --version",
-        "pkgid -p app",
-        "no-such-command",
-        "locate-project",
-        "fmt --check --all -- --config max_width=200",
-        "tree -p app",
-    ] {
+    let build_nothing = "--version; -vV; --list; build --help; +stable --version; pkgid -p app; \
+        no-such-command; locate-project; fmt --check --all -- --config max_width=200; tree -p app";
+    for words in build_nothing.split("; ") {
         same(words);
     }
     assert!(!project.exists(".lanes"), "nothing of that builds");
@@ -177,20 +165,9 @@ fn cargo_below_cargo_and_in_other_workspaces_is_cargo() {
 #[test]
 fn units_stay_fresh_with_and_without() {
     let project = donor();
-    let watched = [
-        "CARGO",
-        "CARGO_HOME",
-        "PATH",
-        "AGENT_ID",
-        "RUSTUP_TOOLCHAIN",
-        "LD_LIBRARY_PATH",
-        "CARGO_PKG_NAME",
-    ];
-    let watches: String = watched
-        .iter()
-        .filter(|name| !["PATH", "AGENT_ID"].contains(name))
-        .map(|name| format!("println!(\"cargo::rerun-if-env-changed={name}\");"))
-        .collect();
+    let watched = ["CARGO", "CARGO_HOME", "RUSTUP_TOOLCHAIN", "LD_LIBRARY_PATH", "CARGO_PKG_NAME"];
+    let watch = |name| format!("println!(\"cargo::rerun-if-env-changed={name}\");");
+    let watches = watched.map(watch).concat();
     project.write("crates/core/build.rs", &format!("fn main() {{ {watches} }}"));
     let dir = worktree(&project, "wörk space-fix");
     std::fs::write(dir.join("crates/core/build.rs"), project.read("crates/core/build.rs"))
@@ -217,18 +194,10 @@ fn the_command_sees_what_the_users_shell_would_show() {
         .env("RUSTUP_TOOLCHAIN_SOURCE", "default")
         .env("RUST_RECURSION_COUNT", "1");
     let ran = ran.ok();
-    for name in [
-        "CARGO=",
-        "CARGO_PKG_NAME=",
-        "CARGO_MANIFEST_DIR=",
-        "RUSTUP_TOOLCHAIN",
-        "RUST_RECURSION_COUNT=",
-    ] {
-        assert!(
-            !ran.stdout().lines().any(|line| line.starts_with(name)),
-            "{name} in {}",
-            ran.report()
-        );
+    let told = "CARGO= CARGO_PKG_NAME= CARGO_MANIFEST_DIR= RUSTUP_TOOLCHAIN RUST_RECURSION_COUNT=";
+    for name in told.split(' ') {
+        let is_told = ran.stdout().lines().any(|line| line.starts_with(name));
+        assert!(!is_told, "{name} in {}", ran.report());
     }
     let meant = project
         .xtask("lane run a -- env")
@@ -276,8 +245,8 @@ fn whatever_is_missing_the_real_cargo_is_called() {
         command.arg("build").current_dir(dir);
         Call { command }
     };
-    call(&project.root).agent("not/a/name").ok().says("warning: without a lane of its own");
-    call(&project.root.join("crates/app")).agent("b").ok().says("Forked .lanes/b");
+    call(&project.root).agent("not/a/name").ok().says("warning: building without a lane");
+    call(&project.root.join("crates/app")).agent("b").ok().forked();
     let nowhere = Path::new("/");
     call(nowhere).fails_with(101).says("could not find `Cargo.toml`").does_not_say("warning");
     project.write("Cargo.toml", "no manifest");
@@ -323,7 +292,7 @@ fn a_shell_can_do_the_same_and_go_back() {
 fn fish_can_do_the_same_and_go_back() {
     let project = donor();
     if project.command("fish").arg("--version").output().is_err() {
-        return;
+        return skipped("there is no fish");
     }
     let (enter, leave) = (env(&project, "fish", "a"), env(&project, "fish", "--unset"));
     let text = format!(
@@ -344,24 +313,14 @@ fn a_shell_goes_into_a_worktree() {
     let dir = project.root.with_file_name("wörk space-it's \"$x\" `y`");
     project.git(&["worktree", "add", "--quiet", "--detach", dir.to_str().expect("UTF-8")]);
     for shell in ["sh", "fish"] {
-        let Ok(_) = project.command(shell).args(["-c", "true"]).output() else { continue };
+        if project.command(shell).args(["-c", "true"]).output().is_err() {
+            skipped(&format!("there is no {shell}"));
+            continue;
+        }
         let call = project.xtask("lane env --worktree --shell").arg(shell).arg(&dir).ok();
         let mut command = project.command(shell);
         command.args(["-c", &format!("{}\npwd; cargo build -q", call.stdout())]);
         let ran = Call { command }.ok();
         assert_eq!(ran.stdout(), format!("{}\n", dir.display()), "{}", ran.report());
     }
-}
-
-/// `app` prints the directory that is compiled into it.
-#[cfg(target_os = "linux")]
-fn donor_with_its_path() -> Project {
-    let project = crate::fork::undone();
-    project.write(
-        "crates/app/src/main.rs",
-        "fn main() { println!(\"{}\", env!(\"CARGO_MANIFEST_DIR\")); }\n",
-    );
-    project.commit();
-    crate::fork::build(&project);
-    project
 }

@@ -88,7 +88,7 @@ fn a_ci_job_in_plain_shell_restores_what_the_last_one_saved() {
         .env("JOB_NAME", "tests")
         .env("BRANCH", "main")
         .ok()
-        .says("Lane .lanes/ci-tests/");
+        .in_lane(".lanes/ci-tests/");
     assert!(project.exists("bin/ci-tests.tar.zst"), "it is stored");
     let lane = project.only_lane();
     let left =

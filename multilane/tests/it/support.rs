@@ -6,9 +6,14 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 /// How long something that must happen may take before a test calls it wrong. No test waits that
 /// long when all is well.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Where builds write their records.
+const RECORDS: &str = "MULTILANE_RECORDS";
 
 /// A directory of its own under the target directory, kept for a look when the test fails.
 pub(crate) struct Project {
@@ -100,6 +105,22 @@ impl Project {
         String::from_utf8(output.stdout).expect("UTF-8")
     }
 
+    /// The same in another checkout.
+    pub(crate) fn git_in(&self, dir: &Path, args: &[&str]) -> String {
+        self.git(&[&["-C", dir.to_str().expect("UTF-8")], args].concat())
+    }
+
+    /// A program at this path: a shell script.
+    #[cfg(unix)]
+    pub(crate) fn script(&self, path: &str, text: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt as _;
+        self.write(path, &format!("#!/bin/sh\n{text}\n"));
+        let script = self.root.join(path);
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&script, mode).expect("it is ours");
+        script
+    }
+
     /// Sets a variable for all calls.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.variables.push((name.to_owned(), value.to_owned()));
@@ -114,6 +135,11 @@ impl Project {
         self.set("RUSTUP_TOOLCHAIN", "nightly");
         self.set("CARGO_UNSTABLE_BUILD_DIR_NEW_LAYOUT", "true");
         true
+    }
+
+    /// The records of all builds, the last one at the end.
+    pub(crate) fn records(&self) -> Vec<Value> {
+        records(&self.scratch.join("records.jsonl"))
     }
 
     /// The environment of a user who has set nothing but what [`Project::set`] says.
@@ -147,6 +173,7 @@ impl Project {
         command.env("CARGO_NET_OFFLINE", "true").env("XTASK_CACHE", "off");
         // Where the tools are compiled, once for all tests, as for a user.
         command.env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+        command.env(RECORDS, self.scratch.join("records.jsonl"));
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -255,8 +282,12 @@ impl Call {
 
     #[track_caller]
     pub(crate) fn run(mut self) -> Ran {
+        let file = self.command.get_envs().find(|(name, _)| *name == RECORDS);
+        let file = PathBuf::from(file.and_then(|(_, value)| value).expect("every call has one"));
+        let before = records(&file).len();
         let output = self.command.output().expect("it starts");
-        Ran { shown: format!("{:?}", self.command), output }
+        let records = records(&file).split_off(before);
+        Ran { shown: format!("{:?}", self.command), output, records }
     }
 
     /// Runs it and expects success.
@@ -294,6 +325,13 @@ fn link(from: &Path, to: &Path) -> std::io::Result<()> {
 pub(crate) struct Ran {
     shown: String,
     pub(crate) output: Output,
+    /// Those of builds that ended while it ran.
+    records: Vec<Value>,
+}
+
+fn records(file: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    text.lines().map(|line| serde_json::from_str(line).expect("a record is JSON")).collect()
 }
 
 impl Ran {
@@ -319,6 +357,78 @@ impl Ran {
     pub(crate) fn does_not_say(&self, text: &str) -> &Ran {
         assert!(!self.stderr().contains(text), "{text:?} in\n{}", self.report());
         self
+    }
+
+    /// The record of the one build.
+    #[track_caller]
+    pub(crate) fn record(&self) -> &Value {
+        assert_eq!(self.records.len(), 1, "{:?}\n{}", self.records, self.report());
+        &self.records[0]
+    }
+
+    #[track_caller]
+    fn has(&self, what: &str, is_so: bool) -> &Ran {
+        assert!(is_so, "not {what}: {:#?}\n{}", self.records, self.report());
+        self
+    }
+
+    /// It was one build that compiled so many units.
+    #[track_caller]
+    pub(crate) fn compiled(&self, units: u64) -> &Ran {
+        self.has(&format!("compiled {units}"), self.record()["units"]["compiled"] == units)
+    }
+
+    /// The same, of these packages, sorted.
+    #[track_caller]
+    pub(crate) fn compiled_of(&self, units: u64, packages: &[&str]) -> &Ran {
+        let is_so = self.record()["units"]["packages"] == serde_json::json!(packages);
+        self.compiled(units).has(&format!("of {packages:?}"), is_so)
+    }
+
+    #[track_caller]
+    pub(crate) fn fresh(&self, units: u64) -> &Ran {
+        self.has(&format!("fresh {units}"), self.record()["units"]["fresh"] == units)
+    }
+
+    #[track_caller]
+    pub(crate) fn in_lane(&self, lane: &str) -> &Ran {
+        let is_it = |record: &Value| record["lane"].as_str().is_some_and(|dir| dir.contains(lane));
+        self.has(lane, self.records.iter().any(is_it))
+    }
+
+    fn forks(&self) -> impl Iterator<Item = &Value> {
+        self.records.iter().flat_map(|record| record["forks"].as_array().expect("a list"))
+    }
+
+    /// Its lane was filled from another one, with this in its path.
+    #[track_caller]
+    pub(crate) fn forked_from(&self, donor: &str) -> &Ran {
+        let is_it = |fork: &Value| fork["donor"].as_str().is_some_and(|dir| dir.contains(donor));
+        self.has(&format!("forked from {donor}"), self.forks().any(is_it))
+    }
+
+    #[track_caller]
+    pub(crate) fn forked(&self) -> &Ran {
+        self.forked_from("")
+    }
+
+    #[track_caller]
+    pub(crate) fn forked_nothing(&self) -> &Ran {
+        self.has("without a fork", self.forks().next().is_none())
+    }
+
+    /// What a fork has left to cargo: for each reason its word, the packages and the explanations.
+    pub(crate) fn left(&self) -> Vec<&Value> {
+        self.forks().flat_map(|fork| fork["left"].as_array().expect("a list")).collect()
+    }
+
+    /// A fork has left something to cargo for this reason, which is about this.
+    #[track_caller]
+    pub(crate) fn leaves(&self, reason: &str, about: &str) -> &Ran {
+        let is_it = |left: &&Value| {
+            left["reason"] == reason && left["explanations"].to_string().contains(about)
+        };
+        self.has(&format!("leaves {reason} {about}"), self.left().iter().any(is_it))
     }
 
     /// cargo's part of stderr, without the times and the waits for the package cache that no two

@@ -72,16 +72,16 @@ fn a_fresh_clone_works_by_the_readme_alone() {
     assert!(first.status.success() && shown.contains("Compiling multilane "), "{shown}");
     assert!(shown.contains("Lane target: compiled"), "{shown}");
     let again = clone.cargo("xtask build-dev").ok();
-    again.says("compiled 0").does_not_say("`xtask` profile").does_not_say("Running `");
+    again.compiled(0).does_not_say("`xtask` profile").does_not_say("Running `");
     assert_eq!(clone.cargo("build").ok().built(), [""; 0]);
     clone.cargo("xtask test").ok();
 
     // From below the root, as an agent, without git.
     let below = clone.root.join("crates/notes/src");
     let ran = clone.cargo("xtask check").within(&below).agent("a").ok();
-    ran.says("Lane .lanes/a/");
+    ran.in_lane(".lanes/a/");
     let ran = clone.cargo("xtask check-fast --package notes-core").within(&below).ok();
-    ran.says("compiled 1 (notes-core)");
+    ran.compiled_of(1, &["notes-core"]);
 
     // Starting it waits for no build, from wherever: one holds target/debug all the while.
     clone.package("crates/slow", "slow", &[]);
@@ -126,12 +126,12 @@ fn a_fresh_clone_works_by_the_readme_alone() {
     ] {
         assert!(help.contains(&format!("make {target} ")), "{target} is not in\n{help}");
     }
-    make("check").ok().says("Lane target: compiled");
-    make("check").ok().says("compiled 0").does_not_say("`xtask` profile");
+    make("check").ok().in_lane("/target");
+    make("check").ok().compiled(0).does_not_say("`xtask` profile");
     assert!(make("build MODE=release ARGS=--dry-run").ok().stdout().contains("--release"));
     make("check AGENT_ID=a PKG=notes-core VERBOSE=1 ARGS=--offline")
         .ok()
-        .says("Lane .lanes/a/")
+        .in_lane(".lanes/a/")
         .says("--package notes-core --offline");
     // A dependency that is new changes the lockfile, and so the key, before the first build and not
     // in it.
@@ -141,7 +141,7 @@ fn a_fresh_clone_works_by_the_readme_alone() {
         &format!("{manifest}\n[dependencies]\nanyhow.workspace = true\n"),
     );
     make("check AGENT_ID=a PKG=notes-core").ok();
-    make("check AGENT_ID=a PKG=notes-core").ok().says("compiled 0");
+    make("check AGENT_ID=a PKG=notes-core").ok().compiled(0);
 
     clone.write(
         "xtask/src/main.rs",

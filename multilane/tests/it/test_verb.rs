@@ -75,7 +75,7 @@ fn built_and_not_run() {
         let ran = project.xtask(words).ok();
         assert_eq!(passed(&ran), [""; 0], "{}", ran.report());
     }
-    project.xtask("build-test").ok().says("compiled 0");
+    project.xtask("build-test").ok().compiled(0);
     project.xtask("test").ok().does_not_say("Compiling");
 }
 
@@ -83,26 +83,16 @@ fn built_and_not_run() {
 #[cfg(unix)]
 #[test]
 fn whatever_nextest_does_the_tests_are_run() {
-    use std::os::unix::fs::PermissionsExt as _;
     let project = project();
     let path = std::env::var("PATH").expect("a PATH");
-    for script in
-        ["exit 1", "echo '%&/('", "yes", "exec >&- 2>&-; sleep 1000", "sleep 1000 & sleep 1000"]
-    {
-        project.write("fake/cargo-nextest", &format!("#!/bin/sh\n{script}\n"));
-        let fake = project.root.join("fake");
-        std::fs::set_permissions(
-            fake.join("cargo-nextest"),
-            std::fs::Permissions::from_mode(0o755),
-        )
-        .expect("it is ours");
-        let ran = project.xtask("test").env("PATH", format!("{}:{path}", fake.display())).ok();
-        assert_eq!(
-            passed(&ran),
-            ["alpha", "alphabet", "of_program", "one"],
-            "{script}: {}",
-            ran.report()
-        );
+    let ways =
+        ["exit 1", "echo '%&/('", "yes", "exec >&- 2>&-; sleep 1000", "sleep 1000 & sleep 1000"];
+    for way in ways {
+        let fake = project.script("fake/cargo-nextest", way);
+        let fake = fake.parent().expect("a directory").display();
+        let ran = project.xtask("test").env("PATH", format!("{fake}:{path}")).ok();
+        let expected = ["alpha", "alphabet", "of_program", "one"];
+        assert_eq!(passed(&ran), expected, "{way}: {}", ran.report());
     }
 }
 
@@ -117,22 +107,15 @@ fn what_a_test_prints_is_printed_even_if_it_looks_like_cargos() {
 
 #[test]
 fn keep_going_is_cargos_word_for_it() {
-    let project = project();
-    let ran = project.xtask("test --keep-going --dry-run").ok();
-    assert!(
-        ran.stdout().contains("--no-fail-fast") && !ran.stdout().contains("--keep-going"),
-        "{}",
-        ran.report()
-    );
+    let dry = project().xtask("test --keep-going --dry-run").ok().stdout();
+    assert!(dry.contains("--no-fail-fast") && !dry.contains("--keep-going"), "{dry}");
 }
 
 #[test]
 fn a_failure_is_a_failure() {
     let project = project();
-    project.write(
-        "crates/program/src/main.rs",
-        "fn main() {}\n#[test] fn of_program() { panic!() }\n",
-    );
+    let panics = "fn main() {}\n#[test] fn of_program() { panic!() }\n";
+    project.write("crates/program/src/main.rs", panics);
     let with = project.xtask("test").run();
     let without = project.xtask("test").without(&project, &["cargo-nextest"]).run();
     assert!(!with.output.status.success() && !without.output.status.success());

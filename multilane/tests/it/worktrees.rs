@@ -18,7 +18,7 @@ fn a_new_worktree_is_warm_and_says_where_it_is() {
     assert_eq!(dir.parent(), project.root.parent());
     assert!(dir.ends_with("wörk space-fix"), "{}", dir.display());
     assert!(dir.join(".cargo/local.toml").is_file());
-    project.xtask("build").within(&dir).ok().says("compiled 0,");
+    project.xtask("build").within(&dir).ok().compiled(0);
     assert_eq!(printed(&project, &dir), "one\n");
     assert_eq!(project.git(&["rev-parse", "--verify", "fix"]), project.git(&["rev-parse", "main"]));
 }
@@ -31,6 +31,7 @@ fn a_name_that_is_none_makes_nothing() {
     project.xtask("lane remove --force").arg("").fails_with(2);
     project.xtask("lane new ../../x").fails_with(1).says("is not a valid branch name");
     project.xtask("lane new fix --from nowhere").fails_with(1).says("nowhere");
+    project.xtask("lane new fix --from=--lock").fails_with(2);
     assert_eq!(project.git(&["worktree", "list"]), worktrees);
 }
 
@@ -43,7 +44,7 @@ fn a_new_worktree_begins_where_it_is_told() {
     let dir = new(&project, "named --branch topic --path ../elsewhere");
     assert!(dir.ends_with("elsewhere") && dir.join("docs.md").exists());
     project.git(&["rev-parse", "--verify", "topic"]);
-    project.xtask("lane new older").fails_with(1).says("is there already").says("help: ");
+    project.xtask("lane new older").fails_with(1).says("already exists").says("help: ");
 }
 
 #[test]
@@ -60,13 +61,10 @@ fn xtask_itself_is_forked_too() {
         project.cargo("build --profile xtask --package app").within(&dir).ok().built().len(),
         0
     );
-    project.xtask("build").agent("a").within(&dir).ok().says("compiled 0,");
-    let lane = std::fs::read_dir(dir.join(".lanes/a"))
-        .expect("a lane")
-        .flatten()
-        .next()
-        .expect("one")
-        .path();
+    project.xtask("build").agent("a").within(&dir).ok().compiled(0);
+    let lanes = project.records();
+    let lane = lanes.last().and_then(|record| record["lane"].as_str()).expect("a lane");
+    let lane = std::path::Path::new(lane);
     assert!(lane.join("debug").is_dir() && !lane.join("xtask").exists());
 }
 
@@ -74,45 +72,47 @@ fn xtask_itself_is_forked_too() {
 fn work_is_not_lost() {
     let project = donor();
     let dir = new(&project, "fix");
+    let is_refused = |why: &str| {
+        project.xtask("lane remove fix").fails_with(1).says(why).says("help: ");
+        assert!(dir.is_dir());
+    };
     project.xtask("lane remove fix").within(&dir).fails_with(1).says("you stand in");
     std::fs::write(dir.join("new.txt"), "work").expect("it can be written");
-    project.xtask("lane remove fix").fails_with(1).says("uncommitted changes").says("help: ");
+    is_refused("untracked files");
     std::fs::remove_file(dir.join("new.txt")).expect("it is there");
 
-    project.git(&["-C", dir.to_str().expect("UTF-8"), "checkout", "--quiet", "--detach"]);
-    project.git(&[
-        "-C",
-        dir.to_str().expect("UTF-8"),
-        "commit",
-        "--quiet",
-        "--allow-empty",
-        "--message=work",
-    ]);
-    project.xtask("lane remove fix").fails_with(1).says("commits that no branch has");
-    assert!(dir.is_dir());
-    project.xtask("lane remove fix --force").ok().says("Removed");
-    assert!(!dir.exists());
+    // Repositories in folders that git ignores, but not what a build has made.
+    let inner = dir.join("inner.ignored/clone");
+    project.git(&["init", "--quiet", inner.to_str().expect("UTF-8")]);
+    is_refused("is a repository inside");
+    std::fs::rename(&inner, dir.join("target/clone")).expect("it can be moved");
+
+    project.git_in(&dir, &["checkout", "--quiet", "--detach"]);
+    project.git_in(&dir, &["commit", "--quiet", "--allow-empty", "--message=work"]);
+    is_refused("commits that no branch has");
+    // Another worktree whose directory has that name.
+    let other = project.root.with_file_name("fix");
+    project.git(&["worktree", "add", "--quiet", "--detach", other.to_str().expect("UTF-8")]);
+    project.xtask("lane remove fix --force").ok();
+    assert!(!dir.exists() && other.exists());
+    project.xtask("lane remove fix").ok();
     project.xtask("lane remove fix").fails_with(1).says("there is no worktree fix");
     project.git(&["rev-parse", "--verify", "fix"]);
+    project.xtask("lane new fix").fails_with(1).says("--branch fix");
+    new(&project, "fix --branch fix");
 }
 
 #[test]
 fn a_worktree_in_use_stays() {
     let project = donor();
     let dir = new(&project, "fix");
-    std::fs::write(dir.join("crates/app/src/main.rs"), crate::signals::WAITS)
-        .expect("it can be written");
-    project.git(&[
-        "-C",
-        dir.to_str().expect("UTF-8"),
-        "commit",
-        "--quiet",
-        "--all",
-        "--message=waits",
-    ]);
+    std::fs::write(dir.join("crates/app/src/main.rs"), crate::signals::WAITS).expect("written");
+    project.git_in(&dir, &["commit", "--quiet", "--all", "--message=waits"]);
     let child = project.xtask("run --quiet").env("STAGE", &project.root).within(&dir).start();
     crate::support::wait_until("the program", || project.exists("pid"));
-    project.xtask("lane remove fix").fails_with(1).says("somebody builds in");
+    for words in ["lane remove fix", "lane remove fix --force"] {
+        project.xtask(words).fails_with(1).says("a build is going on in");
+    }
     project.write("go", "");
     assert!(child.wait_with_output().expect("it ends").status.success());
     project.xtask("lane remove fix").ok();

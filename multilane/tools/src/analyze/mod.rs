@@ -55,7 +55,7 @@ use crate::flags::analyze::Analyze;
 use crate::process::processor_seconds;
 
 /// The agent that owns the lane.
-const AGENT: &str = "multilane-analyze";
+const AGENT: &str = "analyze";
 
 /// cargo's options that say which workspace is meant, and what may be done to its lockfile.
 const OF_MANIFEST: &[&str] =
@@ -124,7 +124,7 @@ fn lane(project: &Project, line: &CargoLine, is_dry: bool) -> anyhow::Result<(La
     let inputs =
         choose::key_inputs(project, &LaneChoice { selection, lockfile, ..LaneChoice::default() })?;
     let toolchain = inputs.toolchain.clone();
-    let agent = Agent::from_environment(Some(AGENT.as_ref()))?.context("a name")?;
+    let agent = Agent::internal(AGENT);
     Ok((choose::agent_lane(project, &agent, inputs), toolchain))
 }
 
