@@ -21,12 +21,11 @@ pub use crate::cli::Cli;
 pub use crate::cli::split;
 
 mod cli;
+mod cold_start;
 mod tools;
 
 #[doc(hidden)]
 pub mod cargo_line;
-#[doc(hidden)]
-pub mod cold_start;
 #[doc(hidden)]
 pub mod environment;
 #[doc(hidden)]

@@ -71,7 +71,7 @@ fn is_all_complete(lane: &Path) -> bool {
 
 /// Before a build in an empty lane: forks what other lanes have, and waits for a builder that is
 /// making the same. On any error cargo builds without.
-pub fn cold_start(project: &Project, ui: Ui, lane: &Lane, recipe: &Recipe) -> ColdStart {
+pub(crate) fn cold_start(project: &Project, ui: Ui, lane: &Lane, recipe: &Recipe) -> ColdStart {
     let mut start = ColdStart::default();
     if !is_cold(project, lane) {
         return start;
@@ -210,7 +210,7 @@ fn follow(project: &Project, ui: Ui, own: &Note, leader: &Leader) -> (bool, Opti
             }
             Decision::Wait => {
                 has_said = true;
-                let what = format_args!("for {builder}, which builds the same (pid {pid})");
+                let what = format!("for {builder}, which builds the same (pid {pid})");
                 ui.status("Waiting", what);
             }
         }

@@ -14,7 +14,7 @@ use crate::files::search::find;
 /// when it is full.
 const BYTES_MAX: usize = 1 << 20;
 
-pub struct Answers {
+pub(crate) struct Answers {
     file: PathBuf,
     /// From the first end of a line on.
     lines: Vec<u8>,
@@ -22,7 +22,7 @@ pub struct Answers {
 
 impl Answers {
     /// Empty where there are none, or too many.
-    pub fn open(file: PathBuf) -> Answers {
+    pub(crate) fn open(file: PathBuf) -> Answers {
         let mut lines = std::fs::read(&file).unwrap_or_default();
         if lines.len() > BYTES_MAX {
             lines.clear();
@@ -32,7 +32,7 @@ impl Answers {
         Answers { file, lines }
     }
 
-    pub fn get(&self, question: &str) -> Option<&str> {
+    pub(crate) fn get(&self, question: &str) -> Option<&str> {
         let start = format!("\n{question} ");
         let answer = &self.lines[find(&self.lines, start.as_bytes())? + start.len()..];
         std::str::from_utf8(&answer[..find(answer, b"\n")?]).ok()
@@ -41,7 +41,7 @@ impl Answers {
     /// # Errors
     ///
     /// When it cannot be written; then the next one has to ask again.
-    pub fn add(&self, question: &str, answer: &str) -> io::Result<()> {
+    pub(crate) fn add(&self, question: &str, answer: &str) -> io::Result<()> {
         if let Some(dir) = self.file.parent().filter(|dir| !dir.exists()) {
             std::fs::create_dir(dir)?; // Git's own directory is there, or there is no repository.
         }

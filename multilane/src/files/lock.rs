@@ -8,16 +8,16 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Takes the lock, if no other process has it. Returns whether it was free.
-pub fn try_exclusive(file: &File) -> io::Result<bool> {
+pub(crate) fn try_exclusive(file: &File) -> io::Result<bool> {
     system::lock(file, true)
 }
 
 /// The same for one that others may share.
-pub fn try_shared(file: &File) -> io::Result<bool> {
+pub(crate) fn try_shared(file: &File) -> io::Result<bool> {
     system::lock(file, false)
 }
 
-pub fn unlock(file: &File) -> io::Result<()> {
+pub(crate) fn unlock(file: &File) -> io::Result<()> {
     system::unlock(file)
 }
 
@@ -26,7 +26,7 @@ pub fn unlock(file: &File) -> io::Result<()> {
 /// # Errors
 ///
 /// When it cannot be made, or another process has the lock for all of `limit`.
-pub fn wait(path: &Path, limit: Duration) -> io::Result<File> {
+pub(crate) fn wait(path: &Path, limit: Duration) -> io::Result<File> {
     let file = File::create(path)?;
     wait_for(path, limit, || try_exclusive(&file))?;
     Ok(file)
@@ -37,7 +37,7 @@ pub fn wait(path: &Path, limit: Duration) -> io::Result<File> {
 /// # Errors
 ///
 /// When `take` fails, or after `limit`.
-pub fn wait_for(
+pub(crate) fn wait_for(
     path: &Path,
     limit: Duration,
     take: impl Fn() -> io::Result<bool>,

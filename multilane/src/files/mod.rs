@@ -3,8 +3,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the one place")]
 
-pub mod answers;
-pub mod lock;
+pub(crate) mod answers;
+pub(crate) mod lock;
 pub mod parallel;
 pub mod search;
 

@@ -18,7 +18,7 @@ use crate::project::packages::{Package, normalized};
 
 /// What has to be built.
 #[derive(Debug, PartialEq)]
-pub enum Affected {
+pub(crate) enum Affected {
     All {
         why: String,
     },
@@ -28,14 +28,14 @@ pub enum Affected {
 
 /// How files lead to others, beyond lying in the same package.
 #[derive(Default)]
-pub struct References {
-    pub mentions: Vec<Mention>,
+pub(crate) struct References {
+    pub(crate) mentions: Vec<Mention>,
     /// Symbolic links and what they point to.
-    pub links: Vec<(PathBuf, PathBuf)>,
+    pub(crate) links: Vec<(PathBuf, PathBuf)>,
 }
 
 /// `changed` and the directories of `packages` are absolute, without `.` and `..`.
-pub fn affected(
+pub(crate) fn affected(
     root: &Path,
     packages: &[Package],
     changed: &[PathBuf],
@@ -93,7 +93,7 @@ pub fn affected(
 }
 
 /// Adds the packages that depend on the affected ones, through any number of others.
-pub fn with_dependents(affected: Affected, packages: &[Package]) -> Affected {
+pub(crate) fn with_dependents(affected: Affected, packages: &[Package]) -> Affected {
     let Affected::Packages(mut names) = affected else {
         return affected;
     };
@@ -127,7 +127,7 @@ fn concerns_all(root: &Path, file: &Path) -> bool {
 }
 
 /// The package in whose directory `file` lies, the innermost one.
-pub fn owner<'a>(packages: &'a [Package], file: &Path) -> Option<&'a Package> {
+pub(crate) fn owner<'a>(packages: &'a [Package], file: &Path) -> Option<&'a Package> {
     packages
         .iter()
         .filter(|package| file.starts_with(&package.dir))

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use crate::process::Shell;
+use crate::project::git_dir::Common;
 use crate::project::packages::normalized;
 use crate::project::root::Repo;
 
 /// The changed files, or why they cannot be known.
-pub enum Changes {
+pub(crate) enum Changes {
     Known {
         /// What they were compared with, for people.
         base: String,
@@ -21,9 +22,9 @@ pub enum Changes {
 
 /// A line that may name a file by a path with `../` in it.
 #[derive(Debug)]
-pub struct Mention {
-    pub file: PathBuf,
-    pub line: String,
+pub(crate) struct Mention {
+    pub(crate) file: PathBuf,
+    pub(crate) line: String,
 }
 
 /// Compares the working tree with the merge base of `HEAD` and the main branch (or with `base`):
@@ -33,15 +34,19 @@ pub struct Mention {
 /// # Errors
 ///
 /// When `base` was named by the user and is no commit.
-pub fn read(sh: &Shell, repo: &Repo, base: Option<&str>) -> anyhow::Result<Changes> {
-    let top = match top_level(sh, repo) {
-        Ok(top) => top,
-        Err(err) => return Ok(Changes::Unknown { why: why_no_git(&err) }),
+pub(crate) fn read(sh: &Shell, repo: &Repo, base: Option<&str>) -> anyhow::Result<Changes> {
+    let unknown = |why: &str| Ok(Changes::Unknown { why: why.to_owned() });
+    let Some(Common { top, .. }) = Common::of(&repo.root) else {
+        return unknown("this is no git checkout");
     };
     let git = |args: &[&str]| sh.read("git", args, &top);
     let line = |args: &[&str]| git(args).map(|out| String::from_utf8_lossy(&out).trim().to_owned());
+    // No git at all, or one that refuses to read another user's checkout.
+    if let Err(err) = git(&["rev-parse", "--show-toplevel"]) {
+        return unknown(format!("{err:#}").lines().next().unwrap_or("git does not answer"));
+    }
     if line(&["rev-parse", "--verify", "--quiet", "HEAD"]).is_err() {
-        return Ok(Changes::Unknown { why: "there is no commit yet".to_owned() });
+        return unknown("there is no commit yet");
     }
 
     let (base, commit) = if let Some(base) = base {
@@ -68,8 +73,9 @@ pub fn read(sh: &Shell, repo: &Repo, base: Option<&str>) -> anyhow::Result<Chang
         match line(&args) {
             Ok(commit) => (first.clone(), commit),
             Err(_) => {
-                let why = format!("HEAD and {first} have no common commit here (a shallow clone?)");
-                return Ok(Changes::Unknown { why });
+                return unknown(&format!(
+                    "HEAD and {first} have no common commit here (a shallow clone?)"
+                ));
             }
         }
     };
@@ -89,7 +95,7 @@ pub fn read(sh: &Shell, repo: &Repo, base: Option<&str>) -> anyhow::Result<Chang
 
 /// Whether two checkouts of the repository have the same sources for certain: one commit, and
 /// nothing edited since.
-pub fn are_same(sh: &Shell, one: &Path, other: &Path) -> bool {
+pub(crate) fn are_same(sh: &Shell, one: &Path, other: &Path) -> bool {
     let commit =
         |dir: &Path| sh.read("git", ["rev-parse", "--verify", "--quiet", "HEAD"], dir).ok();
     let is_clean = |dir: &Path| {
@@ -102,8 +108,8 @@ pub fn are_same(sh: &Shell, one: &Path, other: &Path) -> bool {
 }
 
 /// Lines with `../` in the manifests and Rust sources of the checkout, tracked or not.
-pub fn mentions(sh: &Shell, repo: &Repo) -> Vec<Mention> {
-    let Ok(top) = top_level(sh, repo) else { return Vec::new() };
+pub(crate) fn mentions(sh: &Shell, repo: &Repo) -> Vec<Mention> {
+    let Some(Common { top, .. }) = Common::of(&repo.root) else { return Vec::new() };
     let options =
         ["--untracked", "--full-name", "--no-color", "--no-line-number", "--no-column", "-z", "-I"];
     let pattern = ["--fixed-strings", "-e", "../", "--", "*.rs", "*Cargo.toml"];
@@ -121,8 +127,8 @@ pub fn mentions(sh: &Shell, repo: &Repo) -> Vec<Mention> {
 }
 
 /// The symbolic links that git tracks, with what they point to, as absolute paths.
-pub fn links(sh: &Shell, repo: &Repo) -> Vec<(PathBuf, PathBuf)> {
-    let Ok(top) = top_level(sh, repo) else { return Vec::new() };
+pub(crate) fn links(sh: &Shell, repo: &Repo) -> Vec<(PathBuf, PathBuf)> {
+    let Some(Common { top, .. }) = Common::of(&repo.root) else { return Vec::new() };
     let Ok(out) = sh.read("git", ["ls-files", "--stage", "-z"], &top) else { return Vec::new() };
     let links = out.split(|&byte| byte == 0).filter_map(|entry| {
         // git-ls-files(1): `<mode> <object> <stage>\t<file>`; 120000 is a symbolic link.
@@ -135,21 +141,6 @@ pub fn links(sh: &Shell, repo: &Repo) -> Vec<(PathBuf, PathBuf)> {
         Some((link, target))
     });
     links.collect()
-}
-
-/// The top directory of the checkout.
-fn top_level(sh: &Shell, repo: &Repo) -> anyhow::Result<PathBuf> {
-    let out = sh.read("git", ["rev-parse", "--show-toplevel"], &repo.root)?;
-    Ok(path_from(out.trim_ascii_end()))
-}
-
-fn why_no_git(err: &anyhow::Error) -> String {
-    let words = format!("{err:#}");
-    if words.contains("not a git repository") {
-        return "this is no git checkout".to_owned();
-    }
-    // No git at all, or one that refuses to read a checkout of somebody else's.
-    words.lines().next().unwrap_or("git does not answer").to_owned()
 }
 
 /// The configured branch, or what usually is the main one, locally and at the remote, as far as

@@ -52,7 +52,7 @@ pub fn common(project: &Project) -> anyhow::Result<Common> {
 }
 
 /// Puts this program where all worktrees find it.
-pub fn share(_project: &Project, common: &Common) -> anyhow::Result<()> {
+pub fn share(common: &Common) -> anyhow::Result<()> {
     let exe = environment::exe().context("cannot find xtask's own program")?;
     let inside = common.inside().to_str().context("the path of the workspace is not UTF-8")?;
     let shared = share_program(common, &exe)

@@ -121,7 +121,7 @@ fn surroundings(project: &mut Project, place: &Place) -> anyhow::Result<Surround
 /// Puts the shim where all worktrees have it, and says in which directory.
 fn install_shim(project: &Project) -> anyhow::Result<PathBuf> {
     let common = shared_program::common(project)?;
-    shared_program::share(project, &common)?;
+    shared_program::share(&common)?;
     shared_program::install_shim(&common)
         .with_context(|| format!("cannot write {}", common.bin().display()))?;
     Ok(common.bin())
