@@ -73,13 +73,13 @@ fn program(session: &Session, engine: Option<&Path>, may_compile: bool) -> anyho
         return Ok(program.into());
     }
     let dir = environment::exe_dir().unwrap_or_default();
-    // Beside the build of xtask most of it is compiled already.
-    let target_dir = dir.parent().filter(|_| session.ui.called == "cargo xtask");
-    let target_dir = target_dir.filter(|_| dir.ends_with("xtask"));
+    let outer = dir.parent().filter(|outer| outer.join("CACHEDIR.TAG").is_file());
     let beside = dir.join(with_suffix(PROGRAM));
-    if target_dir.is_none() && beside.is_file() {
-        return Ok(beside); // Installed together.
+    if outer.is_none() && beside.is_file() {
+        return Ok(beside); // Installed together. In a target directory it may be of other sources.
     }
+    // Beside the build of xtask most of it is compiled already.
+    let target_dir = outer.filter(|_| session.ui.called == "cargo xtask" && dir.ends_with("xtask"));
     let cache = session.env.cache_home().map(|cache| cache.join("multilane/tools"));
     let places = cache.into_iter().chain(target_dir.map(|dir| dir.join(PROGRAM)));
     let home = places.chain([session.env.runtime_dir().join("tools")]).find(|dir| is_writable(dir));
