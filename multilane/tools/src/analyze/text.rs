@@ -194,8 +194,8 @@ mod tests {
         expect_test::expect![[r#"
             A table:
                 SECONDS  UNIT
-                    1.5  a-name with-some
-                         further words behind it
+                    1.5  a-name with-some further
+                         words behind it
                    12.5  a-name-that-is-longer-than-any-line-could-be
         "#]]
         .assert_eq(&text.out);
