@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, HashSet};
 use serde::Serialize;
 
 use crate::analyze::deps::Unused;
-use crate::analyze::graph::{Graph, Unit};
+use crate::analyze::graph::Graph;
 use crate::analyze::metadata::{Metadata, Package};
 use crate::analyze::simulate::Model;
 
@@ -79,7 +79,7 @@ pub(crate) struct Situation<'a> {
 
 /// All that is worth it, the most first.
 pub(crate) fn all(situation: &Situation<'_>) -> Vec<Advice> {
-    let mut advice = dependencies::unused(situation);
+    let mut advice: Vec<Advice> = dependencies::unused(situation).into_iter().collect();
     advice.extend(dependencies::dependencies(situation));
     advice.extend(dependencies::optional_below(situation));
     advice.extend(features::features(situation));
@@ -92,21 +92,20 @@ pub(crate) fn all(situation: &Situation<'_>) -> Vec<Advice> {
     without_repetition(situation, advice)
 }
 
-/// Two ways to get rid of the same work are one thing to read.
+/// Two ways to save the same work are one thing to read.
 fn without_repetition(situation: &Situation<'_>, advice: Vec<Advice>) -> Vec<Advice> {
-    let mut kept: Vec<Advice> = Vec::new();
+    let seconds = |units: &HashSet<usize>| situation.graph.seconds(units);
+    let mut kept: Vec<(HashSet<usize>, Advice)> = Vec::new();
     for advice in advice {
         let units: HashSet<usize> = advice.units.iter().copied().collect();
-        let work = situation.graph.seconds(&units);
-        let is_same = |other: &Advice| {
-            let other: HashSet<usize> = other.units.iter().copied().collect();
-            let common = situation.graph.seconds(units.intersection(&other));
-            common >= 0.8 * work.max(situation.graph.seconds(&other))
+        let is_same = |(other, _): &&mut (HashSet<usize>, Advice)| {
+            let common = situation.graph.seconds(units.intersection(other));
+            common >= 0.8 * seconds(&units).max(seconds(other))
         };
-        match kept.iter_mut().find(|other| is_same(other)) {
-            None => kept.push(advice),
+        match kept.iter_mut().find(is_same) {
+            None => kept.push((units, advice)),
             // A feature is less to give up than the whole dependency.
-            Some(other)
+            Some((_, other))
                 if advice.kind == "feature" && ["dependency", "optional"].contains(&other.kind) =>
             {
                 *other = advice;
@@ -114,7 +113,7 @@ fn without_repetition(situation: &Situation<'_>, advice: Vec<Advice>) -> Vec<Adv
             Some(_) => {}
         }
     }
-    kept
+    kept.into_iter().map(|(_, advice)| advice).collect()
 }
 
 impl Situation<'_> {
@@ -139,31 +138,46 @@ impl Situation<'_> {
         if self.metadata.has_double(package) {
             return HashSet::new();
         }
-        let units = self.graph.units.iter().enumerate();
-        let is_its = |unit: &Unit| {
-            unit.timed.package == package.name && unit.timed.version == package.version
+        let is_its = |at: &usize| {
+            let timed = &self.graph.units[*at].timed;
+            timed.package == package.name && timed.version == package.version
         };
-        units.filter(|(_, unit)| is_its(unit)).map(|(at, _)| at).collect()
+        (0..self.graph.units.len()).filter(is_its).collect()
     }
 
-    /// The names of the packages of these units, but `but`.
-    fn names(&self, gone: &HashSet<usize>, but: &str) -> Vec<String> {
-        let names: BTreeSet<&str> =
-            gone.iter().map(|at| self.graph.units[*at].timed.package.as_str()).collect();
-        names.into_iter().filter(|name| *name != but).map(str::to_owned).collect()
+    /// The names of the packages of these units.
+    fn names(&self, units: &HashSet<usize>) -> BTreeSet<&str> {
+        units.iter().map(|at| self.graph.units[*at].timed.package.as_str()).collect()
+    }
+
+    /// The units that are needed no more once these packages do not depend on those any more.
+    /// `None` where there are none.
+    fn without_edges(&self, edges: &[(&Package, &str)]) -> Option<HashSet<usize>> {
+        let mut graph = self.graph.clone();
+        for (package, dependency) in edges {
+            for at in self.units_of(package) {
+                let is_kept = |at: &usize| self.graph.units[*at].timed.package != *dependency;
+                graph.units[at].dependencies.retain(is_kept);
+            }
+        }
+        // What was asked for stays asked for; what has lost its last dependent was not.
+        let lost = graph.roots().difference(&self.graph.roots()).copied().collect();
+        let gone = graph.without(&lost);
+        (!gone.is_empty()).then_some(gone)
     }
 }
 
 /// `a, b and c`; of many, the first and how many more.
-pub(crate) fn list(names: &[String]) -> String {
+pub(crate) fn list<T: ToString>(names: impl IntoIterator<Item = T>) -> String {
     const SHOWN_MAX: usize = 4;
-    match names {
-        [] => "none".to_owned(),
-        [one] => one.clone(),
-        [first @ .., last] if names.len() <= SHOWN_MAX => {
+    let names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
+    match names.split_last() {
+        None => "none".to_owned(),
+        Some((one, [])) => one.clone(),
+        Some((last, first)) if names.len() <= SHOWN_MAX => {
             format!("{} and {last}", first.join(", "))
         }
-        _ => format!(
+        Some(_) => format!(
             "{} and {} more",
             names[..SHOWN_MAX - 1].join(", "),
             names.len() - SHOWN_MAX + 1
@@ -175,19 +189,12 @@ fn quoted(names: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<String> {
     names.into_iter().map(|name| format!("`{}`", name.as_ref())).collect()
 }
 
-/// The units that are needed no more once edges have been taken out of `before`.
-fn orphans(before: &Graph, after: &Graph) -> Option<HashSet<usize>> {
-    // What was asked for stays asked for; what has lost its last dependent was not.
-    let lost: HashSet<usize> = after.roots().difference(&before.roots()).copied().collect();
-    let gone = after.without(&lost);
-    (!gone.is_empty()).then_some(gone)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::analyze::graph::Unit;
     use crate::analyze::timings::Timed;
 
     /// `app` asks for `web` with its default features, of which `tls` brings `crypto`; both take
@@ -322,8 +329,8 @@ mod tests {
     #[test]
     fn a_long_list_is_cut() {
         let names = |count: usize| (0..count).map(|number| number.to_string()).collect::<Vec<_>>();
-        assert_eq!(list(&names(1)), "0");
-        assert_eq!(list(&names(4)), "0, 1, 2 and 3");
-        assert_eq!(list(&names(9)), "0, 1, 2 and 6 more");
+        assert_eq!(list(names(1)), "0");
+        assert_eq!(list(names(4)), "0, 1, 2 and 3");
+        assert_eq!(list(names(9)), "0, 1, 2 and 6 more");
     }
 }

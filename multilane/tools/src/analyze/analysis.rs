@@ -149,10 +149,10 @@ impl Analysis {
     pub(crate) fn chain(&self, of: usize) -> Vec<String> {
         const SHOWN_MAX: usize = 6;
         let before = |at: usize| self.run.released_by[at];
-        let chain: Vec<usize> =
-            std::iter::successors(before(of), |at| before(*at)).take(SHOWN_MAX).collect();
-        let chain: Vec<usize> = chain.into_iter().rev().collect();
-        self.graph.titles(&chain)
+        let chain = std::iter::successors(before(of), |at| before(*at)).take(SHOWN_MAX);
+        let mut titles = self.graph.titles(chain);
+        titles.reverse();
+        titles
     }
 
     /// Why there is no advice; `None` where there is some.

@@ -50,7 +50,7 @@ pub(crate) fn costs(
                     let timed = &unit.timed;
                     timed.package == member.name
                         && timed.version == member.version
-                        && matches!(timed.kind, Kind::Lib | Kind::Bin(_))
+                        && (timed.kind == Kind::Lib || timed.kind.is("bin"))
                         && timed.mode != Mode::Run
                 })
                 .map(|(at, _)| at)

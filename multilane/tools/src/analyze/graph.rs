@@ -25,7 +25,7 @@ pub(crate) struct Known {
 }
 
 /// What was built, and in which order it has to be.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Graph {
     pub(crate) units: Vec<Unit>,
 }
@@ -157,8 +157,8 @@ impl Graph {
         self.units[at].timed.features.iter().map(String::as_str).collect()
     }
 
-    pub(crate) fn titles(&self, units: &[usize]) -> Vec<String> {
-        units.iter().map(|at| self.units[*at].timed.title()).collect()
+    pub(crate) fn titles(&self, units: impl IntoIterator<Item = usize>) -> Vec<String> {
+        units.into_iter().map(|at| self.units[at].timed.title()).collect()
     }
 }
 
@@ -199,15 +199,13 @@ fn is_target(timed: &Timed, target: &str) -> bool {
         _ => "",
     };
     let Some(rest) = target.strip_prefix(flavour) else { return false };
-    let is_named = |kind: &str, name: &str| rest.strip_prefix(kind) == Some(name);
     match &timed.kind {
         Kind::Lib => rest.starts_with("lib-"),
         Kind::BuildScript => rest.starts_with("build-script-"),
-        Kind::Bin(name) => is_named("bin-", name),
-        Kind::Example(name) => is_named("example-", name),
-        // cargo's own words for them have changed before.
-        Kind::Test(name) => is_named("integration-test-", name) || is_named("test-", name),
-        Kind::Bench(name) => is_named("bench-", name),
+        // cargo's own words for tests have changed before.
+        Kind::Named(kind, name) => {
+            rest.strip_prefix("integration-").unwrap_or(rest) == format!("{kind}-{name}")
+        }
     }
 }
 
@@ -318,7 +316,7 @@ mod tests {
         let units = vec![
             timed("a", 0.0, 1.0),
             timed("b", 1.0, 1.0),
-            Timed { kind: Kind::Bin("b".into()), ..timed("b", 2.0, 1.0) },
+            Timed { kind: Kind::Named("bin".into(), "b".into()), ..timed("b", 2.0, 1.0) },
             Timed { mode: Mode::Test, ..timed("b", 3.0, 1.0) },
         ];
         let known = [

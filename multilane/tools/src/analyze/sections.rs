@@ -280,7 +280,7 @@ fn cache(analysis: &Analysis) -> Section {
         blocks.push(text(forks.summary()));
         let mut rows = Vec::new();
         for (why, units, time) in forks.groups(&analysis.graph) {
-            let units = list(&analysis.graph.titles(&units));
+            let units = list(analysis.graph.titles(units));
             let words = vec![format!("{why}: {units}")];
             rows.push(Row { numbers: vec![seconds(time)], words, ..Row::default() });
         }

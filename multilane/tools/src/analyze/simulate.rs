@@ -51,7 +51,7 @@ pub(crate) struct Model {
     after_end: Vec<Vec<usize>>,
     /// How many such steps each unit needs.
     needs: Vec<usize>,
-    /// Larger comes first.
+    /// How many depend on each, directly or not; the larger comes first.
     priority: Vec<usize>,
 }
 
@@ -128,17 +128,16 @@ impl Model {
                 list[dependency].push(at);
             }
         }
+        let dependents = graph.dependents();
+        let dependents_count =
+            |at: usize| graph.reached(&HashSet::from([at]), |at| &dependents[at]).len();
+        let starts = graph.units.iter().map(|unit| unit.timed.start);
         Model {
             takes: work(graph, jobs),
             jobs,
             first_stage: graph.units.iter().map(first_stage).collect(),
-            lead_in: graph
-                .units
-                .iter()
-                .map(|unit| unit.timed.start)
-                .reduce(f64::min)
-                .unwrap_or(0.0),
-            priority: dependents_counts(graph),
+            lead_in: starts.reduce(f64::min).unwrap_or(0.0),
+            priority: (0..count).map(dependents_count).collect(),
             after_metadata,
             after_end,
             needs,
@@ -298,40 +297,6 @@ fn work(graph: &Graph, jobs: usize) -> Vec<Takes> {
         }
     }
     takes
-}
-
-/// For each unit, how many depend on it, directly or not: a set of bits for each, from the roots
-/// down.
-fn dependents_counts(graph: &Graph) -> Vec<usize> {
-    let count = graph.units.len();
-    let words = count.div_ceil(64);
-    let dependents = graph.dependents();
-    let mut sets: Vec<Option<Vec<u64>>> = vec![None; count];
-    // Depth first, without recursion: a chain may be long.
-    for root in 0..count {
-        let mut stack = vec![root];
-        while let Some(at) = stack.last().copied() {
-            let missing: Vec<usize> =
-                dependents[at].iter().copied().filter(|above| sets[*above].is_none()).collect();
-            if missing.is_empty() || sets[at].is_some() {
-                stack.pop();
-                let mut set = vec![0_u64; words];
-                set[at / 64] |= 1 << (at % 64);
-                for above in &dependents[at] {
-                    for (word, of_above) in set.iter_mut().zip(sets[*above].iter().flatten()) {
-                        *word |= of_above;
-                    }
-                }
-                sets[at] = Some(set);
-            } else {
-                stack.extend(missing);
-            }
-        }
-    }
-    let ones = |set: Option<Vec<u64>>| {
-        set.unwrap_or_default().iter().map(|word| word.count_ones() as usize).sum()
-    };
-    sets.into_iter().map(ones).collect()
 }
 
 #[cfg(test)]

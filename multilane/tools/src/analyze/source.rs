@@ -4,11 +4,11 @@
 //! The sources are read as text and not parsed: code that a macro writes is not seen.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::analyze::metadata::Metadata;
+use crate::analyze::metadata::{Metadata, Package};
 use crate::analyze::most_first;
 
 #[derive(Debug, Default, PartialEq)]
@@ -31,24 +31,21 @@ pub(crate) struct Forced {
 pub(crate) fn read(root: &Path, metadata: &Metadata) -> Sources {
     let mut sources = Sources::default();
     let mut derives: BTreeMap<String, u64> = BTreeMap::new();
-    for member in metadata.members() {
-        let manifest = root.join(&member.manifest);
-        let mut stack = vec![manifest.with_file_name("src")];
-        while let Some(dir) = stack.pop() {
-            for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-                let path = entry.path();
-                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    stack.push(path);
-                } else if path.extension().is_some_and(|extension| extension == "rs")
-                    && let Ok(text) = std::fs::read_to_string(&path)
-                {
-                    let shown =
-                        path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-                    sources.forced.extend(forced(&shown, &text));
-                    for name in derived(&text) {
-                        *derives.entry(name).or_default() += 1;
-                    }
-                }
+    let src = |member: &Package| root.join(&member.manifest).with_file_name("src");
+    let mut stack: Vec<PathBuf> = metadata.members().map(src).collect();
+    while let Some(path) = stack.pop() {
+        if let Ok(entries) = std::fs::read_dir(&path) {
+            let entries = entries.flatten();
+            let entries =
+                entries.filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_symlink()));
+            stack.extend(entries.map(|entry| entry.path()));
+        } else if path.extension().is_some_and(|extension| extension == "rs")
+            && let Ok(text) = std::fs::read_to_string(&path)
+        {
+            let shown = path.strip_prefix(root).unwrap_or(&path).to_string_lossy();
+            sources.forced.extend(forced(&shown, &text));
+            for name in derived(&text) {
+                *derives.entry(name).or_default() += 1;
             }
         }
     }

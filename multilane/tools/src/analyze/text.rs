@@ -182,6 +182,7 @@ mod tests {
             words: vec![words.into()],
             ..Row::default()
         };
+        text.wrapped("", "", "A table:");
         text.table(Table {
             numbers: vec!["Seconds"],
             words: vec!["Unit"],
@@ -191,9 +192,10 @@ mod tests {
             ],
         });
         expect_test::expect![[r#"
+            A table:
                 SECONDS  UNIT
-                    1.5  a-name with-some
-                         further words behind it
+                    1.5  a-name with-some further
+                         words behind it
                    12.5  a-name-that-is-longer-than-any-line-could-be
         "#]]
         .assert_eq(&text.out);

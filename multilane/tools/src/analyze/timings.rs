@@ -47,10 +47,14 @@ pub(crate) enum Kind {
     #[default]
     Lib,
     BuildScript,
-    Bin(String),
-    Test(String),
-    Example(String),
-    Bench(String),
+    /// `bin`, `test`, `example` or `bench`, and its name.
+    Named(String, String),
+}
+
+impl Kind {
+    pub(crate) fn is(&self, kind: &str) -> bool {
+        matches!(self, Kind::Named(found, _) if found == kind)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -153,11 +157,14 @@ impl Timed {
             (Kind::BuildScript, _) => format!("{package} (build script)"),
             (Kind::Lib, Mode::Test) => format!("{package} (unit tests)"),
             (Kind::Lib, _) => package.clone(),
-            (Kind::Bin(name), Mode::Test) => format!("{package} (unit tests of {name})"),
-            (Kind::Bin(name), _) => format!("{package} (program {name})"),
-            (Kind::Test(name), _) => format!("{package} (test {name})"),
-            (Kind::Example(name), _) => format!("{package} (example {name})"),
-            (Kind::Bench(name), _) => format!("{package} (benchmark {name})"),
+            (Kind::Named(kind, name), Mode::Test) if kind == "bin" => {
+                format!("{package} (unit tests of {name})")
+            }
+            (Kind::Named(kind, name), _) => match kind.as_str() {
+                "bin" => format!("{package} (program {name})"),
+                "bench" => format!("{package} (benchmark {name})"),
+                kind => format!("{package} ({kind} {name})"),
+            },
         }
     }
 }
@@ -177,9 +184,8 @@ fn cell<'a>(page: &'a str, name: &str) -> Option<&'a str> {
 
 /// `` a library, ` build-script (run)`, ` rg "bin" (test)`, ` lib (test)`.
 fn kind(target: &str) -> (Kind, Mode) {
-    let target = target.trim();
-    let (target, mode) = match target.strip_suffix(')').and_then(|target| target.rsplit_once('(')) {
-        Some((target, mode)) => (target.trim(), mode),
+    let (target, mode) = match target.trim_end().strip_suffix(')') {
+        Some(target) => target.rsplit_once('(').unwrap_or((target, "")),
         None => (target, ""),
     };
     let mode = match mode {
@@ -189,16 +195,12 @@ fn kind(target: &str) -> (Kind, Mode) {
         "check" | "check-test" => Mode::Check,
         _ => Mode::Other,
     };
-    let name = || target.split('"').next().unwrap_or_default().trim().to_owned();
-    let kind = match target.split('"').nth(1) {
-        Some("bin") => Kind::Bin(name()),
-        Some("test") => Kind::Test(name()),
-        Some("example") => Kind::Example(name()),
-        Some("bench") => Kind::Bench(name()),
-        _ if target.starts_with("build-script") || target.starts_with("build script") => {
-            Kind::BuildScript
-        }
-        _ => Kind::Lib,
+    let mut parts = target.split('"').map(str::trim);
+    let name = parts.next().unwrap_or_default();
+    let kind = match parts.next() {
+        Some(kind) => Kind::Named(kind.to_owned(), name.to_owned()),
+        None if name.starts_with("build") => Kind::BuildScript,
+        None => Kind::Lib,
     };
     (kind, mode)
 }
@@ -209,14 +211,15 @@ mod tests {
 
     #[test]
     fn what_a_unit_is_stands_behind_its_name() {
+        let named = |kind: &str, name: &str| Kind::Named(kind.into(), name.into());
         let cases = [
             ("", Kind::Lib, Mode::Build),
             (" lib (test)", Kind::Lib, Mode::Test),
             (" build-script", Kind::BuildScript, Mode::Build),
             (" build-script (run)", Kind::BuildScript, Mode::Run),
-            (" rg \"bin\"", Kind::Bin("rg".into()), Mode::Build),
-            (" rg \"bin\" (test)", Kind::Bin("rg".into()), Mode::Test),
-            (" it \"test\" (test)", Kind::Test("it".into()), Mode::Test),
+            (" rg \"bin\"", named("bin", "rg"), Mode::Build),
+            (" rg \"bin\" (test)", named("bin", "rg"), Mode::Test),
+            (" it \"test\" (test)", named("test", "it"), Mode::Test),
             (" lib (check)", Kind::Lib, Mode::Check),
         ];
         for (text, expected_kind, expected_mode) in cases {

@@ -1,74 +1,59 @@
 //! Packages that could go.
 
-use super::{Advice, Situation, list, orphans};
+use super::{Advice, Situation, list};
 use crate::analyze::deps::Unused;
-use crate::analyze::graph::Graph;
 use crate::analyze::metadata::{Asks, Package};
 use crate::analyze::timings::Mode;
 
 /// All dependencies that no code uses, together.
-pub(super) fn unused(situation: &Situation<'_>) -> Vec<Advice> {
-    let mut graph = Graph { units: situation.graph.units.clone() };
-    let mut names = Vec::new();
-    for Unused { manifest, name } in situation.unused {
+pub(super) fn unused(situation: &Situation<'_>) -> Option<Advice> {
+    let edge = |Unused { manifest, name }: &Unused| {
         let mut packages = situation.metadata.packages.iter();
-        let Some(member) = packages.find(|package| package.manifest == *manifest) else { continue };
-        let package =
-            member.asks.iter().find(|asks| asks.key() == name).map_or(name, |asks| &asks.name);
-        for at in situation.units_of(member) {
-            let is_kept = |at: &usize| situation.graph.units[*at].timed.package != *package;
-            graph.units[at].dependencies.retain(is_kept);
-        }
-        names.push(format!("`{name}` in {manifest}"));
-    }
-    let Some(gone) = orphans(situation.graph, &graph) else { return Vec::new() };
-    vec![situation.without(
-        gone.clone(),
-        "unused",
-        format!("remove the {} dependencies that no code uses", names.len()),
-        format!(
-            "cargo-shear finds no use of {}; without them {} would not be compiled",
-            list(&names),
-            list(&situation.names(&gone, ""))
-        ),
-        "run `cargo shear --fix`, and check its changes: it misses uses by macros and on other \
-         platforms"
-            .to_owned(),
-    )]
+        let member = packages.find(|package| package.manifest == *manifest)?;
+        Some((member, member.asks.iter().find(|asks| asks.key() == name)?.name.as_str()))
+    };
+    let edges: Vec<_> = situation.unused.iter().filter_map(edge).collect();
+    let gone = situation.without_edges(&edges)?;
+    let names = edges.iter().map(|(member, name)| format!("`{name}` in {}", member.manifest));
+    let title = format!("remove the {} dependencies that no code uses", edges.len());
+    let because = format!(
+        "cargo-shear finds no use of {}; without them {} would not be compiled",
+        list(names),
+        list(situation.names(&gone))
+    );
+    let edit = "run `cargo shear --fix`, and check its changes: it misses uses by macros and on \
+                other platforms";
+    Some(situation.without(gone, "unused", title, because, edit.to_owned()))
 }
 
 /// A dependency that a member names, with all that comes along for it alone.
 pub(super) fn dependencies(situation: &Situation<'_>) -> Vec<Advice> {
     let Situation { graph, metadata, .. } = situation;
-    let mut found = Vec::new();
-    for (at, package) in metadata.others() {
-        let members: Vec<&Package> =
-            metadata.who_asks(at).into_iter().filter(|package| package.is_member).collect();
+    let advice = metadata.others().filter_map(|(at, package)| {
+        let mut members = metadata.who_asks(at);
+        members.retain(|package| package.is_member);
         let own = situation.units_of(package);
-        if members.is_empty() || own.is_empty() {
-            continue;
-        }
-        // If another dependency wants it, too, it stays whatever the members do.
-        let is_else_wanted = graph.units.iter().enumerate().any(|(at, unit)| {
-            !own.contains(&at)
-                && !unit.is_member
-                && unit.dependencies.iter().any(|at| own.contains(at))
+        // If another dependency needs it, too, it stays even if the members do without.
+        let mut others = (0..graph.units.len()).filter(|at| !own.contains(at));
+        let is_needed = others.any(|at| {
+            let unit = &graph.units[at];
+            !unit.is_member && unit.dependencies.iter().any(|at| own.contains(at))
         });
-        if is_else_wanted {
-            continue;
+        if members.is_empty() || own.is_empty() || is_needed {
+            return None;
         }
         let gone = graph.without(&own);
-        let along = situation.names(&gone, &package.name);
         let seconds = graph.seconds(&gone);
+        let mut along = situation.names(&gone);
+        along.remove(package.name.as_str());
         let because = match along.len() {
             0 => format!("it takes {seconds:.1} s to compile"),
             count => format!(
-                "it and the {count} {} that only it needs ({}) take {seconds:.1} s to compile",
-                if count == 1 { "package" } else { "packages" },
-                list(&along)
+                "it and the {} that only it needs ({}) take {seconds:.1} s to compile",
+                if count == 1 { "package".to_owned() } else { format!("{count} packages") },
+                list(along)
             ),
         };
-        let manifests: Vec<String> = members.iter().map(|member| member.manifest.clone()).collect();
         let asks = || members.iter().flat_map(|member| member.asks_for(package));
         let how = if asks().next().is_some() && asks().all(|asks| asks.is_optional) {
             ", or leave off the feature that enables it: it is optional already"
@@ -77,55 +62,46 @@ pub(super) fn dependencies(situation: &Situation<'_>) -> Vec<Advice> {
         } else {
             ", or make it `optional = true` behind a feature that everyday builds leave off"
         };
-        found.push(situation.without(
-            gone,
-            "dependency",
-            format!("do without `{}` {}", package.name, package.version),
-            because,
-            format!("in {}: remove `{}`{how}", list(&manifests), package.name),
-        ));
-    }
-    found
+        let manifests = list(members.iter().map(|member| &member.manifest));
+        let title = format!("do without `{}` {}", package.name, package.version);
+        let edit = format!("in {manifests}: remove `{}`{how}", package.name);
+        Some(situation.without(gone, "dependency", title, because, edit))
+    });
+    advice.collect()
 }
 
 /// A package that no member names, and that is optional for all packages that name it.
 pub(super) fn optional_below(situation: &Situation<'_>) -> Vec<Advice> {
-    let metadata = situation.metadata;
-    let mut found = Vec::new();
-    for (at, package) in metadata.others() {
+    let Situation { graph, metadata, .. } = situation;
+    let advice = metadata.others().filter_map(|(at, package)| {
         let asking = metadata.who_asks(at);
         let is_optional = |asking: &&Package| {
             !asking.is_member && asking.asks_for(package).all(|asks| asks.is_optional)
         };
         let own = situation.units_of(package);
         if own.is_empty() || asking.is_empty() || !asking.iter().all(is_optional) {
-            continue;
+            return None;
         }
-        let gone = situation.graph.without(&own);
-        let Some(path) = metadata.path_to(at) else { continue };
+        let gone = graph.without(&own);
+        let path = metadata.path_to(at)?;
         let Package { name, version, .. } = package;
-        let is_run = |at: &&usize| situation.graph.units[**at].timed.mode == Mode::Run;
-        let running = situation.graph.seconds(gone.iter().filter(is_run));
+        let is_run = |at: &&usize| graph.units[**at].timed.mode == Mode::Run;
+        let running = graph.seconds(gone.iter().filter(is_run));
         let script = (running > 1.0).then(|| format!(", {running:.1} s of them in build scripts"));
-        let others: Vec<String> = asking.iter().map(|asking| asking.name.clone()).collect();
         let because = format!(
             "it is optional for {}, comes by {}, and takes {:.1} s with all that only it needs{}",
-            list(&others),
+            list(asking.iter().map(|asking| &asking.name)),
             path.join(" → "),
-            situation.graph.seconds(&gone),
+            graph.seconds(&gone),
             script.unwrap_or_default()
         );
-        found.push(situation.without(
-            gone,
-            "optional",
-            format!("switch off the feature that brings `{name}` {version}"),
-            because,
-            format!(
-                "`cargo tree --edges features --invert {name}@{version}` shows the features that \
-                 enable it; leave them out where `{}` is asked for, or choose another of its features",
-                path.get(1).unwrap_or(name)
-            ),
-        ));
-    }
-    found
+        let title = format!("switch off the feature that brings `{name}` {version}");
+        let edit = format!(
+            "`cargo tree --edges features --invert {name}@{version}` shows the features that \
+             enable it; leave them out where `{}` is asked for, or choose another of its features",
+            path.get(1).unwrap_or(name)
+        );
+        Some(situation.without(gone, "optional", title, because, edit))
+    });
+    advice.collect()
 }

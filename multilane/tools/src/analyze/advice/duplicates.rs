@@ -4,55 +4,43 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::{Advice, Situation, Sure, list, quoted};
 use crate::analyze::deps::units_of_doubles;
-use crate::analyze::metadata::Package;
 
-/// One package in one version, compiled as a library more than once.
+/// One package in one version, compiled as a library more than once. What differs in one crate
+/// differs in all that depend on it, so all of them are one thing to change.
 pub(super) fn built_twice(situation: &Situation<'_>) -> Vec<Advice> {
-    // They come in whole trees: what differs in one crate differs in all that depend on it. So they
-    // are one thing to mend.
-    let mut by_reason: BTreeMap<bool, Vec<Vec<usize>>> = BTreeMap::new();
-    for units in units_of_doubles(situation.graph).into_values() {
-        let features = |at: &usize| &situation.graph.units[*at].timed.features;
-        let has_same_features = units.iter().all(|at| features(at) == features(&units[0]));
-        by_reason.entry(has_same_features).or_default().push(units);
-    }
-    let mut found = Vec::new();
-    for (has_same_features, groups) in by_reason {
+    let Situation { graph, model, .. } = situation;
+    let doubles = units_of_doubles(graph).into_values();
+    let has_same_features =
+        |units: &Vec<usize>| units.iter().all(|at| graph.features(*at) == graph.features(units[0]));
+    let (same, different): (Vec<_>, Vec<_>) = doubles.partition(has_same_features);
+    let advice = |groups: Vec<Vec<usize>>, is_same: bool| {
+        let takes = |at: &usize| model.takes[*at].whole;
         let mut gone = HashSet::new();
         for units in &groups {
-            let longest = units.iter().max_by(|a, b| {
-                situation.model.takes[**a].whole.total_cmp(&situation.model.takes[**b].whole)
-            });
+            let longest = units.iter().max_by(|a, b| takes(a).total_cmp(&takes(b)));
             gone.extend(units.iter().filter(|at| Some(*at) != longest));
         }
-        let names = situation.names(&gone, "");
-        let (because, edit) = if has_same_features {
-            (
-                format!(
-                    "{} {} compiled once for what you run and once for build scripts and proc-macros, with the same features but other settings",
-                    list(&names),
-                    if names.len() == 1 { "is" } else { "are" },
-                ),
-                "in Cargo.toml: give `[profile.dev.build-override]` the values that `[profile.dev]` and \
-                 `[profile.dev.package.\"*\"]` have (`debug`, `opt-level`, `codegen-units`)"
-                    .to_owned(),
-            )
+        let names = list(situation.names(&gone));
+        let (because, edit) = if is_same {
+            let because = "compiled once for what you run and once for build scripts and \
+                           proc-macros, with the same features but other settings";
+            let edit = "in Cargo.toml: give `[profile.dev.build-override]` the values that \
+                        `[profile.dev]` and `[profile.dev.package.\"*\"]` have (`debug`, \
+                        `opt-level`, `codegen-units`)";
+            (format!("{names}: {because}"), edit)
         } else {
             let examples: Vec<String> =
                 groups.iter().take(3).map(|units| differing(situation, units)).collect();
-            (
-                format!("{} in all; {}", list(&names), examples.join("; ")),
-                "have both sides ask for the same features: add those that only one has to the other, in \
-                 `[build-dependencies]` or `[workspace.dependencies]`"
-                    .to_owned(),
-            )
+            let edit = "have both sides ask for the same features: add those that only one has to \
+                        the other, in `[build-dependencies]` or `[workspace.dependencies]`";
+            (format!("{names} in all; {}", examples.join("; ")), edit)
         };
         let packages = if groups.len() == 1 { "package" } else { "packages" };
         let title = format!("compile {} {packages} once, not twice", groups.len());
-        let sure = if has_same_features { Sure::High } else { Sure::AtMost };
-        found.push(Advice { sure, ..situation.without(gone, "twice", title, because, edit) });
-    }
-    found
+        let sure = if is_same { Sure::High } else { Sure::AtMost };
+        Advice { sure, ..situation.without(gone, "twice", title, because, edit.to_owned()) }
+    };
+    vec![advice(same, true), advice(different, false)] // Those of nothing save nothing.
 }
 
 /// `syn without extra-traits and with it`.
@@ -60,8 +48,7 @@ fn differing(situation: &Situation<'_>, units: &[usize]) -> String {
     let features = |at: usize| situation.graph.features(at);
     let name = &situation.graph.units[units[0]].timed.package;
     let (a, b) = (features(units[0]), features(units[1]));
-    let only: Vec<String> = quoted(a.symmetric_difference(&b));
-    format!("`{name}` once with and once without {}", list(&only))
+    format!("`{name}` once with and once without {}", list(quoted(a.symmetric_difference(&b))))
 }
 
 /// One package in several versions.
@@ -81,28 +68,23 @@ pub(super) fn versions(situation: &Situation<'_>) -> Vec<Advice> {
             let own = situation.units_of(&metadata.packages[*old]);
             let gone = situation.graph.without(&own);
             let asking = metadata.who_asks(*old);
-            let names: Vec<String> = asking
-                .iter()
-                .map(|package| format!("{} {}", package.name, package.version))
-                .collect();
-            let manifests = asking.iter().filter(|package| package.is_member);
-            let manifests: Vec<String> =
-                manifests.map(|package: &&Package| package.manifest.clone()).collect();
+            let names =
+                list(asking.iter().map(|package| format!("{} {}", package.name, package.version)));
+            let mut members = asking.iter().filter(|package| package.is_member).peekable();
             let old_version = &metadata.packages[*old].version;
             let new_version = &metadata.packages[*newest].version;
-            let edit = if manifests.is_empty() {
+            let edit = if members.peek().is_none() {
                 format!(
-                    "look for releases of {} that ask for `{name}` {new_version}: `cargo update`, \
-                     then `cargo tree --invert {name}@{old_version}`",
-                    list(&names)
+                    "look for releases of {names} that ask for `{name}` {new_version}: `cargo \
+                     update`, then `cargo tree --invert {name}@{old_version}`"
                 )
             } else {
-                format!("in {}: ask for `{name}` {new_version}", list(&manifests))
+                let manifests = list(members.map(|package| &package.manifest));
+                format!("in {manifests}: ask for `{name}` {new_version}")
             };
+            let seconds = situation.graph.seconds(&gone);
             let because = format!(
-                "{old_version} is asked for by {} and takes {:.1} s to compile",
-                list(&names),
-                situation.graph.seconds(&gone)
+                "{old_version} is asked for by {names} and takes {seconds:.1} s to compile"
             );
             let title = format!("use `{name}` {new_version} only, without {old_version}");
             found.push(situation.without(gone, "version", title, because, edit));
@@ -112,6 +94,5 @@ pub(super) fn versions(situation: &Situation<'_>) -> Vec<Advice> {
 }
 
 fn version_order(version: &str) -> Vec<u64> {
-    let numbers = version.split(['.', '-', '+']).map(|part| part.parse().unwrap_or(0));
-    numbers.collect()
+    version.split(['.', '-', '+']).map(|part| part.parse().unwrap_or(0)).collect()
 }

@@ -10,7 +10,7 @@ use crate::analyze::timings::{Kind, Mode};
 pub(super) fn test_programs(situation: &Situation<'_>) -> Vec<Advice> {
     let mut by_package: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (at, unit) in situation.graph.units.iter().enumerate() {
-        if unit.is_member && matches!(unit.timed.kind, Kind::Test(_)) {
+        if unit.is_member && unit.timed.kind.is("test") {
             by_package.entry(&unit.timed.package).or_default().push(at);
         }
     }
