@@ -29,7 +29,7 @@ use crate::units::{self, Place};
 
 /// What a build remembers of its cold start, if it had one.
 #[derive(Default)]
-pub struct ColdStart {
+pub(crate) struct ColdStart {
     /// For as long as others may wait for us.
     lead: Option<Lead>,
     /// The last step of the recipe that builds.
@@ -41,20 +41,20 @@ pub struct ColdStart {
 
 impl ColdStart {
     /// Before this process becomes cargo, which then leads.
-    pub fn hand_on(&mut self) {
+    pub(crate) fn hand_on(&mut self) {
         self.before_step(self.last);
         if let Some(lead) = self.lead.take() {
             lead.hand_on();
         }
     }
 
-    pub fn before_step(&mut self, step: usize) {
+    pub(crate) fn before_step(&mut self, step: usize) {
         if let Some(lead) = self.lead.as_mut().filter(|_| step == self.last) {
             lead.start_last_step(units::count(&lead.note.lane));
         }
     }
 
-    pub fn after_step(&mut self, step: usize, has_succeeded: bool) {
+    pub(crate) fn after_step(&mut self, step: usize, has_succeeded: bool) {
         let is_last = !has_succeeded || step == self.last;
         if let Some(lead) = self.lead.take_if(|_| is_last) {
             // A program or a test that fails was built.
