@@ -222,9 +222,11 @@ fn stretched(work: f64, processor_seconds: Option<f64>) -> Option<f64> {
 
 /// How long each unit was the only one, in the build that was measured.
 fn alone(graph: &Graph) -> Vec<f64> {
-    let events = graph.units.iter().enumerate().flat_map(|(at, unit)| {
-        [(unit.timed.start, true, at), (unit.timed.end(), false, at)]
-    });
+    let events = graph
+        .units
+        .iter()
+        .enumerate()
+        .flat_map(|(at, unit)| [(unit.timed.start, true, at), (unit.timed.end(), false, at)]);
     let mut events: Vec<(f64, bool, usize)> = events.collect();
     events.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     let mut alone = vec![0.0; graph.units.len()];

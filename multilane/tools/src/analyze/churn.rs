@@ -58,7 +58,8 @@ pub(crate) fn costs(
 
         let mut files: BTreeMap<&str, u64> = BTreeMap::new();
         let is_of_member = |file: &&&str| {
-            owner(&members, file).is_some_and(|owner| owner.id == member.id) && is_built(member, file)
+            owner(&members, file).is_some_and(|owner| owner.id == member.id)
+                && is_built(member, file)
         };
         let mut count = 0;
         for commit in &commits {

@@ -54,7 +54,7 @@ pub(crate) fn installed(project: &Project, common: &Common) -> anyhow::Result<Op
 /// hook is, and what runs before it.
 pub(crate) fn install(project: &Project, common: &Common) -> anyhow::Result<String> {
     let hooks = hooks(project, common)?;
-    shared_program::share(project, common)?;
+    shared_program::share(common)?;
     let program = common.program();
     let program = program.file_name().unwrap_or_default().to_string_lossy();
     let path = hooks.default_dir.join(HOOK);
