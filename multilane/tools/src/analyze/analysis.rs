@@ -1,6 +1,6 @@
 //! Everything that follows from the facts, once, for all forms of the answer.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use multilane::files::parallel::in_parallel;
 
@@ -222,25 +222,25 @@ fn stretched(work: f64, processor_seconds: Option<f64>) -> Option<f64> {
 
 /// How long each unit was the only one, in the build that was measured.
 fn alone(graph: &Graph) -> Vec<f64> {
-    let mut events: Vec<(f64, bool, usize)> = Vec::new();
-    for (at, unit) in graph.units.iter().enumerate() {
-        events.push((unit.timed.start, true, at));
-        events.push((unit.timed.end(), false, at));
-    }
+    let events = graph
+        .units
+        .iter()
+        .enumerate()
+        .flat_map(|(at, unit)| [(unit.timed.start, true, at), (unit.timed.end(), false, at)]);
+    let mut events: Vec<(f64, bool, usize)> = events.collect();
     events.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     let mut alone = vec![0.0; graph.units.len()];
-    let mut active: HashSet<usize> = HashSet::new();
+    let mut active: Vec<usize> = Vec::new();
     let mut since = 0.0;
     for (time, begins, at) in events {
-        if let (1, Some(only)) = (active.len(), active.iter().next()) {
-            alone[*only] += time - since;
+        if let [only] = active[..] {
+            alone[only] += time - since;
         }
         since = time;
-        if begins {
-            active.insert(at)
-        } else {
-            active.remove(&at)
-        };
+        match begins {
+            true => active.push(at),
+            false => active.retain(|other| *other != at),
+        }
     }
     alone
 }

@@ -41,57 +41,48 @@ pub(crate) fn costs(
 ) -> Vec<Cost> {
     let commits = commits(git_log);
     let members: Vec<&Package> = metadata.members().collect();
-    let mut costs: Vec<Cost> = members
-        .iter()
-        .filter_map(|member| {
-            let units = graph.units.iter().enumerate();
-            let own: HashSet<usize> = units
-                .filter(|(_, unit)| {
-                    let timed = &unit.timed;
-                    timed.package == member.name
-                        && timed.version == member.version
-                        && (timed.kind == Kind::Lib || timed.kind.is("bin"))
-                        && timed.mode != Mode::Run
-                })
-                .map(|(at, _)| at)
-                .collect();
-            if own.is_empty() {
-                return None; // It was not built, so nothing is known of it.
-            }
-            let rebuilt = graph.rebuilt(&own);
-            let seconds = model.seconds_of(rebuilt.iter().copied());
+    let cost = |member: &&Package| {
+        let is_own = |at: &usize| {
+            let timed = &graph.units[*at].timed;
+            timed.package == member.name
+                && timed.version == member.version
+                && (timed.kind == Kind::Lib || timed.kind.is("bin"))
+                && timed.mode != Mode::Run
+        };
+        let own: HashSet<usize> = (0..graph.units.len()).filter(is_own).collect();
+        if own.is_empty() {
+            return None; // It was not built, so nothing is known of it.
+        }
+        let rebuilt = graph.rebuilt(&own);
+        let seconds = model.seconds_of(rebuilt.iter().copied());
 
-            let mut files: BTreeMap<&str, u64> = BTreeMap::new();
-            let mut count = 0;
-            for commit in &commits {
-                let own = commit.iter().filter(|file| {
-                    owner(&members, file).is_some_and(|owner| std::ptr::eq(owner, *member))
-                        && is_built(member, file)
-                });
-                let own: Vec<&str> = own.copied().collect();
-                count += usize::from(!own.is_empty());
-                for file in own {
-                    *files.entry(file).or_default() += 1;
-                }
-            }
-            let mut files = most_first(files);
-            files.truncate(5);
-
-            let dependents: BTreeSet<&String> =
-                rebuilt.iter().map(|at| &graph.units[*at].timed.package).collect();
-            let dependents = dependents.into_iter().filter(|package| **package != member.name);
-            let dependents: Vec<String> = dependents.cloned().collect();
-            Some(Cost {
-                package: member.name.clone(),
-                commits: count,
-                seconds_a_week: seconds * count as f64 / weeks,
-                seconds,
-                dependents,
-                units: rebuilt.len(),
-                files,
-            })
+        let mut files: BTreeMap<&str, u64> = BTreeMap::new();
+        let is_of_member = |file: &&&str| {
+            owner(&members, file).is_some_and(|owner| owner.id == member.id)
+                && is_built(member, file)
+        };
+        let mut count = 0;
+        for commit in &commits {
+            let mut own = commit.iter().filter(is_of_member).peekable();
+            count += usize::from(own.peek().is_some());
+            own.for_each(|file| *files.entry(file).or_default() += 1);
+        }
+        let mut files = most_first(files);
+        files.truncate(5);
+        let mut dependents: BTreeSet<&String> =
+            rebuilt.iter().map(|at| &graph.units[*at].timed.package).collect();
+        dependents.remove(&member.name);
+        Some(Cost {
+            package: member.name.clone(),
+            commits: count,
+            seconds_a_week: seconds * count as f64 / weeks,
+            seconds,
+            dependents: dependents.into_iter().cloned().collect(),
+            units: rebuilt.len(),
+            files,
         })
-        .collect();
+    };
+    let mut costs: Vec<Cost> = members.iter().filter_map(cost).collect();
     costs.sort_by(|a, b| {
         b.seconds_a_week.total_cmp(&a.seconds_a_week).then(b.seconds.total_cmp(&a.seconds))
     });

@@ -37,13 +37,32 @@ pub(crate) struct Table {
     pub(crate) rows: Vec<Row>,
 }
 
-#[derive(Default)]
 pub(crate) struct Row {
     pub(crate) numbers: Vec<String>,
     /// The first one is the name.
     pub(crate) words: Vec<String>,
     /// Whose code it is, as the page colours it; empty where that is the same in all rows.
     pub(crate) class: &'static str,
+}
+
+impl Row {
+    pub(crate) fn new<const N: usize, const W: usize>(
+        numbers: [String; N],
+        words: [String; W],
+    ) -> Row {
+        Row { numbers: numbers.into(), words: words.into(), class: "" }
+    }
+}
+
+impl Table {
+    pub(crate) fn new(
+        numbers: &[&'static str],
+        words: &[&'static str],
+        rows: impl IntoIterator<Item = Row>,
+    ) -> Table {
+        let rows = rows.into_iter().collect();
+        Table { numbers: numbers.to_vec(), words: words.to_vec(), rows }
+    }
 }
 
 /// Those that were asked for, but `timings`.
@@ -68,6 +87,14 @@ fn seconds(value: f64) -> String {
     format!("{value:.1}")
 }
 
+/// The units with more than so many seconds, by place, the most first.
+pub(crate) fn most_seconds(seconds: &[f64], more_than: f64) -> Vec<(f64, usize)> {
+    let mut list: Vec<(f64, usize)> = seconds.iter().copied().zip(0..).collect();
+    list.retain(|(seconds, _)| *seconds > more_than);
+    list.sort_by(|a, b| b.0.total_cmp(&a.0));
+    list
+}
+
 fn graph(analysis: &Analysis) -> Section {
     let weeks = analysis.facts.weeks;
     let mut blocks = Vec::new();
@@ -82,18 +109,12 @@ fn graph(analysis: &Analysis) -> Section {
             )));
         }
     }
-    let mut alone: Vec<(f64, usize)> = analysis.alone.iter().copied().zip(0..).collect();
-    alone.retain(|(alone, _)| *alone > 0.02 * analysis.total && *alone > 0.5);
-    alone.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let alone = most_seconds(&analysis.alone, (0.02 * analysis.total).max(0.5));
     if analysis.jobs > 1 && !alone.is_empty() {
-        let row = |(alone, at): &(f64, usize)| Row {
-            numbers: vec![seconds(*alone)],
-            words: vec![analysis.graph.units[*at].timed.title()],
-            ..Row::default()
-        };
-        let rows = alone.iter().map(row).collect();
-        let words = vec!["Unit that was built alone, while processors were idle"];
-        blocks.push(Block::Table(Table { numbers: vec!["Seconds"], words, rows }));
+        let title = |at: usize| analysis.graph.units[at].timed.title();
+        let rows = alone.into_iter().map(|(alone, at)| Row::new([seconds(alone)], [title(at)]));
+        let words = ["Unit that was built alone, while processors were idle"];
+        blocks.push(Block::Table(Table::new(&["Seconds"], &words, rows)));
     }
     let changed = analysis.costs.iter().find(|cost| cost.commits > 0);
     if analysis.facts.git_log.is_none() {
@@ -122,21 +143,13 @@ fn costs(analysis: &Analysis) -> Block {
             count => format!("{count} above it: {}", list(&cost.dependents)),
         };
         let files = cost.files.iter().take(2).map(|(file, count)| format!("{file} ({count}×)"));
-        Row {
-            numbers: vec![
-                seconds(cost.seconds_a_week),
-                cost.commits.to_string(),
-                seconds(cost.seconds),
-            ],
-            words: vec![cost.package.clone(), above, files.collect::<Vec<_>>().join(", ")],
-            ..Row::default()
-        }
+        let files = files.collect::<Vec<_>>().join(", ");
+        let (week, each) = (seconds(cost.seconds_a_week), seconds(cost.seconds));
+        Row::new([week, cost.commits.to_string(), each], [cost.package.clone(), above, files])
     };
-    Block::Table(Table {
-        numbers: vec!["Seconds a week", "Commits", "Seconds each"],
-        words: vec!["Crate", "Crates above", "Most changed"],
-        rows: analysis.costs.iter().map(row).collect(),
-    })
+    let numbers = ["Seconds a week", "Commits", "Seconds each"];
+    let words = ["Crate", "Crates above", "Most changed"];
+    Block::Table(Table::new(&numbers, &words, analysis.costs.iter().map(row)))
 }
 
 /// A file that is changed often, in a crate on which others depend.
@@ -181,12 +194,11 @@ fn instantiations(analysis: &Analysis, mono: &Mono, blocks: &mut Vec<Block>) {
         crates.collect::<Vec<_>>().join(", ")
     )));
     let function = |name: &str, size: u64, copies: u64| Row {
-        numbers: vec![size.to_string(), copies.to_string()],
-        words: vec![name.to_owned()],
         class: if analysis.is_own_crate(name) { "own" } else { "other" },
+        ..Row::new([size.to_string(), copies.to_string()], [name.to_owned()])
     };
     let table = |measure, rows: Vec<Row>| {
-        Block::Table(Table { numbers: vec![measure, "Copies"], words: vec!["Function"], rows })
+        Block::Table(Table::new(&[measure, "Copies"], &["Function"], rows))
     };
     let rows = functions.iter().map(|one| function(&one.name, one.lines, one.copies));
     blocks.push(table("Lines", rows.take(25).collect()));
@@ -278,16 +290,13 @@ fn cache(analysis: &Analysis) -> Section {
     let mut blocks = vec![text(sccache.map_or_else(none, |sccache| sccache.to_string()))];
     if let Some(forks) = &analysis.forks {
         blocks.push(text(forks.summary()));
-        let mut rows = Vec::new();
-        for (why, units, time) in forks.groups(&analysis.graph) {
+        let groups = forks.groups(&analysis.graph);
+        let rows = groups.into_iter().map(|(why, units, time)| {
             let units = list(analysis.graph.titles(units));
-            let words = vec![format!("{why}: {units}")];
-            rows.push(Row { numbers: vec![seconds(time)], words, ..Row::default() });
-        }
-        if !rows.is_empty() {
-            let words = vec!["Why cargo compiles it"];
-            blocks.push(Block::Table(Table { numbers: vec!["Seconds"], words, rows }));
-        }
+            Row::new([seconds(time)], [format!("{why}: {units}")])
+        });
+        let table = Table::new(&["Seconds"], &["Why cargo compiles it"], rows);
+        blocks.extend((!table.rows.is_empty()).then_some(Block::Table(table)));
         if forks.follow() > 0 {
             blocks.push(text(format!("Units that depend on one of those: {}.", forks.follow())));
         }
@@ -332,14 +341,10 @@ fn trend(analysis: &Analysis) -> Section {
     }
     let row = |build: &Build| {
         let changes = if build.has_changes { " and changes" } else { "" };
-        Row {
-            numbers: vec![seconds(build.seconds), build.units.to_string()],
-            words: vec![format!("{}{changes}", build.short_commit())],
-            ..Row::default()
-        }
+        let commit = format!("{}{changes}", build.short_commit());
+        Row::new([seconds(build.seconds), build.units.to_string()], [commit])
     };
-    let rows = builds.iter().rev().map(row).collect();
-    let table = Table { numbers: vec!["Seconds", "Units"], words: vec!["Commit"], rows };
+    let table = Table::new(&["Seconds", "Units"], &["Commit"], builds.iter().rev().map(row));
     blocks.extend([Block::Drawing, Block::Table(table)]);
     section(blocks)
 }

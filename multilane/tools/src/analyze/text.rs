@@ -7,7 +7,7 @@ use textwrap::{Options, WordSplitter};
 
 use crate::analyze::advice::{Advice, list};
 use crate::analyze::analysis::Analysis;
-use crate::analyze::sections::{self, Block, Row, Table};
+use crate::analyze::sections::{self, Block, Row, Table, most_seconds};
 use crate::flags::analyze::Part;
 use multilane::ui::bytes;
 
@@ -49,41 +49,34 @@ impl Text {
             0 => String::new(),
             fresh => format!(" Units that were fresh: {fresh}."),
         };
-        self.wrapped("", "", &facts.build);
-        self.wrapped(
-            "",
-            "",
-            &format!(
-                "{} units in {:.1} s, {} at a time, {:.0} % of that time in use.{fresh} With any \
-                 number of processors: {:.1} s. The simulation of the build: {:.1} s ({}).",
-                analysis.graph.units.len(),
-                analysis.total,
-                analysis.jobs,
-                analysis.busy * 100.0,
-                analysis.critical_total,
-                analysis.run.total,
-                analysis.shown_error()
-            ),
+        let summary = format!(
+            "{} units in {:.1} s, {} at a time, {:.0} % of that time in use.{fresh} With any \
+             number of processors: {:.1} s. The simulation of the build: {:.1} s ({}).",
+            analysis.graph.units.len(),
+            analysis.total,
+            analysis.jobs,
+            analysis.busy * 100.0,
+            analysis.critical_total,
+            analysis.run.total,
+            analysis.shown_error()
         );
+        self.wrapped("", "", &facts.build);
+        self.wrapped("", "", &summary);
         for note in analysis.notes() {
             self.wrapped("", "", &note);
         }
     }
 
     fn timings(&mut self, analysis: &Analysis) {
-        let mut dearest: Vec<(f64, usize)> = analysis.what_if.iter().copied().zip(0..).collect();
-        dearest.sort_by(|a, b| b.0.total_cmp(&a.0));
-        dearest.retain(|(saves, _)| *saves > 0.01 * analysis.total);
+        let dearest = most_seconds(&analysis.what_if, 0.01 * analysis.total);
         let row = |(saves, at): (f64, usize)| {
             let timed = &analysis.graph.units[at].timed;
-            let numbers = vec![format!("{saves:.1}"), format!("{:.1}", timed.duration)];
-            Row { numbers, words: vec![timed.title()], ..Row::default() }
+            Row::new([format!("{saves:.1}"), format!("{:.1}", timed.duration)], [timed.title()])
         };
-        let rows: Vec<Row> = dearest.into_iter().map(row).collect();
-        if !rows.is_empty() {
+        if !dearest.is_empty() {
             self.heading("Units that delay the build");
-            let numbers = vec!["Seconds sooner without", "Seconds"];
-            self.table(Table { numbers, words: vec!["Unit"], rows });
+            let numbers = ["Seconds sooner without", "Seconds"];
+            self.table(Table::new(&numbers, &["Unit"], dearest.into_iter().map(row)));
         }
         self.heading("What would save most");
         if let Some(why) = analysis.why_no_advice() {
@@ -110,13 +103,8 @@ impl Text {
             Block::Table(table) => self.table(table),
             Block::List(title, items) => self.paragraph(&format!("{title}: {}.", list(&items))),
             Block::Sizes(title, sizes) => {
-                let size = |(name, size): (String, u64)| Row {
-                    numbers: vec![bytes(size)],
-                    words: vec![name],
-                    ..Row::default()
-                };
-                let rows = sizes.into_iter().map(size).collect();
-                self.table(Table { numbers: vec!["Size"], words: vec![title], rows });
+                let rows = sizes.into_iter().map(|(name, size)| Row::new([bytes(size)], [name]));
+                self.table(Table::new(&["Size"], &[title], rows));
             }
             Block::Drawing => {}
         }
@@ -177,20 +165,13 @@ mod tests {
     #[test]
     fn lines_end_at_the_width_and_words_stay_whole() {
         let mut text = Text { out: String::new(), width: 40 };
-        let row = |number: &str, words: &str| Row {
-            numbers: vec![number.into()],
-            words: vec![words.into()],
-            ..Row::default()
-        };
+        let row = |number: &str, words: &str| Row::new([number.into()], [words.into()]);
         text.wrapped("", "", "A table:");
-        text.table(Table {
-            numbers: vec!["Seconds"],
-            words: vec!["Unit"],
-            rows: vec![
-                row("1.5", "a-name with-some further words behind it"),
-                row("12.5", "a-name-that-is-longer-than-any-line-could-be"),
-            ],
-        });
+        let rows = [
+            row("1.5", "a-name with-some further words behind it"),
+            row("12.5", "a-name-that-is-longer-than-any-line-could-be"),
+        ];
+        text.table(Table::new(&["Seconds"], &["Unit"], rows));
         expect_test::expect![[r#"
             A table:
                 SECONDS  UNIT
