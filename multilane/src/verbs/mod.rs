@@ -241,7 +241,10 @@ pub(crate) static ALL: &[Verb] = &[
     tool("init", "Make a clone of the template a project of your own"),
     tool("setup", "Make plain cargo and plain git warm in this clone"),
     tool("doctor", "Diagnose slow or broken build setups"),
-    tool("install-tools", "Install what makes builds quicker here"),
+    tool(
+        "install-tools",
+        "Install tools that make builds quicker, and configure the linker that works",
+    ),
     tool("analyze", "Find what builds spend their time on, and what to change first"),
     tool("editor", "Let an editor's rust-analyzer build in a lane of its own"),
     tool("completions", "Print the script by which a shell completes the command line"),
