@@ -107,9 +107,9 @@ impl flags::lane::Bench {
         }
 
         ui::data(format_args!(
-            "No-op builds, {at_once} at once, each in a lane of its own, until the last one ends; runs: {runs}, in turns.\n\
-             Milliseconds; ADDED is the median of the differences to the first row. WAITS of all runs: for cargo's\n\
-             package cache, for a build directory.\n\n\
+            "No-op builds, {at_once} at once, each in a lane of its own, until the last one ends.\n\
+             Runs: {runs}, in turns. Milliseconds; ADDED is the median of the differences to the\n\
+             first row. WAITS of all runs: for cargo's package cache, for a build directory.\n\n\
              COMMAND                      MIN  MEDIAN     MAX   ADDED  WAITS"
         ))?;
         for row in &rows {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <repository>-verify/          made for the one call, and deleted at its end
-//! ├── repository/               a clone that borrows the objects, so that the user's own has no worktrees of ours
+//! ├── repository/               a clone that borrows the objects; it has the worktrees
 //! ├── *.log                     the output of each step
 //! ├── forked/                   the forked tree, set aside after its tests
 //! └── first/                    a lane from scratch, set aside to see if the next one is the same
@@ -326,15 +326,15 @@ impl Verification<'_> {
         self.stop_if_interrupted()
     }
 
-    /// Disables the shared cache, which may hold what the donor has compiled. Not with a variable: a
-    /// build script can read the environment, which has to be the same in both trees.
+    /// Disables the shared cache, which may hold what the donor has compiled. Not with a variable:
+    /// a build script can read the environment, which has to be the same in both trees.
     fn compile_all_anew(&self) -> anyhow::Result<()> {
         let through_cache = self.project.repo.root.join(WRAPPER_DIR).join(server::THROUGH_CACHE);
         files::remove_own_file(&through_cache)
             .with_context(|| format!("cannot delete {}", through_cache.display()))?;
         if let Some(wrapper) = provide::foreign_wrapper(&self.project) {
             self.ui.warn(format_args!(
-                "compilers go through {}: if that is a cache, the tree from scratch may come out of it",
+                "compilers go through {}: if that is a cache, nothing may be built from scratch",
                 wrapper.display()
             ));
         }
