@@ -60,7 +60,8 @@ pub(crate) enum EditorName {
 /// Print the script by which a shell completes the command line
 ///
 /// Save it, and have your shell read it: `. ~/.multilane.bash` in ~/.bashrc, the same in ~/.zshrc
-/// after compinit; fish reads all of ~/.config/fish/conf.d/. One script serves all repositories, for
+/// after compinit; fish reads all of ~/.config/fish/conf.d/. One script serves all repositories,
+/// for
 /// `cargo xtask` and `cargo multilane`: it asks the xtask of the workspace that you are in, once
 /// that has been built, or the installed program.
 ///

@@ -126,8 +126,8 @@ pub(crate) fn pass_on(name: &str, behind: &Path) -> String {
     format!("#!/bin/sh\n{MARK}\nif [ -x {behind} ]; then exec {behind} \"$@\"; fi\n")
 }
 
-/// The hooks that a directory in front of another one needs: those that exist, and those that may be
-/// added later. Not those whose mere existence changes what git does, or that git runs for each
+/// The hooks that a directory in front of another one needs: those that exist, and those that may
+/// be added later. Not those whose mere existence changes what git does, or that git runs for each
 /// reference.
 pub(crate) fn names_in_front(existing: impl IntoIterator<Item = String>) -> Vec<String> {
     const LATER: [&str; 14] = [

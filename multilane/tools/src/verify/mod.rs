@@ -326,8 +326,8 @@ impl Verification<'_> {
         self.stop_if_interrupted()
     }
 
-    /// Disables the shared cache, which may hold what the donor has compiled. Not with a variable: a
-    /// build script can read the environment, which has to be the same in both trees.
+    /// Disables the shared cache, which may hold what the donor has compiled. Not with a variable:
+    /// a build script can read the environment, which has to be the same in both trees.
     fn compile_all_anew(&self) -> anyhow::Result<()> {
         let through_cache = self.project.repo.root.join(WRAPPER_DIR).join(server::THROUGH_CACHE);
         files::remove_own_file(&through_cache)

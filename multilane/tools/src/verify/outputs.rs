@@ -198,8 +198,8 @@ fn to_cargo(printed: &[u8]) -> Vec<u8> {
     lines.filter(|line| line.starts_with(b"cargo:")).collect::<Vec<_>>().concat()
 }
 
-/// Without the names of sections, which are not loaded. Where rustc optimises, they hold hashes over
-/// debug information.
+/// Without the names of sections, which are not loaded. Where rustc optimises, they hold hashes
+/// over debug information.
 fn bytes_of<'a>(sections: &[Section<'a>]) -> Vec<&'a [u8]> {
     sections.iter().map(|section| section.bytes).collect()
 }
