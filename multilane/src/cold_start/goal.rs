@@ -10,7 +10,8 @@ use crate::project::packages::spec_matches;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Goal {
-    /// A hash of what makes other units with the same command lines: lane key, workspace, variables.
+    /// A hash of what makes other units with the same command lines: lane key, workspace,
+    /// variables.
     pub(super) base: String,
     /// The directory that selects the package if none is named, relative to the workspace.
     pub(super) inside: String,

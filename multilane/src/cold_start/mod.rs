@@ -1,9 +1,9 @@
 //! Cold starts: builders that begin with an empty lane and want the same.
 //!
 //! Each would compile the same units, all of them slower than one alone. So the first one leads;
-//! the others follow: they wait, fork from its lane, and leave the rest to cargo. Waiting only saves
-//! time, so a builder waits for a leader that makes everything for it, as long as something that it
-//! needs is missing there and the leader makes progress. In doubt it builds.
+//! the others follow: they wait, fork from its lane, and leave the rest to cargo. Waiting only
+//! saves time, so a builder waits for a leader that makes everything for it, as long as something
+//! that it needs is missing there and the leader makes progress. In doubt it builds.
 
 mod goal;
 mod leader;

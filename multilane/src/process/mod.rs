@@ -242,7 +242,7 @@ fn become_command(command: &mut Command) -> anyhow::Result<ExitCode> {
     #[cfg(unix)]
     let started = Err(std::os::unix::process::CommandExt::exec(command));
     #[cfg(not(unix))]
-    let started = command.status().map(exit_code);
+    let started = command.status().map(|status| exit_code(status).into());
     started.with_context(|| format!("cannot start {}", command.get_program().to_string_lossy()))
 }
 

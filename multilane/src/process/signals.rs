@@ -209,7 +209,7 @@ mod other {
         }
     }
 
-    pub fn end_like(_status: std::process::ExitStatus) {}
+    pub(crate) fn end_like(_status: std::process::ExitStatus) {}
 
     pub struct Held;
 

@@ -75,7 +75,8 @@ pub(crate) fn provide_shared_cache(env: &Environment, dir: &Path, ui: Ui) -> any
     Ok(())
 }
 
-/// A tally for a build that begins now. `None` without a shared cache. `dir` is the wrapper's folder.
+/// A tally for a build that begins now. `None` without a shared cache. `dir` is the wrapper's
+/// folder.
 pub(crate) fn tally(env: &Environment, dir: &Path) -> Option<Tally> {
     let is_used = dir.join(THROUGH_CACHE).exists();
     is_used.then(|| Tally::new(&env.runtime_dir(), environment::now()))

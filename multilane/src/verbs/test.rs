@@ -1,5 +1,5 @@
-//! `test` and `ci`: with nextest where it is there, and then the doctests, which nextest leaves out;
-//! otherwise with `cargo test`. The same filters mean the same either way.
+//! `test` and `ci`: with nextest where it is there, and then the doctests, which nextest leaves
+//! out; otherwise with `cargo test`. The same filters mean the same either way.
 
 use std::ffi::OsStr;
 use std::process::ExitCode;

@@ -1,5 +1,5 @@
-//! `install-tools` on machines that are made of scripts: which installers are called, the result, and
-//! what is left alone.
+//! `install-tools` on machines that are made of scripts: which installers are called, the result,
+//! and what is left alone.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;

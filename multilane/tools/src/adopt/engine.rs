@@ -203,9 +203,9 @@ mod tests {
         check("https://me:secret@example.org/a", Some("https://example.org/a"));
         check("git@example.org:a/b.git", Some("ssh://git@example.org/a/b.git"));
         check("ssh://git@example.org/a", Some("ssh://git@example.org/a"));
-        check("/home/me/clone", None);
+        check("/srv/clone", None);
         check("../clone", None);
-        check("file:///home/me/clone", None);
+        check("file:///srv/clone", None);
         check("C:\\clones\\multilane", None);
         check("", None);
     }

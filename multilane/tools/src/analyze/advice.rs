@@ -1,4 +1,5 @@
-//! Which change to make first: each is tried in the simulation, and the difference is what it saves.
+//! Which change to make first: each is tried in the simulation, and the difference is what it
+//! saves.
 //!
 //! A change that saves little in the simulation is left out. Where the simulation does not
 //! reproduce the build that was measured, there is no advice at all.

@@ -1,8 +1,8 @@
 //! Which unit waits for which: the times that cargo has measured, joined with its fingerprints.
 //!
-//! The timings tell only which unit was the last to be waited for. The fingerprints name all dependencies,
-//! but no times. A unit of the one is found in the other by what it is and, where a package was
-//! compiled in several ways, by when it began and ended.
+//! The timings tell only which unit was the last to be waited for. The fingerprints name all
+//! dependencies, but no times. A unit of the one is found in the other by what it is and, where a
+//! package was compiled in several ways, by when it began and ended.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 

@@ -1,5 +1,5 @@
-//! The parts of the answer that the terminal and the page share: paragraphs, tables and lists, which
-//! each of them shows in its way. Between backticks is code.
+//! The parts of the answer that the terminal and the page share: paragraphs, tables and lists,
+//! which each of them shows in its way. Between backticks is code.
 
 use multilane::ui::bytes;
 

@@ -1,5 +1,5 @@
-//! What is compiled again and again, by the members' own sources: derives, and generic functions that
-//! every caller compiles.
+//! What is compiled again and again, by the members' own sources: derives, and generic functions
+//! that every caller compiles.
 //!
 //! The sources are read as text and not parsed: code that a macro writes is not seen.
 

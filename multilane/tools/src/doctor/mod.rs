@@ -244,7 +244,7 @@ fn shared_cache(
 /// From `sccache --show-stats --stats-format=json`; `None` where the cache is not on the disk.
 fn cache_disk(stats: &str) -> Option<CacheDisk> {
     let stats: Value = serde_json::from_str(stats).ok()?;
-    // `Local disk: "/home/me/.cache/sccache"`
+    // `Local disk: "/u/me/.cache/sccache"`
     let dir = stats["cache_location"].as_str()?.strip_prefix("Local disk: ")?;
     let dir = PathBuf::from(dir.trim_matches('"'));
     Some(CacheDisk {

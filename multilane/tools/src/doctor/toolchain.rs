@@ -98,8 +98,8 @@ fn fetches(env: &Environment) -> bool {
     !settings.lines().any(|line| line.replace([' ', '"'], "") == "auto_install=disable")
 }
 
-/// rustup 1.29 and later say where a toolchain comes from, to what they start; without them in front
-/// of us the variable can only be the user's.
+/// rustup 1.29 and later say where a toolchain comes from, to what they start; without them in
+/// front of us the variable can only be the user's.
 fn choice(env: &Environment, has_file: bool, is_rustups: bool) -> Choice {
     let text = |name: &str| env.get(name).map(|value| value.to_string_lossy().into_owned());
     let by_cargo = env.get("CARGO_MANIFEST_DIR").is_some();

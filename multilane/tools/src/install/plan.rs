@@ -1,5 +1,5 @@
-//! Which tools are worth having, which are lacking on a machine, and how each is installed there the
-//! quickest.
+//! Which tools are worth having, which are lacking on a machine, and how each is installed there
+//! the quickest.
 //!
 //! All that is known of the tools is in the table ([`table::TOOLS`]); all that is known of the
 //! machine is in [`Machine`].
@@ -87,8 +87,8 @@ pub(crate) struct Manager {
 pub(crate) struct Machine {
     pub(crate) is_linux: bool,
     pub(crate) managers: Vec<Manager>,
-    /// The version that a manager has of a package; `None`: it does not have it. Not in here: it was
-    /// not asked, or did not say.
+    /// The version that a manager has of a package; `None`: it does not have it. Not in here: it
+    /// was not asked, or did not say.
     pub(crate) offers: BTreeMap<(Manager, &'static str), Option<Version>>,
     /// apt knows no package before its lists have been fetched, as in most images.
     pub(crate) lacks_apt_lists: bool,
@@ -271,8 +271,8 @@ impl Machine {
         Ok(vec![Recipe { by: program, commands, needs_sudo }])
     }
 
-    /// pip puts the program into a directory of its own, so that no Python environment of the user's
-    /// is changed or has to allow it (PEP 668).
+    /// pip puts the program into a directory of its own, so that no Python environment of the
+    /// user's is changed or has to allow it (PEP 668).
     fn by_wheel(&self, package: &str, version: &str, tool: &Tool) -> Result<Vec<Recipe>, String> {
         let wheel = format!("{package}=={version}");
         let recipe = |by, commands| vec![Recipe { by, commands, needs_sudo: false }];
