@@ -200,7 +200,8 @@ fn rows(id: &str, table: &Table) -> Markup {
     heads.extend(words[1..].iter().map(|head| (*head, false)));
     let rows = html! {
         @for row in rows {
-            tr id={ (id) "-" (row.words[0]) } {
+            // The drawing leads to the rows of the table of crates.
+            tr id=[(words.len() > 1).then(|| format!("{id}-{}", row.words[0]))] {
                 th scope="row" {
                     @if !row.class.is_empty() { i class=(row.class) {} }
                     (row.words[0])

@@ -14,7 +14,7 @@ use crate::flags::CargoWords;
 /// of units. The simulation first has to reproduce the build that was measured. The report shows
 /// all of it as a page that needs no network.
 ///
-/// Single parts can be asked for: cargo xtask analyze timings graph
+/// Single parts can be asked for: `analyze timings graph`
 #[derive(Args)]
 #[command(override_usage = "analyze [OPTIONS] [PART]... [CARGO OPTIONS]")]
 pub(crate) struct Analyze {
