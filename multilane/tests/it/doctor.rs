@@ -83,7 +83,7 @@ fn it_needs_a_workspace_and_nothing_else() {
     let project = Project::empty();
     project.package(".", "alone", &[]);
     let without_git = findings(project.xtask("doctor").without(&project, &["git"]), 0);
-    has(&without_git, "warning git: git is not there");
+    has(&without_git, "warning git: git was not found");
     has_none_of(&findings(project.xtask("doctor"), 0), "warning git"); // No checkout is no defect.
 
     project.write("Cargo.toml", "[workspace\n");
@@ -231,7 +231,7 @@ fn what_git_should_know_of_lanes() {
 fn a_toolchain_that_is_not_there_or_is_not_the_one_that_is_named() {
     let mut project = Project::workspace(&[("app", &[])]);
     let rustc = findings(project.xtask("doctor").env("RUSTC", "no-such-rustc"), 1);
-    has(&rustc, "error toolchain: rustc: is not there");
+    has(&rustc, "error toolchain: rustc: was not found");
     project.write(
         "Cargo.toml",
         "[workspace]\nmembers = [\"crates/*\"]\n[workspace.package]\nrust-version = \"1.9999\"\n",
