@@ -245,9 +245,9 @@ impl Init {
         }
         let dependencies = workspace.get_mut("dependencies").and_then(Item::as_table_like_mut);
         if let Some(dependencies) = dependencies.filter(|_| !self.keep_examples) {
-            EXAMPLES.map(|folder| {
-                dependencies.remove(folder.trim_matches('/').trim_start_matches("crates/"))
-            });
+            for folder in EXAMPLES {
+                dependencies.remove(folder.trim_matches('/').trim_start_matches("crates/"));
+            }
         }
         for (tool, lint) in STRICT_LINTS {
             let lints = workspace.get_mut("lints").and_then(|lints| lints.get_mut(tool));
