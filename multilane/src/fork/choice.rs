@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::fork::donors::Donor;
 
 /// What a donor should have in common with the lane that is forked from it.
-pub struct Suits<'a> {
+pub struct WantedDonor<'a> {
     /// `rustc -vV`, whole.
     pub toolchain: &'a str,
     pub lockfile: &'a str,
@@ -15,16 +15,16 @@ pub struct Suits<'a> {
 
 /// The donors of the same compiler, the best first: same dependencies, then same sources, then most
 /// units.
-pub fn ranked(mut donors: Vec<Donor>, suits: &Suits<'_>) -> Vec<Donor> {
+pub fn ranked(mut donors: Vec<Donor>, wanted: &WantedDonor<'_>) -> Vec<Donor> {
     // Another compiler's units have other hashes. cargo keeps the answer of `rustc -vV`, whose
     // first line names the commit.
-    let compiler = suits.toolchain.lines().next().unwrap_or_default();
+    let compiler = wanted.toolchain.lines().next().unwrap_or_default();
     donors.retain(|donor| donor.rustc_info.contains(compiler));
     donors.sort_by_key(|donor| {
-        let is_same_commit = suits.commit.is_some() && donor.commit.as_deref() == suits.commit;
+        let is_same_commit = wanted.commit.is_some() && donor.commit.as_deref() == wanted.commit;
         let rank = (
-            donor.lockfile == suits.lockfile,
-            donor.place.root == suits.root,
+            donor.lockfile == wanted.lockfile,
+            donor.place.root == wanted.root,
             is_same_commit,
             donor.units,
         );
@@ -57,8 +57,8 @@ mod tests {
     #[track_caller]
     fn check(donors: Vec<Donor>, commit: Option<&str>, expected: &[&str]) {
         let (toolchain, lockfile) = ("rustc 1.95.0 (0123 2026-04-14)\nbinary: rustc\n", "lock");
-        let suits = Suits { toolchain, lockfile, root: Path::new("/w/own"), commit };
-        let names = ranked(donors, &suits).into_iter().map(|donor| {
+        let wanted = WantedDonor { toolchain, lockfile, root: Path::new("/w/own"), commit };
+        let names = ranked(donors, &wanted).into_iter().map(|donor| {
             let name = donor.place.root.file_name().expect("a name").to_string_lossy().into_owned();
             name + if donor.units > 100 { " with more" } else { "" }
         });

@@ -3,25 +3,25 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::fork::plan::{Left, Plan, Way, Why};
+use crate::fork::plan::{ForkPlan, LeftToCargo, Transfer, Why};
 
-impl Plan {
+impl ForkPlan {
     pub fn is_empty(&self) -> bool {
-        self.brought.is_empty()
+        self.units.is_empty()
     }
 
     /// What `lane fork --explain` prints of one package.
     pub fn explain(&self, package: &str) -> String {
         let mut lines = Vec::new();
-        for unit in self.brought.iter().filter(|unit| unit.package == package) {
+        for unit in self.units.iter().filter(|unit| unit.package == package) {
             lines.push(format!("{} {}: forked", unit.package, unit.target));
-            for piece in unit.outputs.iter().chain(&unit.records) {
-                let way = match piece.way {
-                    Way::Link => "link",
-                    Way::Copy => "copy",
-                    Way::Directory => continue,
+            for file in unit.outputs.iter().chain(&unit.records) {
+                let transfer = match file.transfer {
+                    Transfer::Link => "link",
+                    Transfer::Copy => "copy",
+                    Transfer::Directory => continue,
                 };
-                lines.push(format!("    {way} {} ({} bytes)", piece.path.display(), piece.len));
+                lines.push(format!("    {transfer} {} ({} bytes)", file.path.display(), file.len));
             }
         }
         for left in self.left.iter().filter(|left| left.package == package) {
@@ -36,19 +36,18 @@ impl Plan {
 }
 
 /// What `lane fork --dry-run` prints.
-impl fmt::Display for Plan {
+impl fmt::Display for ForkPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pieces =
-            || self.brought.iter().flat_map(|unit| unit.outputs.iter().chain(&unit.records));
-        let of = |way: Way| pieces().filter(move |piece| piece.way == way);
-        let bytes: u64 = of(Way::Copy).map(|piece| piece.len).sum();
+        let files = || self.units.iter().flat_map(|unit| unit.outputs.iter().chain(&unit.records));
+        let of = |transfer: Transfer| files().filter(move |file| file.transfer == transfer);
+        let bytes: u64 = of(Transfer::Copy).map(|file| file.len).sum();
         writeln!(f, "from {} into {}", self.donor.lane.display(), self.own.lane.display())?;
         write!(
             f,
             "units: {}; link {} files, copy {} ({bytes} bytes)",
-            self.brought.len(),
-            of(Way::Link).count(),
-            of(Way::Copy).count()
+            self.units.len(),
+            of(Transfer::Link).count(),
+            of(Transfer::Copy).count()
         )?;
         if self.present > 0 {
             write!(f, "; there already: {}", self.present)?;
@@ -71,7 +70,7 @@ impl fmt::Display for Plan {
 }
 
 /// The reasons in `left`, the most frequent first, without those that only follow from others.
-pub fn reasons<'a>(left: impl Iterator<Item = &'a Left>) -> Vec<String> {
+pub fn reasons<'a>(left: impl Iterator<Item = &'a LeftToCargo>) -> Vec<String> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for left in left.filter(|left| !matches!(left.why, Why::Needs(_))) {
         *counts.entry(left.why.to_string()).or_default() += 1;

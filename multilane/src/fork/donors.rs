@@ -7,6 +7,8 @@ use std::time::SystemTime;
 use crate::lanes::list::Found;
 use crate::lanes::{list, lockfile_hash};
 use crate::process::Shell;
+use crate::project::cargo_config::CargoConfig;
+use crate::project::git_dir;
 use crate::project::root::Repo;
 use crate::units;
 use crate::units::Place;
@@ -99,9 +101,32 @@ fn commit(sh: &Shell, root: &Path) -> Option<String> {
     Some(String::from_utf8(commit).ok()?.trim().to_owned())
 }
 
-/// Since when a tree has the commit that it has, by git's log of it.
-pub fn commit_since(sh: &Shell, root: &Path) -> Option<SystemTime> {
-    let log = sh.read("git", ["rev-parse", "--git-path", "logs/HEAD"], root).ok()?;
-    let log = root.join(String::from_utf8(log).ok()?.trim());
-    log.metadata().ok()?.modified().ok()
+/// Since when git would say the same in both trees, about the commit, the branch and the tags.
+/// `None` where it says something else, or where there is no git.
+pub(super) fn same_git_since(donor_root: &Path, own_root: &Path) -> Option<SystemTime> {
+    let git_dir = |root: &Path| git_dir::git_dir(git_dir::checkout(root)?);
+    let (donors, own) = (git_dir(donor_root)?, git_dir(own_root)?);
+    // Of two worktrees, a branch can be checked out in one alone.
+    let head = |dir: &Path| std::fs::read(dir.join("HEAD")).ok();
+    if head(&donors)? != head(&own)? {
+        return None;
+    }
+    let common = git_dir::git_common_dir(git_dir::checkout(donor_root)?)?;
+    let changing = [
+        donors.join("HEAD"),
+        donors.join("logs/HEAD"),
+        common.join("packed-refs"),
+        common.join("refs/tags"),
+    ];
+    changing.iter().filter_map(|path| path.metadata().ok()?.modified().ok()).max()
+}
+
+/// Since when cargo's `[env]` is the same in both trees; `None` where it differs.
+pub(super) fn same_env_since(own: &CargoConfig, donors: &CargoConfig) -> Option<SystemTime> {
+    let texts = |config: &CargoConfig| {
+        config.env_tables.iter().map(|(_, text)| text.clone()).collect::<Vec<_>>()
+    };
+    let files = donors.env_tables.iter().map(|(file, _)| file.metadata().ok()?.modified().ok());
+    let newest = files.max().unwrap_or(Some(SystemTime::UNIX_EPOCH));
+    newest.filter(|_| texts(own) == texts(donors))
 }

@@ -4,40 +4,40 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::fork::plan::Question;
+use crate::fork::plan::ForkInputs;
 use crate::fork::rules::source_path;
 use crate::units;
 use crate::units::incremental::{Cache, Origin};
 use crate::units::{DepInfo, Entry, EntryKind, Mark, Place, Unit};
 
 #[derive(Debug)]
-pub struct Brought {
+pub struct ForkedUnit {
     pub package: String,
     pub target: String,
     pub id: u64,
     pub dependencies: Vec<u64>,
     pub mark: Mark,
-    pub outputs: Vec<Piece>,
+    pub outputs: Vec<ForkedFile>,
     /// Its fingerprint, which comes last: without it cargo knows nothing of the unit.
-    pub records: Vec<Piece>,
+    pub records: Vec<ForkedFile>,
     pub fingerprint: PathBuf,
 }
 
 /// A file, and how it gets into the lane.
 #[derive(Debug)]
-pub struct Piece {
+pub struct ForkedFile {
     pub path: PathBuf,
     pub len: u64,
-    pub way: Way,
+    pub transfer: Transfer,
     /// The time that it gets; `None` for the one that it has.
     pub modified: Option<SystemTime>,
     /// What in it becomes ours.
-    pub names: Names,
+    pub rewrite: PathRewrite,
 }
 
 /// What of the donor's a file names that becomes ours on the way.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Names {
+pub enum PathRewrite {
     Nothing,
     /// The lane: a build script has printed paths into it.
     Lane,
@@ -48,7 +48,7 @@ pub enum Names {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Way {
+pub enum Transfer {
     /// It becomes the same file under a second name: whoever rewrites it makes a new one.
     Link,
     /// It becomes a file of its own: somebody rewrites it in place, or may.
@@ -59,62 +59,61 @@ pub enum Way {
 
 /// An incremental cache. rustc sees for itself what of it holds, so nothing has to be judged.
 #[derive(Debug)]
-pub struct BroughtCache {
+pub struct ForkedCache {
     /// Of the unit, relative to the lane.
     pub dir: PathBuf,
     pub session: String,
     pub lock: String,
-    pub files: Vec<(String, Way)>,
+    pub files: Vec<(String, Transfer)>,
     /// Where it was made, if something in it has to be exchanged.
     pub origin: Option<Origin>,
 }
 
-pub(super) fn brought(
-    question: &Question<'_>,
+pub(super) fn forked_unit(
+    inputs: &ForkInputs<'_>,
     unit: &Unit,
     mark: &Mark,
     times: &BTreeMap<PathBuf, (SystemTime, SystemTime)>,
-) -> Brought {
-    let piece = |entry: &Entry, way: Way| Piece {
+) -> ForkedUnit {
+    let file = |entry: &Entry, transfer: Transfer| ForkedFile {
         path: entry.path.clone(),
         len: entry.len,
-        way: if entry.kind == EntryKind::Directory { Way::Directory } else { way },
+        transfer: if entry.kind == EntryKind::Directory { Transfer::Directory } else { transfer },
         modified: None,
-        names: if unit.run.is_some() && units::is_printed(&entry.path) {
-            Names::Lane
+        rewrite: if unit.run.is_some() && units::is_printed(&entry.path) {
+            PathRewrite::Lane
+        } else if !unit.is_run() && entry.path.extension().is_some_and(|end| end == "d") {
+            PathRewrite::Sources
         } else {
-            Names::Nothing
+            PathRewrite::Nothing
         },
     };
-    let mut outputs: Vec<Piece> =
-        unit.outputs.iter().map(|entry| piece(entry, way(question, unit, &entry.path))).collect();
-    let mut records: Vec<Piece> =
-        unit.records.iter().map(|entry| piece(entry, Way::Copy)).collect();
-    let is_elsewhere = unit.is_path && question.donor.root != question.own.root;
+    let outputs: Vec<ForkedFile> =
+        unit.outputs.iter().map(|entry| file(entry, transfer(inputs, unit, &entry.path))).collect();
+    let mut records: Vec<ForkedFile> =
+        unit.records.iter().map(|entry| file(entry, Transfer::Copy)).collect();
+    let is_elsewhere = unit.is_path && inputs.donor.root != inputs.own.root;
     if let (true, Some(DepInfo { sources, watched_absolutely, record: Some((record, _)), .. })) =
         (is_elsewhere, &unit.dep_info)
     {
-        let of_tree = |path: &PathBuf| source_path(unit, path, question.donor, &question.own.root);
+        let of_tree = |path: &PathBuf| source_path(unit, path, inputs.donor, &inputs.own.root);
         let time = |path: PathBuf| match times.get(&path) {
             Some((_, to)) => Some(*to),
-            None => question.sources.files.get(&path)?.own,
+            None => inputs.sources.files.get(&path)?.own,
         };
         let newest = sources.iter().chain(watched_absolutely).map(of_tree).filter_map(time).max();
-        for piece in records.iter_mut().filter(|piece| piece.path == *record) {
+        for file in records.iter_mut().filter(|file| file.path == *record) {
             // A tick later, where the file system has such ticks: a source without a fraction of a
             // second would be taken for edited after the build if another lane is forked from ours.
-            piece.modified = newest.map(|newest| newest + Duration::from_nanos(1));
-            piece.names =
-                if watched_absolutely.is_empty() { Names::Nothing } else { Names::Record };
-        }
-        if !watched_absolutely.is_empty() {
-            let lists = outputs
-                .iter_mut()
-                .filter(|piece| piece.path.extension().is_some_and(|end| end == "d"));
-            lists.for_each(|piece| piece.names = Names::Sources);
+            file.modified = newest.map(|newest| newest + Duration::from_nanos(1));
+            file.rewrite = if watched_absolutely.is_empty() {
+                PathRewrite::Nothing
+            } else {
+                PathRewrite::Record
+            };
         }
     }
-    Brought {
+    ForkedUnit {
         package: unit.package.clone(),
         target: unit.target.clone(),
         id: unit.id,
@@ -127,31 +126,29 @@ pub(super) fn brought(
 }
 
 /// Who rewrites what in place: docs/internals.md has the table. In doubt, a copy.
-fn way(question: &Question<'_>, unit: &Unit, path: &Path) -> Way {
+fn transfer(inputs: &ForkInputs<'_>, unit: &Unit, path: &Path) -> Transfer {
     if unit.is_run() {
-        return Way::Copy;
+        return Transfer::Copy;
     }
     let has_code = unit
         .outputs
         .iter()
         .any(|entry| entry.path.extension().is_some_and(|extension| extension == "rlib"));
-    // A linker may write over what is there; cargo removes the file first where it gives it a
-    // second name.
-    let is_uplifted =
-        ["bin-", "example-", "build-script-"].iter().any(|kind| unit.target.starts_with(kind));
+    // Nothing but cargo touches the program of a build script, and cargo removes the file first.
+    let is_script = unit.target.starts_with("build-script-");
     match path.extension().and_then(|extension| extension.to_str()) {
-        Some("rlib") => Way::Link,
+        Some("rlib") => Transfer::Link,
         // cargo sets the time of a path package's in place, after a check; but not of one that was
         // built.
-        Some("rmeta") if !unit.is_path || has_code => Way::Link,
-        None | Some("exe") if is_uplifted => Way::Link,
+        Some("rmeta") if !unit.is_path || has_code => Transfer::Link,
+        None | Some("exe") if is_script => Transfer::Link,
         // The next linker may be another, and cargo need not know: `target.<triple>.linker` is in
         // no name.
-        None | Some("exe") if unit.is_linked_anew && question.removes_linked => Way::Link,
-        _ if units::is_dynamic_library(path) && !unit.is_path && question.removes_linked => {
-            Way::Link
+        None | Some("exe") if unit.is_linked_anew && inputs.removes_linked => Transfer::Link,
+        _ if units::is_dynamic_library(path) && !unit.is_path && inputs.removes_linked => {
+            Transfer::Link
         }
-        _ => Way::Copy,
+        _ => Transfer::Copy,
     }
 }
 
@@ -165,35 +162,35 @@ pub(super) fn crate_name(target: &str) -> Option<String> {
 }
 
 /// `linked` are the names of crates that programs and tests are made of.
-pub(super) fn brought_cache(
-    question: &Question<'_>,
+pub(super) fn forked_cache(
+    inputs: &ForkInputs<'_>,
     cache: &Cache,
     linked: &HashSet<String>,
-) -> BroughtCache {
+) -> ForkedCache {
     // Optimised, rustc may write into files of an earlier session (rust-lang/rust#159287).
     let is_optimised =
         cache.files.iter().any(|file| file.ends_with(".bc") || file.starts_with("thin-lto"));
     // rustc gives `metadata.rmeta` a second name among the outputs, where cargo sets its time after
     // a check, which makes no code.
     let has_code = cache.files.iter().any(|file| file.ends_with(".o"));
-    let way = |file: &String| {
+    let transfer = |file: &String| {
         const REPLACED: [&str; 5] =
             [".o", ".dwo", "dep-graph.bin", "query-cache.bin", "work-products.bin"];
         let is_replaced = REPLACED.iter().any(|end| file.ends_with(end))
             || (has_code && file == "metadata.rmeta");
-        let way = if !is_optimised && is_replaced { Way::Link } else { Way::Copy };
-        (file.clone(), way)
+        let transfer = if !is_optimised && is_replaced { Transfer::Link } else { Transfer::Copy };
+        (file.clone(), transfer)
     };
-    let Place { root, lane, .. } = question.donor;
+    let Place { root, lane, .. } = inputs.donor;
     let origin =
         cache.origin.clone().unwrap_or_else(|| Origin { root: root.clone(), lane: lane.clone() });
     // For the lanes of one tree the words of a library are the same.
-    let fits = origin.root == question.own.root && !linked.contains(cache.crate_name());
-    BroughtCache {
+    let fits = origin.root == inputs.own.root && !linked.contains(cache.crate_name());
+    ForkedCache {
         dir: cache.dir.clone(),
         session: cache.session.clone(),
         lock: cache.lock(),
-        files: cache.files.iter().map(way).collect(),
+        files: cache.files.iter().map(transfer).collect(),
         origin: (!fits).then_some(origin),
     }
 }

@@ -4,6 +4,7 @@
 pub mod choice;
 pub mod display;
 pub mod donors;
+mod evidence;
 pub mod files;
 pub mod plan;
 pub mod reason;
@@ -18,15 +19,17 @@ use std::time::{Instant, SystemTime};
 
 use anyhow::{Context as _, bail};
 
+use crate::files::delete_dir;
 use crate::fork::donors::{Donor, Donors};
-use crate::fork::plan::{Plan, Question, Suits, Why};
-use crate::fork::sources::Wanted;
+use crate::fork::plan::{ForkInputs, ForkPlan, WantedDonor, Why};
+use crate::fork::sources::SourceQuery;
 use crate::lanes::choose::{LaneChoice, Lockfile};
 use crate::lanes::{Lane, Owner};
 use crate::project::Project;
+use crate::project::cargo_config::CargoConfig;
 use crate::record::Fork;
-use crate::retarget::provide::WRAPPER_DIR;
 use crate::retarget::wrapper;
+use crate::retarget::wrapper::WRAPPER_DIR;
 use crate::ui::Ui;
 use crate::units::{Place, Unit, incremental};
 use crate::{environment, ui, units};
@@ -87,6 +90,41 @@ pub fn is_cold(project: &Project, lane: &Lane) -> bool {
         && !units::has_any(&lane.dir)
 }
 
+/// In a target directory that was copied or moved here with its times, cargo takes for fresh what
+/// names the other place. So the units that may do so are discarded: those of path packages, and
+/// those that have included what they generated.
+pub fn discard_copied(project: &Project, ui: Ui, lane: &Lane) {
+    if lane.owner != Owner::Worktree || has_intermediates_elsewhere(project, lane) {
+        return;
+    }
+    if !units::was_built_elsewhere(&lane.dir) {
+        return units::claim(&lane.dir);
+    }
+    let own = Place::new(project.repo.root.clone(), lane.dir.clone());
+    let units = units::read(&own, &own.root, false);
+    let may_name_place = |unit: &&Unit| {
+        let mut variables = unit.dep_info.iter().flat_map(|dep_info| &dep_info.variables);
+        unit.is_path || unit.mark.is_none() || variables.any(|(name, _)| name == "OUT_DIR")
+    };
+    let discarded: Vec<_> = units.iter().filter(may_name_place).collect();
+    let deleted =
+        discarded.iter().try_for_each(|unit| delete_dir(&lane.dir.join(&unit.fingerprint)));
+    match deleted {
+        Ok(()) => units::claim(&lane.dir),
+        Err(err) => {
+            ui.warn(format_args!("{} was built elsewhere: {err}", project.shown(&lane.dir)))
+        }
+    }
+    ui.status(
+        "Discarded",
+        format_args!(
+            "{} units of {}, which was built in another place",
+            discarded.len(),
+            project.shown(&lane.dir)
+        ),
+    );
+}
+
 /// With `build.build-dir`, a worktree's units are not in its target directory.
 pub fn has_intermediates_elsewhere(project: &Project, lane: &Lane) -> bool {
     lane.owner == Owner::Worktree && project.config.has_build_dir
@@ -115,7 +153,7 @@ pub fn donors(project: &Project, lane: &Lane, toolchain: Option<&str>) -> anyhow
     };
     donors.found = plan::ranked(
         donors.found,
-        &Suits {
+        &WantedDonor {
             toolchain: &inputs.toolchain,
             lockfile: &inputs.lockfile,
             root: &project.repo.root,
@@ -149,16 +187,16 @@ pub fn donor_at(project: &Project, dir: &Path) -> anyhow::Result<Donors> {
 }
 
 /// The first donor that has nearly everything, or of the best few the one that gives most.
-pub fn best_fork(project: &Project, lane: &Lane, donors: &Donors) -> Option<Plan> {
+pub fn best_fork(project: &Project, lane: &Lane, donors: &Donors) -> Option<ForkPlan> {
     const TRIED_MAX: usize = 3; // Each costs a look at all its units.
-    let mut best: Option<Plan> = None;
+    let mut best: Option<ForkPlan> = None;
     let present = units::read_present(&lane.dir);
     for donor in donors.found.iter().take(TRIED_MAX) {
         let plan = fork_plan(project, lane, donor, donors, &present);
         let of_this_donor = plan.left.iter().filter(|left| left.why.is_of_this_donor()).count();
         // Most donors have a few units from earlier builds that nobody needs any more.
-        let is_enough = !plan.is_empty() && of_this_donor * 20 <= plan.brought.len();
-        if best.as_ref().is_none_or(|best| plan.brought.len() > best.brought.len()) {
+        let is_enough = !plan.is_empty() && of_this_donor * 20 <= plan.units.len();
+        if best.as_ref().is_none_or(|best| plan.units.len() > best.units.len()) {
             best = Some(plan);
         }
         if is_enough {
@@ -174,22 +212,22 @@ pub fn fork_plan(
     donor: &Donor,
     donors: &Donors,
     present: &[Unit],
-) -> Plan {
+) -> ForkPlan {
     let own = Place::new(project.repo.root.clone(), lane.dir.clone());
     // Agents start xtask from the worktree's own lane.
     let with_xtask = lane.owner == Owner::Worktree && !own.lane.join("xtask").exists();
     let units = units::read(&donor.place, &own.root, with_xtask);
     let wanted = plan::wanted(&units, &donor.place, &own.root);
-    let sources = sources::compare(&project.sh, &donor.place.root, &own.root, &wanted);
+    let mut sources = sources::compare(&project.sh, &donor.place.root, &own.root, &wanted);
+    sources.compare_targets([&donor.place, &own]);
     let is_same_tree = donor.place.root == own.root;
     let has_lanes = units::has_any(&own.lane) || donors.own_tree_has_more;
     // Of another tree's, the wrapper alone can make something.
-    let brings_caches = is_same_tree || crate::retarget::provide::has_wrapper(project);
+    let brings_caches = is_same_tree || wrapper::has_wrapper(project);
     let of_xtask = Place::new(own.root.clone(), crate::lanes::choose::worktree_lane(project).dir);
     let own_xtask = units::read_xtask(&of_xtask);
-    let commit = &donors.own_commit;
-    let is_same_commit = !is_same_tree && commit.is_some() && *commit == donor.commit;
-    plan::plan(&Question {
+    let donors_config = CargoConfig::read(&donor.place.root, &project.session.env);
+    plan::plan(&ForkInputs {
         donor: &donor.place,
         own: &own,
         units: &units,
@@ -198,13 +236,11 @@ pub fn fork_plan(
         now: environment::now(),
         may_set_times: !is_same_tree && !has_lanes,
         sources_of_xtask: &plan::wanted(&own_xtask, &of_xtask, &own.root),
-        removes_linked: crate::retarget::provide::has_wrapper(project)
+        removes_linked: wrapper::has_wrapper(project)
             && wrapper::is_current(&donor.place.root.join(WRAPPER_DIR)),
-        same_commit_since: if is_same_commit {
-            donors::commit_since(&project.sh, &donor.place.root)
-        } else {
-            None
-        },
+        same_git_since: donors::same_git_since(&donor.place.root, &own.root),
+        same_env_since: donors::same_env_since(&project.config, &donors_config),
+        donor_forked_at: write::forked_at(&donor.place.lane),
         caches: if brings_caches {
             incremental::read(&donor.place.lane, with_xtask)
         } else {
@@ -216,14 +252,14 @@ pub fn fork_plan(
 
 /// What a worktree with the same files would be given of a lane of this one, and what it would have
 /// to compile itself.
-pub fn fork_for_another_tree(project: &Project, lane: &Lane) -> Plan {
+pub fn fork_for_another_tree(project: &Project, lane: &Lane) -> ForkPlan {
     let donor = Place::new(project.repo.root.clone(), lane.dir.clone());
     // Nobody looks into it; it is only somewhere else.
     let other = project.repo.root.join("..").join(lane.dir.file_name().unwrap_or_default());
     let own = Place::new(other.clone(), other.join("target"));
     let units = units::read(&donor, &own.root, false);
     let wanted = plan::wanted(&units, &donor, &own.root);
-    plan::plan(&Question {
+    plan::plan(&ForkInputs {
         donor: &donor,
         own: &own,
         units: &units,
@@ -231,9 +267,11 @@ pub fn fork_for_another_tree(project: &Project, lane: &Lane) -> Plan {
         sources: &sources::of_copy(&project.sh, &donor.root, &wanted),
         now: environment::now(),
         may_set_times: true,
-        sources_of_xtask: &Wanted::default(),
-        removes_linked: crate::retarget::provide::has_wrapper(project),
-        same_commit_since: Some(SystemTime::UNIX_EPOCH),
+        sources_of_xtask: &SourceQuery::default(),
+        removes_linked: wrapper::has_wrapper(project),
+        same_git_since: Some(SystemTime::UNIX_EPOCH),
+        same_env_since: Some(SystemTime::UNIX_EPOCH),
+        donor_forked_at: None,
         caches: Vec::new(),
         present_caches: &[],
     })
@@ -242,10 +280,10 @@ pub fn fork_for_another_tree(project: &Project, lane: &Lane) -> Plan {
 pub fn carry_out_fork(
     project: &Project,
     ui: Ui,
-    plan: &Plan,
+    plan: &ForkPlan,
     begun: Instant,
 ) -> anyhow::Result<Fork> {
-    let all = plan.brought.len();
+    let all = plan.units.len();
     let progress = |count: usize| ui.progress("Forking", format_args!("{count}/{all} units"));
     let forked = write::carry_out(plan, environment::now(), progress);
     ui.end_progress();

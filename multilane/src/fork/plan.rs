@@ -15,20 +15,20 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-pub use super::choice::{Suits, ranked};
+pub use super::choice::{WantedDonor, ranked};
 pub use super::display::reasons;
-pub use super::files::{Brought, BroughtCache, Names, Piece, Way};
-use super::files::{brought, brought_cache, crate_name};
+pub use super::files::{ForkedCache, ForkedFile, ForkedUnit, PathRewrite, Transfer};
+use super::files::{crate_name, forked_cache, forked_unit};
 pub use super::reason::Why;
-use super::rules::judge;
+use super::rules::check;
 pub use super::rules::wanted;
-use crate::fork::sources::{Sources, Wanted};
+use crate::fork::sources::{SourceQuery, Sources};
 use crate::record::LeftUnit;
 use crate::units::incremental::Cache;
 use crate::units::{Mark, Place, Unit};
 
 /// The facts that a fork is planned from.
-pub struct Question<'a> {
+pub struct ForkInputs<'a> {
     pub donor: &'a Place,
     pub own: &'a Place,
     pub units: &'a [Unit],
@@ -40,9 +40,14 @@ pub struct Question<'a> {
     /// time…
     pub may_set_times: bool,
     /// …but xtask, which was made from these.
-    pub sources_of_xtask: &'a Wanted,
-    /// Since when the donor's tree has the commit that ours has; `None` where it has another.
-    pub same_commit_since: Option<SystemTime>,
+    pub sources_of_xtask: &'a SourceQuery,
+    /// Since when git would say the same in the donor's tree as in ours; `None` where it says
+    /// something else.
+    pub same_git_since: Option<SystemTime>,
+    /// Since when cargo's `[env]` is the same in both; `None` where it differs.
+    pub same_env_since: Option<SystemTime>,
+    /// When a fork filled the donor's lane, if one did. What it brought was the same then.
+    pub donor_forked_at: Option<SystemTime>,
     /// The incremental caches that our compilers could make use of…
     pub caches: Vec<Cache>,
     /// …and those in our lane already, by their directories.
@@ -53,16 +58,16 @@ pub struct Question<'a> {
 
 /// What is to be done.
 #[derive(Debug)]
-pub struct Plan {
+pub struct ForkPlan {
     pub donor: Place,
     pub own: Place,
-    pub brought: Vec<Brought>,
-    pub left: Vec<Left>,
+    pub units: Vec<ForkedUnit>,
+    pub left: Vec<LeftToCargo>,
     /// How many units the lane has already.
     pub present: usize,
     /// Sources that get the donor's time. They have the donor's bytes.
     pub times: Vec<NewTime>,
-    pub caches: Vec<BroughtCache>,
+    pub caches: Vec<ForkedCache>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -75,14 +80,14 @@ pub struct NewTime {
 
 /// A unit that cargo compiles.
 #[derive(Debug)]
-pub struct Left {
+pub struct LeftToCargo {
     pub package: String,
     pub target: String,
     pub id: u64,
     pub why: Why,
 }
 
-impl Left {
+impl LeftToCargo {
     pub fn record(&self) -> LeftUnit {
         let (package, reason) = (self.package.clone(), self.why.word());
         LeftUnit { package, reason, explanation: self.why.to_string() }
@@ -96,11 +101,11 @@ enum Verdict {
     Leave(Why),
 }
 
-pub fn plan(question: &Question<'_>) -> Plan {
-    let by_id = by_id(question.units);
+pub fn plan(inputs: &ForkInputs<'_>) -> ForkPlan {
+    let by_id = by_id(inputs.units);
     let mut verdicts: Vec<Verdict> =
-        question.units.iter().map(|unit| verdict(question, unit, &by_id)).collect();
-    leave_dependents(question, &by_id, &mut verdicts);
+        inputs.units.iter().map(|unit| verdict(inputs, unit, &by_id)).collect();
+    leave_dependents(inputs, &by_id, &mut verdicts);
 
     let mut times = BTreeMap::new();
     for verdict in &verdicts {
@@ -108,23 +113,23 @@ pub fn plan(question: &Question<'_>) -> Plan {
             times.extend(of_unit.iter().map(|time| (time.path.clone(), (time.from, time.to))));
         }
     }
-    let mut plan = Plan {
-        donor: question.donor.clone(),
-        own: question.own.clone(),
-        brought: Vec::new(),
+    let mut plan = ForkPlan {
+        donor: inputs.donor.clone(),
+        own: inputs.own.clone(),
+        units: Vec::new(),
         left: Vec::new(),
         present: 0,
         times: Vec::new(),
         caches: Vec::new(),
     };
-    for (unit, verdict) in question.units.iter().zip(verdicts) {
+    for (unit, verdict) in inputs.units.iter().zip(verdicts) {
         match (verdict, &unit.mark) {
             (Verdict::Bring { .. }, Some(mark)) => {
-                plan.brought.push(brought(question, unit, mark, &times));
+                plan.units.push(forked_unit(inputs, unit, mark, &times));
             }
             (Verdict::Leave(why), _) => {
                 let (package, target) = (unit.package.clone(), unit.target.clone());
-                plan.left.push(Left { package, target, id: unit.id, why });
+                plan.left.push(LeftToCargo { package, target, id: unit.id, why });
             }
             _ => plan.present += 1,
         }
@@ -133,14 +138,13 @@ pub fn plan(question: &Question<'_>) -> Plan {
     // Of what is left to cargo as well: a crate of which a line differs is compiled as after an
     // edit of that line.
     let left = plan.left.iter().map(|left| left.target.as_str());
-    let targets = plan.brought.iter().map(|unit| unit.target.as_str()).chain(left);
+    let targets = plan.units.iter().map(|unit| unit.target.as_str()).chain(left);
     let crates: HashSet<String> = targets.clone().filter_map(crate_name).collect();
     let linked: HashSet<String> =
         targets.filter(|target| !target.starts_with("lib-")).filter_map(crate_name).collect();
-    let lacking =
-        question.caches.iter().filter(|cache| !question.present_caches.contains(&cache.dir));
+    let lacking = inputs.caches.iter().filter(|cache| !inputs.present_caches.contains(&cache.dir));
     let wanted = lacking.filter(|cache| crates.contains(cache.crate_name()));
-    plan.caches = wanted.map(|cache| brought_cache(question, cache, &linked)).collect();
+    plan.caches = wanted.map(|cache| forked_cache(inputs, cache, &linked)).collect();
     plan.left.sort_by(|a, b| (&a.package, &a.target).cmp(&(&b.package, &b.target)));
     plan
 }
@@ -153,17 +157,17 @@ fn by_id(units: &[Unit]) -> HashMap<u64, Vec<usize>> {
     by_id
 }
 
-fn verdict(question: &Question<'_>, unit: &Unit, by_id: &HashMap<u64, Vec<usize>>) -> Verdict {
+fn verdict(inputs: &ForkInputs<'_>, unit: &Unit, by_id: &HashMap<u64, Vec<usize>>) -> Verdict {
     // A trace of it is enough: what is in our lane was built with that one.
-    if question.present.iter().any(|present| present.fingerprint == unit.fingerprint) {
+    if inputs.present.iter().any(|present| present.fingerprint == unit.fingerprint) {
         return Verdict::Present;
     }
-    if question.present.iter().any(|present| present.dependencies.contains(&unit.id))
+    if inputs.present.iter().any(|present| present.dependencies.contains(&unit.id))
         && unit.mark.is_some()
     {
         return Verdict::Leave(Why::Replaced);
     }
-    match judge(question, unit, by_id) {
+    match check(inputs, unit, by_id) {
         Ok(times) => Verdict::Bring { times },
         Err(why) => Verdict::Leave(why),
     }
@@ -172,12 +176,12 @@ fn verdict(question: &Question<'_>, unit: &Unit, by_id: &HashMap<u64, Vec<usize>
 /// With a unit go those that need it, and those whose dependency is not the one that they were
 /// built with.
 fn leave_dependents(
-    question: &Question<'_>,
+    inputs: &ForkInputs<'_>,
     by_id: &HashMap<u64, Vec<usize>>,
     verdicts: &mut [Verdict],
 ) {
     let same_here: HashSet<&Path> = {
-        let marks: HashMap<&Path, &Mark> = question
+        let marks: HashMap<&Path, &Mark> = inputs
             .present
             .iter()
             .filter_map(|unit| Some((unit.fingerprint.as_path(), unit.mark.as_ref()?)))
@@ -188,11 +192,11 @@ fn leave_dependents(
             (Some(own), Some(mark)) => !unit.is_path || *own == mark,
             _ => false,
         };
-        question.units.iter().filter(is_same).map(|unit| unit.fingerprint.as_path()).collect()
+        inputs.units.iter().filter(is_same).map(|unit| unit.fingerprint.as_path()).collect()
     };
     let is_there = |at: usize, verdicts: &[Verdict]| match verdicts[at] {
         Verdict::Bring { .. } => true,
-        Verdict::Present => same_here.contains(question.units[at].fingerprint.as_path()),
+        Verdict::Present => same_here.contains(inputs.units[at].fingerprint.as_path()),
         Verdict::Leave(_) => false,
     };
 
@@ -202,14 +206,13 @@ fn leave_dependents(
             if !matches!(verdicts[at], Verdict::Bring { .. }) {
                 continue;
             }
-            let lacking =
-                question.units[at].dependencies.iter().find_map(|id| match by_id.get(id) {
-                    Some(candidates) => candidates
-                        .iter()
-                        .find(|candidate| !is_there(**candidate, verdicts))
-                        .map(|candidate| question.units[*candidate].package.clone()),
-                    None => Some("a unit that the donor has no longer".to_owned()),
-                });
+            let lacking = inputs.units[at].dependencies.iter().find_map(|id| match by_id.get(id) {
+                Some(candidates) => candidates
+                    .iter()
+                    .find(|candidate| !is_there(**candidate, verdicts))
+                    .map(|candidate| inputs.units[*candidate].package.clone()),
+                None => Some("a unit that the donor has no longer".to_owned()),
+            });
             if let Some(package) = lacking {
                 verdicts[at] = Verdict::Leave(Why::Needs(package));
                 is_settled = false;
@@ -223,7 +226,7 @@ fn leave_dependents(
 
 /// A unit that could not be brought after all takes with it those that need it. Returns what is
 /// still brought, by place.
-pub fn still_brought(brought: &[Brought], dropped: &BTreeSet<usize>) -> BTreeSet<usize> {
+pub fn still_brought(brought: &[ForkedUnit], dropped: &BTreeSet<usize>) -> BTreeSet<usize> {
     let mut gone = dropped.clone();
     loop {
         let lost: HashSet<u64> = gone.iter().map(|at| brought[*at].id).collect();

@@ -29,16 +29,51 @@ pub enum Why {
     Generated,
     /// The build script watches a file whose time we must not set: this tree has other lanes.
     Watched(PathBuf),
-    /// The build script asks git, and the commit may be another.
+    /// The build script may ask git, and the commit, the branch or a tag is another one.
     Commit,
-    /// A macro of this package may read files and tells nobody.
-    Macro(String),
+    /// The build script may read more than it names, and this differs.
+    Script(StateDiffers),
+    /// A macro of this package may read more than it is given, and this differs.
+    Macro(String, StateDiffers),
+    /// The linker may read files of the tree, and this differs.
+    Linked(StateDiffers),
+    /// What a macro or the linker was given names the donor's place, and it is in the output.
+    CompiledIn,
+    /// It was built in another place than it lies in: the directory was copied, or was reached
+    /// through a link.
+    Elsewhere,
     /// A unit of this package, on which it depends, is left out.
     Needs(String),
     /// A unit in our lane was built with another one in its place.
     Replaced,
     /// The donor has rebuilt it while we copied.
     Changed,
+}
+
+/// What is not as it was when arbitrary code ran.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StateDiffers {
+    /// `[env]` in cargo's configuration.
+    Environment,
+    /// A file, between the two trees.
+    File(PathBuf),
+    /// A file or a directory, since the donor's build.
+    Since(PathBuf),
+    /// The trees could not be compared as a whole.
+    Unknown,
+}
+
+impl fmt::Display for StateDiffers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StateDiffers::Environment => f.write_str("[env] of the configuration differs"),
+            StateDiffers::File(path) => write!(f, "{} differs", path.display()),
+            StateDiffers::Since(path) => {
+                write!(f, "{} was changed after the donor's build", path.display())
+            }
+            StateDiffers::Unknown => f.write_str("the trees cannot be compared as a whole"),
+        }
+    }
 }
 
 impl fmt::Display for Why {
@@ -56,7 +91,13 @@ impl fmt::Display for Why {
             Why::Generated => f.write_str("its build script generated the donor's path"),
             Why::Watched(path) => write!(f, "its build script watches {}", path.display()),
             Why::Commit => f.write_str("its build script asks git"),
-            Why::Macro(package) => write!(f, "the macro {package} may read files"),
+            Why::Script(state) => write!(f, "its build script may read files, and {state}"),
+            Why::Macro(package, state) => {
+                write!(f, "the macro {package} may read files, and {state}")
+            }
+            Why::Linked(state) => write!(f, "the linker may read files, and {state}"),
+            Why::CompiledIn => f.write_str("a path of the donor's is compiled in"),
+            Why::Elsewhere => f.write_str("built in another place than it lies in"),
             Why::Needs(package) => write!(f, "needs {package}"),
             Why::Replaced => f.write_str("a unit here was built with another"),
             Why::Changed => f.write_str("rebuilt by the donor meanwhile"),
@@ -80,7 +121,11 @@ impl Why {
             Why::Generated => "generated",
             Why::Watched(_) => "watched",
             Why::Commit => "commit",
-            Why::Macro(_) => "macro",
+            Why::Script(_) => "script",
+            Why::Macro(..) => "macro",
+            Why::Linked(_) => "linked",
+            Why::CompiledIn => "compiled-in",
+            Why::Elsewhere => "elsewhere",
             Why::Needs(_) => "needs",
             Why::Replaced => "replaced",
             Why::Changed => "changed",
@@ -96,6 +141,10 @@ impl Why {
                 | Why::BuiltInFuture
                 | Why::Differs(_)
                 | Why::Commit
+                | Why::Script(_)
+                | Why::Macro(..)
+                | Why::Linked(_)
+                | Why::Elsewhere
                 | Why::Changed
         )
     }

@@ -1,18 +1,30 @@
-//! The traps: what has to be shown of a unit before it may be brought.
+//! What has to be shown of a unit before it may be brought.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::fork::plan::{NewTime, Question, Why};
-use crate::fork::sources::{Source, Wanted};
+use crate::fork::evidence::{Dependencies, check_link, check_macros, known_at, sees_the_same};
+use crate::fork::plan::{ForkInputs, NewTime, Why};
+use crate::fork::sources::{Source, SourceQuery};
 use crate::units;
-use crate::units::{DepInfo, Entry, EntryKind, Place, Run, Unit, Watched};
+use crate::units::{DepInfo, Entry, EntryKind, Mark, Place, Reach, Run, Unit, Watched};
 
 /// What has to be compared before a fork from `donor` into the tree at `own_root` can be planned.
-pub fn wanted(units: &[Unit], donor: &Place, own_root: &Path) -> Wanted {
-    let everything = units.iter().any(|unit| unit.looks_around);
-    let mut wanted = Wanted { everything, ..Wanted::default() };
+pub fn wanted(units: &[Unit], donor: &Place, own_root: &Path) -> SourceQuery {
+    // Only for code that looks around: comparing whole trees takes its time.
+    let everything = units.iter().any(|unit| {
+        let may_read =
+            unit.widest_macro.as_ref().is_some_and(|(_, reach)| *reach == Reach::Anything);
+        may_read
+            || unit.reach == Reach::Anything
+            || unit.has_link_args
+            || unit
+                .run
+                .as_ref()
+                .is_some_and(|run| unit.is_path && run.printed.contains("rustc-link"))
+    });
+    let mut wanted = SourceQuery { everything, ..SourceQuery::default() };
     for unit in
         units.iter().filter(|unit| (unit.is_path || unit.is_vendored) && unit.mark.is_some())
     {
@@ -41,20 +53,25 @@ pub(super) fn source_path(unit: &Unit, path: &Path, donor: &Place, own_root: &Pa
     in_tree.unwrap_or_else(|| path.to_owned())
 }
 
-/// The traps, one after the other.
-pub(super) fn judge(
-    question: &Question<'_>,
+/// One after the other.
+pub(super) fn check(
+    inputs: &ForkInputs<'_>,
     unit: &Unit,
     by_id: &HashMap<u64, Vec<usize>>,
 ) -> Result<Vec<NewTime>, Why> {
-    if unit.mark.is_none() {
-        return Err(Why::Incomplete);
-    }
+    let mark = unit.mark.as_ref().ok_or(Why::Incomplete)?;
     if unit.outputs.iter().chain(&unit.records).any(|entry| entry.kind == EntryKind::Other) {
         return Err(Why::Unknown);
     }
+    let dependencies = Dependencies { units: inputs.units, by_id };
     if unit.is_run() {
-        return judge_run(question, unit.run.as_ref().ok_or(Why::Unknown)?, unit, by_id);
+        return check_run(
+            inputs,
+            unit.run.as_ref().ok_or(Why::Unknown)?,
+            unit,
+            mark,
+            &dependencies,
+        );
     }
 
     let is_result = |entry: &&Entry| {
@@ -65,22 +82,15 @@ pub(super) fn judge(
         return Err(Why::Unknown);
     }
     let dep_info = unit.dep_info.as_ref().ok_or(Why::Unknown)?;
-    judge_paths(question, unit, dep_info)?;
+    check_paths(inputs, unit, dep_info)?;
     if !(unit.is_path || unit.is_vendored) {
         return Ok(Vec::new());
     }
-    // In another tree such a macro might read other files, or have read the path itself.
-    if unit.is_path && question.donor.root != question.own.root {
-        if let Some(package) = macro_that_looks_around(question.units, unit, by_id) {
-            if unit.names_donor || !is_as_the_macro_saw_it(question, dep_info) {
-                return Err(Why::Macro(package));
-            }
-        }
-    }
     let (_, built) = dep_info.record.as_ref().ok_or(Why::Unknown)?;
-    if *built > question.now {
+    if *built > inputs.now {
         return Err(Why::BuiltInFuture);
     }
+    let known = known_at(inputs, mark, *built);
     // What a package has generated is no source; cargo takes it for valid, wherever a vendored one
     // was built.
     let generated =
@@ -88,43 +98,18 @@ pub(super) fn judge(
     let generated = generated.and_then(|(_, dir)| dir.as_deref());
     for path in dep_info.sources.iter().chain(&dep_info.watched_absolutely) {
         if generated.is_none_or(|dir| !path.starts_with(dir)) {
-            judge_source(
-                question,
-                &source_path(unit, path, question.donor, &question.own.root),
-                *built,
-            )?;
+            let path = source_path(unit, path, inputs.donor, &inputs.own.root);
+            check_source(inputs, &path, *built, known)?;
         }
     }
+    check_macros(inputs, unit, known)?;
+    check_link(inputs, unit, &dependencies, known)?;
     Ok(Vec::new())
 }
 
-/// Whether a macro that was called in the donor's tree, and may have read files there, would read
-/// the same here: the trees have the same files, and none that it is likely to read was written
-/// after the donor's build. cargo does not rebuild for those, so the donor itself may be behind
-/// them.
-fn is_as_the_macro_saw_it(question: &Question<'_>, dep_info: &DepInfo) -> bool {
-    let Some((_, built)) = &dep_info.record else { return false };
-    // Any file but the Rust sources of other packages, which macros have no business with.
-    let around = dep_info
-        .sources
-        .first()
-        .and_then(|source| source.parent()?.parent())
-        .unwrap_or(Path::new(""));
-    let may_be_read = |path: &&PathBuf| {
-        let is_rust = path.extension().is_some_and(|extension| extension == "rs");
-        (!is_rust || path.starts_with(around)) && !path.ends_with("Cargo.lock")
-    };
-    let is_older = |path: &PathBuf| {
-        let source = question.sources.files.get(path);
-        source.and_then(|source| source.donors).is_some_and(|time| !is_outdated(time, *built))
-    };
-    let everything = &question.sources.everything;
-    !everything.is_empty() && everything.iter().filter(may_be_read).all(is_older)
-}
-
 /// Nothing of the unit may name the donor's tree or lane.
-fn judge_paths(question: &Question<'_>, unit: &Unit, dep_info: &DepInfo) -> Result<(), Why> {
-    let Question { donor, own, .. } = question;
+fn check_paths(inputs: &ForkInputs<'_>, unit: &Unit, dep_info: &DepInfo) -> Result<(), Why> {
+    let ForkInputs { donor, own, .. } = inputs;
     let is_donors = |path: &Path| {
         let is_of_tree = donor.root != own.root && donor.has(path);
         // cargo's rule for a target directory that has moved: what a registry's package has
@@ -132,12 +117,22 @@ fn judge_paths(question: &Question<'_>, unit: &Unit, dep_info: &DepInfo) -> Resu
         let is_of_lane = path.starts_with(&donor.lane);
         if unit.is_path { is_of_tree || is_of_lane } else { is_of_tree && !is_of_lane }
     };
+    // A registry's package may have included what it has generated, and no more.
+    if !unit.is_path && unit.names.lane {
+        return Err(Why::Variable("OUT_DIR".to_owned()));
+    }
+    if unit.is_path && dep_info.made_in.as_ref().is_some_and(|lane| *lane != donor.lane) {
+        return Err(Why::Elsewhere);
+    }
     for (name, value) in &dep_info.variables {
         let names_lane = ["OUT_DIR", "CARGO_TARGET_TMPDIR"].contains(&name.as_str())
             || name.starts_with("CARGO_BIN_EXE_");
         let Some(value) = value else { continue };
+        // The tree may have been reached through a link when the unit was built.
+        let is_elsewhere = ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH"].contains(&name.as_str())
+            && (donor.root != own.root || !donor.has(Path::new(value)));
         let is_trap = if unit.is_path {
-            names_lane || donor.is_named_in(value.as_bytes(), &own.root)
+            names_lane || is_elsewhere || donor.is_named_in(value.as_bytes(), &own.root)
         } else {
             is_donors(Path::new(value))
         };
@@ -150,7 +145,7 @@ fn judge_paths(question: &Question<'_>, unit: &Unit, dep_info: &DepInfo) -> Resu
         let is_noted = unit.is_path && dep_info.watched_absolutely.contains(path);
         is_noted
             && donor.root != own.root
-            && !unit.names_donor
+            && !unit.names.root
             && donor.source_in_tree(path).is_some()
     };
     let mut paths = dep_info.sources.iter().chain(&dep_info.watched_absolutely);
@@ -161,19 +156,27 @@ fn judge_paths(question: &Question<'_>, unit: &Unit, dep_info: &DepInfo) -> Resu
 }
 
 /// A source must be the same in both trees, and as the donor has built it.
-fn judge_source(question: &Question<'_>, path: &Path, built: SystemTime) -> Result<(), Why> {
+/// `known` is when that was last known.
+fn check_source(
+    inputs: &ForkInputs<'_>,
+    path: &Path,
+    built: SystemTime,
+    known: SystemTime,
+) -> Result<(), Why> {
     let differs = || Why::Differs(path.to_owned());
-    let source = question.sources.files.get(path).ok_or_else(differs)?;
+    let source = inputs.sources.files.get(path).ok_or_else(differs)?;
     let (Some(donors), Some(own)) = (source.donors, source.own) else {
         return Err(differs());
     };
-    if is_outdated(donors, built) {
+    // A file that was put back with its old time has been another one in between.
+    let was_replaced = source.donors_changed.is_some_and(|changed| changed > known);
+    if is_outdated(donors, built) || was_replaced {
         return Err(Why::Outdated(path.to_owned()));
     }
     if !source.is_same {
         return Err(differs());
     }
-    if own > question.now && question.donor.root != question.own.root {
+    if own > inputs.now && inputs.donor.root != inputs.own.root {
         return Err(Why::Future(path.to_owned()));
     }
     Ok(())
@@ -187,13 +190,17 @@ fn is_outdated(source: SystemTime, built: SystemTime) -> bool {
     source > built || (source == built && fraction == 0)
 }
 
-fn judge_run(
-    question: &Question<'_>,
+fn check_run(
+    inputs: &ForkInputs<'_>,
     run: &Run,
     unit: &Unit,
-    by_id: &HashMap<u64, Vec<usize>>,
+    mark: &Mark,
+    dependencies: &Dependencies<'_>,
 ) -> Result<Vec<NewTime>, Why> {
-    let Question { donor, own, sources, .. } = question;
+    let ForkInputs { donor, own, .. } = inputs;
+    if !Path::new(&run.out_dir).starts_with(&donor.lane) {
+        return Err(Why::Elsewhere);
+    }
     // A path into the lane is rewritten, as the script itself would print it here. Not one that
     // cargo watches: that is part of the fingerprint. Whatever else a script prints is for people
     // who debug it.
@@ -203,26 +210,47 @@ fn judge_run(
     let elsewhere = units::with_path(to_cargo.as_bytes(), &donor.lane, Path::new(""));
     let watches_lane = matches!(&run.watched, Watched::Paths(paths)
         if paths.iter().any(|path| path.starts_with(&donor.lane)));
-    if run.out_dir.is_empty() || watches_lane || donor.is_named_in(&elsewhere, &own.root) {
+    if watches_lane || donor.is_named_in(&elsewhere, &own.root) {
         return Err(Why::Printed);
     }
     if !unit.is_path {
+        // A registry's package has nothing to do with the tree, but `[env]` may concern it. A
+        // vendored one lies in the tree.
+        let then = run.started_at.or(run.printed_at).ok_or(Why::Unknown)?;
+        let then = known_at(inputs, mark, then);
+        let scripts = dependencies.of(unit).filter(|unit| unit.is_vendored);
+        let reach = scripts.map(|script| script.reach).max().unwrap_or_default();
+        sees_the_same(inputs, reach.max(Reach::Environment), then).map_err(Why::Script)?;
         return Ok(Vec::new());
     }
     if run.generated_names_donor {
         return Err(Why::Generated);
     }
     let printed_at = run.printed_at.ok_or(Why::Unknown)?;
-    if printed_at > question.now {
+    if printed_at > inputs.now {
         return Err(Why::BuiltInFuture);
     }
-    if donor.root != own.root && asks_git(question, unit, by_id) {
-        let is_same = question.same_commit_since.is_some_and(|since| since <= printed_at);
-        if !is_same {
+    let times = check_watched(inputs, run, mark, printed_at)?;
+    // What it wrote into the tree was written after its start.
+    let known = known_at(inputs, mark, run.started_at.unwrap_or(printed_at));
+    for script in dependencies.of(unit).filter(|unit| !unit.is_run()) {
+        sees_the_same(inputs, script.reach, known).map_err(Why::Script)?;
+        let asks_git = script.reach == Reach::Anything && script.may_ask_git;
+        if asks_git && inputs.same_git_since.is_none_or(|since| since > known) {
             return Err(Why::Commit);
         }
     }
+    Ok(times)
+}
 
+/// What cargo watches for a run has to be the same, and gets the donor's times.
+fn check_watched(
+    inputs: &ForkInputs<'_>,
+    run: &Run,
+    mark: &Mark,
+    printed_at: SystemTime,
+) -> Result<Vec<NewTime>, Why> {
+    let sources = inputs.sources;
     let dir = match (&run.watched, &run.package_dir) {
         (Watched::Nothing, _) => return Ok(Vec::new()),
         (_, Some(dir)) => dir,
@@ -241,18 +269,18 @@ fn judge_run(
             let built =
                 if run.watched == Watched::Package { SystemTime::UNIX_EPOCH } else { printed_at };
             if run.watched != Watched::Package {
-                judge_source(question, path, built)?;
+                check_source(inputs, path, built, known_at(inputs, mark, built))?;
             }
             let source = sources.files.get(path).filter(|source| source.is_same);
             let source = source.ok_or_else(|| Why::Differs(path.clone()))?;
-            times.extend(new_time(question, path, source)?);
+            times.extend(new_time(inputs, path, source)?);
         }
     }
     Ok(times)
 }
 
 /// The time that a watched source of ours has to get; `None` where it has it.
-fn new_time(question: &Question<'_>, path: &Path, source: &Source) -> Result<Option<NewTime>, Why> {
+fn new_time(inputs: &ForkInputs<'_>, path: &Path, source: &Source) -> Result<Option<NewTime>, Why> {
     let (Some(to), Some(from)) = (source.donors, source.own) else {
         return Err(Why::Differs(path.to_owned()));
     };
@@ -260,35 +288,11 @@ fn new_time(question: &Question<'_>, path: &Path, source: &Source) -> Result<Opt
         return Ok(None);
     }
     let is_of_xtask = {
-        let Wanted { files, watched, packages, .. } = question.sources_of_xtask;
+        let SourceQuery { files, watched, packages, .. } = inputs.sources_of_xtask;
         files.contains(path) || watched.iter().chain(packages).any(|dir| path.starts_with(dir))
     };
-    if !question.may_set_times || is_of_xtask || !source.is_ours || to > question.now {
+    if !inputs.may_set_times || is_of_xtask || !source.is_ours || to > inputs.now {
         return Err(Why::Watched(path.to_owned()));
     }
     Ok(Some(NewTime { path: path.to_owned(), from, to }))
-}
-
-fn asks_git(question: &Question<'_>, unit: &Unit, by_id: &HashMap<u64, Vec<usize>>) -> bool {
-    let scripts = unit.dependencies.iter().filter_map(|id| by_id.get(id)).flatten();
-    let sources = scripts
-        .filter_map(|at| question.units[*at].dep_info.as_ref())
-        .flat_map(|info| &info.sources);
-    let is_asking =
-        |path: &PathBuf| question.sources.files.get(path).is_none_or(|source| source.names_history);
-    sources.into_iter().any(is_asking)
-}
-
-fn macro_that_looks_around(
-    units: &[Unit],
-    unit: &Unit,
-    by_id: &HashMap<u64, Vec<usize>>,
-) -> Option<String> {
-    let of = |unit: &Unit| -> Vec<usize> {
-        unit.dependencies.iter().filter_map(|id| by_id.get(id)).flatten().copied().collect()
-    };
-    let near = of(unit);
-    let far = near.iter().flat_map(|at| of(&units[*at])).collect::<Vec<_>>();
-    let found = near.into_iter().chain(far).find(|at| units[*at].looks_around)?;
-    Some(units[found].package.clone())
 }

@@ -3,17 +3,18 @@
 //! The bytes are read, always: neither git's index nor a time proves that two files are equal.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::environment;
 use crate::files::parallel::in_parallel;
-use crate::files::search::find;
 use crate::process::Shell;
+use crate::units::{self, Place};
 
 /// What is to be compared. Paths are relative to the workspace root, or absolute.
 #[derive(Debug, Default)]
-pub struct Wanted {
+pub struct SourceQuery {
     pub files: BTreeSet<PathBuf>,
     /// Files and directories that a build script watches; of a directory, all that is in it.
     pub watched: BTreeSet<PathBuf>,
@@ -29,9 +30,21 @@ pub struct Sources {
     /// What is in the watched paths and packages; all of it is in `files`. `None` where the trees
     /// have not the same.
     pub lists: HashMap<PathBuf, Option<Vec<PathBuf>>>,
-    /// Every file of the trees, where somebody wants to know and it is the same in both; else
-    /// empty.
-    pub everything: BTreeSet<PathBuf>,
+    /// How the trees as a whole compare, where that is asked.
+    pub trees: TreeState,
+}
+
+/// How the donor's tree and ours compare: all files, tracked or not, and ignored ones that no build
+/// has made.
+#[derive(Debug, Default, PartialEq)]
+pub enum TreeState {
+    /// Nothing is known: there is no git, whole directories are ignored, or there is too much.
+    #[default]
+    Unknown,
+    /// This file has other bytes, or only one tree has it.
+    Differs(PathBuf),
+    /// They are the same; in the donor's, this was changed last.
+    Same(PathBuf, SystemTime),
 }
 
 /// A file in the donor's tree and in ours.
@@ -39,26 +52,51 @@ pub struct Sources {
 pub struct Source {
     /// When it was last written; `None` where it is not there.
     pub donors: Option<SystemTime>,
+    /// When the donor's file last became another one, whatever its time says: `mv` and `cp -p` set
+    /// that. `None` where the system does not tell.
+    pub donors_changed: Option<SystemTime>,
     pub own: Option<SystemTime>,
     /// Whether the two have the same bytes.
     pub is_same: bool,
     /// Whether the one name is that of a file in our tree, and not of a link to elsewhere: its time
     /// may be set.
     pub is_ours: bool,
-    /// Whether it speaks of git, as the source of a build script does that asks for the commit.
-    pub names_history: bool,
+}
+
+impl Sources {
+    /// Counts what somebody has put beside what cargo builds as files of the trees.
+    pub(super) fn compare_targets(&mut self, places: [&Place; 2]) {
+        let TreeState::Same(path, changed) = &self.trees else { return };
+        let [donors, own] = places.map(|place| {
+            let dirs = BTreeSet::from([place.lane.clone(), place.root.join("target")]);
+            dirs.iter().flat_map(|dir| units::foreign(dir)).collect::<Vec<_>>()
+        });
+        let names = |found: &[PathBuf]| {
+            found.iter().map(|path| path.file_name().map(OsStr::to_owned)).collect::<BTreeSet<_>>()
+        };
+        let last = donors.iter().filter_map(|path| Some((modified(path)?, path))).max();
+        self.trees = match last {
+            _ if places[0].root != places[1].root && !(donors.is_empty() && own.is_empty()) => {
+                let other = donors.first().or(own.first()).cloned().unwrap_or_default();
+                TreeState::Differs(other)
+            }
+            _ if names(&donors) != names(&own) => TreeState::Unknown,
+            Some((time, path)) if time > *changed => TreeState::Same(path.clone(), time),
+            _ => TreeState::Same(path.clone(), *changed),
+        };
+    }
 }
 
 /// Up to this many bytes, all files of two trees are compared for the sake of macros that may read
 /// them.
 const BYTES_MAX: u64 = 256 << 20;
 
-pub fn compare(sh: &Shell, donor_root: &Path, own_root: &Path, wanted: &Wanted) -> Sources {
+pub fn compare(sh: &Shell, donor_root: &Path, own_root: &Path, wanted: &SourceQuery) -> Sources {
     compare_trees(sh, donor_root, own_root, wanted, donor_root == own_root)
 }
 
 /// What there would be to say of a tree with the same files, with the same times.
-pub fn of_copy(sh: &Shell, root: &Path, wanted: &Wanted) -> Sources {
+pub fn of_copy(sh: &Shell, root: &Path, wanted: &SourceQuery) -> Sources {
     compare_trees(sh, root, root, wanted, false)
 }
 
@@ -66,7 +104,7 @@ fn compare_trees(
     sh: &Shell,
     donor_root: &Path,
     own_root: &Path,
-    wanted: &Wanted,
+    wanted: &SourceQuery,
     is_same_tree: bool,
 ) -> Sources {
     let mut files = wanted.files.clone();
@@ -80,8 +118,8 @@ fn compare_trees(
             if own.is_none_or(|own| own == donors) { Some(donors) } else { None },
         );
     }
-    let mut everything = BTreeSet::new();
-    if !wanted.packages.is_empty() || (wanted.everything && !is_same_tree) {
+    let (mut trees, mut everything) = (TreeState::Unknown, BTreeSet::new());
+    if !wanted.packages.is_empty() || wanted.everything {
         let (donors, own) = if is_same_tree {
             (unignored(sh, donor_root), None)
         } else {
@@ -94,23 +132,9 @@ fn compare_trees(
             let is_same = own.as_ref().is_none_or(|own| listed(own) == of_donor);
             lists.insert(package.clone(), if is_same { of_donor } else { None });
         }
-        let same = own.flatten().filter(|own| wanted.everything && donors.as_ref() == Some(own));
-        let with_ignored = same.and_then(|own| {
-            let list = |sh: &Shell, root: &Path| ignored(sh, root, &own.repositories);
-            let (of_donor, of_own) = in_both(sh, donor_root, own_root, list);
-            of_own.filter(|of_own| of_donor.as_ref() == Some(of_own)).map(|of_own| (own, of_own))
-        });
-        if let Some((own, of_own)) = with_ignored {
-            everything = own.files;
-            everything.extend(of_own);
-            // Reading gigabytes of data would take longer than compiling what they may have gone
-            // into.
-            let bytes = in_parallel(&everything.iter().collect::<Vec<_>>(), |path| {
-                file_len(&own_root.join(path))
-            });
-            if bytes.into_iter().flatten().sum::<u64>() > BYTES_MAX {
-                everything.clear();
-            }
+        if let (true, Some(donors)) = (wanted.everything, donors) {
+            let own = own.unwrap_or_else(|| Some(donors.clone()));
+            (trees, everything) = compare_lists(sh, (donor_root, donors), (own_root, own));
         }
     }
     files.extend(everything.iter().cloned());
@@ -118,17 +142,68 @@ fn compare_trees(
 
     let files: Vec<PathBuf> = files.into_iter().collect();
     if !is_same_tree {
-        let_time_pass(&files, own_root);
+        wait_one_clock_tick(&files, own_root);
     }
     let compared = in_parallel(&files, |path| source(donor_root, own_root, path));
     let files: HashMap<PathBuf, Source> = files.into_iter().zip(compared).collect();
-    if !everything.iter().all(|path| files[path].is_same) {
-        everything.clear();
+    if let Some(path) = everything.iter().find(|path| !files[*path].is_same) {
+        trees = TreeState::Differs(path.clone());
+    } else if !everything.is_empty() {
+        trees = last_change(donor_root, &everything, &files);
     }
-    Sources { files, lists, everything }
+    Sources { files, lists, trees }
 }
 
-/// The same question of two trees at the same time: git takes its time for each.
+/// All files of both trees, to be compared; none where the lists tell enough.
+fn compare_lists(
+    sh: &Shell,
+    (donor_root, donors): (&Path, Listed),
+    (own_root, own): (&Path, Option<Listed>),
+) -> (TreeState, BTreeSet<PathBuf>) {
+    let Some(own) = own else { return (TreeState::Unknown, BTreeSet::new()) };
+    let all = |root: &Path, listed: Listed| {
+        let mut files = ignored(sh, root, &listed.repositories)?;
+        files.extend(listed.files);
+        Some(files)
+    };
+    let (Some(donors), Some(own)) = (all(donor_root, donors), all(own_root, own)) else {
+        return (TreeState::Unknown, BTreeSet::new());
+    };
+    if let Some(path) = donors.symmetric_difference(&own).next() {
+        return (TreeState::Differs(path.clone()), BTreeSet::new());
+    }
+    // Reading gigabytes of data would take longer than compiling what they may have gone into.
+    let bytes = in_parallel(&own.iter().collect::<Vec<_>>(), |path| file_len(&own_root.join(path)));
+    if bytes.into_iter().flatten().sum::<u64>() > BYTES_MAX {
+        return (TreeState::Unknown, BTreeSet::new());
+    }
+    (TreeState::Unknown, own)
+}
+
+/// What was changed last in the donor's tree: a file, or a directory below the root, in which a
+/// file may have been removed.
+fn last_change(
+    donor_root: &Path,
+    everything: &BTreeSet<PathBuf>,
+    files: &HashMap<PathBuf, Source>,
+) -> TreeState {
+    let of_files = everything.iter().filter_map(|path| {
+        let source = &files[path];
+        Some((source.donors.max(source.donors_changed)?, path.as_path()))
+    });
+    let dirs: BTreeSet<&Path> =
+        everything.iter().flat_map(|path| path.ancestors().skip(1)).collect();
+    let is_ours =
+        |dir: &&Path| dir.as_os_str().is_empty() || dir.ends_with(".cargo") || dir.ends_with("..");
+    let dirs = dirs.into_iter().filter(|dir| !is_ours(dir));
+    let of_dirs = dirs.filter_map(|dir| Some((modified(&donor_root.join(dir))?, dir)));
+    match of_files.chain(of_dirs).max() {
+        Some((time, path)) => TreeState::Same(path.to_owned(), time),
+        None => TreeState::Unknown,
+    }
+}
+
+/// The same inputs of two trees at the same time: git takes its time for each.
 fn in_both<T: Send>(
     sh: &Shell,
     donor: &Path,
@@ -146,7 +221,7 @@ fn in_both<T: Send>(
 /// An edit within the same tick of the file system's clock as our look would be invisible. So the
 /// newest file has to be a tick old: 4 ms where times have nanoseconds, up to 2 s where they have
 /// not.
-fn let_time_pass(files: &[PathBuf], root: &Path) {
+fn wait_one_clock_tick(files: &[PathBuf], root: &Path) {
     let times = in_parallel(files, |path| modified(&root.join(path)));
     let Some(newest) = times.into_iter().flatten().filter(|time| *time <= environment::now()).max()
     else {
@@ -166,11 +241,19 @@ fn source(donor_root: &Path, own_root: &Path, path: &Path) -> Source {
     let (donors, own) = (donor_root.join(path), own_root.join(path));
     if donors == own {
         let time = modified(&own);
-        return Source { donors: time, own: time, is_same: time.is_some(), ..Source::default() };
+        return Source {
+            donors: time,
+            donors_changed: changed(&own),
+            own: time,
+            is_same: time.is_some(),
+            is_ours: false,
+        };
     }
     // The times come first: whatever is written after the look at them has a later one.
     let (donors_time, own_time) = (modified(&donors), modified(&own));
-    let mut source = Source { donors: donors_time, own: own_time, ..Source::default() };
+    let donors_changed = changed(&donors);
+    let mut source =
+        Source { donors: donors_time, donors_changed, own: own_time, ..Source::default() };
     if donors.is_dir() && own.is_dir() {
         // What is in a directory is in the list that names it; what is behind a link to one is not.
         source.is_same =
@@ -180,7 +263,6 @@ fn source(donor_root: &Path, own_root: &Path, path: &Path) -> Source {
         if let (Ok(donors_bytes), Ok(own_bytes)) = (std::fs::read(&donors), std::fs::read(&own)) {
             source.is_same = donors_bytes == own_bytes;
             source.is_ours = is_inside(&own, own_root);
-            source.names_history = names_history(&own_bytes);
         }
     }
     // What was written while we read is not what we have compared.
@@ -188,12 +270,6 @@ fn source(donor_root: &Path, own_root: &Path, path: &Path) -> Source {
         source.is_same = false;
     }
     source
-}
-
-/// Words that a build script needs in order to learn of the commit.
-fn names_history(source: &[u8]) -> bool {
-    let words: [&[u8]; 3] = [b"git", b"vergen", b"shadow_rs"];
-    words.iter().any(|word| find(source, word).is_some())
 }
 
 fn is_real_dir(path: &Path) -> bool {
@@ -226,6 +302,20 @@ fn are_same_dirs(donors: &Path, own: &Path) -> bool {
 
 fn modified(path: &Path) -> Option<SystemTime> {
     path.metadata().ok()?.modified().ok()
+}
+
+#[cfg(unix)]
+fn changed(path: &Path) -> Option<SystemTime> {
+    use std::os::unix::fs::MetadataExt as _;
+    let meta = path.metadata().ok()?;
+    let (seconds, nanos) =
+        (u64::try_from(meta.ctime()).ok()?, u32::try_from(meta.ctime_nsec()).ok()?);
+    Some(SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos))
+}
+
+#[cfg(not(unix))]
+fn changed(_path: &Path) -> Option<SystemTime> {
+    None
 }
 
 fn file_len(path: &Path) -> Option<u64> {
@@ -261,7 +351,7 @@ fn add_below(root: &Path, dir: &Path, found: &mut Vec<PathBuf>) {
 }
 
 /// What git lists in a tree.
-#[derive(PartialEq)]
+#[derive(Clone, PartialEq)]
 struct Listed {
     /// Every file that git tracks or would track.
     files: BTreeSet<PathBuf>,
@@ -297,7 +387,7 @@ fn ignored(sh: &Shell, root: &Path, repositories: &BTreeSet<PathBuf>) -> Option<
         ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", ":/"];
     let is_output = |name: &str| {
         let name = Path::new(name.trim_end_matches('/'));
-        ["target", ".lanes", ".cargo/local.toml", ".cargo/cranelift.toml"].iter().any(|ours| name.ends_with(ours))
+        ["target", ".lanes", ".cargo/cranelift.toml"].iter().any(|ours| name.ends_with(ours))
             // Of a folder that ignores itself, git lists the files.
             || name.ancestors().any(|dir| dir.ends_with(".cargo/wrapper"))
     };

@@ -6,6 +6,7 @@
 //! ├── .fork-<pid>/     staged; deleted at the end, or by the next fork if a kill has left it
 //! │   ├── .lock        locked by the one who stages
 //! │   └── <profile>/…
+//! ├── .filled-at       empty; its time is that of the fork
 //! └── <profile>/       renamed as a whole where it was not there; else unit by unit, the fingerprint last
 //! ```
 //!
@@ -25,20 +26,29 @@ use crate::environment;
 use crate::files::parallel::in_parallel;
 use crate::files::{delete_dir, lock, subdirectories};
 use crate::fork::plan::{
-    Brought, BroughtCache, Left, Names, NewTime, Piece, Plan, Way, Why, still_brought,
+    ForkPlan, ForkedCache, ForkedFile, ForkedUnit, LeftToCargo, NewTime, PathRewrite, Transfer,
+    Why, still_brought,
 };
 use crate::lanes::occupy::{lock_files, make_lane};
 use crate::units::incremental::{FORKED, FORKED_PROGRAM};
-use crate::units::{Place, list_in_other_tree, record_in_other_tree, with_path};
+use crate::units::{Place, claim, list_in_other_tree, record_in_other_tree, with_path};
 
 const STAGED: &str = ".fork-";
+
+/// A file in a lane that a fork has filled when it was empty. Its time is when that was done.
+const FILLED_AT: &str = ".filled-at";
+
+/// When a fork filled this lane, if one did.
+pub(super) fn forked_at(lane: &Path) -> Option<SystemTime> {
+    lane.join(FILLED_AT).metadata().ok()?.modified().ok()
+}
 
 /// What came of it.
 #[derive(Debug, Default)]
 pub struct Forked {
     pub units: usize,
     /// What the donor rebuilt meanwhile, and what needs it.
-    pub dropped: Vec<Left>,
+    pub dropped: Vec<LeftToCargo>,
 }
 
 /// Brings the plan's units into the lane.
@@ -50,7 +60,7 @@ pub struct Forked {
 /// When the lane cannot be written, or somebody builds in it. Then it is as it was, or has some
 /// units more, each whole.
 pub fn carry_out(
-    plan: &Plan,
+    plan: &ForkPlan,
     now: SystemTime,
     progress: impl Fn(usize) + Sync,
 ) -> io::Result<Forked> {
@@ -99,7 +109,7 @@ fn sweep_staged(lane: &Path) -> io::Result<()> {
 }
 
 fn bring(
-    plan: &Plan,
+    plan: &ForkPlan,
     staged: &Staged,
     now: SystemTime,
     progress: impl Fn(usize) + Sync,
@@ -107,7 +117,7 @@ fn bring(
     let (donor, lane) = (&plan.donor.lane, &plan.own.lane);
     make_parents(plan, &staged.dir)?;
     let count = AtomicUsize::new(0);
-    let results = in_parallel(&plan.brought, |unit| {
+    let results = in_parallel(&plan.units, |unit| {
         let result = stage(unit, &plan.donor, &plan.own, staged);
         progress(count.fetch_add(1, Ordering::Relaxed) + 1);
         result
@@ -119,9 +129,9 @@ fn bring(
         }
     }
 
-    let brought = still_brought(&plan.brought, &dropped);
+    let brought = still_brought(&plan.units, &dropped);
     let mut forked = Forked { units: brought.len(), dropped: Vec::new() };
-    for (at, unit) in plan.brought.iter().enumerate().filter(|(at, _)| !brought.contains(at)) {
+    for (at, unit) in plan.units.iter().enumerate().filter(|(at, _)| !brought.contains(at)) {
         delete_dir(&staged.dir.join(&unit.fingerprint))?;
         let why = if dropped.contains(&at) {
             Why::Changed
@@ -129,10 +139,10 @@ fn bring(
             Why::Needs("a changed unit".to_owned())
         };
         let (package, target) = (unit.package.clone(), unit.target.clone());
-        forked.dropped.push(Left { package, target, id: unit.id, why });
+        forked.dropped.push(LeftToCargo { package, target, id: unit.id, why });
     }
 
-    let caches: Vec<&BroughtCache> = {
+    let caches: Vec<&ForkedCache> = {
         let is_staged =
             in_parallel(&plan.caches, |cache| stage_cache(cache, donor, lane, staged).is_ok());
         plan.caches
@@ -148,6 +158,7 @@ fn bring(
         set_time(plan, time, now)?;
     }
     publish(plan, &brought, &caches, staged)?;
+    claim(lane);
     let info = ".rustc_info.json"; // What rustc answered to cargo; spares asking it again.
     if !lane.join(info).exists() && donor.join(info).is_file() {
         let copy = staged.dir.join(info);
@@ -157,22 +168,23 @@ fn bring(
     Ok(forked)
 }
 
-fn make_parents(plan: &Plan, staged: &Path) -> io::Result<()> {
-    let pieces = plan.brought.iter().flat_map(|unit| unit.outputs.iter().chain(&unit.records));
-    let parents: BTreeSet<&Path> = pieces.filter_map(|piece| piece.path.parent()).collect();
+fn make_parents(plan: &ForkPlan, staged: &Path) -> io::Result<()> {
+    let files = plan.units.iter().flat_map(|unit| unit.outputs.iter().chain(&unit.records));
+    let parents: BTreeSet<&Path> = files.filter_map(|file| file.path.parent()).collect();
     parents.into_iter().try_for_each(|parent| std::fs::create_dir_all(staged.join(parent)))
 }
 
 /// `false` where the donor has rebuilt the unit meanwhile, or where a rest of another is in its
 /// place.
-fn stage(unit: &Brought, donor: &Place, own: &Place, staged: &Staged) -> io::Result<bool> {
-    let is_taken =
-        |piece: &Piece| piece.way == Way::Directory && own.lane.join(&piece.path).exists();
+fn stage(unit: &ForkedUnit, donor: &Place, own: &Place, staged: &Staged) -> io::Result<bool> {
+    let is_taken = |file: &ForkedFile| {
+        file.transfer == Transfer::Directory && own.lane.join(&file.path).exists()
+    };
     if unit.outputs.iter().chain(&unit.records).any(is_taken) {
         return Ok(false);
     }
-    for piece in unit.outputs.iter().chain(&unit.records) {
-        match stage_piece(piece, donor, own, staged) {
+    for file in unit.outputs.iter().chain(&unit.records) {
+        match stage_piece(file, donor, own, staged) {
             Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(false),
             result => result?,
         }
@@ -180,15 +192,15 @@ fn stage(unit: &Brought, donor: &Place, own: &Place, staged: &Staged) -> io::Res
     Ok(unit.mark.holds(&donor.lane))
 }
 
-fn stage_piece(piece: &Piece, donor: &Place, own: &Place, staged: &Staged) -> io::Result<()> {
-    let (from, to) = (donor.lane.join(&piece.path), staged.dir.join(&piece.path));
-    match piece.way {
-        Way::Directory => return std::fs::create_dir_all(&to),
-        Way::Link if link(&from, &to, staged)? => return Ok(()),
-        Way::Link | Way::Copy => {}
+fn stage_piece(file: &ForkedFile, donor: &Place, own: &Place, staged: &Staged) -> io::Result<()> {
+    let (from, to) = (donor.lane.join(&file.path), staged.dir.join(&file.path));
+    match file.transfer {
+        Transfer::Directory => return std::fs::create_dir_all(&to),
+        Transfer::Link if link(&from, &to, staged)? => return Ok(()),
+        Transfer::Link | Transfer::Copy => {}
     }
     // The time before the bytes: what is written later makes the mark another.
-    let modified = match piece.modified {
+    let modified = match file.modified {
         Some(modified) => modified,
         None => from.metadata()?.modified()?,
     };
@@ -197,11 +209,11 @@ fn stage_piece(piece: &Piece, donor: &Place, own: &Place, staged: &Staged) -> io
         let bytes = exchange(&std::fs::read(&from)?).ok_or(io::ErrorKind::NotFound)?;
         std::fs::write(&to, bytes)
     };
-    match piece.names {
-        Names::Nothing => drop(std::fs::copy(&from, &to)?), // A reflink where the file system has them.
-        Names::Lane => exchanged(&|bytes| Some(with_path(bytes, &donor.lane, &own.lane)))?,
-        Names::Sources => exchanged(&|bytes| Some(list_in_other_tree(bytes, donor, own)))?,
-        Names::Record => exchanged(&|bytes| record_in_other_tree(bytes, donor, own))?,
+    match file.rewrite {
+        PathRewrite::Nothing => drop(std::fs::copy(&from, &to)?), // A reflink where the file system has them.
+        PathRewrite::Lane => exchanged(&|bytes| Some(with_path(bytes, &donor.lane, &own.lane)))?,
+        PathRewrite::Sources => exchanged(&|bytes| Some(list_in_other_tree(bytes, donor, own)))?,
+        PathRewrite::Record => exchanged(&|bytes| record_in_other_tree(bytes, donor, own))?,
     }
     set_modified(&to, modified)
 }
@@ -219,14 +231,14 @@ fn link(from: &Path, to: &Path, staged: &Staged) -> io::Result<bool> {
 }
 
 /// A cache that the donor replaces meanwhile is no loss to speak of: the first edit takes longer.
-fn stage_cache(cache: &BroughtCache, donor: &Path, lane: &Path, staged: &Staged) -> io::Result<()> {
+fn stage_cache(cache: &ForkedCache, donor: &Path, lane: &Path, staged: &Staged) -> io::Result<()> {
     let unit = staged.dir.join(&cache.dir);
     let bring = || -> io::Result<()> {
         std::fs::create_dir_all(unit.join(&cache.session))?;
-        for (file, way) in &cache.files {
+        for (file, transfer) in &cache.files {
             let inside = Path::new(&cache.session).join(file);
             let (from, to) = (donor.join(&cache.dir).join(&inside), unit.join(&inside));
-            if *way != Way::Link || !link(&from, &to, staged)? {
+            if *transfer != Transfer::Link || !link(&from, &to, staged)? {
                 std::fs::copy(&from, &to)?;
             }
         }
@@ -254,7 +266,7 @@ fn link_program(to: &Path) -> io::Result<()> {
 }
 
 /// Gives a source the donor's time, unless it is being edited at this moment.
-fn set_time(plan: &Plan, time: &NewTime, now: SystemTime) -> io::Result<()> {
+fn set_time(plan: &ForkPlan, time: &NewTime, now: SystemTime) -> io::Result<()> {
     let (donors, own) = (plan.donor.root.join(&time.path), plan.own.root.join(&time.path));
     if own.metadata()?.modified()? != time.from {
         return Ok(());
@@ -279,9 +291,9 @@ fn set_modified(path: &Path, time: SystemTime) -> io::Result<()> {
 
 /// Where cargo finds it.
 fn publish(
-    plan: &Plan,
+    plan: &ForkPlan,
     brought: &BTreeSet<usize>,
-    caches: &[&BroughtCache],
+    caches: &[&ForkedCache],
     staged: &Staged,
 ) -> io::Result<()> {
     let lane = &plan.own.lane;
@@ -293,20 +305,20 @@ fn publish(
         }
     }
     if is_whole {
-        return Ok(());
+        return std::fs::write(lane.join(FILLED_AT), "");
     }
 
     let _locks = lock_for_adding(lane)?;
-    for unit in brought.iter().map(|at| &plan.brought[*at]) {
+    for unit in brought.iter().map(|at| &plan.units[*at]) {
         let fingerprint = staged.dir.join(&unit.fingerprint);
         // What the whole renames have brought is no longer staged; what cargo has made meanwhile is
         // cargo's.
         if !fingerprint.exists() || lane.join(&unit.fingerprint).exists() {
             continue;
         }
-        for piece in &unit.outputs {
-            let (from, to) = (staged.dir.join(&piece.path), lane.join(&piece.path));
-            if piece.way == Way::Directory {
+        for file in &unit.outputs {
+            let (from, to) = (staged.dir.join(&file.path), lane.join(&file.path));
+            if file.transfer == Transfer::Directory {
                 std::fs::create_dir_all(&to)?;
             } else {
                 to.parent().map_or(Ok(()), std::fs::create_dir_all)?;
@@ -324,7 +336,7 @@ fn publish(
 }
 
 /// The mark before the cache: one that is not marked is taken for this tree's own.
-fn publish_cache(cache: &BroughtCache, lane: &Path, staged: &Staged) -> io::Result<()> {
+fn publish_cache(cache: &ForkedCache, lane: &Path, staged: &Staged) -> io::Result<()> {
     let (from, to) = (staged.dir.join(&cache.dir), lane.join(&cache.dir));
     if !from.exists() || to.exists() {
         return Ok(());
@@ -399,7 +411,7 @@ mod tests {
         let staged = Staged::make(&lane).expect("it can be staged");
         let hash = donor.join("lib-a");
         std::fs::write(&hash, "0123456789abcdef").expect("it can be written");
-        let unit = Brought {
+        let unit = ForkedUnit {
             package: "a".to_owned(),
             target: "lib-a".to_owned(),
             id: 1,

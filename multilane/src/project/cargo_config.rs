@@ -32,6 +32,8 @@ pub struct CargoConfig {
     pub aliases: BTreeSet<String>,
     /// `[env]`: what cargo adds to the environment of the programs that it starts.
     pub env: BTreeMap<String, String>,
+    /// Every `[env]` as it is written, the one that counts first, and the file that it is in.
+    pub env_tables: Vec<(PathBuf, String)>,
 }
 
 impl CargoConfig {
@@ -62,6 +64,7 @@ impl CargoConfig {
                 .collect(),
             includes: Vec::new(),
             env: BTreeMap::new(),
+            env_tables: Vec::new(),
             rustc: env.get("RUSTC").or_else(|| env.get("CARGO_BUILD_RUSTC")).map(PathBuf::from),
         }
     }
@@ -85,6 +88,9 @@ impl CargoConfig {
 
         if let Some(build) = document.get("build").and_then(Item::as_table_like) {
             self.merge_build(build, dir.parent().unwrap_or(dir));
+        }
+        if let Some(env) = document.get("env") {
+            self.env_tables.push((file.to_owned(), env.to_string()));
         }
         if let Some(aliases) = document.get("alias").and_then(Item::as_table_like) {
             self.aliases.extend(aliases.iter().map(|(name, _)| name.to_owned()));

@@ -1,4 +1,4 @@
-//! What makes an incremental cache of another lane fit for this one.
+//! How a compiler is started by cargo, and what that makes of an incremental cache.
 //!
 //! rustc begins a cache with its own version and a hash of its options, and uses none whose hash is
 //! another than today's. With the compiler wrapper, the same unit's options in two worktrees differ
@@ -7,37 +7,44 @@
 //! here, and only if it was made with the same options. Neither hash can be computed from outside;
 //! both are asked of rustc, which compiles next to nothing with the unit's options, once here and
 //! once there.
-//!
-//! What is linked holds more: in it rustc has noted where the crates lie that it is linked with
-//! and, but for libraries, where it goes itself (`dep_graph.rs`). What rustc would note here is
-//! computed (`crate_source.rs`), or it is asked as well, with an empty program that is linked with
-//! the same crates.
 
 use std::ffi::{OsStr, OsString};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
 use crate::lanes::hex;
 use crate::retarget::dep_graph::{Exchange, options_hash_at};
+use crate::units::incremental::Origin;
 
 /// One start of a compiler: the program, then its arguments.
 #[derive(Debug)]
-pub struct Compilation<'a> {
+pub(super) struct Compilation<'a> {
     words: &'a [OsString],
     /// Which of them is the source.
     source: usize,
-    pub crate_name: &'a str,
+    pub(super) crate_name: &'a str,
     /// `-C incremental`
-    pub incremental: PathBuf,
+    pub(super) incremental: PathBuf,
     has_main: bool,
     /// Whether rustc makes objects for something else than a library of Rust's own.
-    pub is_linked: bool,
+    pub(super) is_linked: bool,
+}
+
+/// Where a compilation's outputs go, and what it makes.
+#[derive(Debug, PartialEq)]
+pub(super) struct Outputs<'a> {
+    /// `--out-dir`, as it is written.
+    pub(super) dir: &'a Path,
+    /// The name of the crate with `-C extra-filename`.
+    pub(super) stem: String,
+    /// `--emit`, in the numbers and the order that rustc has for them.
+    pub(super) kinds: Vec<isize>,
 }
 
 impl<'a> Compilation<'a> {
     /// `None` where the words are not as cargo would write them.
-    pub fn read(words: &'a [OsString]) -> Option<Compilation<'a>> {
+    pub(super) fn read(words: &'a [OsString]) -> Option<Compilation<'a>> {
         const WITH_VALUE: [&str; 18] = [
             "-C",
             "-L",
@@ -93,63 +100,70 @@ impl<'a> Compilation<'a> {
     }
 
     /// The compiler, without its arguments.
-    pub fn compiler(&self) -> &'a [OsString] {
+    pub(super) fn compiler(&self) -> &'a [OsString] {
         let first = self.words.iter().position(|word| word.as_encoded_bytes().starts_with(b"-"));
         &self.words[..first.unwrap_or(self.words.len())]
     }
 
     /// What has to be compiled for the options' hash: as little as passes.
-    pub fn smallest_source(&self) -> &'static str {
+    pub(super) fn smallest_source(&self) -> &'static str {
         if self.has_main { "//! Nothing.\nfn main() {}\n" } else { "//! Nothing.\n" }
     }
 
-    /// The crates that it is given by name, and where they are.
-    pub fn crates(&self) -> impl Iterator<Item = (&'a str, &'a Path)> {
-        let externs =
-            self.words.windows(2).filter(|pair| pair[0] == "--extern").map(|pair| &pair[1]);
-        // `name=path`, or `options:name=path`; a name alone is one of the compiler's own crates.
-        externs.filter_map(|word| {
-            let (name, path) = word.to_str()?.split_once('=')?;
-            Some((name.rsplit_once(':').map_or(name, |(_, name)| name), Path::new(path)))
-        })
+    /// The words that come after this one.
+    fn values(&self, option: &'static str) -> impl Iterator<Item = &'a str> {
+        let pairs = self.words.windows(2).filter(move |pair| pair[0] == option);
+        pairs.filter_map(|pair| pair[1].to_str())
     }
 
     /// The directories in which crates are looked for, or lie.
-    pub fn crate_dirs(&self) -> impl Iterator<Item = &'a Path> {
-        let searched = self.words.windows(2).filter(|pair| pair[0] == "-L").filter_map(|pair| {
-            let word = pair[1].to_str()?;
-            match word.split_once('=') {
-                Some(("dependency" | "crate" | "all", dir)) => Some(Path::new(dir)),
-                Some(_) => None, // What is not Rust's.
-                None => Some(Path::new(word)),
-            }
+    pub(super) fn crate_dirs(&self) -> impl Iterator<Item = &'a Path> {
+        let searched = self.values("-L").filter_map(|word| match word.split_once('=') {
+            Some(("dependency" | "crate" | "all", dir)) => Some(Path::new(dir)),
+            Some(_) => None, // Libraries of another language.
+            None => Some(Path::new(word)),
         });
-        searched.chain(self.crates().filter_map(|(_, path)| path.parent()))
+        // `name=path`, or `options:name=path`; a name alone is one of the compiler's own crates.
+        let named = self.values("--extern").filter_map(|word| word.split_once('='));
+        searched.chain(named.filter_map(|(_, path)| Path::new(path).parent()))
     }
 
-    /// As little as is linked with these crates, which are loaded in this order.
-    pub fn linked_source<'n>(&self, crates: impl Iterator<Item = &'n str>) -> String {
-        let crates: String = crates.map(|name| format!("extern crate r#{name} as _;\n")).collect();
-        self.smallest_source().replacen('\n', &format!("\n{crates}"), 1)
+    /// `None` where the words are not as cargo would write them.
+    pub(super) fn outputs(&self) -> Option<Outputs<'a>> {
+        const KINDS: [&str; 9] = [
+            "asm",
+            "llvm-bc",
+            "dep-info",
+            "link",
+            "llvm-ir",
+            "metadata",
+            "mir",
+            "obj",
+            "thin-link-bitcode",
+        ];
+        let emits = self.words.iter().find_map(|word| word.to_str()?.strip_prefix("--emit="))?;
+        let number =
+            |kind: &str| isize::try_from(KINDS.iter().position(|known| *known == kind)?).ok();
+        let mut kinds: Vec<isize> = emits.split(',').map(number).collect::<Option<_>>()?;
+        kinds.sort_unstable();
+        let extra = self.values("-C").find_map(|word| word.strip_prefix("extra-filename="));
+        Some(Outputs {
+            dir: Path::new(self.values("--out-dir").next()?),
+            stem: format!("{}{}", self.crate_name, extra.unwrap_or_default()),
+            kinds,
+        })
     }
 
-    /// The same compiler with the same options, for `source` and with everything it writes in
-    /// `scratch`. What rustc does not count among the options (`[UNTRACKED]` in
-    /// `rustc_session/src/options.rs`) is left out or replaced.
-    pub fn probe(
+    /// The same compiler with the same options, as they would be in the lane `other`, for `source`
+    /// and with everything it writes in `scratch`. What rustc does not count among the options
+    /// (`[UNTRACKED]` in `rustc_session/src/options.rs`) is left out or replaced.
+    pub(super) fn probe(
         &self,
         source: &Path,
         scratch: &Path,
-        own_root: &Path,
-        root: &Path,
+        own: &Origin,
+        other: &Origin,
     ) -> Vec<OsString> {
-        let mut own_remap = OsString::from("--remap-path-prefix=");
-        own_remap.push(own_root);
-        own_remap.push("=.");
-        let mut remap = OsString::from("--remap-path-prefix=");
-        remap.push(root);
-        remap.push("=.");
-
         let mut probe = Vec::new();
         let mut words = self.words.iter().enumerate();
         while let Some((at, word)) = words.next() {
@@ -160,8 +174,8 @@ impl<'a> Compilation<'a> {
                 probe.extend([word.clone(), scratch.into()]);
             } else if word.as_encoded_bytes().starts_with(b"--diagnostic-width=") {
                 // As wide as the terminal is; none where there is none.
-            } else if *word == own_remap {
-                probe.push(remap.clone());
+            } else if let Some(remap) = remap_in(word, own, other) {
+                probe.push(remap);
             } else {
                 probe.push(self.probed(at, source, scratch));
             }
@@ -169,44 +183,6 @@ impl<'a> Compilation<'a> {
         // Nothing has to be linked; rustc finishes its cache before it does.
         probe.extend(["-C".into(), "linker=true".into()]);
         probe
-    }
-
-    /// The same with its crates, as it would be in `lane` of the tree at `root`. It has to work in
-    /// `scratch`, where the directory of the outputs is made. `None` where that is not said as a
-    /// path from the directory that the compiler works in.
-    pub fn linked_probe(
-        &self,
-        source: &Path,
-        scratch: &Path,
-        own: &Place<'_>,
-        other: &Place<'_>,
-    ) -> Option<(Vec<OsString>, PathBuf)> {
-        let mut out_dir = None;
-        let mut probe = Vec::new();
-        for at in 0..self.words.len() {
-            let word = match at.checked_sub(1).map(|before| &self.words[before]) {
-                Some(before) if before == "--out-dir" => {
-                    let dir = other.lane.strip_prefix(other.root).ok()?;
-                    let below = own.root.join(&self.words[at]);
-                    let dir = dir.join(below.strip_prefix(own.lane).ok()?);
-                    let is_inside =
-                        dir.components().all(|part| matches!(part, Component::Normal(_)));
-                    out_dir = is_inside.then(|| scratch.join(&dir));
-                    dir.into_os_string()
-                }
-                Some(before) if before == "--extern" || before == "-L" => {
-                    moved(&self.words[at], own, other)
-                }
-                _ => self.probed(at, source, scratch),
-            };
-            probe.push(word);
-        }
-        probe.extend(["-C".into(), "linker=true".into()]);
-        let is_said_from_root = self
-            .words
-            .windows(2)
-            .any(|pair| pair[0] == "--out-dir" && Path::new(&pair[1]).is_relative());
-        Some((probe, out_dir?)).filter(|_| is_said_from_root)
     }
 
     /// A word as a probe has it.
@@ -225,24 +201,24 @@ impl<'a> Compilation<'a> {
 
 /// How the cache of a unit begins with certain options.
 #[derive(Debug, PartialEq)]
-pub struct Beginning {
+pub(super) struct Beginning {
     /// The name of its directory.
-    pub cache: String,
+    pub(super) cache: String,
     /// Of its `dep-graph.bin`, up to the end of the options' hash.
-    pub bytes: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
 }
 
 impl Beginning {
     /// `None` where the content is of another format.
-    pub fn of_graph(cache: String, graph: &[u8]) -> Option<Beginning> {
+    pub(super) fn of_graph(cache: String, graph: &[u8]) -> Option<Beginning> {
         Some(Beginning { cache, bytes: graph[..options_hash_at(graph)?.end].to_vec() })
     }
 
-    pub fn to_text(&self) -> String {
+    pub(super) fn to_text(&self) -> String {
         format!("{} {}", self.cache, hex(&self.bytes))
     }
 
-    pub fn of_text(text: &str) -> Option<Beginning> {
+    pub(super) fn of_text(text: &str) -> Option<Beginning> {
         let (cache, bytes) = text.split_once(' ')?;
         let byte = |at: usize| u8::from_str_radix(bytes.get(at..at + 2)?, 16).ok();
         let bytes: Vec<u8> = (0..bytes.len()).step_by(2).map(byte).collect::<Option<_>>()?;
@@ -252,7 +228,7 @@ impl Beginning {
 
 /// What a compiler's answer depends on, in short: its program, in the state that the file is in,
 /// its words, its variables.
-pub fn question<'v>(
+pub(super) fn question<'v>(
     compiler: &str,
     words: &[OsString],
     variables: impl Iterator<Item = (&'v OsStr, &'v OsStr)>,
@@ -268,27 +244,36 @@ pub fn question<'v>(
     hex(&hash.finalize())[..LEN].to_owned()
 }
 
-/// A lane, and the workspace root of its tree.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Place<'a> {
-    pub root: &'a Path,
-    pub lane: &'a Path,
+impl Outputs<'_> {
+    /// The same directory in another lane, as the wrapper would write it there. `None` where the
+    /// outputs do not go into the own lane.
+    pub(super) fn dir_in(&self, own: &Origin, other: &Origin) -> Option<PathBuf> {
+        let dir = own.root.join(self.dir);
+        let dir = other.lane.join(dir.strip_prefix(&own.lane).ok()?);
+        Some(dir.strip_prefix(&other.root).map_or_else(|_| dir.clone(), Path::to_owned))
+    }
 }
 
-/// `name=path` or `kind=path`, with a path in one lane as one in another.
-fn moved(word: &OsStr, own: &Place<'_>, other: &Place<'_>) -> OsString {
-    let moved = || {
-        let (name, path) = word.to_str()?.split_once('=')?;
-        let path = other.lane.join(Path::new(path).strip_prefix(own.lane).ok()?);
-        Some(format!("{name}={}", path.to_str()?))
+/// A remap of the wrapper's, as it would be in the lane `other`: of the root, or of a directory in
+/// the lane.
+fn remap_in(word: &OsStr, own: &Origin, other: &Origin) -> Option<OsString> {
+    const OPTION: &str = "--remap-path-prefix=";
+    let (from, to) = word.to_str()?.strip_prefix(OPTION)?.split_once('=')?;
+    let (from, to) = if let Ok(inside) = Path::new(from).strip_prefix(&own.lane) {
+        let dir = other.lane.join(inside);
+        (dir.clone(), dir)
+    } else if Path::new(from) == own.root {
+        (other.root.clone(), to.into())
+    } else {
+        return None;
     };
-    moved().map_or_else(|| word.to_owned(), OsString::from)
+    Some(format!("{OPTION}{}={}", from.to_str()?, to.to_str()?).into())
 }
 
 /// What has to be written at the beginning of `cache`, which rustc wrote with the options of
 /// `there`, so that it is what it writes with those of `here`; each is the beginning of a
 /// `dep-graph.bin`. `None` where `cache` was made with other options or by another rustc.
-pub fn exchange_of_hash(cache: &[u8], there: &[u8], here: &[u8]) -> Option<Exchange> {
+pub(super) fn exchange_of_hash(cache: &[u8], there: &[u8], here: &[u8]) -> Option<Exchange> {
     let hash = options_hash_at(here)?;
     let is_same_rustc = there.get(..hash.start)? == &here[..hash.start];
     let is_same_options = cache.get(..hash.end)? == there.get(..hash.end)?;
@@ -305,7 +290,7 @@ mod tests {
 
     const LIBRARY: &str = "rustc --crate-name core --edition=2024 crates/core/src/lib.rs --error-format=json \
         --diagnostic-width=80 --crate-type lib --emit=dep-info,metadata,link -C metadata=1 --out-dir target/debug/deps -C incremental=/a/target/i -L \
-        dependency=/a/target/debug/deps --extern x=/a/x.rmeta --remap-path-prefix=/a=.";
+        dependency=/a/target/debug/deps --extern x=/a/x.rmeta --remap-path-prefix=/a=. --remap-path-prefix=/a/t/x=/a/t/x";
 
     #[test]
     fn a_probe_has_the_options_and_not_the_files_of_the_unit() {
@@ -315,65 +300,41 @@ mod tests {
             (compilation.crate_name, compilation.incremental.to_str()),
             ("core", Some("/a/target/i"))
         );
-        let probe = compilation.probe(
-            Path::new("/t/x.rs"),
-            Path::new("/t"),
-            Path::new("/a"),
-            Path::new("/b"),
-        );
+        let origin = |root: &str| Origin { root: root.into(), lane: format!("{root}/t").into() };
+        let (source, scratch) = (Path::new("/t/x.rs"), Path::new("/t"));
+        let probe = compilation.probe(source, scratch, &origin("/a"), &origin("/b"));
         let probe: Vec<_> = probe.iter().map(|word| word.to_str().expect("text")).collect();
         assert_eq!(
             probe.join(" "),
             "rustc --crate-name core --edition=2024 /t/x.rs --error-format=json --crate-type lib \
             --emit=dep-info,metadata,link -C metadata=1 --out-dir /t -C incremental=/t/incremental \
-            --remap-path-prefix=/b=. -C linker=true"
+            --remap-path-prefix=/b=. --remap-path-prefix=/b/t/x=/b/t/x -C linker=true"
         );
     }
 
     #[test]
-    fn a_probe_of_what_is_linked_has_the_crates_and_the_place_of_the_outputs() {
-        let line = LIBRARY.replace("--crate-type lib", "--crate-type bin");
-        let line = line
-            .replace("--extern x=", "--extern proc_macro --extern priv:y=/a/y.rlib --extern x=")
-            .replace("/a/x.rmeta", "/a/target/x.rlib");
+    fn outputs_are_those_of_rustc() {
+        let line = LIBRARY.replace("-C metadata=1", "-C metadata=1 -C extra-filename=-1");
         let words = words(&line);
         let compilation = Compilation::read(&words).expect("cargo writes it so");
-        let own = Place { root: Path::new("/a"), lane: Path::new("/a/target") };
-        let other = Place { root: Path::new("/b"), lane: Path::new("/b/.lanes/x/1") };
-        let probe_in = |compilation: &Compilation<'_>, place: &Place<'_>| {
-            let (probe, out_dir) =
-                compilation.linked_probe(Path::new("/t/x.rs"), Path::new("/t"), &own, place)?;
-            let probe: Vec<_> = probe.iter().map(|word| word.to_str().expect("text")).collect();
-            Some((probe.join(" "), out_dir))
+        let outputs = compilation.outputs().expect("they are named");
+        let expected = Outputs {
+            dir: Path::new("target/debug/deps"),
+            stem: "core-1".to_owned(),
+            kinds: vec![2, 3, 5],
         };
-        let expected =
-            format!("{line} -C linker=true").replace("crates/core/src/lib.rs", "/t/x.rs");
-        let expected = expected.replace("incremental=/a/target/i", "incremental=/t/incremental");
-        assert_eq!(
-            probe_in(&compilation, &own),
-            Some((expected.clone(), "/t/target/debug/deps".into()))
-        );
-
-        let expected = expected.replace("/a/target/debug/deps", "/b/.lanes/x/1/debug/deps");
-        let expected = expected.replace("=/a/target/x", "=/b/.lanes/x/1/x");
-        let expected = expected.replace("--out-dir target/", "--out-dir .lanes/x/1/");
-        assert_eq!(
-            probe_in(&compilation, &other),
-            Some((expected, "/t/.lanes/x/1/debug/deps".into()))
-        );
-
-        let crates: Vec<_> = compilation.crates().collect();
-        assert_eq!(crates, [("y", Path::new("/a/y.rlib")), ("x", Path::new("/a/target/x.rlib"))]);
-        assert_eq!(
-            compilation.linked_source(crates.iter().map(|(name, _)| *name)),
-            "//! Nothing.\nextern crate r#y as _;\nextern crate r#x as _;\nfn main() {}\n"
-        );
-        // It would write where the unit's own outputs lie.
-        for dir in ["/a/target/debug/deps", "../target", "/proc/self/fd/0"] {
-            let words = self::words(&line.replace("target/debug/deps -C", &format!("{dir} -C")));
-            let compilation = Compilation::read(&words).expect("cargo writes it so");
-            assert_eq!(probe_in(&compilation, &own), None, "{dir}");
-        }
+        assert_eq!(outputs, expected);
+        let origin = |root: &str, lane: &str| Origin { root: root.into(), lane: lane.into() };
+        let dir_in = |own: &Origin, other: &Origin| {
+            outputs.dir_in(own, other).map(|dir| dir.to_str().expect("text").to_owned())
+        };
+        let (own, agents) = (origin("/a", "/a/target"), origin("/b", "/b/.lanes/x/1"));
+        assert_eq!(dir_in(&own, &agents).as_deref(), Some(".lanes/x/1/debug/deps"));
+        let elsewhere = origin("/b", "/elsewhere");
+        assert_eq!(dir_in(&own, &elsewhere).as_deref(), Some("/elsewhere/debug/deps"));
+        assert_eq!(dir_in(&elsewhere, &own), None);
+        let dirs: Vec<_> = compilation.crate_dirs().collect();
+        assert_eq!(dirs, [Path::new("/a/target/debug/deps"), Path::new("/a")]);
     }
 
     #[test]

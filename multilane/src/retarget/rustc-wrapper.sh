@@ -1,18 +1,20 @@
 #!/bin/sh
-# cargo starts each compiler through this: "$@" is the compiler and its arguments. Written by cargo xtask, which writes it
-# anew when it differs; docs/first-edit.md says why it is there. To build without it, set build.rustc-wrapper = "" in
+# cargo starts each compiler through this script: "$@" is the compiler and its arguments. Multilane wrote it, and writes it
+# again when it differs; docs/first-edit.md says what it is for. To build without it, set build.rustc-wrapper = "" in
 # .cargo/local.toml.
 #
-# rustc distrusts its incremental cache in another directory than the one that it was made in. So where there is such a
-# cache, rustc is told the directories in words that are the same in every worktree. Whatever is odd: just compile.
+# rustc ignores its incremental cache in another directory than the one in which it made the cache. So where a member of the
+# workspace has such a cache, rustc is told the directories in words that are the same in every worktree. In every other case
+# the compiler is started as it came.
 
-incremental= own= out= types= name= hash= previous=
+incremental= own= out= types= name= hash= source= previous=
 for arg do
     case $arg in
     incremental=*) incremental=${arg#incremental=} ;;
     --remap-path-prefix* | instrument-coverage* | -Cinstrument-coverage* | split-debuginfo=unpacked) own=1 ;;
     extra-filename=*) hash=${arg#extra-filename=} ;;
     --test) types="$types test" ;;
+    *.rs) source=${source:-$arg} ;;
     esac
     case $previous in
     --out-dir) out=$arg ;;
@@ -21,41 +23,58 @@ for arg do
     esac
     previous=$arg
 done
-# mold and wild write over what is there, which in a forked lane may be the donor's file by another name. cargo removes only
+
+# mold and wild write over an existing file, which in a forked lane may be the donor's by another name. cargo removes only
 # what it gives a second name itself.
-case $types in
-*test* | *proc-macro* | *dylib*)
+case $out$types in
+?*test* | ?*proc-macro* | ?*dylib*)
     for old in "$out/$name$hash" "$out/lib$name$hash.so"; do
-        [ -f "$old" ] && rm -f -- "$old"
+        [ -n "$hash" ] && [ -f "$old" ] && rm -f -- "$old"
     done
     ;;
 esac
 
-# dash drops variables whose names it could not use itself: CARGO_BIN_EXE_my-app, by which a test finds its program. They are
-# in the environment that we were started with.
+# dash does not hand on variables whose names it cannot use itself, such as CARGO_BIN_EXE_my-app. cargo sets them for tests
+# and for packages with a build script, and [env] in its configuration may. They are in our own first environment.
 odd=
-case $incremental$types in
-?*test* | /*)
-    [ -r "/proc/$$/environ" ] && [ -z "$BASH_VERSION" ] &&
-        odd=$(tr '\0' '\n' <"/proc/$$/environ" | sed -n '/^[A-Za-z_][A-Za-z0-9_]*[.-][A-Za-z0-9_.-]*=/p')
+case $types$incremental$OUT_DIR$CARGO_PRIMARY_PACKAGE in
+*test* | */* | *1)
+    if [ -z "$BASH_VERSION" ] && [ -r "/proc/$$/environ" ]; then
+        IFS='
+'
+        set -f
+        for variable in $(tr '\0' '\n' <"/proc/$$/environ"); do
+            case ${variable%%=*} in
+            "$variable" | *[!A-Za-z0-9_.-]*) ;;
+            *[.-]*) odd=$odd$IFS$variable ;;
+            esac
+        done
+        unset IFS
+    fi
     ;;
 esac
-compile() {
+start() {
     [ -n "$odd" ] || exec "$@"
     IFS='
 '
-    set -f
     exec env $odd "$@"
 }
 
 if [ -z "$incremental" ]; then
-    # Somebody may have compiled it already (docs/shared-cache.md).
+    # Another builder may have compiled it (docs/shared-cache.md). In a container the program may not start.
     case $out$types in
-    ?*' lib' | ?*' rlib') [ -x "${0%/*}/through-cache" ] && exec "${0%/*}/through-cache" "$@" ;;
+    ?*' lib' | ?*' rlib')
+        cache=${0%/*}/through-cache
+        [ -x "$cache" ] && "$cache" true 2>/dev/null && start "$cache" "$@"
+        ;;
     esac
-    compile "$@"
+    start "$@"
 fi
-[ -z "$own" ] && cd -P . || compile "$@"
+# Only for a member of the workspace does cargo start rustc in the root and name the source from there.
+case $own$source in
+'' | 1* | /*) start "$@" ;;
+esac
+cd -P . || start "$@"
 
 short=${out#"$PWD"/}
 # Lanes of one tree differ in this directory, and no relative path is the same for two of them; a descriptor is. It has to be
@@ -79,7 +98,11 @@ while [ "$left" -gt 0 ]; do
     set -- "$@" "$arg"
 done
 set -- "$@" "--remap-path-prefix=$PWD=."
+# Code that a build script has generated is included by its whole path, and file!() in it says so.
+case $OUT_DIR in
+"$PWD"/*) set -- "$@" "--remap-path-prefix=$OUT_DIR=$OUT_DIR" ;;
+esac
 
-# A fork has brought caches of another worktree: xtask puts this one right before it is used for the first time.
-[ -x "$incremental/.forked/xtask" ] && "$incremental/.forked/xtask" retarget-cache -- "$@"
-compile "$@"
+# A fork has brought caches of another worktree: each is made valid for this one before its first use.
+[ -x "$incremental/.forked/xtask" ] && "$incremental/.forked/xtask" retarget-cache -- "$@" 2>/dev/null
+start "$@"

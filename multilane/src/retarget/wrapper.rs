@@ -1,84 +1,179 @@
 //! The compiler wrapper: a script in a folder of its own, which cargo's configuration includes
-//! where it is there.
+//! where it exists.
 //!
 //! ```text
 //! <root>/.cargo/
-//! ├── config.toml          committed; includes wrapper/config.toml, if there is one
-//! └── wrapper/             comes and goes as a whole, so that cargo never names a program that is missing
-//!     ├── .gitignore       `*`: it belongs to this machine
-//!     ├── config.toml      build.rustc-wrapper
+//! ├── config.toml          committed; includes wrapper/config.toml, if it exists
+//! └── wrapper/             comes and goes as a whole, so that cargo never names a missing program
+//!     ├── .gitignore       `*`: the folder belongs to this machine
+//!     ├── config.toml      build.rustc-wrapper; its first line tells that the folder is ours
 //!     ├── rustc            the script
-//!     └── …                    where there is a shared cache: sccache/server.rs draws it
+//!     └── …                where there is a shared cache: `sccache/server.rs` draws it
 //! ```
 
 #![expect(clippy::disallowed_methods, reason = "it renames a directory of its own")]
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::environment::is_executable;
 use crate::files::{delete_dir, write_atomically, write_program};
+use crate::process::Unheard;
+use crate::project::{Project, git_dir};
+use crate::ui::Ui;
 
-const SCRIPT: &str = include_str!("rustc-wrapper.sh");
-const CONFIG: &str = "# Written by cargo xtask; what is said in ../local.toml goes before it.\n\
+/// Relative to the root of the workspace.
+pub const WRAPPER_DIR: &str = ".cargo/wrapper";
+
+/// `.cargo/config.toml` where the project has none: written by `setup`, and ignored by git.
+pub const UNTRACKED_CONFIG: &str = "\
+# multilane: written by `setup`, removed by `setup --remove`. git ignores it: .git/info/exclude.
+include = [
+    { path = \"wrapper/config.toml\", optional = true }, # The compiler wrapper.
+    { path = \"local.toml\", optional = true }, # What belongs to this machine, such as the linker.
+]
+";
+
+/// How a configuration of ours begins, of this version or an earlier one.
+const SIGN: &str = "# Written by cargo xtask";
+const CONFIG: &str = "# Written by cargo xtask; what ../local.toml says goes before it.\n\
     [build]\nrustc-wrapper = \"wrapper/rustc\"\n";
+const SCRIPT: &str = include_str!("rustc-wrapper.sh");
 const FILES: [(&str, &str); 3] =
     [(".gitignore", "*\n"), ("config.toml", CONFIG), ("rustc", SCRIPT)];
 
-/// What was done.
-#[derive(Debug, PartialEq)]
-pub enum Installed {
-    New,
-    Renewed,
-    AsItWas,
+/// Has all compilers go through the wrapper from now on, those of plain cargo too: of a cache that
+/// one builder made with the wrapper and the next without it, nothing would be left at every turn.
+/// A folder that we did not write stays as it is.
+pub fn provide_wrapper(project: &Project, ui: Ui) {
+    let dir = wrapper_dir(project);
+    let is_wanted = cfg!(unix)
+        && project.config.includes.contains(&dir.join("config.toml"))
+        && git_dir::checkout(&project.repo.root).is_some()
+        && is_free_or_ours(&dir);
+    if !is_wanted {
+        return;
+    }
+    let is_only_ours = project.config.rustc_wrappers.iter().all(|wrapper| is_of_our_kind(wrapper));
+    if !is_only_ours {
+        // The user has another one, which ours would hide.
+        if project.config.rustc_wrappers.first() == Some(&dir.join("rustc")) {
+            warn_of(project, ui, remove(&dir));
+        }
+        return;
+    }
+    let starts = |script: &Path| {
+        Unheard::start(&[script.into(), "true".into()], &project.repo.root)
+            .and_then(Unheard::wait)
+            .is_ok()
+    };
+    let installed = install(&dir, starts);
+    if installed.is_ok() {
+        if let Err(err) = crate::sccache::provide_shared_cache(&project.session.env, &dir, ui) {
+            ui.warn(format_args!("no shared cache: {err:#}"));
+        }
+    }
+    if warn_of(project, ui, installed) == Some(true) {
+        ui.status(
+            "Wrote",
+            ".cargo/wrapper: compilers go through it, so that the first edit in a new lane is quick (docs/first-edit.md)",
+        );
+    }
 }
 
-/// Puts the wrapper's folder at `dir`, or makes it what it should be. A kill at any point leaves
-/// none or a whole one. `works` tries the script before cargo hears of it: there are file systems
-/// from which nothing can be started.
-pub fn install(dir: &Path, works: impl FnOnce(&Path) -> bool) -> io::Result<Installed> {
+fn warn_of<T>(project: &Project, ui: Ui, result: io::Result<T>) -> Option<T> {
+    let warn = |err: &io::Error| {
+        ui.warn(format_args!(
+            "no compiler wrapper in {}: {err}; build.rustc-wrapper = \"\" in .cargo/local.toml does without",
+            project.shown(&wrapper_dir(project))
+        ));
+    };
+    result.inspect_err(warn).ok()
+}
+
+/// Whether cargo starts compilers through our wrapper, in this tree.
+pub fn has_wrapper(project: &Project) -> bool {
+    let dir = wrapper_dir(project);
+    let is_first =
+        project.config.rustc_wrappers.first().is_none_or(|wrapper| is_of_our_kind(wrapper));
+    is_first && project.config.includes.contains(&dir.join("config.toml")) && is_ours(&dir)
+}
+
+/// What else compilers go through, in this tree: a cache of the user's, perhaps.
+pub fn foreign_wrapper(project: &Project) -> Option<&Path> {
+    let first = project.config.rustc_wrappers.first()?;
+    let is_none = first.as_os_str().is_empty();
+    (!is_none && !is_of_our_kind(first)).then_some(first)
+}
+
+pub(crate) fn wrapper_dir(project: &Project) -> PathBuf {
+    project.repo.root.join(WRAPPER_DIR)
+}
+
+/// Of this tree, or of one around it: cargo reads the configuration of every directory above, and
+/// some tools put their worktrees inside the repository.
+fn is_of_our_kind(wrapper: &Path) -> bool {
+    wrapper.ends_with(".cargo/wrapper/rustc") && wrapper.parent().is_some_and(is_ours)
+}
+
+fn is_ours(dir: &Path) -> bool {
+    std::fs::read(dir.join("config.toml")).is_ok_and(|text| text.starts_with(SIGN.as_bytes()))
+}
+
+/// Whether the folder may be written: nothing of another hand's is there, and no symbolic link
+/// leads to it.
+fn is_free_or_ours(dir: &Path) -> bool {
+    let cargo_dir = dir.parent().unwrap_or(dir);
+    if [cargo_dir, dir].iter().any(|dir| dir.is_symlink()) {
+        return false;
+    }
+    !dir.exists() || is_ours(dir)
+}
+
+/// Puts the wrapper's folder at `dir`, or makes it what it should be; `true` where there was none.
+/// A kill at any point leaves none or a whole one. `starts` tries the script before cargo hears of
+/// it: there are file systems from which nothing can be started.
+fn install(dir: &Path, starts: impl FnOnce(&Path) -> bool) -> io::Result<bool> {
     if !dir.is_dir() {
         let staged = dir.with_file_name(format!(".wrapper-{}", std::process::id()));
         std::fs::create_dir_all(&staged)?;
         let made = FILES.iter().try_for_each(|(name, text)| write(&staged.join(name), text));
         let tried = made.and_then(|()| {
-            if works(&staged.join("rustc")) {
+            if starts(&staged.join("rustc")) {
                 Ok(())
             } else {
-                Err(io::Error::other("it cannot be started there"))
+                Err(io::Error::other("the script cannot be started there"))
             }
         });
         return match tried.and_then(|()| std::fs::rename(&staged, dir)) {
-            Ok(()) => Ok(Installed::New),
+            Ok(()) => Ok(true),
             Err(err) => {
                 delete_dir(&staged)?;
-                // Somebody else may have been quicker.
-                if dir.is_dir() { Ok(Installed::AsItWas) } else { Err(err) }
+                // Another builder may have been quicker.
+                if dir.is_dir() { Ok(false) } else { Err(err) }
             }
         };
     }
-    let mut installed = Installed::AsItWas;
     // The script before the configuration that names it.
     for (name, text) in FILES.iter().rev() {
         let path = dir.join(name);
-        let is_whole = std::fs::read(&path).is_ok_and(|found| found == text.as_bytes());
-        if !is_whole || (is_program(text) && !is_executable(&path)) {
+        if !has_text(&path, text) || (is_program(text) && !is_executable(&path)) {
             write(&path, text)?;
-            installed = Installed::Renewed;
         }
     }
-    Ok(installed)
+    Ok(false)
 }
 
 /// Whether the one at `dir` is as whole and new as ours would be.
-pub fn is_current(dir: &Path) -> bool {
-    FILES.iter().all(|(name, text)| {
-        std::fs::read(dir.join(name)).is_ok_and(|found| found == text.as_bytes())
-    })
+pub(crate) fn is_current(dir: &Path) -> bool {
+    FILES.iter().all(|(name, text)| has_text(&dir.join(name), text))
 }
 
-/// Takes the folder away.
-pub fn remove(dir: &Path) -> io::Result<()> {
+fn has_text(path: &Path, text: &str) -> bool {
+    std::fs::read(path).is_ok_and(|found| found == text.as_bytes())
+}
+
+fn remove(dir: &Path) -> io::Result<()> {
     let trash = dir.with_file_name(format!(".wrapper-{}", std::process::id()));
     std::fs::rename(dir, &trash)?;
     delete_dir(&trash)
@@ -106,14 +201,32 @@ mod tests {
         let scratch = Scratch::of_test("wrapper");
         let parent = scratch.dir.clone();
         let dir = parent.join("wrapper");
-        install(&dir, |_| false).expect_err("it does not work");
-        assert_eq!(
-            std::fs::read_dir(&parent).expect("a directory").count(),
-            0,
-            "something is left"
-        );
+        install(&dir, |_| false).expect_err("it does not start");
+        let left = std::fs::read_dir(&parent).expect("a directory").count();
+        assert_eq!(left, 0, "something is left");
         let is_whole = |staged: &Path| is_executable(staged) && !dir.exists();
-        assert_eq!(install(&dir, is_whole).expect("it can be written"), Installed::New);
-        assert_eq!(install(&dir, |_| false).expect("it is there"), Installed::AsItWas);
+        assert!(install(&dir, is_whole).expect("it can be written"));
+        assert!(is_current(&dir) && is_free_or_ours(&dir));
+        assert!(!install(&dir, |_| false).expect("it exists"));
+    }
+
+    #[test]
+    fn a_folder_of_another_hand_is_left_alone() {
+        let scratch = Scratch::of_test("foreign");
+        let parent = scratch.dir.clone();
+        let dir = parent.join(".cargo/wrapper");
+        assert!(is_free_or_ours(&dir));
+        std::fs::create_dir_all(&dir).expect("a directory");
+        std::fs::write(dir.join("rustc"), "#!/bin/sh\nexec \"$@\"\n").expect("it can be written");
+        assert!(!is_free_or_ours(&dir) && !is_of_our_kind(&dir.join("rustc")));
+        std::fs::write(dir.join("config.toml"), CONFIG).expect("it can be written");
+        assert!(is_free_or_ours(&dir) && is_of_our_kind(&dir.join("rustc")));
+        #[cfg(unix)]
+        {
+            let link = parent.join("link/.cargo");
+            std::fs::create_dir_all(parent.join("link")).expect("a directory");
+            std::os::unix::fs::symlink(parent.join(".cargo"), &link).expect("a link");
+            assert!(!is_free_or_ours(&link.join("wrapper")), "`.cargo` is a link");
+        }
     }
 }

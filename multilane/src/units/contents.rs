@@ -1,8 +1,9 @@
-//! What nothing tells but a look into what was built: hundreds of megabytes, so what was found is
-//! remembered.
+//! What nothing tells but a look into sources and into what was built: hundreds of megabytes, so
+//! what was found is remembered.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -10,64 +11,146 @@ use sha2::{Digest as _, Sha256};
 
 use crate::files::answers::Answers;
 use crate::files::parallel::in_parallel;
-use crate::files::search;
+use crate::files::search::find;
 use crate::lanes::hex;
 use crate::project::git_dir::Common;
-use crate::units::{Entry, EntryKind, Mark, Place, Unit, is_dynamic_library, package_dir};
+use crate::units::reach::{Reach, names_git, reach_of};
+use crate::units::{Entry, EntryKind, Named, Place, Unit, elf, is_dynamic_library};
 
-/// A macro gets at the files of the package that calls it through this variable, and tells nobody.
-/// Only macros that a path unit can call matter: its own dependencies, and what these may export
-/// again.
+/// Finds out what the macros and build scripts of path packages can get at, and which of the units
+/// that they had a hand in name the lane or its tree.
 pub(super) fn look_into(units: &mut [Unit], place: &Place, own_root: &Path) {
-    let lane = &place.lane;
     let remembered = Remembered::of(place, own_root);
-    const VARIABLE: &[u8] = b"CARGO_MANIFEST_DIR";
-    let by_id: HashMap<u64, usize> =
-        units.iter().enumerate().map(|(at, unit)| (unit.id, at)).collect();
-    let of = |unit: &Unit| -> Vec<usize> {
-        unit.dependencies.iter().filter_map(|id| by_id.get(id).copied()).collect()
-    };
-    let mut callable = HashSet::new();
-    for unit in units.iter().filter(|unit| unit.is_path) {
-        for near in of(unit) {
-            callable.insert(near);
-            callable.extend(of(&units[near]));
-        }
+    let graph = Graph::of(units);
+
+    // Macros that a path unit may call: of its dependencies, and what these may export again.
+    let mut code: Vec<usize> = units
+        .iter()
+        .filter(|unit| unit.is_path)
+        .flat_map(|unit| graph.macros(units, unit))
+        .collect();
+    let is_script = |unit: &Unit| is_of_tree(unit) && unit.target.starts_with("build-script-");
+    code.extend((0..units.len()).filter(|at| is_script(&units[*at])));
+    code.sort_unstable();
+    code.dedup();
+    let built_from: Vec<Vec<usize>> = code.iter().map(|at| graph.built_from(units, *at)).collect();
+    let mut read: Vec<usize> = built_from.iter().flatten().copied().collect();
+    read.sort_unstable();
+    read.dedup();
+    let found = remembered.ask("reach", units, &read, |unit| sources_reach(unit, place));
+    let reach: HashMap<usize, (Reach, bool)> =
+        read.into_iter().zip(found.into_iter().map(decoded)).collect();
+    for (at, built_from) in code.iter().zip(built_from) {
+        let reaches = built_from.iter().map(|at| reach[at]);
+        units[*at].reach = reaches.clone().map(|(reach, _)| reach).max().unwrap_or_default();
+        units[*at].may_ask_git = reaches.clone().any(|(_, git)| git);
     }
-    let library = |unit: &Unit| {
-        let library = unit.outputs.iter().find(|entry| is_dynamic_library(&entry.path))?;
-        Some(lane.join(&library.path))
-    };
-    let macros: Vec<usize> =
-        callable.into_iter().filter(|at| library(&units[*at]).is_some()).collect();
-    let looks_around = remembered.ask("macro", units, &macros, |unit| {
-        library(unit)
-            .map_or(Ok(false), |library| search::is_in_file(&library, VARIABLE, 0, |_| true))
-    });
-    for (at, looks_around) in macros.into_iter().zip(looks_around) {
-        units[at].looks_around = looks_around;
+    for at in 0..units.len() {
+        if is_of_tree(&units[at]) && !units[at].is_run() {
+            let macros = graph.macros(units, &units[at]).into_iter().map(|at| &units[at]);
+            let widest = macros.filter(|unit| unit.reach > Reach::Package);
+            let widest = widest.max_by_key(|unit| unit.reach);
+            units[at].widest_macro = widest.map(|unit| (unit.package.clone(), unit.reach));
+        }
     }
 
     // What such a macro has read it may also have compiled in: the path of its caller.
-    let calls_one = |unit: &Unit| {
-        let near = of(unit);
-        unit.is_path
-            && near.iter().any(|at| {
-                units[*at].looks_around
-                    || of(&units[*at]).iter().any(|far| units[*far].looks_around)
-            })
-    };
     let looks_outside = |unit: &Unit| {
         let mut watched = unit.dep_info.iter().flat_map(|dep_info| &dep_info.watched_absolutely);
         unit.is_path && watched.any(|path| place.source_in_tree(path).is_some())
     };
-    let is_suspect = |at: &usize| calls_one(&units[*at]) || looks_outside(&units[*at]);
+    // A package of a registry may only have included what it has generated.
+    let has_generated = |unit: &Unit| {
+        let mut variables = unit.dep_info.iter().flat_map(|dep_info| &dep_info.variables);
+        !unit.is_path && variables.any(|(name, value)| name == "OUT_DIR" && value.is_some())
+    };
+    let is_suspect = |at: &usize| {
+        let unit = &units[*at];
+        unit.widest_macro.is_some() || looks_outside(unit) || has_generated(unit)
+    };
     let suspects: Vec<usize> = (0..units.len()).filter(is_suspect).collect();
-    let names_donor =
-        remembered.ask("path", units, &suspects, |unit| compiled_in_path(unit, place));
-    for (at, names_donor) in suspects.into_iter().zip(names_donor) {
-        units[at].names_donor = names_donor;
+    let names = remembered.ask("names", units, &suspects, |unit| compiled_in(unit, place));
+    for (at, names) in suspects.into_iter().zip(names) {
+        units[at].names = Named { lane: names & 1 != 0, root: names & 2 != 0 };
     }
+}
+
+/// The units by the numbers that name them.
+struct Graph(HashMap<u64, usize>);
+
+impl Graph {
+    fn of(units: &[Unit]) -> Graph {
+        Graph(units.iter().enumerate().map(|(at, unit)| (unit.id, at)).collect())
+    }
+
+    /// All units that this one reaches by dependencies of which `goes_on` holds, itself left out.
+    fn closure(&self, units: &[Unit], from: &Unit, goes_on: impl Fn(&Unit) -> bool) -> Vec<usize> {
+        let mut is_seen = vec![false; units.len()];
+        let mut found = Vec::new();
+        let mut ahead: Vec<u64> = from.dependencies.clone();
+        while let Some(at) = ahead.pop().and_then(|id| self.0.get(&id).copied()) {
+            if !is_seen[at] && !units[at].is_run() {
+                is_seen[at] = true;
+                found.push(at);
+                if goes_on(&units[at]) {
+                    ahead.extend(&units[at].dependencies);
+                }
+            }
+        }
+        found
+    }
+
+    /// The macros that a unit may call.
+    fn macros(&self, units: &[Unit], unit: &Unit) -> Vec<usize> {
+        let mut found = self.closure(units, unit, |unit| !is_macro(unit));
+        found.retain(|at| is_macro(&units[*at]));
+        found
+    }
+
+    /// What runs when this macro or build script does: it and its dependencies. Of the macros among
+    /// them only what they have expanded to, which is in no source; it counts as theirs.
+    fn built_from(&self, units: &[Unit], at: usize) -> Vec<usize> {
+        let mut found = self.closure(units, &units[at], |_| true);
+        found.push(at);
+        found
+    }
+}
+
+/// Whether its package lies in the tree.
+fn is_of_tree(unit: &Unit) -> bool {
+    unit.is_path || unit.is_vendored
+}
+
+fn is_macro(unit: &Unit) -> bool {
+    unit.outputs.iter().any(|entry| is_dynamic_library(&entry.path))
+}
+
+/// As one number: what the sources of a unit reach, and whether they know git.
+fn sources_reach(unit: &Unit, place: &Place) -> io::Result<u8> {
+    let Some(dep_info) = &unit.dep_info else { return Ok(encoded(Reach::Anything, true)) };
+    let is_script = unit.target.starts_with("build-script-");
+    let (mut reach, mut git) = (Reach::Package, false);
+    for source in &dep_info.sources {
+        let bytes = std::fs::read(place.root.join(source))?;
+        if source.extension().is_some_and(|extension| extension == "rs") {
+            reach = reach.max(reach_of(&bytes, is_script));
+        }
+        git |= names_git(&bytes);
+    }
+    Ok(encoded(reach, git))
+}
+
+fn encoded(reach: Reach, git: bool) -> u8 {
+    reach as u8 | u8::from(git) << 2
+}
+
+fn decoded(number: u8) -> (Reach, bool) {
+    let reach = match number & 3 {
+        0 => Reach::Package,
+        1 => Reach::Environment,
+        _ => Reach::Anything,
+    };
+    (reach, number & 4 != 0)
 }
 
 /// What was found before, for all worktrees of the repository: a unit is the same as long as its
@@ -85,35 +168,36 @@ impl<'a> Remembered<'a> {
     }
 
     /// `look`'s answers for these of the units, in their order; where it cannot see, the one that
-    /// has the unit left to cargo.
+    /// has the unit left to cargo: all bits.
     fn ask(
         &self,
         question: &str,
         units: &[Unit],
         wanted: &[usize],
-        look: impl Fn(&Unit) -> io::Result<bool> + Sync,
-    ) -> Vec<bool> {
+        look: impl Fn(&Unit) -> io::Result<u8> + Sync,
+    ) -> Vec<u8> {
         let found = in_parallel(wanted, |at| {
             let unit = &units[*at];
-            let question = unit.mark.as_ref().map(|mark| self.question(question, unit, mark));
+            let question = self.question(question, unit);
             let known =
                 question.as_deref().and_then(|question| self.answers.as_ref()?.get(question));
-            match known {
-                Some(known) => (known == YES, None),
-                None => look(unit).map_or((true, None), |answer| (answer, question)),
+            match known.and_then(|known| known.parse().ok()) {
+                Some(known) => (known, None),
+                None => look(unit).map_or((u8::MAX, None), |answer| (answer, question)),
             }
         });
-        let add = |(answer, question): (bool, Option<String>)| {
+        let add = |(answer, question): (u8, Option<String>)| {
             if let (Some(question), Some(answers)) = (question, &self.answers) {
-                drop(answers.add(&question, if answer { YES } else { NO })); // Else the next one looks again.
+                _ = answers.add(&question, &answer.to_string()); // Otherwise the next one looks again.
             }
             answer
         };
         found.into_iter().map(add).collect()
     }
 
-    fn question(&self, question: &str, unit: &Unit, mark: &Mark) -> String {
+    fn question(&self, question: &str, unit: &Unit) -> Option<String> {
         const LEN: usize = 16;
+        let mark = unit.mark.as_ref()?;
         let modified = mark.modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let [root, lane, file] = [&self.place.root, &self.place.lane, &mark.file]
             .map(|path| path.as_os_str().as_encoded_bytes());
@@ -123,43 +207,99 @@ impl<'a> Remembered<'a> {
             hash.update(part);
         }
         hash.update(unit.outputs.iter().map(|entry| entry.len).sum::<u64>().to_le_bytes());
-        hex(&hash.finalize()[..LEN])
+        Some(hex(&hash.finalize()[..LEN]))
     }
 }
 
-const YES: &str = "yes";
-const NO: &str = "no";
-
-/// Whether a unit's outputs name its tree otherwise than rustc does: the workspace root as the
-/// directory that it was started in, and each of the sources.
-fn compiled_in_path(unit: &Unit, place: &Place) -> io::Result<bool> {
-    let Some(dep_info) = &unit.dep_info else { return Ok(true) };
-    // clippy has read its settings before the first source.
-    let mut own =
-        dep_info.sources.iter().filter(|source| !dep_info.watched_absolutely.contains(source));
-    let dir = own.next().and_then(|source| package_dir(&place.root, source));
-    // A package at the root has the same path as the workspace: the two cannot be told apart.
-    if dir.is_none_or(|dir| dir.as_os_str().is_empty()) {
-        return Ok(true);
-    }
-    let sources: HashSet<&[u8]> =
-        dep_info.sources.iter().map(|source| source.as_os_str().as_encoded_bytes()).collect();
-    let longest = sources.iter().map(|source| source.len()).max().unwrap_or_default();
+/// Whether a unit's outputs name its lane (1) or its workspace root (2) otherwise than rustc does:
+/// in debug information, as the directory that rustc was started in, and as the start of a source.
+fn compiled_in(unit: &Unit, place: &Place) -> io::Result<u8> {
+    let Some(dep_info) = &unit.dep_info else { return Ok(u8::MAX) };
     let is_beside =
         |path: &PathBuf| !path.starts_with(&place.root) && place.source_in_tree(path).is_some();
     if dep_info.watched_absolutely.iter().any(is_beside) {
-        return Ok(true); // The workspace root alone is looked for.
+        return Ok(u8::MAX); // The workspace root alone is looked for.
     }
-    let root = place.root.join(""); // With a slash at its end.
-    let root = root.as_os_str().as_encoded_bytes();
-    let is_other = |rest: &[u8]| !sources.iter().any(|source| rest.starts_with(source));
+    let text = |path: &Path| path.as_os_str().as_encoded_bytes().to_vec();
+    // A source that is named by its whole path may have been named by a macro.
+    let own = dep_info.sources.iter().filter(|path| !unit.is_path || path.is_relative());
+    let sources: Vec<Vec<u8>> = own.map(|path| text(&place.root.join(path))).collect();
+    let (lane, root) = (text(&place.lane), text(&place.root));
     let is_list = |entry: &&Entry| entry.path.extension().is_some_and(|extension| extension == "d");
-    let files =
-        unit.outputs.iter().filter(|entry| entry.kind == EntryKind::File && !is_list(entry));
-    for entry in files {
-        if search::is_in_file(&place.lane.join(&entry.path), root, longest, is_other)? {
-            return Ok(true);
+    let mut found = 0;
+    for entry in
+        unit.outputs.iter().filter(|entry| entry.kind == EntryKind::File && !is_list(entry))
+    {
+        let bytes = std::fs::read(place.lane.join(&entry.path))?;
+        let hidden = unloaded(&bytes);
+        found |= u8::from(is_named(&bytes, &lane, &sources, &hidden));
+        found |= u8::from(is_of_tree(unit) && is_named(&bytes, &root, &sources, &hidden)) << 1;
+    }
+    Ok(found)
+}
+
+/// How rustc ends a text in metadata; in no text is there such a byte.
+const TEXT_END: u8 = 0xc1;
+const PATH_MAX: usize = 4096;
+
+fn is_named(bytes: &[u8], path: &[u8], sources: &[Vec<u8>], hidden: &[Range<usize>]) -> bool {
+    let mut from = 0;
+    while let Some(at) = find(&bytes[from..], path).map(|at| from + at) {
+        from = at + path.len();
+        let (whole, rest) = (&bytes[at..], &bytes[from..]);
+        let is_longer =
+            rest.first().is_some_and(|next| next.is_ascii_alphanumeric() || *next == b'_');
+        let is_source = |text: &[u8]| sources.iter().any(|source| text.starts_with(source));
+        // In metadata, rustc writes the directory before the whole path of each source. Between
+        // them are the end of a text and a length.
+        let text_end = rest.iter().take(PATH_MAX).position(|byte| *byte == TEXT_END);
+        let is_dir_of_source = || {
+            text_end.is_some_and(|end| {
+                (1..=3).any(|len| rest.get(end + 1 + len..).is_some_and(&is_source))
+            })
+        };
+        let is_hidden = || hidden.iter().any(|range| range.contains(&at));
+        if !is_longer && !is_source(whole) && !is_dir_of_source() && !is_hidden() {
+            return true;
         }
     }
-    Ok(false)
+    false
+}
+
+/// The parts of an object, a program or an archive of objects that no process gets to see: debug
+/// information above all. Nothing is known of other formats than ELF.
+fn unloaded(bytes: &[u8]) -> Vec<Range<usize>> {
+    let mut ranges = Vec::new();
+    for object in objects(bytes) {
+        let read = |start: u64, len: u64| {
+            let start = usize::try_from(start).ok()?;
+            let end = start.checked_add(usize::try_from(len).ok()?)?;
+            Some(bytes.get(object.clone())?.get(start..end)?.to_vec())
+        };
+        let sections = elf::sections(read).unwrap_or_default();
+        for section in sections.iter().filter(|section| section.name.starts_with(".debug_")) {
+            let start = object.start.saturating_add(usize::try_from(section.start).unwrap_or(0));
+            ranges.push(start..start.saturating_add(usize::try_from(section.len).unwrap_or(0)));
+        }
+    }
+    ranges
+}
+
+/// An archive's members, or the file itself.
+fn objects(bytes: &[u8]) -> Vec<Range<usize>> {
+    const HEADER: usize = 60;
+    if !bytes.starts_with(b"!<arch>\n") {
+        return std::iter::once(0..bytes.len()).collect();
+    }
+    let mut members = Vec::new();
+    let mut at = 8;
+    while let Some(header) = bytes.get(at..at + HEADER) {
+        let len: Option<usize> =
+            std::str::from_utf8(&header[48..58]).ok().and_then(|len| len.trim().parse().ok());
+        let Some(len) = len else { break };
+        let start = at + HEADER;
+        members.push(start..start + len);
+        at = start + len + len % 2;
+    }
+    members
 }

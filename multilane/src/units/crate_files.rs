@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::files;
-use crate::process::Shell;
 
 /// Where the files of one crate lie, if they are there.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,20 +44,4 @@ pub fn read(dirs: &BTreeSet<PathBuf>) -> Vec<CrateFiles> {
         }));
     }
     found
-}
-
-/// Where the compiler's own crates lie. None where it does not tell.
-pub fn dirs_of_compiler(compiler: &Path, dir: &Path) -> Vec<PathBuf> {
-    let targets = |sysroot: &Path| -> Vec<PathBuf> {
-        // rustc finds itself through all links.
-        let Ok(dir) = sysroot.join("lib/rustlib").canonicalize() else { return Vec::new() };
-        files::entries(&dir).map(|target| target.path().join("lib")).collect()
-    };
-    let installed = compiler.ancestors().nth(2).filter(|_| compiler.is_absolute()).map(targets);
-    // It may be one of rustup's, which starts another, or somebody's own.
-    let ask = || {
-        let said = Shell::as_is("cargo".into()).read(compiler, ["--print=sysroot"], dir).ok()?;
-        Some(targets(Path::new(String::from_utf8(said).ok()?.trim())))
-    };
-    installed.filter(|dirs| !dirs.is_empty()).or_else(ask).unwrap_or_default()
 }

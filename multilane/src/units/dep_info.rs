@@ -20,6 +20,8 @@ pub struct DepInfo {
     pub watched_absolutely: Vec<PathBuf>,
     /// Whether cargo watches files of the package: it is one that people edit.
     pub(super) is_watched: bool,
+    /// The lane that the unit was built in, as it was called then; `None` where that is not said.
+    pub made_in: Option<PathBuf>,
     /// cargo's record, relative to the lane: no source may be younger than it.
     pub record: Option<(PathBuf, SystemTime)>,
 }
@@ -32,6 +34,7 @@ impl DepInfo {
         let make = files.by_ref().map(|entry| &entry.path).find(|path| is_make(path))?;
         let text = std::fs::read_to_string(lane.join(make)).ok()?;
         let mut dep_info = parse_make(&text)?;
+        dep_info.made_in = made_in(&text, make);
 
         let name = format!("dep-{}", unit.target);
         if let Some(entry) = unit.records.iter().find(|entry| entry.path.ends_with(&name)) {
@@ -63,7 +66,19 @@ fn parse_make(text: &str) -> Option<DepInfo> {
         }
     }
     let (sources, watched_absolutely) = (sources?, Vec::new());
-    Some(DepInfo { sources, variables, watched_absolutely, is_watched: false, record: None })
+    let (is_watched, made_in, record) = (false, None, None);
+    Some(DepInfo { sources, variables, watched_absolutely, is_watched, made_in, record })
+}
+
+/// The list's own path begins with the lane. `list` is where it is now, relative to that.
+pub(super) fn made_in(text: &str, list: &Path) -> Option<PathBuf> {
+    let (target, _) = text.lines().next()?.split_once(": ")?;
+    let target = PathBuf::from(target.replace("\\ ", " "));
+    if !target.is_absolute() || target.starts_with("/proc") {
+        return None; // By the compiler wrapper.
+    }
+    let below = list.parent()?.components().count();
+    target.parent()?.ancestors().nth(below).map(Path::to_owned)
 }
 
 /// A space inside a name has a backslash in front.
@@ -82,12 +97,18 @@ fn split_list(list: &str) -> Vec<PathBuf> {
     names
 }
 
-/// rustc's list, where it names something of `from`'s tree by an absolute path, with the same in
-/// `to`'s.
+/// rustc's list, where it names the lane of `from`, or something of its tree by an absolute path,
+/// with the same of `to`.
 pub fn list_in_other_tree(list: &[u8], from: &Place, to: &Place) -> Vec<u8> {
-    let [from, to] =
-        [from, to].map(|place| PathBuf::from(place.root.to_string_lossy().replace(' ', "\\ ")));
-    with_path(list, &from, &to)
+    let escaped = |path: &Path| PathBuf::from(path.to_string_lossy().replace(' ', "\\ "));
+    let list = if from.root == to.root {
+        list.to_vec()
+    } else {
+        with_path(list, &escaped(&from.root), &escaped(&to.root))
+    };
+    let lane = from.lane.strip_prefix(&from.root);
+    let lane = lane.map_or_else(|_| from.lane.clone(), |lane| to.root.join(lane));
+    with_path(&list, &escaped(&lane), &escaped(&to.lane))
 }
 
 /// In cargo's record, that a path is relative to the package; the others are relative to the lane,

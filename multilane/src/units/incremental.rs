@@ -10,8 +10,7 @@
 //! └── .forked/                         ours: of the caches that a fork has brought and nobody has used yet
 //!     ├── <crate>-<id>                 where the cache was made, and for which lane it was brought; [`Origin`]
 //!     ├── xtask                        the program that makes it fit for this tree
-//!     ├── .probe-<pid>/                what that tries out, while it does
-//!     └── places, places.lock          what that has found out on the way, and who is at it
+//!     └── .probe-<pid>/                what that tries out, while it does
 //! ```
 //!
 //! Times and random numbers are in base 36 (`rustc_incremental/src/persist/fs.rs`).
@@ -30,11 +29,6 @@ pub const FORKED_PROGRAM: &str = "xtask";
 
 /// How the folder of what is being tried out begins.
 pub const PROBE: &str = ".probe-";
-
-/// What is known of places in the lane that the caches come from, and in this one
-/// (`plan/dep_graph.rs`).
-pub const FORKED_PLACES: &str = "places";
-pub const FORKED_LOCK: &str = "places.lock";
 
 /// The newest finished session of one unit.
 #[derive(Clone, Debug, PartialEq)]

@@ -27,6 +27,7 @@ pub mod elf;
 pub mod incremental;
 mod layout;
 pub mod linker;
+mod reach;
 
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -35,6 +36,7 @@ use std::time::SystemTime;
 
 pub use dep_info::{DepInfo, list_in_other_tree, record_in_other_tree};
 use layout::{UnitPlace, profile_dirs};
+pub use reach::Reach;
 use serde_json::Value;
 
 use crate::files;
@@ -73,13 +75,25 @@ pub struct Unit {
     pub dep_info: Option<DepInfo>,
     /// For the run of a build script.
     pub run: Option<Run>,
-    /// Whether it is a proc-macro that asks where the package is that calls it, so it may read
-    /// files there.
-    pub looks_around: bool,
-    /// Whether its outputs name the donor's tree otherwise than as its own sources; looked for only
-    /// where it calls such a macro, and where cargo watches something else in the tree than its
-    /// package.
-    pub names_donor: bool,
+    /// Of a macro or a build script that a path package uses: what its code can get at.
+    pub reach: Reach,
+    /// Whether that code knows git by name.
+    pub may_ask_git: bool,
+    /// The macro with the widest reach of those that a path unit may call, if any can get at more
+    /// than the package.
+    pub widest_macro: Option<(String, Reach)>,
+    /// What its outputs name; looked for where such a macro, or something that it has generated,
+    /// may have been compiled in.
+    pub names: Named,
+    /// Whether `rustflags` have the linker read files.
+    pub has_link_args: bool,
+}
+
+/// Which places the outputs of a unit name, otherwise than rustc does.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Named {
+    pub lane: bool,
+    pub root: bool,
 }
 
 impl Unit {
@@ -128,6 +142,8 @@ pub struct Run {
     pub package_dir: Option<PathBuf>,
     /// When cargo last took the script's answer: what it watches must not be younger.
     pub printed_at: Option<SystemTime>,
+    /// When the script was started.
+    pub started_at: Option<SystemTime>,
     /// Whether a file that it has generated names the donor's tree or lane.
     pub generated_names_donor: bool,
 }
@@ -272,6 +288,64 @@ pub fn has_any(lane: &Path) -> bool {
     !profile_dirs(lane, false).is_empty()
 }
 
+/// What lies in a target directory and was put there neither by cargo nor by a tool that is known
+/// to keep its results there.
+pub fn foreign(target_dir: &Path) -> Vec<PathBuf> {
+    const KNOWN: [&str; 12] = [
+        "CACHEDIR.TAG",
+        "cargo-timings",
+        "criterion",
+        "debug",
+        "doc",
+        "llvm-cov-target",
+        "nextest",
+        "package",
+        "release",
+        "rust-analyzer",
+        "tmp",
+        layout::XTASK,
+    ];
+    let profiles = profile_dirs(target_dir, false);
+    let is_foreign = |name: &String| {
+        !name.starts_with('.')
+            && !name.starts_with("flycheck")
+            && !KNOWN.contains(&name.as_str())
+            && !profiles.iter().any(|profile| profile.starts_with(name))
+    };
+    files::names(target_dir).filter(is_foreign).map(|name| target_dir.join(name)).collect()
+}
+
+/// A file in a lane that says where the lane lies: a copy of the lane says it of the original.
+const PLACE: &str = ".place";
+
+/// Whether the lane was copied or moved here from another place. `false` where nothing tells.
+pub fn was_built_elsewhere(lane: &Path) -> bool {
+    let Ok(real) = lane.canonicalize() else { return false };
+    if let Ok(place) = std::fs::read(lane.join(PLACE)) {
+        return place != real.as_os_str().as_encoded_bytes();
+    }
+    let lists = profile_dirs(lane, false).into_iter().flat_map(|profile| {
+        let deps = profile.join("deps");
+        let names = files::names(&lane.join(&deps));
+        names.filter(|name| name.ends_with(".d")).map(move |name| deps.join(name))
+    });
+    let told = lists.into_iter().find_map(|list| {
+        dep_info::made_in(&std::fs::read_to_string(lane.join(&list)).ok()?, &list)
+    });
+    // Through a link it may have had another name.
+    told.is_some_and(|made_in| made_in.canonicalize().ok().as_ref() != Some(&real))
+}
+
+/// Says in the lane where it lies. Where that cannot be written, the next build looks again.
+pub fn claim(lane: &Path) {
+    let place = lane.join(PLACE);
+    let Ok(real) = lane.canonicalize() else { return };
+    let bytes = real.as_os_str().as_encoded_bytes();
+    if std::fs::read(&place).ok().as_deref() != Some(bytes) {
+        _ = files::write_atomically(&place, bytes);
+    }
+}
+
 /// How many units the lane has, complete or not.
 pub fn count(lane: &Path) -> usize {
     layout::find_fingerprints(lane).len()
@@ -296,6 +370,7 @@ fn read_unit(lane: &Path, found: &UnitPlace) -> Unit {
     for path in &found.outputs {
         add_entries(lane, path, &mut unit.outputs);
     }
+    unit.has_link_args = has_link_args(&fingerprint);
     if unit.is_run() {
         unit.run = read_run(lane, &unit, &fingerprint);
     } else {
@@ -382,6 +457,23 @@ impl Mark {
     }
 }
 
+/// Whether there are arguments for the linker that may have it read a file of the tree: all but
+/// those that choose a linker or say how it links.
+fn has_link_args(fingerprint: &Value) -> bool {
+    const HARMLESS: [&str; 8] =
+        ["-fuse-ld=", "--ld-path=", "-B", "-Wl,-O", "-Wl,-z", "-Wl,--", "-static", "-no-pie"];
+    let flags = fingerprint["rustflags"].as_array().into_iter().flatten();
+    let args = flags.filter_map(|flag| {
+        let flag = flag.as_str()?;
+        let flag = flag.strip_prefix("-C").unwrap_or(flag).trim_start();
+        flag.strip_prefix("link-arg=").or_else(|| flag.strip_prefix("link-args="))
+    });
+    args.flat_map(|args| args.split(' ')).any(|arg| {
+        let is_harmless = HARMLESS.iter().any(|start| arg.starts_with(start));
+        !is_harmless || arg.contains('@') || (arg.starts_with("-Wl,") && arg.contains('='))
+    })
+}
+
 fn local<'a>(fingerprint: &'a Value, kind: &str) -> Option<&'a Value> {
     fingerprint["local"].as_array()?.iter().find_map(|local| local.get(kind))
 }
@@ -412,6 +504,8 @@ fn read_run(lane: &Path, unit: &Unit, fingerprint: &Value) -> Option<Run> {
             .into_owned(),
         watched,
         printed_at,
+        started_at: find(&["invoked.timestamp"])
+            .and_then(|path| path.metadata().ok()?.modified().ok()),
         ..Run::default()
     })
 }

@@ -60,7 +60,8 @@ pub(super) fn lane_run(call: Call) -> Answer {
     step.env = surroundings.environment(path);
 
     let lane = match &surroundings.agent {
-        Some(agent) => format!(".lanes/{agent}"),
+        // Programs in target/debug are another builder's, and may be old.
+        Some(agent) => format!(".lanes/{agent}; cargo run starts its programs, not ./target/debug"),
         None => "target".to_owned(),
     };
     ui.status("Running", format_args!("in {}, with the lane {lane}", surroundings.dir.display()));

@@ -20,7 +20,7 @@ pub(super) fn fork(call: Call) -> Answer {
     let begun = Instant::now();
     let (dry_run, explained) = (own.get_flag("dry-run"), own.get_one::<String>("explain"));
     if !dry_run && explained.is_none() {
-        retarget::provide::provide_wrapper(&project, ui);
+        retarget::wrapper::provide_wrapper(&project, ui);
     }
 
     let donors = match own.get_one::<PathBuf>("from") {

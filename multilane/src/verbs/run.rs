@@ -115,10 +115,15 @@ pub(super) fn carry_out(
     let mut start = ColdStart::default();
     if recipe.builds() {
         let ui = project.session.ui.quiet(options.quiet);
-        retarget::provide::provide_wrapper(project, ui);
+        retarget::wrapper::provide_wrapper(project, ui);
+        crate::fork::discard_copied(project, ui, &entered.lane);
         start = cold_start::cold_start(project, ui, &entered.lane, &recipe);
     }
-    run_steps(project, options, &entered.lane, &recipe, start)
+    let code = run_steps(project, options, &entered.lane, &recipe, start);
+    if recipe.builds() {
+        crate::units::claim(&entered.lane.dir);
+    }
+    code
 }
 
 /// Prints `recipe` so that it can be pasted.
@@ -147,7 +152,7 @@ pub(super) fn run_steps(
 
     let mut units: Option<Units> = None;
     let mut failure: Option<ExitStatus> = None;
-    let wrapper_dir = retarget::provide::wrapper_dir(project);
+    let wrapper_dir = retarget::wrapper::wrapper_dir(project);
     let tally = sccache::tally(&project.session.env, &wrapper_dir);
     for (at, step) in recipe.steps.iter().enumerate() {
         start.before_step(at);

@@ -131,7 +131,7 @@ fn warm(project: &mut Project, ui: Ui, verb: &str, root: &Path, of: &Path) -> an
     if root.join("Cargo.toml").is_file() {
         project.repo = Repo::locate(root.to_owned(), root)?;
         project.config = CargoConfig::read(root, &project.session.env);
-        retarget::provide::provide_wrapper(project, ui.quiet(true));
+        retarget::wrapper::provide_wrapper(project, ui.quiet(true));
         let lane = choose::worktree_lane(project);
         let forked = fork::fork_if_empty(project, ui, &lane, None, &[]);
         record::write_fork(project, &lane, verb, forked);
@@ -215,7 +215,7 @@ pub fn carry_over_configuration(from: &Path, to: &Path) -> anyhow::Result<()> {
     }
     let [local, config] = [".cargo/local.toml", ".cargo/config.toml"].map(Path::new);
     let is_untracked = std::fs::read(from.join(config))
-        .is_ok_and(|text| text == retarget::provide::UNTRACKED_CONFIG.as_bytes());
+        .is_ok_and(|text| text == retarget::wrapper::UNTRACKED_CONFIG.as_bytes());
     let is_wanted = is_untracked && !to.join(".cargo/config").exists();
     for path in [Some(local), is_wanted.then_some(config)].into_iter().flatten() {
         files::carry_over(&from.join(path), &to.join(path))

@@ -551,10 +551,15 @@ fn a_build_script_that_asks_git() {
         "pub fn text() -> String { env!(\"COMMIT\").to_owned() }\n",
     );
     project.commit();
+    project.git(&["checkout", "--quiet", "--detach"]);
     build(&project);
     let second = worktree(&project, "second");
     first_build(&project, &second).compiled(0);
-    project.write("docs.md", "a commit that changes no source").commit();
+    // The same commit, but the script may have asked for the branch.
+    project.git(&["-C", second.to_str().expect("UTF-8"), "checkout", "--quiet", "-b", "fix"]);
+    remove(&second.join("target"));
+    first_build(&project, &second).leaves("commit", "");
+    project.git(&["commit", "--quiet", "--allow-empty", "--message=next"]);
     let third = worktree(&project, "third");
     first_build(&project, &third).leaves("commit", "");
     assert_eq!(printed(&project, &third), printed_from_scratch(&project, &third));

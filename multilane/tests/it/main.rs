@@ -23,6 +23,7 @@ mod first_edit;
 mod fork;
 mod fork_clocks;
 mod fork_dependencies;
+mod fork_evidence;
 mod fork_linkers;
 mod fork_races;
 mod fork_sources;

@@ -45,7 +45,7 @@ use multilane::lanes::{Agent, Lane, in_lane};
 use multilane::process::step::Step;
 use multilane::process::{Outcome, exit_code};
 use multilane::project::{Project, Session};
-use multilane::retarget::provide;
+use multilane::retarget::wrapper;
 use multilane::ui::{self, Ui};
 use multilane::{environment, files};
 use serde_json::json;
@@ -177,7 +177,7 @@ impl Gathering<'_> {
         if !self.flags.incremental && lane.dir.exists() {
             self.empty_lane()?;
         }
-        provide::provide_wrapper(project, ui);
+        wrapper::provide_wrapper(project, ui);
         let lanes_dir = project.repo.lanes_dir();
         let stamp = occupy::stamp_text(lane);
         let _in_use = occupy::enter_agent_lane(&lanes_dir, lane, &stamp, environment::now())

@@ -25,7 +25,7 @@ use multilane::project::cargo_config::CargoConfig;
 use multilane::project::git_dir::Common;
 use multilane::project::root::Repo;
 use multilane::project::{Project, Session};
-use multilane::retarget::provide::WRAPPER_DIR;
+use multilane::retarget::wrapper::WRAPPER_DIR;
 use multilane::sccache::server::SharedCache;
 use multilane::sccache::variables::CacheReach;
 use multilane::sccache::{server, tally};

@@ -23,7 +23,7 @@ use multilane::project::cargo_config::CargoConfig;
 use multilane::project::git_dir::{Common, workspace_in};
 use multilane::project::root::Repo;
 use multilane::project::{Project, Session, shared_program, worktrees};
-use multilane::retarget::provide::{self, UNTRACKED_CONFIG, WRAPPER_DIR};
+use multilane::retarget::wrapper::{self, UNTRACKED_CONFIG, WRAPPER_DIR};
 use multilane::retarget::wrapper;
 
 use crate::files::remove_if_empty;
@@ -171,7 +171,7 @@ fn plan(
 fn wrapper_obstacle(project: &Project) -> Option<String> {
     /// The first cargo whose configuration may have `include`.
     const MINOR_MIN: u32 = 94;
-    if let Some(other) = provide::foreign_wrapper(project) {
+    if let Some(other) = wrapper::foreign_wrapper(project) {
         return Some(format!("compilers go through {} already", other.display()));
     }
     let version = project.sh.read_cargo(&["--version"], &project.repo.root).ok()?;
@@ -238,7 +238,7 @@ fn carry_out(
             record.write(common)?;
             project.repo = Repo::locate(root.clone(), root)?;
             project.config = CargoConfig::read(root, &project.session.env);
-            provide::provide_wrapper(project, ui.quiet(true));
+            wrapper::provide_wrapper(project, ui.quiet(true));
             if wrapper::is_current(&root.join(WRAPPER_DIR)) {
                 ui.status("Wrote", change);
             }

@@ -31,7 +31,7 @@ use multilane::process::{Held, Outcome};
 use multilane::project::cargo_config::CargoConfig;
 use multilane::project::root::Repo;
 use multilane::project::{Project, Session, worktrees};
-use multilane::retarget::provide::{self, WRAPPER_DIR};
+use multilane::retarget::wrapper::{self, WRAPPER_DIR};
 use multilane::sccache::server;
 use multilane::ui::Ui;
 use multilane::units::Place;
@@ -259,7 +259,7 @@ impl Verification<'_> {
         Ok(Report {
             commit: self.trees.shown_commit().to_owned(),
             units: Units {
-                brought: plan.brought.len(),
+                brought: plan.units.len(),
                 left: plan.left.len(),
                 reasons: plan::reasons(plan.left.iter()),
                 compiled_in_fork: forked.compiled.len(),
@@ -321,7 +321,7 @@ impl Verification<'_> {
         self.project.config = CargoConfig::read(&start, &self.project.session.env);
         // As the first build through xtask does. Those here are plain cargo's, so that nothing else
         // is forked.
-        provide::provide_wrapper(&self.project, self.ui.quiet(true));
+        wrapper::provide_wrapper(&self.project, self.ui.quiet(true));
         self.project.config = CargoConfig::read(&start, &self.project.session.env);
         self.stop_if_interrupted()
     }
@@ -332,7 +332,7 @@ impl Verification<'_> {
         let through_cache = self.project.repo.root.join(WRAPPER_DIR).join(server::THROUGH_CACHE);
         files::remove_own_file(&through_cache)
             .with_context(|| format!("cannot delete {}", through_cache.display()))?;
-        if let Some(wrapper) = provide::foreign_wrapper(&self.project) {
+        if let Some(wrapper) = wrapper::foreign_wrapper(&self.project) {
             self.ui.warn(format_args!(
                 "compilers go through {}: if that is a cache, nothing may be built from scratch",
                 wrapper.display()
@@ -413,7 +413,7 @@ impl Verification<'_> {
         Ok((outcome?, log))
     }
 
-    fn fork(&mut self) -> anyhow::Result<plan::Plan> {
+    fn fork(&mut self) -> anyhow::Result<plan::ForkPlan> {
         let begun = Instant::now();
         let donor_root = self.trees.root(&self.trees.donor);
         let lane = lane_in(&self.project, &self.project.repo.root);

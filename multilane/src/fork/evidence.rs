@@ -1,0 +1,161 @@
+//! What speaks for a unit in which arbitrary code ran: a build script's run, and what a macro had a
+//! hand in.
+//!
+//! Such a unit is brought for one of two reasons. The code cannot look around, or only at cargo's
+//! `[env]`, which is the same. Or nothing that it could have seen differs: the trees have the same
+//! files, and none was changed since it ran.
+
+use std::collections::HashSet;
+use std::path::{Component, Path};
+use std::time::SystemTime;
+
+use crate::fork::plan::{ForkInputs, Why};
+use crate::fork::reason::StateDiffers;
+use crate::fork::sources::TreeState;
+use crate::units::{Mark, Reach, Unit};
+
+/// When the unit was last known to be what cargo would make: when it was built, or when a fork
+/// brought it into the donor's lane and everything was the same.
+pub(super) fn known_at(inputs: &ForkInputs<'_>, mark: &Mark, built: SystemTime) -> SystemTime {
+    match inputs.donor_forked_at {
+        Some(forked) if mark.modified < forked => built.max(forked),
+        _ => built,
+    }
+}
+
+/// Whether code that can get at this much would see the same now as it did then.
+pub(super) fn sees_the_same(
+    inputs: &ForkInputs<'_>,
+    reach: Reach,
+    then: SystemTime,
+) -> Result<(), StateDiffers> {
+    if reach == Reach::Package {
+        return Ok(());
+    }
+    if inputs.same_env_since.is_none_or(|since| since > then) {
+        return Err(StateDiffers::Environment);
+    }
+    if reach == Reach::Environment {
+        return Ok(());
+    }
+    match &inputs.sources.trees {
+        TreeState::Same(path, changed) if *changed > then => Err(StateDiffers::Since(path.clone())),
+        TreeState::Same(..) => Ok(()),
+        TreeState::Differs(path) => Err(StateDiffers::File(path.clone())),
+        TreeState::Unknown => Err(StateDiffers::Unknown),
+    }
+}
+
+/// A unit with a macro in it: what that may have read, and what of it is compiled in.
+pub(super) fn check_macros(
+    inputs: &ForkInputs<'_>,
+    unit: &Unit,
+    then: SystemTime,
+) -> Result<(), Why> {
+    let Some((package, reach)) = &unit.widest_macro else { return Ok(()) };
+    sees_the_same(inputs, *reach, then).map_err(|state| Why::Macro(package.clone(), state))?;
+    if unit.names.lane || (unit.names.root && inputs.donor.root != inputs.own.root) {
+        return Err(Why::CompiledIn);
+    }
+    Ok(())
+}
+
+/// What the linker reads besides the crates: by `rustflags`, and by what build scripts have printed
+/// for this unit and for the libraries in it.
+pub(super) fn check_link(
+    inputs: &ForkInputs<'_>,
+    unit: &Unit,
+    dependencies: &Dependencies<'_>,
+    then: SystemTime,
+) -> Result<(), Why> {
+    let is_linked = unit.outputs.iter().all(|entry| {
+        let extension = entry.path.extension().and_then(|extension| extension.to_str());
+        !matches!(extension, Some("rlib" | "rmeta"))
+    });
+    let mut reads_tree = is_linked && unit.has_link_args;
+    for (run, is_own) in dependencies.runs(unit) {
+        if !is_linked && !is_own {
+            continue; // A library takes in what its own script has named, and no more.
+        }
+        let links = links(inputs, run);
+        reads_tree |= links.reads_tree;
+        // A path for the loader, say: only the package itself is given it.
+        if links.names_lane && is_linked && is_own {
+            return Err(Why::CompiledIn);
+        }
+    }
+    if reads_tree {
+        sees_the_same(inputs, Reach::Anything, then).map_err(Why::Linked)?;
+    }
+    Ok(())
+}
+
+struct Links {
+    reads_tree: bool,
+    names_lane: bool,
+}
+
+fn links(inputs: &ForkInputs<'_>, run: &Unit) -> Links {
+    let mut links = Links { reads_tree: false, names_lane: false };
+    let printed = run.run.as_ref().map(|run| run.printed.as_str()).unwrap_or_default();
+    for line in printed.lines() {
+        let Some(said) = line.strip_prefix("cargo:") else { continue };
+        let said = said.strip_prefix(':').unwrap_or(said);
+        let Some((key, value)) = said.split_once('=') else { continue };
+        if key == "rustc-link-search" {
+            let dir = value.split_once('=').map_or(value, |(_, dir)| dir);
+            links.reads_tree |= is_in_tree(inputs, Path::new(dir));
+        } else if key.starts_with("rustc-link-arg") || key == "rustc-cdylib-link-arg" {
+            let lane = inputs.donor.lane.to_string_lossy();
+            links.names_lane |= value.contains(&*lane);
+            let words = value.split([',', '=', '@', ':']);
+            links.reads_tree |= words
+                .map(|word| Path::new(word.strip_prefix("-T").unwrap_or(word)))
+                .any(|path| is_in_tree(inputs, path) && inputs.donor.root.join(path).exists());
+        } else if key == "rustc-flags" {
+            links.reads_tree = true;
+        }
+    }
+    links
+}
+
+/// Whether it is a path in the donor's tree and not in its lane.
+fn is_in_tree(inputs: &ForkInputs<'_>, path: &Path) -> bool {
+    let is_named = path.components().any(|part| matches!(part, Component::Normal(_)));
+    let is_relative = path.is_relative() && is_named;
+    is_relative || (inputs.donor.has(path) && !path.starts_with(&inputs.donor.lane))
+}
+
+/// The donor's units by the numbers that name them.
+pub(super) struct Dependencies<'a> {
+    pub(super) units: &'a [Unit],
+    pub(super) by_id: &'a std::collections::HashMap<u64, Vec<usize>>,
+}
+
+impl<'a> Dependencies<'a> {
+    pub(super) fn of(&self, unit: &Unit) -> impl Iterator<Item = &'a Unit> {
+        let found = unit.dependencies.iter().filter_map(|id| self.by_id.get(id)).flatten();
+        found.map(|at| &self.units[*at]).collect::<Vec<_>>().into_iter()
+    }
+
+    /// The runs of build scripts of path packages in a unit and the libraries that it is made of,
+    /// and whether each is that of its own package.
+    fn runs(&self, unit: &Unit) -> Vec<(&'a Unit, bool)> {
+        let mut found = Vec::new();
+        let mut seen = HashSet::new();
+        let mut ahead: Vec<(&Unit, bool)> = self.of(unit).map(|unit| (unit, true)).collect();
+        while let Some((dependency, is_near)) = ahead.pop() {
+            if !seen.insert(&dependency.fingerprint) {
+                continue;
+            }
+            if dependency.is_run() {
+                if dependency.is_path {
+                    found.push((dependency, is_near && dependency.package == unit.package));
+                }
+            } else if dependency.is_path {
+                ahead.extend(self.of(dependency).map(|unit| (unit, false)));
+            }
+        }
+        found
+    }
+}

@@ -1,0 +1,421 @@
+//! What a macro or a build script can get at: whether its sources use anything by which code looks
+//! around (files, directories, the environment, other programs, the network, the time).
+//!
+//! This is shown, not searched for: every way into the standard library has to be one of those that
+//! are known to lead nowhere, and there is no other way out of a program than a foreign function or
+//! assembly. So code of which nothing is known counts as code that looks around.
+
+use crate::files::search::find;
+
+/// Modules, types, functions and macros of the standard library that reach nothing outside.
+const HARMLESS: &[&str] = &[
+    "alloc",
+    "any",
+    "arch",
+    "array",
+    "ascii",
+    "borrow",
+    "boxed",
+    "cell",
+    "char",
+    "clone",
+    "cmp",
+    "collections",
+    "convert",
+    "default",
+    "error",
+    "ffi",
+    "fmt",
+    "future",
+    "hash",
+    "hint",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
+    "i128",
+    "isize",
+    "io",
+    "iter",
+    "marker",
+    "mem",
+    "num",
+    "ops",
+    "option",
+    "panic",
+    "path",
+    "pin",
+    "prelude",
+    "primitive",
+    "ptr",
+    "rc",
+    "result",
+    "slice",
+    "str",
+    "string",
+    "sync",
+    "task",
+    "thread",
+    "thread_local",
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+    "u128",
+    "usize",
+    "f32",
+    "f64",
+    "vec",
+    "assert",
+    "assert_eq",
+    "assert_ne",
+    "cfg",
+    "column",
+    "compile_error",
+    "concat",
+    "debug_assert",
+    "debug_assert_eq",
+    "debug_assert_ne",
+    "eprint",
+    "eprintln",
+    "file",
+    "format",
+    "format_args",
+    "line",
+    "matches",
+    "module_path",
+    "panic",
+    "print",
+    "println",
+    "stringify",
+    "todo",
+    "unimplemented",
+    "unreachable",
+    "write",
+    "writeln",
+    "self",
+    "bool",
+    "never",
+];
+
+/// What reaches out by way of something harmless: methods of a path, standard input, and what
+/// rustc's own interface for macros offers.
+const REACHING: &[&str] = &[
+    "canonicalize",
+    "exists",
+    "is_dir",
+    "is_file",
+    "is_symlink",
+    "metadata",
+    "read_dir",
+    "read_link",
+    "stdin",
+    "symlink_metadata",
+    "tracked",
+    "tracked_env",
+    "tracked_path",
+    "try_exists",
+    "available_parallelism",
+];
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Token<'a> {
+    Word(&'a str),
+    /// The content of a string literal.
+    Text(&'a str),
+    /// `::`
+    Path,
+    Other(u8),
+}
+
+/// What code can get at when it runs, besides what it is given.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Reach {
+    /// What cargo derives from the package and from what is in the unit's name.
+    #[default]
+    Package,
+    /// Any variable of the environment.
+    Environment,
+    /// Files, programs, the network, the time.
+    Anything,
+}
+
+/// What this source reaches, of a build script or of something else.
+pub(super) fn reach_of(source: &[u8], is_script: bool) -> Reach {
+    let Some(tokens) = std::str::from_utf8(source).ok().and_then(tokens) else {
+        return Reach::Anything;
+    };
+    let at = |at: usize| tokens.get(at).copied();
+    let mut reach = Reach::Package;
+    for (i, token) in tokens.iter().enumerate() {
+        let Token::Word(word) = *token else { continue };
+        let before = i.checked_sub(1).and_then(at);
+        let of_word = match word {
+            "std" | "core" | "alloc" => match at(i + 1) {
+                Some(Token::Path) => reach_of_list(&tokens, i + 2, is_script),
+                // `extern crate std`, and a field of this name.
+                _ if matches!(before, Some(Token::Word("crate") | Token::Other(b'.'))) => continue,
+                _ => Reach::Anything,
+            },
+            // A block of foreign functions, with or without the name of an interface.
+            "extern" => match at(i + 1) {
+                Some(Token::Text(_)) if at(i + 2) == Some(Token::Other(b'{')) => Reach::Anything,
+                Some(Token::Other(b'{')) => Reach::Anything,
+                _ => continue,
+            },
+            // The module, when it was imported before.
+            "env" if at(i + 1) == Some(Token::Path) && before != Some(Token::Path) => {
+                reach_of_name(&tokens, i, word, is_script)
+            }
+            "env" if at(i + 1) == Some(Token::Word("as")) => Reach::Anything,
+            "asm" | "global_asm" | "naked_asm" if at(i + 1) == Some(Token::Other(b'!')) => {
+                Reach::Anything
+            }
+            _ if REACHING.contains(&word) => Reach::Anything,
+            _ => continue,
+        };
+        reach = reach.max(of_word);
+    }
+    reach
+}
+
+/// Of what comes after `std::`: one name, or a list of names in braces.
+fn reach_of_list(tokens: &[Token<'_>], at: usize, is_script: bool) -> Reach {
+    match tokens.get(at) {
+        Some(Token::Word(word)) => reach_of_name(tokens, at, word, is_script),
+        Some(Token::Other(b'{')) => {
+            let (mut depth, mut is_first, mut reach) = (0, false, Reach::Package);
+            for (i, token) in tokens.iter().enumerate().skip(at) {
+                match token {
+                    Token::Other(b'{') => (depth, is_first) = (depth + 1, depth == 0),
+                    Token::Other(b'}') if depth == 1 => return reach,
+                    Token::Other(b'}') => depth -= 1,
+                    Token::Other(b',') => is_first = depth == 1,
+                    Token::Word(word) if is_first => {
+                        reach = reach.max(reach_of_name(tokens, i, word, is_script));
+                        is_first = false;
+                    }
+                    Token::Other(b'*') if is_first => return Reach::Anything,
+                    _ => {}
+                }
+            }
+            Reach::Anything
+        }
+        _ => Reach::Anything,
+    }
+}
+
+fn reach_of_name(tokens: &[Token<'_>], at: usize, word: &str, is_script: bool) -> Reach {
+    let next = |by: usize| tokens.get(at + by).copied();
+    let is_harmless = match (word, next(1), next(2)) {
+        ("env" | "option_env", Some(Token::Other(b'!')), _) => true,
+        ("env", Some(Token::Path), Some(Token::Word("var" | "var_os"))) => {
+            return match (next(3), next(4)) {
+                (Some(Token::Other(b'(')), Some(Token::Text(name)))
+                    if is_of_package(name, is_script) =>
+                {
+                    Reach::Package
+                }
+                _ => Reach::Environment,
+            };
+        }
+        // Imported; its uses are looked at where they are.
+        ("env", Some(Token::Other(b';' | b',' | b'}')), _) => true,
+        ("backtrace", Some(Token::Path), Some(Token::Word("Backtrace"))) => {
+            next(4) == Some(Token::Word("force_capture")) // The others read the environment.
+        }
+        ("time", Some(Token::Path), Some(Token::Word("Duration"))) => true,
+        ("process", Some(Token::Path), Some(Token::Word("exit" | "abort" | "ExitCode"))) => true,
+        _ => HARMLESS.contains(&word),
+    };
+    if is_harmless { Reach::Package } else { Reach::Anything }
+}
+
+/// A variable that cargo sets from the package and from what is in the unit's name. The directories
+/// among them are looked for in what a script has printed and generated, and in nothing else.
+fn is_of_package(name: &str, is_script: bool) -> bool {
+    const OF_SCRIPTS: [&str; 8] = [
+        "CARGO_MANIFEST_DIR",
+        "DEBUG",
+        "HOST",
+        "OPT_LEVEL",
+        "OUT_DIR",
+        "PROFILE",
+        "RUSTC",
+        "TARGET",
+    ];
+    name.starts_with("CARGO_PKG_")
+        || name == "CARGO_CRATE_NAME"
+        || (is_script
+            && (OF_SCRIPTS.contains(&name)
+                || name.starts_with("CARGO_CFG_")
+                || name.starts_with("CARGO_FEATURE_")))
+}
+
+/// Whether a source knows git by name: only what can spell it can ask it. The names of sites and
+/// files that begin with it do not count.
+pub(super) fn names_git(source: &[u8]) -> bool {
+    const OTHERS: [&[u8]; 4] = [b"hub", b"lab", b"ignore", b"its"];
+    let mut rest = source;
+    while let Some(at) = find(rest, b"git") {
+        let before = at.checked_sub(1).map_or(b' ', |before| rest[before]);
+        rest = &rest[at + 3..];
+        // `digit`, `legitimate`
+        if !before.is_ascii_alphabetic() && !OTHERS.iter().any(|other| rest.starts_with(other)) {
+            return true;
+        }
+    }
+    let words: [&[u8]; 3] = [b"gix", b"vergen", b"shadow_rs"];
+    words.iter().any(|word| find(source, word).is_some())
+}
+
+/// `None` where a literal or a comment does not end.
+fn tokens(source: &str) -> Option<Vec<Token<'_>>> {
+    let bytes = source.as_bytes();
+    let mut tokens = Vec::new();
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let rest = &source[at..];
+        match byte {
+            b'/' if rest.starts_with("//") => at += rest.find('\n').unwrap_or(rest.len()),
+            b'/' if rest.starts_with("/*") => at += comment_len(rest.as_bytes())?,
+            b'"' => {
+                let len = text_len(&rest.as_bytes()[1..])?;
+                tokens.push(Token::Text(&rest[1..=len]));
+                at += len + 2;
+            }
+            b'r' | b'b' | b'c' if raw_text(rest).is_some() => {
+                let (start, end, len) = raw_text(rest)?;
+                tokens.push(Token::Text(rest.get(start..end)?));
+                at += len;
+            }
+            b'\'' => at += char_len(rest),
+            b':' if rest.starts_with("::") => {
+                tokens.push(Token::Path);
+                at += 2;
+            }
+            byte if byte.is_ascii_alphanumeric() || *byte == b'_' || !byte.is_ascii() => {
+                let is_part = |char: char| char.is_alphanumeric() || char == '_';
+                let len = rest.find(|char| !is_part(char)).unwrap_or(rest.len());
+                if len == 0 {
+                    at += rest.chars().next()?.len_utf8();
+                } else {
+                    tokens.push(Token::Word(&rest[..len]));
+                    at += len;
+                }
+            }
+            byte => {
+                if !byte.is_ascii_whitespace() {
+                    tokens.push(Token::Other(*byte));
+                }
+                at += 1;
+            }
+        }
+    }
+    Some(tokens)
+}
+
+fn comment_len(rest: &[u8]) -> Option<usize> {
+    let (mut depth, mut at) = (0_usize, 0);
+    loop {
+        match rest.get(at..at + 2)? {
+            b"/*" => (depth, at) = (depth + 1, at + 2),
+            b"*/" => (depth, at) = (depth - 1, at + 2),
+            _ => at += 1,
+        }
+        if depth == 0 {
+            return Some(at);
+        }
+    }
+}
+
+/// Up to the quote that ends it.
+fn text_len(rest: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        match rest.get(at)? {
+            b'"' => return Some(at),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+}
+
+/// Of `r#"…"#` and its kin: where the content starts and ends, and the length of all.
+fn raw_text(rest: &str) -> Option<(usize, usize, usize)> {
+    let prefix = ["br", "cr", "r"].into_iter().find(|prefix| rest.starts_with(prefix))?;
+    let hashes = rest[prefix.len()..].bytes().take_while(|byte| *byte == b'#').count();
+    let start = prefix.len() + hashes + 1;
+    if rest.as_bytes().get(start - 1) != Some(&b'"') {
+        return None;
+    }
+    let end_mark = format!("\"{}", "#".repeat(hashes));
+    let end = start + rest[start..].find(&end_mark)?;
+    Some((start, end, end + end_mark.len()))
+}
+
+/// Of a character, or of the quote alone where it begins a lifetime.
+fn char_len(rest: &str) -> usize {
+    let mut chars = rest.char_indices().skip(1);
+    match chars.next() {
+        Some((_, '\\')) => {
+            let end = rest[3..].find('\'');
+            end.map_or(1, |end| end + 4)
+        }
+        Some(_) => match chars.next() {
+            Some((at, '\'')) => at + 1,
+            _ => 1,
+        },
+        None => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_look_around_is_told_from_what_cannot() {
+        for harmless in [
+            "use std::fmt; fn f(x: &str) -> std::string::String { format!(\"std::fs {x}\") }",
+            "use std::{collections::{BTreeMap, HashMap}, iter};",
+            "// std::fs\n/* std::env /* nested */ */ fn f<'a>(x: &'a str) { let c = 'x'; }",
+            "fn f() { std::env::var(\"CARGO_PKG_NAME\").unwrap(); }",
+            "extern crate std; #[cfg(feature = \"std\")] extern crate proc_macro;",
+            "const X: &str = r#\"std::fs::read(\"x\")\"#; const Y: char = '\\'';",
+            "fn main() { println!(\"cargo::rerun-if-changed=build.rs\"); }",
+        ] {
+            assert_eq!(reach_of(harmless.as_bytes(), false), Reach::Package, "{harmless}");
+        }
+        for looking in [
+            "fn f() { std::fs::read(\"x\"); }",
+            "use std::{fmt, fs};",
+            "use std::{fmt, env::{self, var}};",
+            "use std as s;",
+            "use std::*;",
+            "use std::process::Command;",
+            "extern \"C\" { fn getenv(); }",
+            "unsafe extern { fn getenv(); }",
+            "fn f(x: &std::path::Path) -> bool { x.exists() }",
+            "macro_rules! m { ($s:ident) => { $s::fs::read(\"x\") } } m!(std);",
+            "core::arch::asm!(\"syscall\");",
+            "fn f() { std::time::SystemTime::now(); }",
+            "const X: &str = \"",
+        ] {
+            assert_eq!(reach_of(looking.as_bytes(), false), Reach::Anything, "{looking}");
+        }
+        let script = "fn main() { std::env::var(\"CARGO_FEATURE_X\").unwrap(); }";
+        assert_eq!(reach_of(script.as_bytes(), true), Reach::Package);
+        for reads in [script, "use std::env; fn f() { env::var(name).unwrap(); }"] {
+            assert_eq!(reach_of(reads.as_bytes(), false), Reach::Environment, "{reads}");
+        }
+    }
+
+    #[test]
+    fn git_is_told_from_names_that_begin_with_it() {
+        assert!(
+            names_git(b"Command::new(\"git\")") && names_git(b"gix::open") && names_git(b".git")
+        );
+        assert!(!names_git(b"https://github.com digit .gitignore"));
+    }
+}
