@@ -465,7 +465,7 @@ fn the_wrapper_is_made_whole_again() {
     for text in ["", "#!/bin/sh\nexec \"$@\" # of an earlier version\n"] {
         std::fs::write(&script, text).expect("it can be written");
         project.xtask("build").ok();
-        assert!(project.read(".cargo/wrapper/rustc").contains("adopt-cache"));
+        assert!(project.read(".cargo/wrapper/rustc").contains("retarget-cache"));
     }
     assert_eq!(script.metadata().expect("it is there").mode() & 0o777, 0o755);
     // Nothing is written where nobody has asked for it.
