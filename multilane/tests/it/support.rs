@@ -250,11 +250,6 @@ impl Call {
         self
     }
 
-    pub(crate) fn words(mut self, words: &str) -> Call {
-        self.command.args(words.split_whitespace());
-        self
-    }
-
     pub(crate) fn within(mut self, dir: impl AsRef<Path>) -> Call {
         self.command.current_dir(dir);
         self
@@ -466,6 +461,7 @@ impl Ran {
 }
 
 /// Says that this test proves nothing here, and why.
+#[expect(clippy::print_stderr, reason = "a reader of the results has to know")]
 pub(crate) fn skipped(why: &str) {
     let test = std::thread::current();
     eprintln!("skipped {}: {why}", test.name().unwrap_or("a test"));
