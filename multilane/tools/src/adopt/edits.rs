@@ -89,6 +89,7 @@ impl Edits {
             written.with_context(|| format!("cannot write {}", edit.path))?;
             if edit.new.is_none() {
                 let dirs = file.ancestors().skip(1).take_while(|dir| *dir != self.root);
+                #[expect(clippy::disallowed_methods, reason = "only empty ones")]
                 let _ = dirs.take_while(|dir| std::fs::remove_dir(dir).is_ok()).count();
             }
         }
