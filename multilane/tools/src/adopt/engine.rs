@@ -51,15 +51,12 @@ pub(crate) fn choose(
         };
         return Ok(Chosen { engine, reason: "--engine".to_owned() });
     }
-    if own.is_none()
-        && let Some(engine) = of_this_project()
-    {
-        return Ok(Chosen { engine, reason: "as in this project".to_owned() });
-    }
-    if own.is_none()
-        && let Some(engine) = of_installation(env)
-    {
-        return Ok(Chosen { engine, reason: "as it was installed".to_owned() });
+    let known = || {
+        let of_project = of_this_project().map(|engine| (engine, "as in this project"));
+        of_project.or_else(|| Some((of_installation(env)?, "as it was installed")))
+    };
+    if let Some((engine, reason)) = if own.is_none() { known() } else { None } {
+        return Ok(Chosen { engine, reason: reason.to_owned() });
     }
     let sources = own.or_else(|| env.get("MULTILANE_SOURCES").map(Path::new));
     let Some(sources) = sources.filter(|dir| dir.is_dir()).map(Path::to_owned) else {

@@ -63,7 +63,7 @@ const INCLUDES: [(&str, bool); 4] = [
 const IGNORED: [&str; 3] = ["/target/", "/.lanes/", "/.cargo/local.toml"];
 
 /// The oldest Rust that compiles the engine.
-const RUST_OF_ENGINE: (u32, u32) = (1, 89);
+const RUST_OF_ENGINE: (u32, u32) = (1, 85);
 
 /// The oldest cargo that reads `include` with `optional`.
 const CARGO_WITH_INCLUDE: (u32, u32) = (1, 94);
