@@ -165,7 +165,7 @@ fn install(dir: &Path, starts: impl FnOnce(&Path) -> bool) -> io::Result<bool> {
 }
 
 /// Whether the one at `dir` is as whole and new as ours would be.
-pub(crate) fn is_current(dir: &Path) -> bool {
+pub fn is_current(dir: &Path) -> bool {
     FILES.iter().all(|(name, text)| has_text(&dir.join(name), text))
 }
 

@@ -60,7 +60,7 @@ pub(crate) struct Facts {
     /// What sccache has printed; `None` where there is none.
     pub(crate) sccache: Option<serde_json::Value>,
     /// What a fork leaves to cargo.
-    pub(crate) left: Option<Vec<plan::Left>>,
+    pub(crate) left: Option<Vec<plan::LeftToCargo>>,
     pub(crate) lanes: Vec<list::Found>,
 }
 

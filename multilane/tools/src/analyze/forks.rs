@@ -30,7 +30,7 @@ pub(crate) struct Left {
 }
 
 impl Forks {
-    pub(crate) fn of(left: &[plan::Left], graph: &Graph, model: Option<&Model>) -> Forks {
+    pub(crate) fn of(left: &[plan::LeftToCargo], graph: &Graph, model: Option<&Model>) -> Forks {
         let at_id: HashMap<u64, usize> =
             graph.units.iter().enumerate().map(|(at, unit)| (unit.id, at)).collect();
         let left = left.iter().filter_map(|left| {
@@ -84,6 +84,8 @@ impl Forks {
 
 #[cfg(test)]
 mod tests {
+    use multilane::fork::reason::StateDiffers;
+
     use super::*;
     use crate::analyze::graph::Unit;
     use crate::analyze::timings::Timed;
@@ -108,14 +110,14 @@ mod tests {
     #[test]
     fn what_is_left_is_grouped_by_its_first_cause() {
         let graph = graph();
-        let left = |id: u64, why: Why| plan::Left {
+        let left = |id: u64, why: Why| plan::LeftToCargo {
             package: String::new(),
             target: String::new(),
             id,
             why,
         };
         let left = [
-            left(11, Why::Macro("m".into())),
+            left(11, Why::Macro("m".into(), StateDiffers::Environment)),
             left(12, Why::Needs("m".into())),
             left(13, Why::Variable("OUT_DIR".into())),
             left(99, Why::Unknown), // Of another build.

@@ -166,10 +166,7 @@ mod tests {
         assert!(own("target.x.rustflags", "-Cx -Clink-arg=-B./tools"));
         assert!(own("env.PATH", "x"));
         assert!(!own("target.x.linker", "clang"));
-        assert!(!own(
-            "target.x.rustflags",
-            "-Clink-arg=-B/u/me/linkers -Clink-arg=-fuse-ld=bfd"
-        ));
+        assert!(!own("target.x.rustflags", "-Clink-arg=-B/u/me/linkers -Clink-arg=-fuse-ld=bfd"));
         assert!(!own("build.target-dir", "out/target"));
     }
 }

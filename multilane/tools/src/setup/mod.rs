@@ -24,7 +24,6 @@ use multilane::project::git_dir::{Common, workspace_in};
 use multilane::project::root::Repo;
 use multilane::project::{Project, Session, shared_program, worktrees};
 use multilane::retarget::wrapper::{self, UNTRACKED_CONFIG, WRAPPER_DIR};
-use multilane::retarget::wrapper;
 
 use crate::files::remove_if_empty;
 use crate::flags::project::Setup;
