@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use crate::process::Shell;
-use crate::project::git_dir::Common;
 use crate::project::packages::normalized;
 use crate::project::root::Repo;
 
@@ -36,15 +35,12 @@ pub(crate) struct Mention {
 /// When `base` was named by the user and is no commit.
 pub(crate) fn read(sh: &Shell, repo: &Repo, base: Option<&str>) -> anyhow::Result<Changes> {
     let unknown = |why: &str| Ok(Changes::Unknown { why: why.to_owned() });
-    let Some(Common { top, .. }) = Common::of(&repo.root) else {
-        return unknown("this is no git checkout");
+    let top = match top_level(sh, repo) {
+        Ok(top) => top,
+        Err(err) => return unknown(&why_no_git(&err)),
     };
     let git = |args: &[&str]| sh.read("git", args, &top);
     let line = |args: &[&str]| git(args).map(|out| String::from_utf8_lossy(&out).trim().to_owned());
-    // No git at all, or one that refuses to read another user's checkout.
-    if let Err(err) = git(&["rev-parse", "--show-toplevel"]) {
-        return unknown(format!("{err:#}").lines().next().unwrap_or("git does not answer"));
-    }
     if line(&["rev-parse", "--verify", "--quiet", "HEAD"]).is_err() {
         return unknown("there is no commit yet");
     }
@@ -109,7 +105,7 @@ pub(crate) fn are_same(sh: &Shell, one: &Path, other: &Path) -> bool {
 
 /// Lines with `../` in the manifests and Rust sources of the checkout, tracked or not.
 pub(crate) fn mentions(sh: &Shell, repo: &Repo) -> Vec<Mention> {
-    let Some(Common { top, .. }) = Common::of(&repo.root) else { return Vec::new() };
+    let Ok(top) = top_level(sh, repo) else { return Vec::new() };
     let options =
         ["--untracked", "--full-name", "--no-color", "--no-line-number", "--no-column", "-z", "-I"];
     let pattern = ["--fixed-strings", "-e", "../", "--", "*.rs", "*Cargo.toml"];
@@ -128,7 +124,7 @@ pub(crate) fn mentions(sh: &Shell, repo: &Repo) -> Vec<Mention> {
 
 /// The symbolic links that git tracks, with what they point to, as absolute paths.
 pub(crate) fn links(sh: &Shell, repo: &Repo) -> Vec<(PathBuf, PathBuf)> {
-    let Some(Common { top, .. }) = Common::of(&repo.root) else { return Vec::new() };
+    let Ok(top) = top_level(sh, repo) else { return Vec::new() };
     let Ok(out) = sh.read("git", ["ls-files", "--stage", "-z"], &top) else { return Vec::new() };
     let links = out.split(|&byte| byte == 0).filter_map(|entry| {
         // git-ls-files(1): `<mode> <object> <stage>\t<file>`; 120000 is a symbolic link.
@@ -141,6 +137,21 @@ pub(crate) fn links(sh: &Shell, repo: &Repo) -> Vec<(PathBuf, PathBuf)> {
         Some((link, target))
     });
     links.collect()
+}
+
+/// The top directory of the checkout, as git sees it.
+fn top_level(sh: &Shell, repo: &Repo) -> anyhow::Result<PathBuf> {
+    let out = sh.read("git", ["rev-parse", "--show-toplevel"], &repo.root)?;
+    Ok(path_from(out.trim_ascii_end()))
+}
+
+fn why_no_git(err: &anyhow::Error) -> String {
+    let text = format!("{err:#}");
+    if text.contains("not a git repository") {
+        return "this is no git checkout".to_owned();
+    }
+    // git is not installed, or refuses to read another user's checkout.
+    text.lines().next().unwrap_or("git does not answer").to_owned()
 }
 
 /// The configured branch, or what usually is the main one, locally and at the remote, as far as
