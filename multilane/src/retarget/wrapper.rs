@@ -173,7 +173,7 @@ fn has_text(path: &Path, text: &str) -> bool {
     std::fs::read(path).is_ok_and(|found| found == text.as_bytes())
 }
 
-fn remove(dir: &Path) -> io::Result<()> {
+pub fn remove(dir: &Path) -> io::Result<()> {
     let trash = dir.with_file_name(format!(".wrapper-{}", std::process::id()));
     std::fs::rename(dir, &trash)?;
     delete_dir(&trash)
