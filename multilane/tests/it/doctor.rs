@@ -230,6 +230,7 @@ fn what_git_should_know_of_lanes() {
 #[test]
 fn a_toolchain_that_is_not_there_or_is_not_the_one_that_is_named() {
     let mut project = Project::workspace(&[("app", &[])]);
+    has_none_of(&findings(project.xtask("doctor"), 0), "error"); // Compiles the tools, if need be.
     let rustc = findings(project.xtask("doctor").env("RUSTC", "no-such-rustc"), 1);
     has(&rustc, "error toolchain: rustc: was not found");
     project.write(
