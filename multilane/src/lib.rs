@@ -38,8 +38,7 @@ pub mod lanes;
 pub mod process;
 #[doc(hidden)]
 pub mod project;
-#[doc(hidden)]
-pub mod record;
+mod record;
 #[doc(hidden)]
 pub mod retarget;
 #[doc(hidden)]

@@ -38,7 +38,7 @@ pub struct Donors {
 }
 
 /// All of the repository, but `own`.
-pub fn find(sh: &Shell, repo: &Repo, target_dir: &Path, own: &Path) -> Donors {
+pub(crate) fn find(sh: &Shell, repo: &Repo, target_dir: &Path, own: &Path) -> Donors {
     let worktrees = list::worktrees(sh, repo);
     let places = list::places(&worktrees, repo, target_dir).into_iter();
     let places = places.filter(|place| place.dir != own && units::has_any(&place.dir));

@@ -1,15 +1,15 @@
 //! Fills a lane from a donor: the fork that comes before the first build in a lane, and what `lane
 //! fork` carries out.
 
-pub mod choice;
-pub mod display;
-pub mod donors;
+pub(crate) mod choice;
+pub(crate) mod display;
+pub(crate) mod donors;
 mod evidence;
-pub mod files;
+pub(crate) mod files;
 pub mod plan;
 pub mod reason;
-pub mod rules;
-pub mod sources;
+pub(crate) mod rules;
+pub(crate) mod sources;
 pub mod write;
 pub(crate) mod xtask;
 

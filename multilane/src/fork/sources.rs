@@ -91,12 +91,17 @@ impl Sources {
 /// them.
 const BYTES_MAX: u64 = 256 << 20;
 
-pub fn compare(sh: &Shell, donor_root: &Path, own_root: &Path, wanted: &SourceQuery) -> Sources {
+pub(crate) fn compare(
+    sh: &Shell,
+    donor_root: &Path,
+    own_root: &Path,
+    wanted: &SourceQuery,
+) -> Sources {
     compare_trees(sh, donor_root, own_root, wanted, donor_root == own_root)
 }
 
 /// What there would be to say of a tree with the same files, with the same times.
-pub fn of_copy(sh: &Shell, root: &Path, wanted: &SourceQuery) -> Sources {
+pub(crate) fn of_copy(sh: &Shell, root: &Path, wanted: &SourceQuery) -> Sources {
     compare_trees(sh, root, root, wanted, false)
 }
 

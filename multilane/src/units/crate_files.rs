@@ -7,7 +7,7 @@ use crate::files;
 
 /// Where the files of one crate lie, if they are there.
 #[derive(Clone, Debug, PartialEq)]
-pub struct CrateFiles {
+pub(crate) struct CrateFiles {
     /// `None` where there is none.
     pub dylib: Option<PathBuf>,
     pub rlib: PathBuf,
@@ -16,7 +16,7 @@ pub struct CrateFiles {
 
 impl CrateFiles {
     /// The same, of another lane, where it is of this one.
-    pub fn moved(&self, from: &Path, to: &Path) -> CrateFiles {
+    pub(crate) fn moved(&self, from: &Path, to: &Path) -> CrateFiles {
         let moved = |path: &PathBuf| {
             path.strip_prefix(from).map_or_else(|_| path.clone(), |path| to.join(path))
         };
@@ -26,7 +26,7 @@ impl CrateFiles {
 }
 
 /// All that have a file in one of the directories.
-pub fn read(dirs: &BTreeSet<PathBuf>) -> Vec<CrateFiles> {
+pub(crate) fn read(dirs: &BTreeSet<PathBuf>) -> Vec<CrateFiles> {
     const DYLIB: &str = std::env::consts::DLL_EXTENSION;
     let mut found = Vec::new();
     for dir in dirs {

@@ -3,7 +3,7 @@
 
 /// A section, by the table.
 #[derive(Debug, PartialEq)]
-pub struct Section {
+pub(crate) struct Section {
     pub name: String,
     /// Where its bytes are in the file, and how many.
     pub start: u64,
@@ -13,11 +13,11 @@ pub struct Section {
 }
 
 /// What each such file begins with.
-pub const MAGIC: &[u8] = b"\x7fELF";
+pub(crate) const MAGIC: &[u8] = b"\x7fELF";
 
 /// All sections that have bytes in the file, in order. `read` gives a part of the file by its start
 /// and length, or `None` where the file is shorter. `None` where the format is another.
-pub fn sections(mut read: impl FnMut(u64, u64) -> Option<Vec<u8>>) -> Option<Vec<Section>> {
+pub(crate) fn sections(mut read: impl FnMut(u64, u64) -> Option<Vec<u8>>) -> Option<Vec<Section>> {
     const WIDE: u8 = 2;
     const LITTLE: u8 = 1;
     const HEADER: u64 = 64;

@@ -22,13 +22,13 @@ use crate::files::parallel::in_parallel;
 use crate::units::layout::profile_dirs;
 
 /// The folder of what a fork has brought, in `incremental`.
-pub const FORKED: &str = ".forked";
+pub(crate) const FORKED: &str = ".forked";
 
 /// The program, in that folder.
-pub const FORKED_PROGRAM: &str = "xtask";
+pub(crate) const FORKED_PROGRAM: &str = "xtask";
 
 /// How the folder of what is being tried out begins.
-pub const PROBE: &str = ".probe-";
+pub(crate) const PROBE: &str = ".probe-";
 
 /// The newest finished session of one unit.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,7 +80,7 @@ impl Cache {
 }
 
 /// All caches of a lane that a compiler could begin with.
-pub fn read(lane: &Path, with_xtask: bool) -> Vec<Cache> {
+pub(crate) fn read(lane: &Path, with_xtask: bool) -> Vec<Cache> {
     let dirs: Vec<PathBuf> = dirs(lane, with_xtask);
     let read = |dir: &PathBuf| {
         let session = newest_session(&lane.join(dir))?;
@@ -96,21 +96,21 @@ pub fn read(lane: &Path, with_xtask: bool) -> Vec<Cache> {
 }
 
 /// The directories of all units' caches, relative to the lane.
-pub fn dirs(lane: &Path, with_xtask: bool) -> Vec<PathBuf> {
+pub(crate) fn dirs(lane: &Path, with_xtask: bool) -> Vec<PathBuf> {
     let profiles = profile_dirs(lane, with_xtask).into_iter();
     let units = profiles.flat_map(|profile| units(&lane.join(profile).join("incremental")));
     units.filter_map(|dir| Some(dir.strip_prefix(lane).ok()?.to_owned())).collect()
 }
 
 /// The directories of the units in one `-C incremental`.
-pub fn units(incremental: &Path) -> Vec<PathBuf> {
+pub(crate) fn units(incremental: &Path) -> Vec<PathBuf> {
     let is_unit =
         |dir: &PathBuf| dir.file_name().is_none_or(|name| name.as_encoded_bytes()[0] != b'.');
     files::subdirectories(incremental).filter(is_unit).collect()
 }
 
 /// The names of the caches of a crate that a fork has brought into this `.forked`.
-pub fn forked(forked: &Path, of_crate: &str) -> Vec<String> {
+pub(crate) fn forked(forked: &Path, of_crate: &str) -> Vec<String> {
     let names = files::names(forked);
     names.filter(|name| name.contains('-') && crate_name(Path::new(name)) == of_crate).collect()
 }
@@ -121,7 +121,7 @@ fn crate_name(dir: &Path) -> &str {
 }
 
 /// The path of the newest finished session in a unit's cache.
-pub fn newest_session(dir: &Path) -> Option<String> {
+pub(crate) fn newest_session(dir: &Path) -> Option<String> {
     let finished = files::names(dir).filter(|name| {
         name.starts_with("s-") && !name.ends_with("-working") && !name.ends_with(".lock")
     });

@@ -21,10 +21,10 @@
 //! the unit can see by the mark afterwards whether all that was read belongs together.
 
 mod contents;
-pub mod crate_files;
+pub(crate) mod crate_files;
 mod dep_info;
-pub mod elf;
-pub mod incremental;
+pub(crate) mod elf;
+pub(crate) mod incremental;
 mod layout;
 pub mod linker;
 mod reach;
