@@ -67,24 +67,31 @@ pub fn watch(
     read(child.stderr.take(), false, sender);
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let (mut heard, mut asked) = (Instant::now(), Instant::now());
+    let mut ended = None;
     loop {
-        let is_at_end = match parts.recv_timeout(tick.saturating_sub(asked.elapsed())) {
+        let (is_closed, is_at_end) = match parts.recv_timeout(tick.saturating_sub(asked.elapsed()))
+        {
             Ok((is_stdout, part)) => {
                 if is_stdout { &mut stdout } else { &mut stderr }.extend(part);
                 heard = Instant::now();
-                false
+                (false, false)
             }
             // Most often it has ended; it may also have closed its streams and go on.
-            Err(RecvTimeoutError::Disconnected) => true,
-            Err(RecvTimeoutError::Timeout) => heard.elapsed() >= tick,
+            Err(RecvTimeoutError::Disconnected) => (true, true),
+            Err(RecvTimeoutError::Timeout) => (false, heard.elapsed() >= tick),
         };
-        let ended = if is_at_end { child.try_wait()? } else { None };
-        if let Some(status) = ended {
+        if is_at_end && ended.is_none() {
+            ended = child.try_wait()?;
+            heard = Instant::now(); // On a busy machine its last output may not be read yet.
+        }
+        if let Some(status) = ended
+            && (is_closed || heard.elapsed() >= tick)
+        {
             return Ok(Some(Output { status, stdout, stderr }));
         }
         // Also of a process that writes without end.
         if asked.elapsed() >= tick {
-            if !goes_on() {
+            if ended.is_none() && !goes_on() {
                 end(&mut child);
                 child.wait()?;
                 return Ok(None);
