@@ -98,17 +98,17 @@ fn split_list(list: &str) -> Vec<PathBuf> {
 }
 
 /// rustc's list, where it names the lane of `from`, or something of its tree by an absolute path,
-/// with the same of `to`.
+/// with the same of `to`. rustc puts a backslash before a space in a source, and not in an output.
 pub fn list_in_other_tree(list: &[u8], from: &Place, to: &Place) -> Vec<u8> {
     let escaped = |path: &Path| PathBuf::from(path.to_string_lossy().replace(' ', "\\ "));
-    let list = if from.root == to.root {
-        list.to_vec()
-    } else {
-        with_path(list, &escaped(&from.root), &escaped(&to.root))
+    let exchanged = |list: &[u8], from: &Path, to: &Path| {
+        with_path(&with_path(list, from, to), &escaped(from), &escaped(to))
     };
+    let list =
+        if from.root == to.root { list.to_vec() } else { exchanged(list, &from.root, &to.root) };
     let lane = from.lane.strip_prefix(&from.root);
     let lane = lane.map_or_else(|_| from.lane.clone(), |lane| to.root.join(lane));
-    with_path(&list, &escaped(&lane), &escaped(&to.lane))
+    exchanged(&list, &lane, &to.lane)
 }
 
 /// In cargo's record, that a path is relative to the package; the others are relative to the lane,

@@ -64,11 +64,11 @@ impl Cold {
             [("first", &[]), ("gate", &["first"]), ("last", &["gate"]), ("app", &[])];
         let project = Project::workspace(&packages);
         project
-            .write(".gitignore", "/target/\n/.lanes/\n/stage/\n")
+            .write(".gitignore", "/target/\n/.lanes/\n")
             .write("crates/gate/build.rs", HOLDS)
             .write("crates/app/src/main.rs", HOLDS)
-            .write("stage/wrapper", WRAPPER);
-        let wrapper = project.root.join("stage/wrapper");
+            .write("../stage/wrapper", WRAPPER);
+        let wrapper = project.root.join("../stage/wrapper");
         std::fs::set_permissions(wrapper, PermissionsExt::from_mode(0o755)).expect("it is there");
         project.cargo("generate-lockfile").ok();
         project.commit();
@@ -76,7 +76,7 @@ impl Cold {
     }
 
     fn call(&self, agent: &str, words: &str) -> Call {
-        let stage = self.project.root.join("stage");
+        let stage = self.project.root.join("../stage");
         self.project
             .xtask(words)
             .agent(agent)
@@ -99,17 +99,17 @@ impl Cold {
     }
 
     fn wait_until_held(&self, package: &str) {
-        wait_until(package, || self.project.exists(&format!("stage/held-{package}")));
+        wait_until(package, || self.project.exists(&format!("../stage/held-{package}")));
     }
 
     fn go(&self, package: &str) {
-        self.project.write(&format!("stage/go-{package}"), "");
+        self.project.write(&format!("../stage/go-{package}"), "");
     }
 
     /// Waits until so many builders have said that they wait for another.
     fn wait_until_waiting(&self, count: usize) {
         wait_until("followers", || {
-            let files = read_dir(&self.project.root.join("stage"));
+            let files = read_dir(&self.project.root.join("../stage"));
             let said = files.iter().filter_map(|file| std::fs::read_to_string(file).ok());
             said.filter(|text| text.contains(" Waiting for ")).count() == count
         });
@@ -140,7 +140,7 @@ impl Cold {
 
     /// The crates that were compiled, sorted.
     fn compiled(&self) -> Vec<String> {
-        let log = self.project.read("stage/log");
+        let log = self.project.read("../stage/log");
         let mut names: Vec<String> = log.lines().map(str::to_owned).collect();
         names.sort();
         names
@@ -313,7 +313,7 @@ fn a_running_program_is_not_waited_for() {
     cold.go("app");
     server.ok();
     // And for one that has found everything built.
-    for file in ["stage/held-app", "stage/go-app"] {
+    for file in ["../stage/held-app", "../stage/go-app"] {
         std::fs::remove_file(cold.project.root.join(file)).expect("it is there");
     }
     let server = cold.start_held("c", "run --package app", "app");
