@@ -173,6 +173,7 @@ fn has_text(path: &Path, text: &str) -> bool {
     std::fs::read(path).is_ok_and(|found| found == text.as_bytes())
 }
 
+/// Removes the folder at `dir`.
 pub fn remove(dir: &Path) -> io::Result<()> {
     let trash = dir.with_file_name(format!(".wrapper-{}", std::process::id()));
     std::fs::rename(dir, &trash)?;

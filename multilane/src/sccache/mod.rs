@@ -115,7 +115,8 @@ pub(crate) fn read_tally(
 /// wrapper has started this process.
 pub(crate) fn compile(session: &Session, path: &Path, compiler: &[OsString]) -> ExitCode {
     let dir = path.parent().unwrap_or(path);
-    let cache = if server::is_switched_off(&session.env) {
+    // The wrapper tries with one word whether this program starts.
+    let cache = if compiler.len() < 2 || server::is_switched_off(&session.env) {
         None
     } else {
         SharedCache::open(dir, &session.env, &BTreeMap::new())
