@@ -53,7 +53,10 @@ pub(crate) fn provide_shared_cache(env: &Environment, dir: &Path, ui: Ui) -> any
         SccacheProgram { path, state, problem }
     });
     match &program.problem {
-        None => files::provide_program(&std::env::current_exe()?, &through_cache)?,
+        None => {
+            let program = environment::exe().context("cannot find our own program")?;
+            files::provide_program(&program, &through_cache)?;
+        }
         Some(_) => files::remove_own_file(&through_cache)?,
     }
     if known.as_ref() == Some(&program) {
