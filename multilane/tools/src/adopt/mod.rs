@@ -364,7 +364,7 @@ mod tests {
                 [workspace]
                 members = ["a", "b", "xtask"] # two
                 resolver = "3"
-                default-members = ["a", "b"] # two
+                default-members = ["a", "b"]
 
                 # deps
                 [workspace.dependencies]
@@ -422,16 +422,17 @@ mod tests {
         check(
             "# ours\n[build]\njobs = 2 # few\n",
             expect![[r#"
-            include = [
-                { path = "xtask.toml" },
-                { path = "../target/xtask/alias.toml", optional = true },
-                { path = "wrapper/config.toml", optional = true },
-                { path = "local.toml", optional = true },
-            ]
-            # ours
-            [build]
-            jobs = 2 # few
-        "#]],
+                include = [
+                    { path = "xtask.toml" },
+                    { path = "../target/xtask/alias.toml", optional = true },
+                    { path = "wrapper/config.toml", optional = true },
+                    { path = "local.toml", optional = true },
+                ]
+
+                # ours
+                [build]
+                jobs = 2 # few
+            "#]],
         );
         check(
             "include = \"ci.toml\"\n\n[alias]\nb = \"build\"\n",
