@@ -160,8 +160,16 @@ impl Init {
         if !self.keep_examples {
             edits.put(".gitignore", ignored.replace("/notes.txt*\n", ""))?;
         }
-        let xtask = edits.read("xtask/Cargo.toml")?;
-        edits.put("xtask/Cargo.toml", engine.put_into(&xtask, &root)?)?;
+        let mut xtask = engine.put_into(&edits.read("xtask/Cargo.toml")?, &root)?;
+        if license.is_none() {
+            const INHERITED: &str = "license.workspace = true\n";
+            xtask = xtask.replace(INHERITED, "");
+            for folder in EXAMPLES.iter().filter(|_| self.keep_examples) {
+                let path = format!("{folder}Cargo.toml");
+                edits.put(&path, edits.read(&path)?.replace(INHERITED, ""))?;
+            }
+        }
+        edits.put("xtask/Cargo.toml", xtask)?;
         let manifest = edits.read("Cargo.toml")?;
         edits.put("Cargo.toml", self.manifest(&manifest, license, is_vendored)?)?;
         if is_vendored {
