@@ -18,8 +18,8 @@ fn a_project_passes_its_own_ci() {
         assert!(!project.exists(gone), "{gone}");
     }
     assert!(project.read("README.md").starts_with("# weather\n"));
-    let own = ["README.md", "CHANGELOG.md", "AGENTS.md", "Cargo.toml", ".github/workflows/ci.yml"];
-    for file in own {
+    let own = ["README.md", "CHANGELOG.md", "AGENTS.md", ".github/workflows/ci.yml", "Makefile"];
+    for file in own.iter().chain(&["Cargo.toml", ".cargo/config.toml", "deny.toml", ".ci/run"]) {
         let text = project.read(file).to_lowercase();
         assert!(!text.contains("docs/") && !text.contains("template"), "{file}:\n{text}");
     }

@@ -95,7 +95,7 @@ fn a_fresh_clone_works_by_the_readme_alone() {
 
     // What it costs can be measured in any workspace, and leaves nothing behind.
     let lanes = clone.lanes();
-    let json = clone.cargo("xtask bench --runs 1 --json --quiet").ok().stdout();
+    let json = clone.cargo("xtask lane bench --runs 1 --json --quiet").ok().stdout();
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json["rows"].as_array().map(Vec::len), Some(3), "{json}");
     assert_eq!(clone.lanes(), lanes);

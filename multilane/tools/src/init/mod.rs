@@ -156,6 +156,8 @@ impl Init {
         edits.put(".github/workflows/ci.yml", WORKFLOW.to_owned())?;
         let agents = edits.read("AGENTS.md")?;
         edits.put("AGENTS.md", about_project(&agents))?;
+        let config = edits.read(".cargo/config.toml")?;
+        edits.put(".cargo/config.toml", without_pages(&config))?;
         let ignored = edits.read(".gitignore")?;
         if !self.keep_examples {
             edits.put(".gitignore", ignored.replace("/notes.txt*\n", ""))?;
@@ -263,8 +265,15 @@ impl Init {
                 lints.remove(lint);
             }
         }
-        Ok(manifest.to_string())
+        Ok(without_pages(&manifest.to_string()))
     }
+}
+
+/// Without references such as ` (docs/cranelift.md)` to pages that go.
+fn without_pages(text: &str) -> String {
+    let mut parts = text.split(" (docs/");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |kept, part| kept + part.split_once(')').map_or("", |(_, rest)| rest))
 }
 
 /// The manifest of the engine, which is then in no workspace: what it inherits, written out.
