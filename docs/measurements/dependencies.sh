@@ -23,6 +23,18 @@ declare -A dependencies=(
     [libc]='libc = "0.2"'
     [signal-hook]='signal-hook = { version = "0.4", default-features = false, features = ["iterator"] }'
     [xshell]='xshell = "0.2"'
+    [instead of serde_json: tinyjson]='tinyjson = "2"'
+    [instead of toml_edit: toml-span]='toml-span = "0.7"'
+    [instead of sha2: hmac-sha256]='hmac-sha256 = { version = "1", default-features = false }'
+    [all of the engine]="$clap\"std\", \"help\", \"usage\", \"error-context\", \"suggestions\", \"color\", \"wrap_help\"] }
+anyhow = \"1\"
+serde_json = { version = \"1\", default-features = false, features = [\"std\"] }
+toml_edit = { version = \"0.25\", default-features = false, features = [\"parse\", \"display\"] }
+sha2 = { version = \"0.11\", default-features = false }
+libc = \"0.2\"
+signal-hook = { version = \"0.4\", default-features = false, features = [\"iterator\"] }
+xshell = \"0.2\"
+rustc-stable-hash = \"0.1\""
     [rustc-stable-hash]='rustc-stable-hash = "0.1"'
 )
 
@@ -36,7 +48,7 @@ for ((run = 0; run < runs; run++)); do
         echo 'fn main() {}' >"$project/src/main.rs"
         cp "$root/Cargo.lock" "$project/Cargo.lock"
         cd "$project"
-        cargo metadata --offline --format-version 1 >/dev/null 2>&1 || true # Cargo.lock becomes the project's own.
+        cargo metadata --format-version 1 >/dev/null 2>&1 || true # Cargo.lock becomes the project's own.
         taken=$({ time cargo build --offline --quiet --profile xtask --target-dir target; } 2>&1)
         crates=$(find target/xtask/deps -name '*.d' | wc -l)
         printf '%s\t%s\t%s\n' "$name" "$taken" "$crates"
