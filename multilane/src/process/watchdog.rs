@@ -84,9 +84,7 @@ pub fn watch(
             ended = child.try_wait()?;
             heard = Instant::now(); // On a busy machine its last output may not be read yet.
         }
-        if let Some(status) = ended
-            && (is_closed || heard.elapsed() >= tick)
-        {
+        if let Some(status) = ended.filter(|_| is_closed || heard.elapsed() >= tick) {
             return Ok(Some(Output { status, stdout, stderr }));
         }
         // Also of a process that writes without end.

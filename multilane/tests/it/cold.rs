@@ -36,8 +36,9 @@ fn main() {
 }
 "#;
 
-/// Writes the crate's name into a log; holds where `$HOLD` has `rustc:<name>`; fails to compile the one that `$FAIL` names. Holds a cargo
-/// that asks for the version, before it does anything else, where `$HOLD` says so.
+/// Writes the crate's name into a log; holds where `$HOLD` has `rustc:<name>`; fails to compile the
+/// one that `$FAIL` names. Holds a cargo that asks for the version, before it does anything else,
+/// where `$HOLD` says so.
 const WRAPPER: &str = r#"#!/bin/sh
 for word in "$@"; do
     [ "$before" = --crate-name ] && name=$word

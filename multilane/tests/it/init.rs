@@ -24,10 +24,8 @@ fn a_project_passes_its_own_ci() {
         assert!(!text.contains("docs/") && !text.contains("template"), "{file}:\n{text}");
     }
     project.commit();
-    assert_eq!(
-        project.cargo("xtask build-dev --locked").ok().built().last().map(String::as_str),
-        Some("weather")
-    );
+    let built = project.cargo("xtask build-dev --locked").ok().built();
+    assert!(built.contains(&"weather".to_owned()), "{built:?}");
     project.cargo("xtask test").ok();
     project.cargo("xtask ci").ok();
     let ran = project.cargo("run --quiet").ok().stdout();

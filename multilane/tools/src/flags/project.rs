@@ -61,8 +61,8 @@ pub(crate) enum EditorName {
 ///
 /// Save it, and have your shell read it: `. ~/.multilane.bash` in ~/.bashrc, the same in ~/.zshrc
 /// after compinit; fish reads all of ~/.config/fish/conf.d/. One script serves all repositories,
-/// for `cargo xtask` and `cargo multilane`: it asks the xtask of the workspace that you are in, once
-/// that has been built, or the installed program.
+/// for `cargo xtask` and `cargo multilane`: it asks the xtask of the workspace that you are in,
+/// once that has been built, or the installed program.
 ///
 /// cargo xtask completions bash >~/.multilane.bash
 #[derive(Args)]
