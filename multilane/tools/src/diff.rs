@@ -1,6 +1,6 @@
 //! Unified diffs, for what `--dry-run` shows.
 
-use diffy::DiffOptions;
+use similar::TextDiff;
 
 /// What turns `old` into `new`, in git's form. `path` is relative to the root of the workspace; an
 /// empty text is a file that does not exist.
@@ -9,9 +9,6 @@ pub(crate) fn unified(path: &str, old: &str, new: &str) -> String {
         "" => "/dev/null".to_owned(),
         _ => format!("{side}/{path}"),
     };
-    DiffOptions::new()
-        .set_original_filename(name('a', old))
-        .set_modified_filename(name('b', new))
-        .create_patch(old, new)
-        .to_string()
+    let diff = TextDiff::from_lines(old, new);
+    diff.unified_diff().header(&name('a', old), &name('b', new)).to_string()
 }
