@@ -127,7 +127,7 @@ impl flags::lane::Bench {
 }
 
 fn bench_lane(project: &Project, number: u32) -> anyhow::Result<(String, Lane)> {
-    // Of this process alone: its lanes are deleted afterwards, so no other builder may have the name.
+    // Of this process alone: its lanes are deleted afterwards.
     let name = format!("lane-bench-{}-{number}", std::process::id());
     let agent = Agent::from_environment(Some(name.as_ref()))?.context("a name")?;
     let inputs = key_inputs(project, &LaneChoice::default())?;
