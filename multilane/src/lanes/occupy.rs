@@ -22,8 +22,8 @@ pub const STAMP: &str = ".lane";
 /// The files that cargo locks in a profile's directory, by version (1.95, 1.96 and later).
 pub const CARGO_LOCKS: [&str; 3] = [".cargo-lock", ".cargo-build-lock", ".cargo-artifact-lock"];
 
-/// How long `clean` may take over one lane.
-const LOCKED_MAX: Duration = Duration::from_secs(300);
+/// How long a build waits for a lane that is locked; `clean` only renames it meanwhile.
+const LOCKED_MAX: Duration = Duration::from_secs(5);
 
 /// A lane that we are in. It is free again when this is dropped, or when the process ends in any
 /// way.
