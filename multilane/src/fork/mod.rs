@@ -13,7 +13,6 @@ pub(crate) mod sources;
 pub mod write;
 pub(crate) mod xtask;
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
@@ -21,7 +20,7 @@ use anyhow::{Context as _, bail};
 
 use crate::files::delete_dir;
 use crate::fork::donors::{Donor, Donors};
-use crate::fork::plan::{ForkInputs, ForkPlan, WantedDonor, Why};
+use crate::fork::plan::{ForkInputs, ForkPlan, LeftToCargo, WantedDonor, Why};
 use crate::fork::sources::SourceQuery;
 use crate::lanes::choose::{LaneChoice, Lockfile};
 use crate::lanes::{Lane, Owner};
@@ -74,8 +73,9 @@ pub fn fork_or_warn(
     begun: Instant,
 ) -> Option<Fork> {
     let forked = donors.and_then(|donors| match best_fork(project, lane, &donors) {
-        Some(plan) if !plan.is_empty() => carry_out_fork(project, ui, &plan, begun).map(Some),
-        _ => Ok(None),
+        Some(plan) if plan.is_empty() => Ok(Some(brought(project, ui, &plan, 0, &[], begun))),
+        Some(plan) => carry_out_fork(project, ui, &plan, begun).map(Some),
+        None => Ok(None),
     });
     forked.unwrap_or_else(|err| {
         ui.warn(format_args!("{} begins cold: {err:#}", project.shown(&lane.dir)));
@@ -289,11 +289,23 @@ pub fn carry_out_fork(
     ui.end_progress();
     let forked = forked?;
 
+    Ok(brought(project, ui, plan, forked.units, &forked.dropped, begun))
+}
+
+/// Says what has come of a fork: also that nothing could be brought, and why.
+fn brought(
+    project: &Project,
+    ui: Ui,
+    plan: &ForkPlan,
+    units: usize,
+    dropped: &[LeftToCargo],
+    begun: Instant,
+) -> Fork {
     let mut left: Vec<_> = plan.left.iter().filter(|left| left.why != Why::Incomplete).collect();
-    left.extend(&forked.dropped);
+    left.extend(dropped);
     let fork = Fork {
         donor: plan.donor.lane.clone(),
-        units: forked.units,
+        units,
         left: left.iter().map(|left| left.record()).collect(),
         time: begun.elapsed(),
     };
@@ -304,14 +316,14 @@ pub fn carry_out_fork(
         fork.units,
         ui::duration(fork.time)
     );
+    let reasons = plan::reasons(left.iter().copied());
     if !left.is_empty() {
-        write!(line, "; left to cargo: {}", left.len())?;
-        let reasons = plan::reasons(left.iter().copied());
-        if let Some(first) = reasons.first() {
-            let more = if reasons.len() > 1 { ", …" } else { "" };
-            write!(line, " ({first}{more})")?;
-        }
+        let first = reasons.first().map(String::as_str).unwrap_or_default();
+        let more = if reasons.len() > 1 { ", …" } else { "" };
+        line += &format!("; left to cargo: {} ({first}{more})", left.len());
     }
-    ui.status("Forked", line);
-    Ok(fork)
+    if units > 0 || !left.is_empty() {
+        ui.status("Forked", line);
+    }
+    fork
 }

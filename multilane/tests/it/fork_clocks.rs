@@ -149,11 +149,19 @@ fn a_tree_of_ours_from_the_past() {
     assert_eq!(printed(&project, &third), "two\n");
 }
 
+/// The time of a change of status stays exact here; on a file system that keeps even seconds it has
+/// them, too. So it must not be of the second that the build is rounded down to.
+fn build_in_the_next_even_second(project: &Project) {
+    let changed = SystemTime::now();
+    wait_until("the next even second", || even_second(SystemTime::now()) > changed);
+    build(project);
+}
+
 #[test]
 fn an_edit_in_the_second_of_the_donors_build() {
     let project = committed();
     change_times(&project.root.join("crates"), &|_| even_second(hours_ago(1)));
-    build(&project);
+    build_in_the_next_even_second(&project);
     change_times(&project.root.join("target"), &even_second);
     let second = worktree(&project, "second");
     // As on a file system that keeps no fractions, its time is the build's.
@@ -173,11 +181,7 @@ fn an_edit_in_the_second_of_the_donors_build() {
 fn an_edit_in_the_second_of_the_fork() {
     let project = committed();
     change_times(&project.root.join("crates"), &|_| even_second(hours_ago(1)));
-    // The time of a change of status stays exact here; on such a file system it has even seconds,
-    // too. So it must not be of the second that the build is rounded down to.
-    let changed = SystemTime::now();
-    wait_until("the next even second", || even_second(SystemTime::now()) > changed);
-    build(&project);
+    build_in_the_next_even_second(&project);
     change_times(&project.root.join("target"), &even_second);
     let second = worktree(&project, "second");
     // Just written, on a file system that keeps even seconds; then forked; then edited.
