@@ -128,6 +128,7 @@ fn compiled(
     }
     ensure!(may_compile, "{PROGRAM} is not compiled yet");
 
+    let is_beside_xtask = target_dir.is_some();
     let target_dir = target_dir.map_or_else(|| home.join("target"), Path::to_owned);
     let locked = lock(session, &target_dir)?;
     if program.is_file() {
@@ -141,7 +142,10 @@ fn compiled(
     if !std::io::stderr().is_terminal() {
         args.push("--quiet".into()); // A line for each crate is of use to a person alone.
     }
-    let outcome = Shell::new(&session.env).run(&Step::cargo(args), None)?;
+    // Beside xtask, which was made with the workspace's settings, they give the same units.
+    let step = Step::cargo(args);
+    let step = if is_beside_xtask { step } else { out_of_tree(session, step, home) };
+    let outcome = Shell::new(&session.env).run(&step, None)?;
     if !outcome.status.success() {
         bail!("cannot compile {PROGRAM}");
     }
@@ -154,6 +158,18 @@ fn compiled(
     drop(locked);
     remove_old_versions(home);
     Ok(program)
+}
+
+/// Without what the workspace around the user or their environment says of compilers: `doctor` must
+/// work where that is broken, and looking at a tree starts nothing that it names.
+fn out_of_tree(session: &Session, step: Step, home: &Path) -> Step {
+    const STARTS: [&str; 6] =
+        ["CARGO_BUILD_", "CARGO_ENCODED_", "CARGO_PROFILE_", "CARGO_TARGET_", "RUSTC", "RUSTFLAGS"];
+    let names = session.env.iter().map(|(name, _)| name.to_owned());
+    let concerns = |name: &OsString| {
+        name.to_str().is_some_and(|name| STARTS.iter().any(|start| name.starts_with(start)))
+    };
+    step.elsewhere(home, names.filter(concerns))
 }
 
 /// Another call may compile another version in the same directory, under the same name. The lock
@@ -206,7 +222,8 @@ fn from_registry(session: &Session, home: &Path, may_compile: bool) -> anyhow::R
     let mut args: Vec<OsString> =
         ["install", "--locked", PROGRAM, "--version"].map(Into::into).into();
     args.extend([format!("={version}").into(), "--root".into(), root.into()]);
-    let outcome = Shell::new(&session.env).run(&Step::cargo(args), None)?;
+    let step = out_of_tree(session, Step::cargo(args), home);
+    let outcome = Shell::new(&session.env).run(&step, None)?;
     if !outcome.status.success() {
         bail!(
             "cannot install {PROGRAM}\nhelp: cargo install --locked {PROGRAM} --version ={version}"

@@ -90,7 +90,7 @@ impl Ui {
     pub fn confirm(self, question: &str) -> anyhow::Result<bool> {
         const CYAN: &str = "\x1b[1m\x1b[36m";
         if !std::io::stdin().is_terminal() {
-            anyhow::bail!("nobody can be asked: {question}\nhelp: --yes");
+            anyhow::bail!("there is no terminal to ask on: {question}\nhelp: --yes");
         }
         drop(write!(std::io::stderr(), "{} [y/N] ", self.paint(CYAN, question)));
         let mut answer = String::new();

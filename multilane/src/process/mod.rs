@@ -139,14 +139,15 @@ impl Shell {
         command(program.as_ref(), args, Some(dir), &self.changes)
     }
 
-    /// A step, to be run where the user stands.
+    /// A step, to be run where it says or where the user stands.
     pub fn step_command(&self, step: &Step) -> anyhow::Result<Command> {
         let program = match &step.program {
             Program::Cargo => &self.cargo,
             Program::CargoOf { .. } => &self.cargo_on_path,
             Program::Other(program) => program,
         };
-        command(program, step.execution_args(), None, self.changes.iter().chain(&step.env))
+        let changes = self.changes.iter().chain(&step.env);
+        command(program, step.execution_args(), step.dir(), changes)
     }
 
     /// The standard output of a short-lived process.

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 /// What `--dry-run` prints and what is carried out: steps in order, up to the first that fails.
 pub struct Recipe {
@@ -49,6 +50,8 @@ pub struct Step {
     rest: Vec<OsString>,
     /// A value, or `None` to unset.
     pub env: Vec<(OsString, Option<OsString>)>,
+    /// Where it runs, if not where the user stands.
+    dir: Option<PathBuf>,
     pub counting: Counting,
     /// Whether it compiles something for a lane.
     pub builds: bool,
@@ -91,6 +94,7 @@ impl Step {
             args,
             rest: Vec::new(),
             env: Vec::new(),
+            dir: None,
             counting: Counting::No,
             builds: false,
             names_executables,
@@ -107,6 +111,17 @@ impl Step {
     pub fn with_env(mut self, name: &str, value: OsString) -> Step {
         self.env.push((name.into(), Some(value)));
         self
+    }
+
+    /// Runs in `dir` and without these variables.
+    pub fn elsewhere(mut self, dir: &Path, without: impl Iterator<Item = OsString>) -> Step {
+        self.dir = Some(dir.to_owned());
+        self.env.extend(without.map(|name| (name, None)));
+        self
+    }
+
+    pub fn dir(&self) -> Option<&Path> {
+        self.dir.as_deref()
     }
 
     pub fn rest(mut self, rest: Vec<OsString>) -> Step {

@@ -23,6 +23,38 @@ pub(crate) struct Project {
     variables: Vec<(String, String)>,
 }
 
+/// The rare verbs' program, built once for all tests, beside them and with the units of its own
+/// tests. The tests themselves run offline.
+fn tools() -> PathBuf {
+    static BUILT: std::sync::Once = std::sync::Once::new();
+    let engine = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let target_dir = tmp.parent().expect("tmp is in it");
+    let stamp = tmp.join("tools-built");
+    BUILT.call_once(|| {
+        let modified = |path: &Path| path.metadata().and_then(|meta| meta.modified()).ok();
+        let sources = ["src", "Cargo.toml", "tools/src", "tools/Cargo.toml", "tools/Cargo.lock"];
+        let newest = sources.iter().filter_map(|path| newest_below(&engine.join(path))).max();
+        if modified(&stamp) > newest {
+            return;
+        }
+        let begun = std::time::SystemTime::now();
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--locked", "--manifest-path"]);
+        cargo.arg(engine.join("tools/Cargo.toml")).arg("--target-dir").arg(target_dir);
+        assert!(cargo.status().expect("cargo starts").success(), "the tools do not compile");
+        let stamp = std::fs::File::create(&stamp).expect("it can be written");
+        stamp.set_modified(begun).expect("it has a time");
+    });
+    target_dir.join("debug").join(format!("multilane-tools{}", std::env::consts::EXE_SUFFIX))
+}
+
+fn newest_below(path: &Path) -> Option<std::time::SystemTime> {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let own = path.metadata().and_then(|meta| meta.modified()).ok();
+    entries.filter_map(|entry| newest_below(&entry.path())).chain(own).max()
+}
+
 impl Project {
     /// An empty directory, whose path has a space and a letter beyond ASCII in it: every test is a
     /// test of that too.
@@ -171,8 +203,8 @@ impl Project {
         }
         // The shared cache, which an sccache of this machine would be, belongs to its user.
         command.env("CARGO_NET_OFFLINE", "true").env("XTASK_CACHE", "off");
-        // Where the tools are compiled, once for all tests, as for a user.
         command.env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+        command.env("MULTILANE_TOOLS", tools());
         command.env(RECORDS, self.scratch.join("records.jsonl"));
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
