@@ -25,6 +25,7 @@ fn a_workspace_adopts_and_builds() {
     assert_eq!(project.git(&["status", "--porcelain"]), "");
     assert_eq!(project.xtask("adopt --yes").ok().stdout(), diff);
 
+    crate::template::copy_compiled_dependencies(&project);
     project.git(&["add", "--all"]);
     let changed = project.git(&["diff", "--cached", "--numstat"]);
     let lines = changed.lines().filter_map(|line| line.split('\t').next()?.parse::<u32>().ok());

@@ -1,7 +1,7 @@
 //! `init`: a clone of the template becomes a project.
 
 use crate::support::Project;
-use crate::template::fresh_clone;
+use crate::template::{copy_compiled_dependencies, fresh_clone};
 
 fn status(project: &Project) -> String {
     project.git(&["status", "--porcelain"])
@@ -24,6 +24,7 @@ fn a_project_passes_its_own_ci() {
         assert!(!text.contains("docs/") && !text.contains("template"), "{file}:\n{text}");
     }
     project.commit();
+    copy_compiled_dependencies(&project);
     let built = project.cargo("xtask build-dev --locked").ok().built();
     assert!(built.contains(&"weather".to_owned()), "{built:?}");
     project.cargo("xtask test").ok();

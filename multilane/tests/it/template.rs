@@ -37,6 +37,18 @@ pub(crate) fn fresh_clone() -> Project {
     clone
 }
 
+/// Gives a workspace what this one's xtask was built from, if it was: the packages of registries
+/// are the same there. cargo compiles the engine and xtask, and what is missing.
+pub(crate) fn copy_compiled_dependencies(project: &Project) {
+    let target_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("tmp is in it");
+    let (from, to) = (target_dir.join("xtask"), project.root.join("target/xtask"));
+    std::fs::create_dir_all(&to).expect("a directory");
+    let mut copy = std::process::Command::new("cp");
+    copy.args(["-a", "--reflink=auto"]);
+    copy.args([".fingerprint", "build", "deps"].map(|part| from.join(part)));
+    drop(copy.arg(to).output());
+}
+
 /// Then what both need is compiled once, for xtask.
 #[test]
 fn the_tools_have_the_versions_that_xtask_has() {
