@@ -49,6 +49,7 @@ impl Edits {
     /// When the old text cannot be read.
     pub(crate) fn put(&mut self, path: &str, new: String) -> anyhow::Result<()> {
         let old = self.read(path)?;
+        let new = with_lines_as_in(&old, new);
         if old != new {
             self.list.push(Edit { path: path.to_owned(), old, new: Some(new) });
         }
@@ -136,5 +137,28 @@ pub(crate) fn check_vcs(
              help: git init, or --allow-no-vcs",
             root.display()
         ),
+    }
+}
+
+/// Keeps line endings, and a last line without one, as they were.
+fn with_lines_as_in(old: &str, mut new: String) -> String {
+    if !old.is_empty() && !old.ends_with('\n') {
+        new.truncate(new.trim_end_matches('\n').len());
+    }
+    if old.contains("\r\n") { new.replace("\r\n", "\n").replace('\n', "\r\n") } else { new }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_as_they_did() {
+        let new = || "a\nb\n".to_owned();
+        for (old, expected) in
+            [("", "a\nb\n"), ("a\n", "a\nb\n"), ("a", "a\nb"), ("a\r\n", "a\r\nb\r\n")]
+        {
+            assert_eq!(with_lines_as_in(old, new()), expected, "{old:?}");
+        }
     }
 }

@@ -218,11 +218,15 @@ fn versions(manifest: &DocumentMut, root: &Path) -> Vec<String> {
              help: raise it, or use `cargo multilane`"
         ));
     }
-    let edition = manifest.get("package").and_then(|package| package.get("edition"));
-    let edition = edition.and_then(Item::as_str);
+    // A root package may inherit its edition; a virtual workspace has none.
+    let has_package = manifest.contains_key("package");
+    let edition = has_package.then(|| {
+        let own = manifest["package"].get("edition").and_then(Item::as_str).map(str::to_owned);
+        own.or_else(|| package("edition")).unwrap_or_default()
+    });
     let resolver = match manifest.get("workspace").and_then(|table| table.get("resolver")) {
         Some(resolver) => resolver.as_str(),
-        None if edition.is_some_and(|edition| edition >= "2021") => Some("2"),
+        None if edition.is_some_and(|edition| edition.as_str() >= "2021") => Some("2"),
         None => Some("1"),
     };
     if resolver == Some("1") {
@@ -399,6 +403,22 @@ mod tests {
             members = ["xtask"]
         "#]],
         );
+    }
+
+    #[test]
+    fn the_resolver_is_that_of_the_edition() {
+        let check = |manifest: &str, is_old: bool| {
+            let manifest = manifest.parse().expect("TOML");
+            let conflicts = versions(&manifest, Path::new("nowhere"));
+            assert_eq!(conflicts.iter().any(|text| text.contains("resolver 1")), is_old);
+        };
+        let inherited = "[package]\nedition.workspace = true\n[workspace.package]\n";
+        check(&format!("{inherited}edition = \"2024\""), false);
+        check(&format!("{inherited}edition = \"2018\""), true);
+        check("[package]\nedition = \"2021\"", false);
+        check("[package]\nname = \"a\"", true);
+        check("[workspace.package]\nedition = \"2024\"", true);
+        check("[workspace]\nresolver = \"2\"", false);
     }
 
     #[test]
