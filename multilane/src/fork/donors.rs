@@ -45,7 +45,8 @@ pub(crate) fn find(sh: &Shell, repo: &Repo, target_dir: &Path, own: &Path) -> Do
     let mut lockfiles = Lockfiles::default();
     let donor = |found: Found| {
         let Found { root, dir, commit, .. } = found;
-        Donor { commit, ..Donor::at(Place::new(root, dir), &mut lockfiles) }
+        let lockfile = lockfiles.hash(&repo.lockfile_in(&root));
+        Donor { commit, ..Donor::at(Place::new(root, dir), lockfile) }
     };
     let found: Vec<Donor> = places.map(donor).collect();
     Donors {
@@ -61,7 +62,7 @@ impl Donors {
         self.found.retain(|donor| donor.place == place);
         if self.found.is_empty() {
             let commit = commit(sh, &place.root);
-            self.found.push(Donor { commit, ..Donor::at(place, &mut Lockfiles::default()) });
+            self.found.push(Donor { commit, ..Donor::at(place, String::new()) });
         }
         self
     }
@@ -69,10 +70,10 @@ impl Donors {
 
 impl Donor {
     /// A lane that is named, of whatever commit.
-    fn at(place: Place, lockfiles: &mut Lockfiles) -> Donor {
+    fn at(place: Place, lockfile: String) -> Donor {
         Donor {
             commit: None,
-            lockfile: lockfiles.hash(&place.root.join("Cargo.lock")),
+            lockfile,
             rustc_info: std::fs::read_to_string(place.lane.join(".rustc_info.json"))
                 .unwrap_or_default(),
             units: units::count(&place.lane),
