@@ -35,11 +35,13 @@ pub struct Donors {
     pub own_commit: Option<String>,
     /// Whether that tree has other lanes in which something is built.
     pub own_tree_has_more: bool,
+    /// Why there are no others than these.
+    pub problem: Option<String>,
 }
 
 /// All of the repository, but `own`.
 pub(crate) fn find(sh: &Shell, repo: &Repo, target_dir: &Path, own: &Path) -> Donors {
-    let worktrees = list::worktrees(sh, repo);
+    let (worktrees, refusal) = list::worktrees_or_why(sh, repo);
     let places = list::places(&worktrees, repo, target_dir).into_iter();
     let places = places.filter(|place| place.dir != own && units::has_any(&place.dir));
     let mut lockfiles = Lockfiles::default();
@@ -51,8 +53,23 @@ pub(crate) fn find(sh: &Shell, repo: &Repo, target_dir: &Path, own: &Path) -> Do
     let found: Vec<Donor> = places.map(donor).collect();
     Donors {
         own_commit: worktrees.first().and_then(|first| first.commit.clone()),
+        problem: refusal.map(|err| why_no_worktrees(&format!("{err:#}"))),
         own_tree_has_more: found.iter().any(|donor| donor.place.root == repo.root),
         found,
+    }
+}
+
+/// In one line, from what git says.
+fn why_no_worktrees(said: &str) -> String {
+    // As for a tree of another owner, together with the command that permits it.
+    let command = said.lines().map(str::trim).find(|line| line.contains("safe.directory "));
+    match command {
+        Some(command) => {
+            format!("git refuses the tree, which has another owner; `{command}` permits it")
+        }
+        None => {
+            format!("git does not list the worktrees: {}", said.lines().next().unwrap_or_default())
+        }
     }
 }
 

@@ -44,8 +44,8 @@ pub(crate) struct Checkouts {
 }
 
 /// Compares the working tree with the merge base of `HEAD` and the main branch (or with `base`):
-/// commits since then, what is staged, what is not, and files that git does not track. Of those that
-/// it ignores there is no state to compare with: they count if they were written since then.
+/// commits since then, what is staged, what is not, and files that git does not track. Of those
+/// that it ignores there is no state to compare with: they count if they were written since then.
 ///
 /// # Errors
 ///

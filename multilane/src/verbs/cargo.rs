@@ -82,10 +82,11 @@ fn through_lane(session: Session, words: &[OsString]) -> anyhow::Result<Option<S
         let ui = project.session.ui.quiet(line.is_quiet());
         let mut start = cold_start::cold_start(&project, ui, &lane, &recipe);
         start.hand_on();
-        if !start.forks.is_empty() || !start.waits.is_empty() {
+        if !start.forks.is_empty() || start.no_fork.is_some() || !start.waits.is_empty() {
             let commands = recipe.steps.iter().map(Step::line).collect();
             let (forks, waits) = (&start.forks, &start.waits);
-            let build = Build { commands, forks, waits, ..Build::default() };
+            let no_fork = start.no_fork.as_deref();
+            let build = Build { commands, forks, no_fork, waits, ..Build::default() };
             record::write(&project, &lane, &build);
         }
         lane
