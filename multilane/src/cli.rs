@@ -84,7 +84,7 @@ impl Cli {
             return sccache::compile(&session, &path, &compiler);
         }
         let answer = match environment::arguments_of_shim() {
-            Some(words) => verbs::cargo::shim(session, words),
+            Some((words, by_path)) => verbs::cargo::shim(session, words, by_path),
             None => self.answer(session, std::env::args_os().skip(1).collect()),
         };
         answer.unwrap_or_else(|err| match err.downcast_ref::<clap::Error>() {

@@ -62,6 +62,23 @@ impl Environment {
         self.programs("cargo").find(is_real)
     }
 
+    /// In a cargo that a test has started by way of the test runner: puts back the variables that
+    /// the runner has set. Returns them with their values, `None` for those that were not set.
+    pub fn leave_test_runner(&mut self) -> Vec<(OsString, Option<OsString>)> {
+        let mut changes = Vec::new();
+        for (own, name) in [("MULTILANE_OUTER_CARGO", "CARGO"), ("MULTILANE_OUTER_PATH", "PATH")] {
+            if let Some(value) = self.vars.remove(OsStr::new(own)) {
+                let value = Some(value).filter(|value| !value.is_empty());
+                match &value {
+                    Some(value) => drop(self.vars.insert(name.into(), value.clone())),
+                    None => drop(self.vars.remove(OsStr::new(name))),
+                }
+                changes.extend([(own.into(), None), (name.into(), value)]);
+            }
+        }
+        changes
+    }
+
     /// `PATH` with `first` at its front, and no other shim on it.
     pub fn path_behind(&self, first: &Path) -> anyhow::Result<OsString> {
         let path = self.get("PATH").unwrap_or_default();
@@ -131,9 +148,10 @@ pub fn current_dir() -> anyhow::Result<PathBuf> {
     std::env::current_dir().context("cannot read the current directory")
 }
 
-/// What is typed behind the program's name, if that name is `cargo`: then this is the shim.
-pub fn arguments_of_shim() -> Option<Vec<OsString>> {
-    arguments_as("cargo").map(|(_, args)| args)
+/// What is typed behind the program's name, if that name is `cargo`: then this is the shim. And
+/// whether it was called by a path, as by `$CARGO`.
+pub fn arguments_of_shim() -> Option<(Vec<OsString>, bool)> {
+    arguments_as("cargo").map(|(path, args)| (args, path.components().count() > 1))
 }
 
 /// The path that this was started by and what is typed behind it, if it is `name`.

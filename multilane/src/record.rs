@@ -40,6 +40,8 @@ pub(crate) struct Build<'a> {
     /// How many of the units that were compiled came from the shared cache.
     pub from_cache: Option<u64>,
     pub forks: &'a [Fork],
+    /// Why nothing could be forked into an empty lane, where it could not.
+    pub no_fork: Option<&'a str>,
     pub waits: &'a [Wait],
     /// `None` where this process became cargo.
     pub exit_code: Option<u8>,
@@ -130,6 +132,7 @@ fn to_json(project: &Project, lane: &Lane, build: &Build<'_>) -> Value {
         "commit": git_dir::checkout(&project.repo.root).and_then(git_dir::commit),
         "commands": commands.collect::<Vec<_>>(),
         "units": build.units.map(|units| units_to_json(units, build.from_cache)),
+        "no_fork": build.no_fork,
         "forks": build.forks.iter().map(Fork::to_json).collect::<Vec<_>>(),
         "waits": build.waits.iter().map(Wait::to_json).collect::<Vec<_>>(),
         "seconds": seconds(project.session.started.elapsed()),

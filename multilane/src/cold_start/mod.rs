@@ -17,7 +17,7 @@ use crate::cold_start::goal::Goal;
 use crate::cold_start::leader::{Election, Lead, Leader, Note};
 use crate::cold_start::progress::{Decision, Progress};
 use crate::environment::Environment;
-use crate::fork::{fork_if_empty, fork_one, is_cold};
+use crate::fork::{begins_elsewhere, fork_if_empty, fork_one, is_cold};
 use crate::lanes::choose::{LaneChoice, Lockfile, key_inputs};
 use crate::lanes::{Lane, Owner, short_hash};
 use crate::process::step::{Recipe, Step};
@@ -36,6 +36,8 @@ pub(crate) struct ColdStart {
     last: usize,
     pub waited: Duration,
     pub forks: Vec<Fork>,
+    /// Why nothing could be forked.
+    pub no_fork: Option<String>,
     pub waits: Vec<Wait>,
 }
 
@@ -74,14 +76,24 @@ fn is_all_complete(lane: &Path) -> bool {
 pub(crate) fn cold_start(project: &Project, ui: Ui, lane: &Lane, recipe: &Recipe) -> ColdStart {
     let mut start = ColdStart::default();
     if !is_cold(project, lane) {
+        start.no_fork = begins_elsewhere(project, ui, lane);
         return start;
     }
-    let fork = |avoided: &[PathBuf]| fork_if_empty(project, ui, lane, recipe.toolchain(), avoided);
+    let fork = |start: &mut ColdStart, avoided: &[PathBuf]| match fork_if_empty(
+        project,
+        ui,
+        lane,
+        recipe.toolchain(),
+        avoided,
+    ) {
+        Ok(fork) => start.forks.extend(fork),
+        Err(why) => start.no_fork = Some(why),
+    };
     // Windows lets no process read a file that another one has locked.
     let last = recipe.steps.iter().rposition(|step| goal::is_shared(&step.line()));
     let goal = last.filter(|_| cfg!(unix)).map(|_| goal_of(project, lane, recipe));
     let (Some(last), Some(Ok(goal))) = (last, goal) else {
-        start.forks.extend(fork(&[]));
+        fork(&mut start, &[]);
         return start;
     };
     start.last = last;
@@ -92,7 +104,7 @@ pub(crate) fn cold_start(project: &Project, ui: Ui, lane: &Lane, recipe: &Recipe
     let mut leading = leader::notes(&room);
     leading.retain(|note| is_for(note, &goal));
     let avoided: Vec<PathBuf> = leading.iter().map(|note| note.lane.clone()).collect();
-    start.forks.extend(fork(&avoided));
+    fork(&mut start, &avoided);
 
     let begun = Instant::now();
     let own = Note {
@@ -223,7 +235,7 @@ fn fork_from(project: &Project, ui: Ui, lane: &Lane, donor: Note) -> Option<Fork
     if donor.lane == lane.dir || (has_built_nothing && units::has_any(&lane.dir)) {
         return None;
     }
-    fork_one(project, ui, lane, Place::new(donor.root, donor.lane))
+    fork_one(project, ui, lane, Place::new(donor.root, donor.lane)).unwrap_or_default()
 }
 
 fn goal_of(project: &Project, lane: &Lane, recipe: &Recipe) -> anyhow::Result<Goal> {

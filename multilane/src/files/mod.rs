@@ -137,7 +137,9 @@ pub fn carry_over(from: &Path, to: &Path) -> io::Result<()> {
         return Ok(());
     }
     to.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-    write_atomically(to, &std::fs::read(from)?)
+    write_atomically(to, &std::fs::read(from)?)?;
+    // `check-fast` tells by the time whether a file that git ignores has changed.
+    File::options().write(true).open(to)?.set_modified(from.metadata()?.modified()?)
 }
 
 pub fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {

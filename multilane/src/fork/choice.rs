@@ -19,10 +19,12 @@ pub fn ranked(mut donors: Vec<Donor>, wanted: &WantedDonor<'_>) -> Vec<Donor> {
     // Another compiler's units have other hashes. cargo keeps the answer of `rustc -vV`, whose
     // first line names the commit.
     let compiler = wanted.toolchain.lines().next().unwrap_or_default();
-    donors.retain(|donor| donor.rustc_info.contains(compiler));
+    // Where nothing is kept (CARGO_CACHE_RUSTC_INFO=0), each unit's fingerprint still tells cargo.
+    donors.retain(|donor| donor.rustc_info.is_empty() || donor.rustc_info.contains(compiler));
     donors.sort_by_key(|donor| {
         let is_same_commit = wanted.commit.is_some() && donor.commit.as_deref() == wanted.commit;
         let rank = (
+            !donor.rustc_info.is_empty(),
             donor.lockfile == wanted.lockfile,
             donor.place.root == wanted.root,
             is_same_commit,
@@ -96,11 +98,12 @@ mod tests {
     }
 
     #[test]
-    fn another_compilers_lane_is_no_donor() {
+    fn another_compilers_lane_is_no_donor_and_an_unknown_ones_is_the_last() {
         let mut other = donor("other", "lock", Some("c"), 900);
         other.rustc_info = other.rustc_info.replace("0123", "4567");
         let mut unknown = donor("unknown", "lock", Some("c"), 900);
         unknown.rustc_info.clear();
-        check(vec![other, donor("same", "other", None, 1), unknown], Some("c"), &["same"]);
+        let donors = vec![other, donor("same", "other", None, 1), unknown];
+        check(donors, Some("c"), &["same", "unknown with more"]);
     }
 }

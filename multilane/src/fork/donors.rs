@@ -35,23 +35,41 @@ pub struct Donors {
     pub own_commit: Option<String>,
     /// Whether that tree has other lanes in which something is built.
     pub own_tree_has_more: bool,
+    /// Why there are no others than these.
+    pub problem: Option<String>,
 }
 
 /// All of the repository, but `own`.
 pub(crate) fn find(sh: &Shell, repo: &Repo, target_dir: &Path, own: &Path) -> Donors {
-    let worktrees = list::worktrees(sh, repo);
+    let (worktrees, refusal) = list::worktrees_or_why(sh, repo);
     let places = list::places(&worktrees, repo, target_dir).into_iter();
     let places = places.filter(|place| place.dir != own && units::has_any(&place.dir));
     let mut lockfiles = Lockfiles::default();
     let donor = |found: Found| {
         let Found { root, dir, commit, .. } = found;
-        Donor { commit, ..Donor::at(Place::new(root, dir), &mut lockfiles) }
+        let lockfile = lockfiles.hash(&repo.lockfile_in(&root));
+        Donor { commit, ..Donor::at(Place::new(root, dir), lockfile) }
     };
     let found: Vec<Donor> = places.map(donor).collect();
     Donors {
         own_commit: worktrees.first().and_then(|first| first.commit.clone()),
+        problem: refusal.map(|err| why_no_worktrees(&format!("{err:#}"))),
         own_tree_has_more: found.iter().any(|donor| donor.place.root == repo.root),
         found,
+    }
+}
+
+/// In one line, from what git says.
+fn why_no_worktrees(said: &str) -> String {
+    // As for a tree of another owner, together with the command that permits it.
+    let command = said.lines().map(str::trim).find(|line| line.contains("safe.directory "));
+    match command {
+        Some(command) => {
+            format!("git refuses the tree, which has another owner; `{command}` permits it")
+        }
+        None => {
+            format!("git does not list the worktrees: {}", said.lines().next().unwrap_or_default())
+        }
     }
 }
 
@@ -61,7 +79,7 @@ impl Donors {
         self.found.retain(|donor| donor.place == place);
         if self.found.is_empty() {
             let commit = commit(sh, &place.root);
-            self.found.push(Donor { commit, ..Donor::at(place, &mut Lockfiles::default()) });
+            self.found.push(Donor { commit, ..Donor::at(place, String::new()) });
         }
         self
     }
@@ -69,10 +87,10 @@ impl Donors {
 
 impl Donor {
     /// A lane that is named, of whatever commit.
-    fn at(place: Place, lockfiles: &mut Lockfiles) -> Donor {
+    fn at(place: Place, lockfile: String) -> Donor {
         Donor {
             commit: None,
-            lockfile: lockfiles.hash(&place.root.join("Cargo.lock")),
+            lockfile,
             rustc_info: std::fs::read_to_string(place.lane.join(".rustc_info.json"))
                 .unwrap_or_default(),
             units: units::count(&place.lane),

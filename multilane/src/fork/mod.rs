@@ -34,16 +34,16 @@ use crate::units::{Place, Unit, incremental};
 use crate::{environment, ui, units};
 
 /// Fills a lane in which nothing was built yet, but from none of the `avoided` lanes. Whatever goes
-/// wrong, cargo can build without.
+/// wrong, cargo can build without: then it is said why.
 pub fn fork_if_empty(
     project: &Project,
     ui: Ui,
     lane: &Lane,
     toolchain: Option<&str>,
     avoided: &[PathBuf],
-) -> Option<Fork> {
+) -> Result<Option<Fork>, String> {
     if !is_cold(project, lane) {
-        return None;
+        return Ok(None);
     }
     let begun = Instant::now();
     let donors = donors(project, lane, toolchain).map(|mut donors| {
@@ -54,7 +54,12 @@ pub fn fork_if_empty(
 }
 
 /// The same from one donor, into a lane that may have units already.
-pub fn fork_one(project: &Project, ui: Ui, lane: &Lane, donor: Place) -> Option<Fork> {
+pub fn fork_one(
+    project: &Project,
+    ui: Ui,
+    lane: &Lane,
+    donor: Place,
+) -> Result<Option<Fork>, String> {
     let begun = Instant::now();
     let donors = donors::find(
         &project.sh,
@@ -65,21 +70,33 @@ pub fn fork_one(project: &Project, ui: Ui, lane: &Lane, donor: Place) -> Option<
     fork_or_warn(project, ui, lane, Ok(donors.only(&project.sh, donor)), begun)
 }
 
-pub fn fork_or_warn(
+fn fork_or_warn(
     project: &Project,
     ui: Ui,
     lane: &Lane,
     donors: anyhow::Result<Donors>,
     begun: Instant,
-) -> Option<Fork> {
+) -> Result<Option<Fork>, String> {
     let forked = donors.and_then(|donors| match best_fork(project, lane, &donors) {
         Some(plan) if plan.is_empty() => Ok(Some(brought(project, ui, &plan, 0, &[], begun))),
         Some(plan) => carry_out_fork(project, ui, &plan, begun).map(Some),
-        None => Ok(None),
+        None => donors.problem.map_or(Ok(None), |problem| Err(anyhow::Error::msg(problem))),
     });
-    forked.unwrap_or_else(|err| {
-        ui.warn(format_args!("{} begins cold: {err:#}", project.shown(&lane.dir)));
-        None
+    forked.map_err(|err| begins_cold(project, ui, lane, &format!("{err:#}")))
+}
+
+fn begins_cold(project: &Project, ui: Ui, lane: &Lane, why: &str) -> String {
+    ui.status("Note", format_args!("{} begins cold: {why}", project.shown(&lane.dir)));
+    why.to_owned()
+}
+
+/// Says before the first build in a worktree why nothing is forked, where cargo keeps what it
+/// builds outside of the lane.
+pub fn begins_elsewhere(project: &Project, ui: Ui, lane: &Lane) -> Option<String> {
+    let is_first = has_intermediates_elsewhere(project, lane) && !units::is_claimed(&lane.dir);
+    is_first.then(|| {
+        units::claim(&lane.dir);
+        begins_cold(project, ui, lane, "units in a build.build-dir are not forked")
     })
 }
 
@@ -151,6 +168,7 @@ pub fn donors(project: &Project, lane: &Lane, toolchain: Option<&str>) -> anyhow
             },
         )?,
     };
+    let count = donors.found.len();
     donors.found = plan::ranked(
         donors.found,
         &WantedDonor {
@@ -160,6 +178,9 @@ pub fn donors(project: &Project, lane: &Lane, toolchain: Option<&str>) -> anyhow
             commit: donors.own_commit.as_deref(),
         },
     );
+    if donors.found.is_empty() {
+        donors.problem = Some(format!("another compiler built the other lanes ({count})"));
+    }
     Ok(donors)
 }
 

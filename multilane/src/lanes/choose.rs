@@ -1,12 +1,14 @@
 //! Which lane a builder has, and how it enters it.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use super::occupy::{self, InUse};
 use super::{Agent, DETOUR_VARIABLES, Detours, KeyInputs, Lane, Owner, feature_selection};
 use crate::cargo_line::Selection;
 use crate::environment;
-use crate::project::{Project, cranelift, toolchain};
+use crate::project::git_dir::Common;
+use crate::project::{Project, cranelift, shared_program, toolchain};
 
 /// What of a command line decides on the lane.
 #[derive(Default)]
@@ -44,7 +46,23 @@ pub fn lane(project: &Project, choice: &LaneChoice) -> anyhow::Result<Lane> {
 }
 
 pub fn agent_lane(project: &Project, agent: &Agent, inputs: KeyInputs) -> Lane {
-    Lane::of_agent(&project.repo.lanes_dir(), agent, inputs, detours(project))
+    let detours = Detours { runner: runner(project, &inputs), ..detours(project) };
+    Lane::of_agent(&project.repo.lanes_dir(), agent, inputs, detours)
+}
+
+/// The runner for tests on this machine.
+fn runner(project: &Project, inputs: &KeyInputs) -> Option<OsString> {
+    let is_runner = |name: &OsStr| {
+        name.to_str()
+            .is_some_and(|name| name.starts_with("CARGO_TARGET_") && name.ends_with("_RUNNER"))
+    };
+    let has_runner =
+        project.config.has_runner || project.session.env.iter().any(|(name, _)| is_runner(name));
+    let host = inputs.toolchain.lines().find_map(|line| line.strip_prefix("host: "))?;
+    let runner = Common::of(&project.repo.root)?.test_runner();
+    // A list: cargo would take a string apart at its spaces.
+    let value = format!("target.{host}.runner=[{}]", super::toml_path(&runner));
+    (cfg!(unix) && !has_runner).then(|| value.into())
 }
 
 pub fn detours(project: &Project) -> Detours {
@@ -52,6 +70,7 @@ pub fn detours(project: &Project) -> Detours {
     Detours {
         build_dir: project.config.has_build_dir,
         variables: DETOUR_VARIABLES.into_iter().filter(is_set).collect(),
+        runner: None,
     }
 }
 
@@ -117,7 +136,11 @@ pub fn fall_back(project: &Project, dir: &Path, problem: impl std::fmt::Display)
 }
 
 /// Marks the lane as in use. What we cannot write is no reason not to build.
-pub fn enter(project: &Project, lane: Lane) -> (Lane, Option<InUse>) {
+pub fn enter(project: &Project, mut lane: Lane) -> (Lane, Option<InUse>) {
+    if let Owner::Agent { detours, .. } = &mut lane.owner {
+        // Without it, a cargo that a test starts builds in the worktree's own lane.
+        detours.runner.take_if(|_| shared_program::provide_test_runner(project).is_err());
+    }
     let stamp = occupy::stamp_text(&lane);
     let now = environment::now();
     match &lane.owner {

@@ -37,6 +37,7 @@ pub fn in_lane(line: CargoLine, lane: &Lane, kind: Kind) -> Step {
     // Executables that are only built say nothing on stdout.
     let reports = known.is_some_and(|known| known.reports_units)
         || (known.is_some() && line.command == "test" && line.has(&["--no-run"]));
+    let runner = runner(&line, lane, kind, placement);
     let CargoLine { toolchain, before, command, words, rest } = line;
 
     let mut args = Vec::new();
@@ -56,12 +57,23 @@ pub fn in_lane(line: CargoLine, lane: &Lane, kind: Kind) -> Step {
     let mut step = Step::cargo(args).toolchain(toolchain).rest(rest);
     step.env = lane.environment();
     step.builds = builds;
+    step.runner = runner;
     if placement == Placement::ConfigurationAndVariable {
         const VARIABLE: &str = "CARGO_BUILD_TARGET_DIR";
         step.env.retain(|(name, _)| name != VARIABLE);
         step = step.with_env(VARIABLE, lane.dir.clone().into());
     }
     if reports { step.counted() } else { step }
+}
+
+/// The runner for tests, where they are run and the line has none.
+fn runner(line: &CargoLine, lane: &Lane, kind: Kind, placement: Placement) -> Option<OsString> {
+    let Owner::Agent { detours, .. } = &lane.owner else { return None };
+    let runs_tests = ["test", "t", "bench", "nextest"].contains(&line.command.as_str())
+        && !line.has(&["--no-run", "list", "archive"]);
+    let has_runner = line.values("--config", None).iter().any(|config| config.contains("runner"));
+    let is_there = runs_tests && !has_runner && kind != Kind::Alias;
+    detours.runner.clone().filter(|_| is_there && placement != Placement::Nowhere)
 }
 
 /// `cargo <command> <words>` in a lane.
@@ -116,8 +128,8 @@ mod tests {
     fn check(line: &str, expected: &str) {
         let agent =
             Agent::from_environment(Some(OsStr::new("a"))).expect("a name").expect("an agent");
-        let lane =
-            Lane::of_agent(Path::new("/l"), &agent, KeyInputs::default(), Detours::default());
+        let detours = Detours { runner: Some("RUNNER".into()), ..Detours::default() };
+        let lane = Lane::of_agent(Path::new("/l"), &agent, KeyInputs::default(), detours);
         let kind = match parse(line).command.as_str() {
             "external" => Kind::External,
             "my-alias" | "r" => Kind::Alias,
@@ -132,8 +144,12 @@ mod tests {
     fn the_lane_goes_where_the_command_reads_it() {
         check("build", "cargo build --target-dir LANE");
         check("+nightly -q build -p x -- y", "cargo +nightly -q build --target-dir LANE -p x -- y");
-        check("--config a=1 t", "cargo --config a=1 t --target-dir LANE");
-        check("nextest run x", "cargo nextest run --target-dir LANE x");
+        check("--config a=1 t", "cargo --config a=1 t --target-dir LANE --config RUNNER");
+        check("nextest run x", "cargo nextest run --target-dir LANE x --config RUNNER");
+        check("test x -- y", "cargo test --target-dir LANE x --config RUNNER -- y");
+        check("test --no-run", "cargo test --target-dir LANE --no-run");
+        let config = "--config target.x.runner=1";
+        check(&format!("test {config}"), &format!("cargo test --target-dir LANE {config}"));
         check(
             "nextest --no-pager list -p a",
             "cargo nextest --no-pager list --target-dir LANE -p a",
@@ -159,7 +175,8 @@ mod tests {
     fn a_step_can_be_pasted() {
         let agent =
             Agent::from_environment(Some(OsStr::new("a 1"))).expect("a name").expect("an agent");
-        let detours = Detours { build_dir: true, variables: vec!["CARGO_TARGET_DIR"] };
+        let detours =
+            Detours { build_dir: true, variables: vec!["CARGO_TARGET_DIR"], runner: None };
         let lane =
             Lane::of_agent(Path::new("/w/it's/.lanes"), &agent, KeyInputs::default(), detours);
         let mut line = parse("build --package core -- --exact");

@@ -114,11 +114,18 @@ fn measured(mut places: Vec<Found>) -> Vec<Found> {
 
 /// The worktrees of the repository, this one first. Without git, this one alone.
 pub fn worktrees(sh: &Shell, repo: &Repo) -> Vec<Worktree> {
-    let (Some(top), Ok(list)) = (git_dir::checkout(&repo.root), worktree_list(sh, &repo.root))
-    else {
-        return vec![Worktree::without_git(repo)];
+    worktrees_or_why(sh, repo).0
+}
+
+/// The same, and why git has not told of the others.
+pub fn worktrees_or_why(sh: &Shell, repo: &Repo) -> (Vec<Worktree>, Option<anyhow::Error>) {
+    let Some(top) = git_dir::checkout(&repo.root) else {
+        return (vec![Worktree::without_git(repo)], None);
     };
-    listed(repo, top, &list)
+    match worktree_list(sh, &repo.root) {
+        Ok(list) => (listed(repo, top, &list), None),
+        Err(err) => (vec![Worktree::without_git(repo)], Some(err)),
+    }
 }
 
 /// `top` is the checkout that the workspace is in; the list is git's.

@@ -238,15 +238,23 @@ pub struct Detours {
     pub build_dir: bool,
     /// Those of `DETOUR_VARIABLES` that are set.
     pub variables: Vec<&'static str>,
+    /// A runner for tests, by which the cargo that they start builds in the lane; as a value of
+    /// `--config`. `None` where the user has a runner.
+    pub runner: Option<OsString>,
 }
 
 pub const DETOUR_VARIABLES: [&str; 2] = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"];
 
 fn config_flag(key: &str, path: &Path) -> [OsString; 2] {
+    ["--config".into(), format!("{key}={}", toml_path(path)).into()]
+}
+
+/// A path in TOML.
+fn toml_path(path: &Path) -> String {
     // TOML is UTF-8; `Lane`s lie below a workspace root, which cargo itself only accepts as UTF-8
     // here.
     let value = toml_edit::Value::from(path.to_string_lossy().as_ref());
-    ["--config".into(), format!("{key}={}", value.to_string().trim()).into()]
+    value.to_string().trim().to_owned()
 }
 
 #[cfg(test)]

@@ -108,7 +108,12 @@ impl Shell {
 
     /// One whose children see our environment unchanged.
     pub fn as_is(cargo: OsString) -> Shell {
-        Shell { cargo_on_path: cargo.clone(), cargo, changes: Vec::new() }
+        Shell::with_changes(cargo, Vec::new())
+    }
+
+    /// One whose children see our environment with these changes.
+    pub fn with_changes(cargo: OsString, changes: Vec<Change>) -> Shell {
+        Shell { cargo_on_path: cargo.clone(), cargo, changes }
     }
 
     /// One whose children see what they would in the user's shell, before cargo and rustup added to

@@ -48,6 +48,8 @@ pub struct Step {
     args: Vec<OsString>,
     /// What stands after `--`.
     rest: Vec<OsString>,
+    /// The runner for tests, as a value of `--config`. It changes nothing of what is built.
+    pub runner: Option<OsString>,
     /// A value, or `None` to unset.
     pub env: Vec<(OsString, Option<OsString>)>,
     /// Where it runs, if not where the user stands.
@@ -93,6 +95,7 @@ impl Step {
             program,
             args,
             rest: Vec::new(),
+            runner: None,
             env: Vec::new(),
             dir: None,
             counting: Counting::No,
@@ -159,6 +162,10 @@ impl Step {
         self.args.iter().chain(rest).map(|word| word.to_string_lossy().into_owned()).collect()
     }
 
+    fn runner_args(&self) -> Vec<OsString> {
+        self.runner.iter().flat_map(|runner| ["--config".into(), runner.clone()]).collect()
+    }
+
     /// The arguments as they are handed to cargo: the printed ones and what counting adds.
     pub fn execution_args(&self) -> Vec<OsString> {
         let mut args = Vec::new();
@@ -166,6 +173,7 @@ impl Step {
             args.push(format!("+{toolchain}").into());
         }
         args.extend(self.args.iter().cloned());
+        args.extend(self.runner_args());
         if let Counting::Ask { option } = self.counting {
             args.push(format!("{option}=json-render-diagnostics").into());
         }
@@ -217,7 +225,7 @@ impl fmt::Display for Step {
             }
         }
         write!(f, "{}", self.program)?;
-        for arg in &self.args {
+        for arg in self.args.iter().chain(&self.runner_args()) {
             write!(f, " {}", quoted(arg))?;
         }
         if !self.rest.is_empty() {

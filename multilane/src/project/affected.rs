@@ -2,15 +2,17 @@
 //!
 //! | changed file | concerns |
 //! | --- | --- |
-//! | the lockfile, the root manifest, the toolchain file, `.cargo/**` (of the root, or above it) | all packages |
+//! | the lockfile, the root manifest, the toolchain file, cargo's configuration and what it names | all packages |
 //! | a file in a package's directory | that package; the innermost one where packages lie inside packages |
 //! | a file that a package names by a relative path out of its own directory (`include_str!("../../…")`, `#[path]`, `rerun-if-changed`, a path dependency), or through a symbolic link | the packages that name it, too |
-//! | any other file | none |
+//! | a directory that is a repository of its own, such as a submodule | the packages in it, and those that name it |
+//! | `clippy.toml`, `rustfmt.toml` | the packages in and below its directory |
+//! | any other file, unless it is one that no build reads (a README that no source names) | all packages |
 //!
-//! A path that a build script computes at run time cannot be seen; `--package` names such a
-//! package.
+//! In doubt a package more is checked. A path into another package that a build script computes at
+//! run time cannot be seen; `--package` names such a package.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::project::changes::Mention;
@@ -32,20 +34,30 @@ pub(crate) struct References {
     pub(crate) mentions: Vec<Mention>,
     /// Symbolic links and what they point to.
     pub(crate) links: Vec<(PathBuf, PathBuf)>,
+    /// Files and directories that cargo's configuration names.
+    pub(crate) configured: Vec<PathBuf>,
 }
 
-/// `changed` and the directories of `packages` are absolute, without `.` and `..`.
+/// The workspace, as far as it decides on this. All paths are absolute, without `.` and `..`.
+pub(crate) struct Workspace<'a> {
+    pub(crate) root: &'a Path,
+    /// Where cargo is started: it looks for its configuration from there upwards.
+    pub(crate) start: &'a Path,
+    pub(crate) packages: &'a [Package],
+}
+
 pub(crate) fn affected(
-    root: &Path,
-    packages: &[Package],
+    workspace: &Workspace<'_>,
     changed: &[PathBuf],
     references: &References,
 ) -> Affected {
-    if let Some(file) = changed.iter().find(|file| concerns_all(root, file)) {
-        let file = file.strip_prefix(root).unwrap_or(file);
-        return Affected::All { why: format!("{} changed", file.display()) };
-    }
-
+    let packages = workspace.packages;
+    let named: Vec<Named<'_>> =
+        references.mentions.iter().map(|mention| Named::of(mention, packages)).collect();
+    let all = |file: &Path| {
+        let file = file.strip_prefix(workspace.root).unwrap_or(file);
+        Affected::All { why: format!("{} changed", file.display()) }
+    };
     let mut names = BTreeSet::new();
     let mut concerned: Vec<PathBuf> = changed.to_vec();
     // A link, or a file of no package that names another file, hands the change on; this goes round
@@ -53,43 +65,69 @@ pub(crate) fn affected(
     let mut next = 0;
     while let Some(file) = concerned.get(next).cloned() {
         next += 1;
-        let mut hand_on = |file: PathBuf| {
-            if !concerned.contains(&file) {
-                concerned.push(file);
-            }
-        };
-        names.extend(owner(packages, &file).map(|package| package.name.clone()));
-        let depends =
-            |package: &&Package| package.path_dependencies.iter().any(|dir| file.starts_with(dir));
-        let is_foreign = owner(packages, &file).is_none();
-        names.extend(
-            packages
-                .iter()
-                .filter(|_| is_foreign)
-                .filter(depends)
-                .map(|package| package.name.clone()),
-        );
-
+        if concerns_all(workspace, references, &file) {
+            return all(&file);
+        }
+        let mut takers: BTreeSet<&str> = packages
+            .iter()
+            .filter(|package| is_taken_by_place(package, packages, &file))
+            .map(|package| package.name.as_str())
+            .collect();
+        let mut handed_on = Vec::new();
         for (link, target) in &references.links {
             if let Ok(inside) = file.strip_prefix(target) {
-                hand_on(if inside.as_os_str().is_empty() {
-                    link.clone()
-                } else {
-                    link.join(inside)
-                });
+                let is_target = inside.as_os_str().is_empty();
+                handed_on.push(if is_target { link.clone() } else { link.join(inside) });
+            } else if target.starts_with(&file) {
+                handed_on.push(link.clone());
             }
         }
-        for mention in &references.mentions {
-            let package = owner(packages, &mention.file);
-            if names_file(mention, package, packages, &file) {
-                match package {
-                    Some(package) => drop(names.insert(package.name.clone())),
-                    None => hand_on(mention.file.clone()),
+        let mut is_spelled = false;
+        for mention in &named {
+            let spells = mention.spells(&file);
+            is_spelled |= spells;
+            match mention.package {
+                Some(package) if spells || mention.names(&file) => {
+                    takers.insert(&package.name);
                 }
+                None if mention.names(&file) => handed_on.push(mention.file.to_owned()),
+                _ => {}
             }
         }
+        let owner = owner(packages, &file);
+        let is_of_package = owner.is_some_and(|owner| {
+            let is_alone = owner.dir != workspace.root || packages.len() == 1;
+            is_alone || is_source_of(owner, &file)
+        });
+        let is_taken = !handed_on.is_empty()
+            || takers.iter().any(|name| owner.is_none_or(|owner| owner.name != *name));
+        if !is_of_package && (is_spelled || (!is_taken && !is_of_no_build(&file))) {
+            return all(&file);
+        }
+        names.extend(takers.into_iter().map(str::to_owned));
+        handed_on.retain(|file| !concerned.contains(file));
+        concerned.append(&mut handed_on);
     }
     Affected::Packages(names)
+}
+
+/// Whether a package is concerned because of where it, or a path dependency of it, lies.
+fn is_taken_by_place(package: &Package, packages: &[Package], file: &Path) -> bool {
+    const OF_ALL_BELOW: [&str; 4] =
+        ["clippy.toml", ".clippy.toml", "rustfmt.toml", ".rustfmt.toml"];
+    let owner = owner(packages, file);
+    let is_owner = || owner.is_some_and(|owner| owner.dir == package.dir);
+    // A repository in the checkout: git tells that something in it changed, and not what.
+    let is_inside = || package.dir.starts_with(file);
+    let is_configured = || {
+        OF_ALL_BELOW.iter().any(|name| file.ends_with(name))
+            && file.parent().is_some_and(|dir| package.dir.starts_with(dir))
+    };
+    let is_member = |dir: &PathBuf| packages.iter().any(|package| package.dir == *dir);
+    let depends = |dir: &PathBuf| {
+        (owner.is_none() && file.starts_with(dir)) || (dir.starts_with(file) && !is_member(dir))
+    };
+    is_owner() || is_inside() || is_configured() || package.path_dependencies.iter().any(depends)
 }
 
 /// Adds the packages that depend on the affected ones, through any number of others.
@@ -114,7 +152,7 @@ pub(crate) fn with_dependents(affected: Affected, packages: &[Package]) -> Affec
     }
 }
 
-fn concerns_all(root: &Path, file: &Path) -> bool {
+fn concerns_all(workspace: &Workspace<'_>, references: &References, file: &Path) -> bool {
     const FILES: [&str; 4] = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "rust-toolchain"];
     let is_of = |dir: &Path| {
         let Ok(inside) = file.strip_prefix(dir) else {
@@ -122,8 +160,43 @@ fn concerns_all(root: &Path, file: &Path) -> bool {
         };
         inside.starts_with(".cargo") || FILES.iter().any(|name| inside == Path::new(name))
     };
+    let is_below_root = workspace.start.starts_with(workspace.root);
+    let below =
+        workspace.start.ancestors().take_while(|dir| is_below_root && *dir != workspace.root);
+    let is_own = below.clone().any(|dir| file.starts_with(dir.join(".cargo")));
     // cargo and rustup look for their files in every directory above the root as well.
-    root.ancestors().any(is_of)
+    is_own
+        || workspace.root.ancestors().any(is_of)
+        || references.configured.iter().any(|named| file.starts_with(named))
+}
+
+/// Whether it lies where cargo looks for a package's own sources. A package at the workspace's root
+/// has all other files in its directory, too.
+fn is_source_of(package: &Package, file: &Path) -> bool {
+    const SOURCES: [&str; 6] = ["src", "tests", "benches", "examples", "build.rs", "build"];
+    let inside = file.strip_prefix(&package.dir).unwrap_or(file);
+    SOURCES.iter().any(|source| inside.starts_with(source))
+}
+
+/// Whether it is of a kind that no build reads, unless a source names it.
+fn is_of_no_build(file: &Path) -> bool {
+    const NAMES: [&str; 9] = [
+        ".editorconfig",
+        ".gitattributes",
+        ".gitignore",
+        ".gitlab-ci.yml",
+        ".mailmap",
+        "CODEOWNERS",
+        "COPYING",
+        "Makefile",
+        "justfile",
+    ];
+    const DIRS: [&str; 6] = [".devcontainer", ".github", ".gitlab", ".idea", ".vscode", ".zed"];
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(".md")
+        || name.starts_with("LICENSE")
+        || NAMES.contains(&&*name)
+        || file.components().any(|part| DIRS.iter().any(|dir| part.as_os_str() == *dir))
 }
 
 /// The package in whose directory `file` lies, the innermost one.
@@ -134,45 +207,114 @@ pub(crate) fn owner<'a>(packages: &'a [Package], file: &Path) -> Option<&'a Pack
         .max_by_key(|package| package.dir.as_os_str().len())
 }
 
-/// Whether a line names `file`, or a directory that it lies in, by a path with `../` in it.
-fn names_file(
-    mention: &Mention,
-    package: Option<&Package>,
-    packages: &[Package],
-    file: &Path,
-) -> bool {
-    let Some(dir) = mention.file.parent() else { return false };
-    let package_dir = package.map_or(dir, |package| package.dir.as_path());
-    // rustc reads `include_str!("../a")` and `#[path = "../a"]` from the file's own directory.
-    // Build scripts, tests and whatever follows `CARGO_MANIFEST_DIR` start at the package's. Where
-    // it may be either, it is both.
-    let is_for_rustc = ["include!(", "include_str!(", "include_bytes!(", "#[path"];
-    let is_for_rustc = is_for_rustc.iter().any(|start| mention.line.contains(start));
+/// What a few lines of a source or a manifest name.
+struct Named<'a> {
+    file: &'a Path,
+    package: Option<&'a Package>,
+    /// Files and directories that a path with `..` in it leads to.
+    paths: Vec<PathBuf>,
+    /// File names in other paths, of which nobody knows where they begin.
+    names: HashSet<&'a str>,
+}
 
-    let is_part_of_path = |c: char| c.is_alphanumeric() || "-_./+@".contains(c);
-    mention.line.split(|c| !is_part_of_path(c)).filter(|word| word.contains("../")).any(|word| {
-        // What follows `env!("CARGO_MANIFEST_DIR")` in a `concat!`, or `$CARGO_MANIFEST_DIR` in one
-        // string.
-        let after_manifest_dir =
-            word.strip_prefix("CARGO_MANIFEST_DIR/").or_else(|| word.strip_prefix('/'));
-        let bases = match after_manifest_dir {
-            Some(_) => vec![package_dir],
-            None if is_for_rustc => vec![dir],
-            None => vec![dir, package_dir],
-        };
-        bases.iter().any(|base| {
-            let named = normalized(&base.join(after_manifest_dir.unwrap_or(word)));
-            // A member in a manifest is a dependency; those are `--dependents`' business.
-            if mention.file.ends_with("Cargo.toml")
-                && packages.iter().any(|package| package.dir == named)
-            {
-                return false;
+impl<'a> Named<'a> {
+    fn of(mention: &'a Mention, packages: &'a [Package]) -> Named<'a> {
+        let file = mention.file.as_path();
+        let package = owner(packages, file);
+        let dir = file.parent().unwrap_or(file);
+        let package_dir = package.map_or(dir, |package| package.dir.as_path());
+        // rustc reads `include_str!("../a")` and `#[path = "../a"]` from the file's own directory.
+        // Build scripts, tests and whatever follows `CARGO_MANIFEST_DIR` start at the package's.
+        // Where it may be either, it is both.
+        let is_for_rustc = ["include!(", "include_str!(", "include_bytes!(", "#[path"];
+        let first = mention.text.lines().next().unwrap_or_default();
+        let is_for_rustc = is_for_rustc.iter().any(|start| first.contains(start));
+        let is_manifest = file.ends_with("Cargo.toml");
+        let is_comment = first.trim_start().starts_with("//");
+
+        let mut named = Named { file, package, paths: Vec::new(), names: HashSet::new() };
+        for path in paths_in(&mention.text) {
+            // What follows `env!("CARGO_MANIFEST_DIR")` in a `concat!`, or `$CARGO_MANIFEST_DIR` in
+            // one string.
+            let in_package =
+                path.strip_prefix("CARGO_MANIFEST_DIR/").or_else(|| path.strip_prefix('/'));
+            let bases = match in_package {
+                Some(_) => vec![package_dir],
+                None if is_for_rustc => vec![dir],
+                None => vec![dir, package_dir],
+            };
+            for base in bases {
+                let path = normalized(&base.join(in_package.unwrap_or(&path)));
+                // A member in a manifest is a dependency; those are `--dependents`' business.
+                // `..` alone names a directory that the package itself lies in: that is a start of
+                // a path, not a file.
+                let is_member = is_manifest && packages.iter().any(|package| package.dir == path);
+                if !is_member && !base.starts_with(&path) {
+                    named.paths.push(path);
+                }
             }
-            // `..` alone names a directory that the package itself lies in: that is a start of a
-            // path, not a file.
-            file.starts_with(&named) && !base.starts_with(&named)
-        })
-    })
+        }
+        if !is_for_rustc && !is_manifest && !is_comment {
+            named.names.extend(first.split('"').filter_map(name_in));
+        }
+        named
+    }
+
+    fn names(&self, file: &Path) -> bool {
+        self.paths.iter().any(|path| file.starts_with(path) || path.starts_with(file))
+    }
+
+    fn spells(&self, file: &Path) -> bool {
+        file.file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| self.names.contains(name))
+    }
+}
+
+fn is_part_of_path(c: char) -> bool {
+    c.is_alphanumeric() || "-_./+@".contains(c)
+}
+
+/// The file name at the end of a string literal that is no path of the package's own or with `..`.
+fn name_in(literal: &str) -> Option<&str> {
+    let path = literal.rsplit(|c| !is_part_of_path(c)).next()?;
+    let is_resolved = path.starts_with('/') || path.split('/').any(|part| part == "..");
+    path.rsplit('/').next().filter(|name| !is_resolved && name.contains('.'))
+}
+
+/// The paths with `..` in these lines. One may stand in several string literals, as in
+/// `concat!("..", "/a/", "b.txt")` and `.join("..").join("a")`, and in a literal over two lines.
+fn paths_in(text: &str) -> BTreeSet<String> {
+    let mut joined = String::new();
+    for line in text.lines() {
+        match line.strip_suffix('\\') {
+            Some(line) if joined.is_empty() => joined.push_str(line),
+            Some(line) => joined.push_str(line.trim_start()),
+            None => {
+                joined.push_str(if joined.is_empty() { line } else { line.trim_start() });
+                joined.push('\n');
+            }
+        }
+    }
+    let mut found = BTreeSet::new();
+    let literals: Vec<&str> = joined.split('"').collect();
+    let goes_up = |path: &str| path.split('/').any(|part| part == "..");
+    for (at, literal) in literals.iter().enumerate() {
+        let words = literal.split(|c| !is_part_of_path(c)).filter(|word| goes_up(word));
+        found.extend(words.map(str::to_owned));
+        // What the next literals add: this one may lie inside a string, so either kind counts.
+        let last = literal.rsplit(|c| !is_part_of_path(c)).next().unwrap_or_default();
+        let (mut glued, mut jointed) = (last.to_owned(), last.to_owned());
+        for next in literals.iter().skip(at + 2).step_by(2) {
+            if last.is_empty() || next.is_empty() || !next.chars().all(is_part_of_path) {
+                break;
+            }
+            glued.push_str(next);
+            jointed = format!("{jointed}/{next}");
+            found.extend([&glued, &jointed].into_iter().filter(|path| goes_up(path)).cloned());
+        }
+    }
+    found
 }
 
 #[cfg(test)]
@@ -204,14 +346,17 @@ mod tests {
         let changed: Vec<PathBuf> = changed.iter().map(PathBuf::from).collect();
         let mentions: Vec<Mention> = mentions
             .iter()
-            .map(|&(file, line)| Mention { file: file.into(), line: line.into() })
+            .map(|&(file, text)| Mention { file: file.into(), text: text.into() })
             .collect();
         let links = vec![
             ("/w/app/GUIDE.md".into(), "/w/GUIDE.md".into()),
             ("/w/app/data".into(), "/w/data".into()),
         ];
-        let references = References { mentions, links };
-        let found = match affected(Path::new("/w"), &packages(), &changed, &references) {
+        let configured = vec!["/w/locks/Cargo.lock".into()];
+        let references = References { mentions, links, configured };
+        let (root, start, packages) = (Path::new("/w"), Path::new("/w/app"), packages());
+        let workspace = Workspace { root, start, packages: &packages };
+        let found = match affected(&workspace, &changed, &references) {
             Affected::All { why } => format!("all: {why}"),
             Affected::Packages(names) => names.into_iter().collect::<Vec<_>>().join(" "),
         };
@@ -223,7 +368,7 @@ mod tests {
         check(&["/w/crates/core/src/lib.rs"], &[], "core");
         check(&["/w/crates/core/nested/src/lib.rs"], &[], "nested");
         check(&["/w/crates/core/nested/src/lib.rs", "/w/app/x"], &[], "app nested");
-        check(&["/w/crates/core-else/lib.rs"], &[], "");
+        check(&["/w/crates/core-else/README.md"], &[], "");
     }
 
     #[test]
@@ -233,7 +378,69 @@ mod tests {
         check(&["/w/.cargo/config.toml"], &[], "all: .cargo/config.toml changed");
         check(&["/rust-toolchain.toml"], &[], "all: /rust-toolchain.toml changed");
         check(&["/w/app/Cargo.toml"], &[], "app");
-        check(&["/w/app/.cargo/config.toml"], &[], "app");
+        check(&["/w/app/Cargo.lock"], &[], "app");
+        // The user stands in `app`.
+        check(&["/w/app/.cargo/config.toml"], &[], "all: app/.cargo/config.toml changed");
+        check(&["/w/crates/core/.cargo/config.toml"], &[], "core");
+        check(&["/w/locks/Cargo.lock"], &[], "all: locks/Cargo.lock changed");
+    }
+
+    #[test]
+    fn a_file_of_no_package_concerns_all_unless_no_build_reads_it() {
+        for file in ["/w/clippy.json", "/w/crates/core-else/lib.rs", "/w/locks", "/w/TERMS"] {
+            let shown = file.trim_start_matches("/w/");
+            check(&[file, "/w/app/x"], &[], &format!("all: {shown} changed"));
+        }
+        check(&["/w/NEWS.md", "/w/LICENSE-MIT", "/w/.github/workflows/ci.yml"], &[], "");
+        // Somebody reads a file of this name; it may be this one.
+        let reads = ("/w/crates/core/src/lib.rs", r#"std::fs::read_to_string("NEWS.md")"#);
+        check(&["/w/NEWS.md"], &[reads], "all: NEWS.md changed");
+        check(&["/w/app/NEWS.md"], &[reads], "app core");
+        check(&["/w/NEWS.md"], &[("/w/app/src/main.rs", r#"// as in "NEWS.md""#)], "");
+    }
+
+    #[test]
+    fn a_package_at_the_root_has_only_its_sources_for_itself() {
+        let packages = [package("root", "/w", &[]), package("core", "/w/core", &[])];
+        let check = |file: &str| {
+            let root = Path::new("/w");
+            let workspace = Workspace { root, start: root, packages: &packages };
+            affected(&workspace, &[file.into()], &References::default())
+        };
+        for file in ["/w/src/lib.rs", "/w/README.md"] {
+            assert_eq!(check(file), Affected::Packages(BTreeSet::from(["root".to_owned()])));
+        }
+        assert_eq!(check("/w/data/x"), Affected::All { why: "data/x changed".to_owned() });
+    }
+
+    #[test]
+    fn a_repository_inside_concerns_the_packages_in_it_and_those_that_name_it() {
+        check(&["/w/crates"], &[], "adapter core nested");
+        check(&["/w/vendored"], &[], "adapter");
+        let reads = ("/w/crates/core/src/lib.rs", r#"include!("../../../library/a.rs")"#);
+        check(&["/w/library"], &[reads], "core");
+        check(&["/w/data"], &[], "app");
+    }
+
+    #[test]
+    fn lints_are_configured_for_all_packages_below() {
+        check(&["/w/clippy.toml"], &[], "adapter app core nested");
+        check(&["/w/crates/core/.clippy.toml"], &[], "core nested");
+        check(&["/w/crates/core/nested/clippy.toml"], &[], "nested");
+    }
+
+    #[test]
+    fn a_path_may_stand_in_several_strings_and_lines() {
+        let core = "/w/crates/core/data/x.txt";
+        for text in [
+            "concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/../\",\n    \"crates/core/\", \"data/x.txt\")",
+            "concat!(\"..\", \"/\", \"../crates\",\n\"/core/data/x.txt\")",
+            "dir.join(\"..\").join(\"crates\")\n.join(\"core\")",
+            "include_str!(\"../../crates/\\\n    core/data/x.txt\")",
+            "#[path =\n\"../../crates/core/data/x.txt\"]",
+        ] {
+            check(&[core], &[("/w/app/src/main.rs", text)], "app core");
+        }
     }
 
     #[test]
@@ -241,14 +448,14 @@ mod tests {
         check(&["/w/TEXT.md"], &[], "");
         let doc = ("/w/app/src/main.rs", r#"#![doc = include_str!("../../TEXT.md")]"#);
         check(&["/w/TEXT.md"], &[doc], "app");
-        check(&["/w/TERMS"], &[doc], "");
+        check(&["/w/TERMS.md"], &[doc], "");
         // Its own README, by the same words.
         check(&["/w/TEXT.md"], &[("/w/app/src/main.rs", r#"include_str!("../TEXT.md")"#)], "");
         let manifest_dir = r#"concat!(env!("CARGO_MANIFEST_DIR"), "/../TEXT.md")"#;
         check(&["/w/TEXT.md"], &[("/w/app/src/deep/er.rs", manifest_dir)], "app");
         // A directory; and `..` alone, which is no name of anything.
         check(&["/w/protocols/a/b.proto"], &[("/w/app/build.rs", r#"["../protocols"]"#)], "app");
-        check(&["/w/protocols/a.proto"], &[("/w/app/build.rs", r#"root.join("../")"#)], "");
+        check(&["/w/protocols/a.md"], &[("/w/app/build.rs", r#"root.join("../")"#)], "");
     }
 
     #[test]

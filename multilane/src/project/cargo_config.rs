@@ -21,6 +21,10 @@ pub struct CargoConfig {
     /// Whether `build.build-dir` keeps intermediates elsewhere. A lane has to override it, or all
     /// lanes would share one directory and one lock.
     pub has_build_dir: bool,
+    /// Whether some target has a `runner`.
+    pub has_runner: bool,
+    /// `resolver.lockfile-path`, absolute.
+    pub lockfile: Option<PathBuf>,
     /// `build.rustc`.
     pub rustc: Option<PathBuf>,
     /// Every `build.rustc-wrapper`, the one that counts first. An empty one switches those after it
@@ -57,6 +61,8 @@ impl CargoConfig {
                 .unwrap_or_default(),
             target_dir: path("CARGO_TARGET_DIR").or_else(|| path("CARGO_BUILD_TARGET_DIR")),
             has_build_dir: env.get("CARGO_BUILD_BUILD_DIR").is_some(),
+            has_runner: false,
+            lockfile: path("CARGO_RESOLVER_LOCKFILE_PATH"),
             aliases: env.iter().filter_map(|(name, _)| alias_variable(name.to_str()?)).collect(),
             rustc_wrappers: ["RUSTC_WRAPPER", "CARGO_BUILD_RUSTC_WRAPPER"]
                 .into_iter()
@@ -88,6 +94,14 @@ impl CargoConfig {
 
         if let Some(build) = document.get("build").and_then(Item::as_table_like) {
             self.merge_build(build, dir.parent().unwrap_or(dir));
+        }
+        let targets = document.get("target").and_then(Item::as_table_like);
+        self.has_runner |= targets.is_some_and(|targets| {
+            targets.iter().any(|(_, target)| target.get("runner").is_some())
+        });
+        let lockfile = || document.get("resolver")?.get("lockfile-path")?.as_str();
+        if let (None, Some(path)) = (&self.lockfile, lockfile()) {
+            self.lockfile = Some(dir.parent().unwrap_or(dir).join(path));
         }
         if let Some(env) = document.get("env") {
             self.env_tables.push((file.to_owned(), env.to_string()));

@@ -1,7 +1,11 @@
 //! What git knows of changed files.
 
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::files;
 use crate::process::Shell;
 use crate::project::packages::normalized;
 use crate::project::root::Repo;
@@ -11,24 +15,37 @@ pub(crate) enum Changes {
     Known {
         /// What they were compared with, for people.
         base: String,
-        /// Absolute. Deleted files are in it, and both names of renamed ones.
+        /// Absolute. Deleted files are in it, both names of renamed ones, and the directories of
+        /// repositories inside in which something changed.
         files: Vec<PathBuf>,
+        checkouts: Checkouts,
     },
     Unknown {
         why: String,
     },
 }
 
-/// A line that may name a file by a path with `../` in it.
+/// A line that may name a file out of its package, and the lines behind it.
 #[derive(Debug)]
 pub(crate) struct Mention {
     pub(crate) file: PathBuf,
-    pub(crate) line: String,
+    pub(crate) text: String,
+}
+
+/// The checkout that the workspace is in, and what git knows of those inside it.
+pub(crate) struct Checkouts {
+    tops: Vec<PathBuf>,
+    /// Symbolic links that git tracks, with what they point to, as absolute paths.
+    pub(crate) links: Vec<(PathBuf, PathBuf)>,
+    /// Files that git was told to take for unchanged, and that are not what it has of them.
+    edited_unseen: Vec<PathBuf>,
+    /// When the commit was made with which all is compared.
+    since: SystemTime,
 }
 
 /// Compares the working tree with the merge base of `HEAD` and the main branch (or with `base`):
-/// commits since then, what is staged, what is not, and files that git does not track and does not
-/// ignore.
+/// commits since then, what is staged, what is not, and files that git does not track. Of those
+/// that it ignores there is no state to compare with: they count if they were written since then.
 ///
 /// # Errors
 ///
@@ -81,12 +98,168 @@ pub(crate) fn read(sh: &Shell, repo: &Repo, base: Option<&str>) -> anyhow::Resul
     // put back to what a program can read.
     let options =
         ["--name-only", "--no-renames", "--no-relative", "--no-color", "--no-ext-diff", "-z"];
-    let tracked = git(&[&["diff", "--ignore-submodules=none"], &options[..], &[&commit]].concat())?;
-    let untracked = git(&["ls-files", "--others", "--exclude-standard", "-z"])?;
-    let files = tracked.split(|&byte| byte == 0).chain(untracked.split(|&byte| byte == 0));
-    let files =
-        files.filter(|file| !file.is_empty()).map(|file| top.join(path_from(file))).collect();
-    Ok(Changes::Known { base, files })
+    let tracked = git(&[&["diff", "--ignore-submodules=none"], &options[..], &[&commit]].concat());
+    let untracked = git(&["ls-files", "--others", "--exclude-standard", "-z"]);
+    let checkouts = line(&["show", "--no-patch", "--format=%ct", &commit])
+        .and_then(|seconds| Ok(UNIX_EPOCH + Duration::from_secs(seconds.parse()?)))
+        .and_then(|since| Checkouts::of(sh, &top, since));
+    let (tracked, untracked, checkouts) = match (tracked, untracked, checkouts) {
+        (Ok(tracked), Ok(untracked), Ok(checkouts)) => (tracked, untracked, checkouts),
+        (Err(err), ..) | (_, Err(err), _) | (.., Err(err)) => return unknown(&why_no_git(&err)),
+    };
+    let untracked = paths(&top, &untracked).filter(|path| !is_of_no_source(&top, path));
+    let mut files: Vec<PathBuf> = paths(&top, &tracked).chain(untracked).collect();
+    for checkout in &checkouts.tops {
+        match ignored(sh, checkout) {
+            Ok(ignored) => files.extend(ignored.into_iter().filter(|path| checkouts.is_new(path))),
+            Err(err) => return unknown(&why_no_git(&err)),
+        }
+    }
+    files.extend(checkouts.edited_unseen.iter().cloned());
+    Ok(Changes::Known { base, files, checkouts })
+}
+
+impl Checkouts {
+    fn of(sh: &Shell, top: &Path, since: SystemTime) -> anyhow::Result<Checkouts> {
+        let tops = vec![top.to_owned()];
+        let mut found = Checkouts { tops, links: Vec::new(), edited_unseen: Vec::new(), since };
+        let mut next = 0;
+        while let Some(top) = found.tops.get(next).cloned() {
+            next += 1;
+            found.read(sh, &top)?;
+        }
+        Ok(found)
+    }
+
+    fn read(&mut self, sh: &Shell, top: &Path) -> anyhow::Result<()> {
+        let index = sh.read("git", ["ls-files", "-v", "--stage", "-z"], top)?;
+        let mut unseen = Vec::new();
+        for entry in index.split(|&byte| byte == 0) {
+            // git-ls-files(1): `<tag> <mode> <object> <stage>\t<file>`; 120000 is a symbolic link,
+            // 160000 a submodule.
+            let Some(tab) = entry.iter().position(|&byte| byte == b'\t') else { continue };
+            let (words, path) = (String::from_utf8_lossy(&entry[..tab]), &entry[tab + 1..]);
+            let mut words = words.split(' ');
+            let (tag, mode) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+            let path = top.join(path_from(path));
+            match mode {
+                "120000" => self.links.extend(link_of(&path)),
+                // One that is not checked out has no `.git`.
+                "160000" if path.join(".git").exists() => self.tops.push(path),
+                // `--skip-worktree`, of a sparse checkout too, and `--assume-unchanged`.
+                _ if tag == "S" || tag.chars().all(char::is_lowercase) => {
+                    let object = words.next().unwrap_or_default().to_owned();
+                    unseen.push((path, object, tag.eq_ignore_ascii_case("s")));
+                }
+                _ => {}
+            }
+        }
+        for (path, object, is_left_out) in unseen {
+            let is_same = match path.exists() {
+                true => {
+                    let args = [OsStr::new("hash-object"), OsStr::new("--"), path.as_os_str()];
+                    sh.read("git", args, top)
+                        .is_ok_and(|hash| hash.trim_ascii() == object.as_bytes())
+                }
+                false => is_left_out,
+            };
+            self.edited_unseen.extend(Some(path).filter(|_| !is_same));
+        }
+        Ok(())
+    }
+
+    /// Whether a file that git does not keep was written since the commit.
+    pub(crate) fn is_new(&self, path: &Path) -> bool {
+        let time = path.metadata().or_else(|_| path.symlink_metadata());
+        time.and_then(|meta| meta.modified()).is_ok_and(|time| time >= self.since)
+    }
+
+    /// Whether it lies in this checkout, so that git has told of it.
+    pub(crate) fn has(&self, path: &Path) -> bool {
+        path.starts_with(&self.tops[0])
+    }
+
+    /// Lines in the manifests and Rust sources, tracked or not, that lead out of a directory or
+    /// hold a name of one of these files.
+    pub(crate) fn mentions(&self, sh: &Shell, files: &[PathBuf]) -> anyhow::Result<Vec<Mention>> {
+        const LINES: usize = 6; // Those that one call of a macro may take.
+        let names: BTreeSet<&str> = files
+            .iter()
+            .filter_map(|file| file.file_name()?.to_str())
+            .filter(|name| !name.ends_with(".rs") && *name != "Cargo.toml")
+            .collect();
+        let patterns: Vec<&str> = ["../", "/..", "\"..\""].into_iter().chain(names).collect();
+        let mut found = Vec::new();
+        for top in &self.tops {
+            let mut args = vec!["grep", "--untracked", "--files-with-matches", "--full-name"];
+            args.extend(["--no-color", "-z", "-I", "--fixed-strings"]);
+            args.extend(patterns.iter().flat_map(|pattern| ["-e", *pattern]));
+            args.extend(["--", "*.rs", "*Cargo.toml"]);
+            let output = sh.output(OsStr::new("git"), &args, top)?;
+            // It ends with 1 where nothing matches.
+            if output.status.code() != Some(0) && output.status.code() != Some(1) {
+                anyhow::bail!("git grep: {}", String::from_utf8_lossy(&output.stderr).trim());
+            }
+            for file in paths(top, &output.stdout) {
+                let text = std::fs::read(&file).unwrap_or_default();
+                let text = String::from_utf8_lossy(&text);
+                let lines: Vec<&str> = text.lines().collect();
+                let matching = lines
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, line)| patterns.iter().any(|pattern| line.contains(pattern)));
+                found.extend(matching.map(|(at, _)| Mention {
+                    file: file.clone(),
+                    text: lines[at..lines.len().min(at + LINES)].join("\n"),
+                }));
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn paths(top: &Path, listed: &[u8]) -> impl Iterator<Item = PathBuf> {
+    let listed = listed.split(|&byte| byte == 0).filter(|file| !file.is_empty());
+    listed.map(|file| top.join(path_from(file)).components().collect())
+}
+
+/// The files that git ignores, those of ignored directories too, but for what builds and other
+/// tools write.
+fn ignored(sh: &Shell, top: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let args = ["ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z"];
+    let listed = sh.read("git", args, top)?;
+    let mut found = Vec::new();
+    let mut ahead: Vec<PathBuf> = paths(top, &listed).collect();
+    while let Some(path) = ahead.pop() {
+        if is_of_no_source(top, &path) {
+            continue;
+        }
+        match path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+            true => ahead.extend(files::entries(&path).map(|entry| entry.path())),
+            false => found.push(path),
+        }
+    }
+    Ok(found)
+}
+
+/// Whether it is known what has written it, and that it is no source.
+fn is_of_no_source(top: &Path, path: &Path) -> bool {
+    const ENDS: [&str; 8] = [".log", ".swp", "~", ".orig", ".rej", ".bak", ".profraw", ".DS_Store"];
+    const DIRS: [&str; 4] = [".git", ".lanes", "node_modules", "__pycache__"];
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let inside = path.strip_prefix(top).unwrap_or(path);
+    let is_output = |dir: &Path| {
+        DIRS.iter().any(|name| dir.ends_with(name))
+            || dir.ends_with(".cargo/wrapper")
+            || top.join(dir).join("CACHEDIR.TAG").exists()
+    };
+    ENDS.iter().any(|end| name.ends_with(end))
+        || path.ends_with(".cargo/cranelift.toml")
+        || inside.ancestors().any(is_output)
+}
+
+fn link_of(link: &Path) -> Option<(PathBuf, PathBuf)> {
+    Some((link.to_owned(), normalized(&link.parent()?.join(std::fs::read_link(link).ok()?))))
 }
 
 /// Whether two checkouts of the repository have the same sources for certain: one commit, and
@@ -101,42 +274,6 @@ pub(crate) fn are_same(sh: &Shell, one: &Path, other: &Path) -> bool {
     };
     let is_same_commit = || commit(one).is_some_and(|head| Some(head) == commit(other));
     one == other || (is_same_commit() && is_clean(one) && is_clean(other))
-}
-
-/// Lines with `../` in the manifests and Rust sources of the checkout, tracked or not.
-pub(crate) fn mentions(sh: &Shell, repo: &Repo) -> Vec<Mention> {
-    let Ok(top) = top_level(sh, repo) else { return Vec::new() };
-    let options =
-        ["--untracked", "--full-name", "--no-color", "--no-line-number", "--no-column", "-z", "-I"];
-    let pattern = ["--fixed-strings", "-e", "../", "--", "*.rs", "*Cargo.toml"];
-    // git grep ends with 1 where nothing matches.
-    let Ok(out) = sh.read("git", [&["grep"], &options[..], &pattern].concat(), &top) else {
-        return Vec::new();
-    };
-
-    let lines = out.split(|&byte| byte == b'\n').filter_map(|line| {
-        let end = line.iter().position(|&byte| byte == 0)?;
-        let line_text = String::from_utf8_lossy(&line[end + 1..]).into_owned();
-        Some(Mention { file: top.join(path_from(&line[..end])), line: line_text })
-    });
-    lines.collect()
-}
-
-/// The symbolic links that git tracks, with what they point to, as absolute paths.
-pub(crate) fn links(sh: &Shell, repo: &Repo) -> Vec<(PathBuf, PathBuf)> {
-    let Ok(top) = top_level(sh, repo) else { return Vec::new() };
-    let Ok(out) = sh.read("git", ["ls-files", "--stage", "-z"], &top) else { return Vec::new() };
-    let links = out.split(|&byte| byte == 0).filter_map(|entry| {
-        // git-ls-files(1): `<mode> <object> <stage>\t<file>`; 120000 is a symbolic link.
-        let tab = entry
-            .iter()
-            .position(|&byte| byte == b'\t')
-            .filter(|_| entry.starts_with(b"120000 "))?;
-        let link = top.join(path_from(&entry[tab + 1..]));
-        let target = normalized(&link.parent()?.join(std::fs::read_link(&link).ok()?));
-        Some((link, target))
-    });
-    links.collect()
 }
 
 /// The top directory of the checkout, as git sees it.
@@ -180,7 +317,7 @@ fn main_branches(
 #[cfg(unix)]
 fn path_from(bytes: &[u8]) -> PathBuf {
     use std::os::unix::ffi::OsStrExt as _;
-    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+    PathBuf::from(OsStr::from_bytes(bytes))
 }
 
 #[cfg(not(unix))]

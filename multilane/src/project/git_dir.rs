@@ -10,6 +10,7 @@
 //! ├── cold/          who leads in a cold start; cold_start/leader.rs draws it
 //! ├── records.jsonl  what each build did (docs/records.md); the older ones in records.old.jsonl
 //! ├── analyze.json   what the builds of `analyze` took
+//! ├── test-runner    starts tests that an agent runs, so that the cargo that they start is the shim
 //! ├── bin/cargo      the shim: `xtask` by another name, the first `cargo` on the PATH of `lane run`
 //! ├── hooks/         git's hooks while `lane hook` stands in front of a `core.hooksPath`…
 //! └── hooks-path     …and the value that it had: altogether, and in the repository's own configuration
@@ -94,6 +95,10 @@ impl Common {
 
     pub fn shim(&self) -> PathBuf {
         self.bin().join(format!("cargo{}", std::env::consts::EXE_SUFFIX))
+    }
+
+    pub fn test_runner(&self) -> PathBuf {
+        self.dir.join("test-runner")
     }
 
     pub fn hooks(&self) -> PathBuf {

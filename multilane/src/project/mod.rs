@@ -48,8 +48,9 @@ impl Session {
             Some(dir) => start.join(dir),
             None => start.clone(),
         };
-        let repo = Repo::locate(start.clone(), &normalized(&inside))?;
+        let mut repo = Repo::locate(start.clone(), &normalized(&inside))?;
         let config = CargoConfig::read(&start, &self.env);
+        repo.configure(&config);
         if let (Some(common), Some(exe)) = (Common::of(&repo.root), environment::exe()) {
             shared_program::refresh_shared_program(&common, &exe);
         }

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use toml_edit::DocumentMut;
 
+use crate::project::cargo_config::CargoConfig;
 use crate::project::cranelift;
 
 /// The workspace that the user stands in.
@@ -31,6 +32,8 @@ pub struct Repo {
     pub inside: PathBuf,
     /// `[workspace.metadata.multilane]`.
     pub settings: Settings,
+    /// From the root of a checkout, or absolute.
+    lockfile: PathBuf,
 }
 
 /// What a project says in `[workspace.metadata.multilane]`.
@@ -52,6 +55,7 @@ impl Repo {
             start: start.clone(),
             inside: inside.to_owned(),
             settings,
+            lockfile: "Cargo.lock".into(),
         };
         let mut package = None;
         for dir in inside.ancestors() {
@@ -84,7 +88,19 @@ impl Repo {
     }
 
     pub fn lockfile(&self) -> PathBuf {
-        self.root.join("Cargo.lock")
+        self.lockfile_in(&self.root)
+    }
+
+    /// That of the same workspace in another checkout.
+    pub fn lockfile_in(&self, root: &Path) -> PathBuf {
+        root.join(&self.lockfile)
+    }
+
+    /// `resolver.lockfile-path`, which a cargo before 1.97 does not heed.
+    pub fn configure(&mut self, config: &CargoConfig) {
+        if let Some(path) = config.lockfile.as_deref().filter(|path| path.is_file()) {
+            self.lockfile = path.strip_prefix(&self.root).unwrap_or(path).to_owned();
+        }
     }
 
     /// The folder of the agents' lanes.

@@ -45,6 +45,30 @@ pub fn install_shim(common: &Common) -> io::Result<()> {
     }
 }
 
+/// Sets, for a test and for nothing that is built, which cargo it finds. The shim puts back what
+/// was there before.
+const TEST_RUNNER: &str = "#!/bin/sh
+# Written by multilane. Starts a test of an agent: the cargo that it may start builds in its lane.
+dir=${0%/*}
+if [ -x \"$dir/bin/cargo\" ]; then
+    export MULTILANE_OUTER_CARGO=\"$CARGO\" MULTILANE_OUTER_PATH=\"$PATH\"
+    export CARGO=\"$dir/bin/cargo\" PATH=\"$dir/bin:$PATH\"
+fi
+exec \"$@\"
+";
+
+/// Puts that script, and the shim that it names, where all worktrees have it.
+pub fn provide_test_runner(project: &Project) -> anyhow::Result<()> {
+    let common = common(project)?;
+    share(&common)?;
+    install_shim(&common)?;
+    let runner = common.test_runner();
+    if std::fs::read(&runner).is_ok_and(|text| text == TEST_RUNNER.as_bytes()) {
+        return Ok(());
+    }
+    Ok(files::write_program(&runner, TEST_RUNNER.as_bytes())?)
+}
+
 /// Where the repository's worktrees share something.
 pub fn common(project: &Project) -> anyhow::Result<Common> {
     Common::of(&project.repo.root)

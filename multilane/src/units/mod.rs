@@ -336,6 +336,11 @@ pub fn was_built_elsewhere(lane: &Path) -> bool {
     told.is_some_and(|made_in| made_in.canonicalize().ok().as_ref() != Some(&real))
 }
 
+/// Whether something was built in it that knew of this.
+pub fn is_claimed(lane: &Path) -> bool {
+    lane.join(PLACE).exists()
+}
+
 /// Says in the lane where it lies. Where that cannot be written, the next build looks again.
 pub fn claim(lane: &Path) {
     let place = lane.join(PLACE);

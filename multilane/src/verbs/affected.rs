@@ -1,14 +1,17 @@
 //! `check-fast`, and `--affected` of other verbs: narrow the selection to the packages that
 //! changed.
 
+use std::path::PathBuf;
+
 use anyhow::Context as _;
 use clap::ArgMatches;
 
 use super::run::Options;
 use crate::cargo_line::CargoLine;
-use crate::project::affected::{self, Affected, References};
+use crate::project::Project;
+use crate::project::affected::{self, Affected, References, Workspace};
 use crate::project::changes::{self, Changes};
-use crate::project::{Project, packages};
+use crate::project::packages::{self, normalized};
 
 /// What counts as changed.
 pub(super) struct Changed {
@@ -53,35 +56,47 @@ pub(super) fn narrow(
 ) -> anyhow::Result<Option<CargoLine>> {
     let ui = project.session.ui.quiet(options.quiet);
     let base = changed.base.as_deref();
-    let (base, files) = match changes::read(&project.sh, &project.repo, base)? {
-        Changes::Known { base, files } => (base, files),
-        Changes::Unknown { why } => {
-            ui.status("Affected", format_args!("all packages: {why}"));
-            return Ok(Some(line.with(["--workspace"])));
-        }
+    let all = |why: &str| {
+        ui.status("Affected", format_args!("all packages: {why}"));
+        Ok(Some(line.clone().with(["--workspace"])))
     };
+    let (base, mut files, checkouts) = match changes::read(&project.sh, &project.repo, base)? {
+        Changes::Known { base, files, checkouts } => (base, files, checkouts),
+        Changes::Unknown { why } => return all(&why),
+    };
+    let configured = configured(project);
+    // What lies elsewhere git does not know.
+    let is_elsewhere_and_new = |path: &&PathBuf| !checkouts.has(path) && checkouts.is_new(path);
+    files.extend(configured.iter().filter(is_elsewhere_and_new).cloned());
+    let root = &project.repo.root;
+    let packages =
+        packages::read(&project.sh, root).context("cannot list the workspace's packages")?;
+    for package in &packages {
+        let dirs = package.path_dependencies.iter().chain([&package.dir]);
+        files.extend(dirs.filter(|dir| !checkouts.has(dir)).cloned());
+    }
     if files.is_empty() {
         ui.status("Affected", format_args!("none: nothing changed since {base}"));
         return Ok(None);
     }
 
-    let root = &project.repo.root;
-    let packages =
-        packages::read(&project.sh, root).context("cannot list the workspace's packages")?;
-    let references = References {
-        mentions: changes::mentions(&project.sh, &project.repo),
-        links: changes::links(&project.sh, &project.repo),
+    const NAMES_MAX: usize = 1000; // Each is looked for in all sources.
+    if files.len() > NAMES_MAX {
+        return all(&format!("{} files changed since {base}", files.len()));
+    }
+    let references = match checkouts.mentions(&project.sh, &files) {
+        Ok(mentions) => References { mentions, links: checkouts.links, configured },
+        Err(err) => return all(&format!("{err:#}")),
     };
-    let mut affected = affected::affected(root, &packages, &files, &references);
+    let start = &project.repo.start;
+    let workspace = Workspace { root, start, packages: &packages };
+    let mut affected = affected::affected(&workspace, &files, &references);
     if changed.dependents {
         affected = affected::with_dependents(affected, &packages);
     }
 
     match affected {
-        Affected::All { why } => {
-            ui.status("Affected", format_args!("all packages: {why} since {base}"));
-            Ok(Some(line.with(["--workspace"])))
-        }
+        Affected::All { why } => all(&format!("{why} since {base}")),
         Affected::Packages(mut names) => {
             let (line, excluded) = line.without_values("--exclude");
             names.retain(|name| !excluded.contains(name));
@@ -98,4 +113,30 @@ pub(super) fn narrow(
             Ok(Some(line.with(names.into_iter().flat_map(|name| ["--package".to_owned(), name]))))
         }
     }
+}
+
+/// Files and directories that cargo, rustup and clippy read for every package: those that are named
+/// in cargo's configuration, and that configuration itself in the directories above.
+fn configured(project: &Project) -> Vec<PathBuf> {
+    const FILES: [&str; 6] = [
+        ".cargo/config",
+        ".cargo/config.toml",
+        "clippy.toml",
+        ".clippy.toml",
+        "rust-toolchain",
+        "rust-toolchain.toml",
+    ];
+    let (repo, config, env) = (&project.repo, &project.config, &project.session.env);
+    let mut paths: Vec<PathBuf> = config.includes.clone();
+    paths.extend(config.lockfile.clone());
+    paths.extend(env.get("CLIPPY_CONF_DIR").map(|dir| repo.start.join(dir)));
+    // A variable in `[env]` may be anything; as a path, it is read by somebody.
+    paths.extend(config.env.values().filter(|value| value.contains('/')).map(PathBuf::from));
+    let above = repo.root.ancestors().skip(1);
+    paths.extend(above.flat_map(|dir| FILES.map(|name| dir.join(name))));
+    let home = env.cargo_home();
+    paths.extend(
+        home.into_iter().flat_map(|home| ["config", "config.toml"].map(|name| home.join(name))),
+    );
+    paths.iter().map(|path| normalized(&repo.root.join(path))).collect()
 }

@@ -2,6 +2,7 @@
 //! name.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use anyhow::bail;
 
@@ -39,12 +40,16 @@ pub(crate) fn run(session: Session, line: CargoLine, dry_run: bool) -> Answer {
 /// What `lane run` puts on `PATH`: becomes the real cargo, with the lane in its command line where
 /// it builds in this workspace. Neither its output nor its environment is touched; on any failure
 /// of ours the real cargo is called with the same words.
-pub(crate) fn shim(session: Session, words: Vec<OsString>) -> Answer {
-    let Some(cargo) = session.env.real_cargo() else {
+pub(crate) fn shim(mut session: Session, words: Vec<OsString>, by_path: bool) -> Answer {
+    let changes = session.env.leave_test_runner();
+    // A test that has called `$CARGO` means the one that has started it, of whatever toolchain.
+    let outer = session.env.get("CARGO").map(PathBuf::from);
+    let outer = outer.filter(|_| by_path && !changes.is_empty());
+    let Some(cargo) = outer.or_else(|| session.env.real_cargo()) else {
         bail!("there is no cargo on PATH but the one of `lane run`");
     };
     let here = environment::current_dir()?;
-    let sh = Shell::as_is(cargo.clone().into());
+    let sh = Shell::with_changes(cargo.clone().into(), changes);
     let ui = session.ui;
     let through_lane = through_lane(session, &words).unwrap_or_else(|err| {
         ui.warn(format_args!("building without a lane: {err:#}"));
@@ -82,10 +87,11 @@ fn through_lane(session: Session, words: &[OsString]) -> anyhow::Result<Option<S
         let ui = project.session.ui.quiet(line.is_quiet());
         let mut start = cold_start::cold_start(&project, ui, &lane, &recipe);
         start.hand_on();
-        if !start.forks.is_empty() || !start.waits.is_empty() {
+        if !start.forks.is_empty() || start.no_fork.is_some() || !start.waits.is_empty() {
             let commands = recipe.steps.iter().map(Step::line).collect();
             let (forks, waits) = (&start.forks, &start.waits);
-            let build = Build { commands, forks, waits, ..Build::default() };
+            let no_fork = start.no_fork.as_deref();
+            let build = Build { commands, forks, no_fork, waits, ..Build::default() };
             record::write(&project, &lane, &build);
         }
         lane

@@ -1,5 +1,6 @@
 //! `lane list`: show the lanes there are.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -19,7 +20,11 @@ pub(super) fn list(call: Call) -> Answer {
         list::of_repository(&project.sh, &project.repo, &choose::worktree_lane(&project).dir);
     let today = LaneChoice { lockfile: Lockfile::MustStay, ..LaneChoice::default() };
     let today = choose::key_inputs(&project, &today)?;
-    let rows: Vec<Row> = found.into_iter().map(|lane| Row::new(lane, &today)).collect();
+    let row = |lane: Found| {
+        let lockfile = project.repo.lockfile_in(&lane.root);
+        Row::new(lane, &lockfile, &today)
+    };
+    let rows: Vec<Row> = found.into_iter().map(row).collect();
 
     if call.own.get_flag("json") {
         ui::data(Value::Array(rows.iter().map(Row::to_json).collect()))?;
@@ -37,9 +42,8 @@ struct Row {
 
 impl Row {
     /// `today` is of this worktree; another one may have another lockfile.
-    fn new(lane: Found, today: &KeyInputs) -> Row {
-        let lockfile =
-            std::fs::read(lane.root.join("Cargo.lock")).map(|bytes| lockfile_hash(&bytes));
+    fn new(lane: Found, lockfile: &Path, today: &KeyInputs) -> Row {
+        let lockfile = std::fs::read(lockfile).map(|bytes| lockfile_hash(&bytes));
         let today = KeyInputs { lockfile: lockfile.unwrap_or_default(), ..today.clone() };
         let differs =
             lane.inputs.as_ref().map(|inputs| inputs.differing(&today)).unwrap_or_default();

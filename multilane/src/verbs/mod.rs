@@ -176,9 +176,10 @@ pub(crate) static ALL: &[Verb] = &[
         Kind::Cargo(build::check_fast),
         "Check the packages that changed",
         "Changed means: since the merge base with the main branch, and what is uncommitted or \
-         untracked. A change to the lockfile, the root manifest, the toolchain file or `.cargo/` \
-         affects all packages; so does a checkout without git. A file also affects the packages \
-         that name it by a relative path.",
+         untracked; of files that git ignores, those written since that commit. A change to the \
+         lockfile, the root manifest, the toolchain file or `.cargo/` affects all packages; so does \
+         any file of no package that nothing names, but for READMEs and their kin, and a checkout \
+         without git. A file also affects the packages that name it by a relative path.",
     )
     .options(|command| changed(dry_run(command))),
     verb(

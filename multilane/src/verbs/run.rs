@@ -196,6 +196,7 @@ pub(super) fn run_steps(
             units: units.as_ref(),
             from_cache,
             forks: &start.forks,
+            no_fork: start.no_fork.as_deref(),
             waits: &start.waits,
             exit_code: Some(code),
         };

@@ -133,7 +133,7 @@ fn warm(project: &mut Project, ui: Ui, verb: &str, root: &Path, of: &Path) -> an
         project.config = CargoConfig::read(root, &project.session.env);
         retarget::wrapper::provide_wrapper(project, ui.quiet(true));
         let lane = choose::worktree_lane(project);
-        let forked = fork::fork_if_empty(project, ui, &lane, None, &[]);
+        let forked = fork::fork_if_empty(project, ui, &lane, None, &[]).unwrap_or_default();
         record::write_fork(project, &lane, verb, forked);
         fork::xtask::fork_xtask(project, &lane);
         if lane.dir.join("xtask").is_dir() {

@@ -1,5 +1,7 @@
 //! `check-fast` and `--affected`: the packages that changed, no fewer and no more.
 
+use std::time::Duration;
+
 use crate::support::{Project, Ran};
 
 /// `app` → `adapter` → `core`, and `alone`.
@@ -122,7 +124,7 @@ fn packages_inside_packages_and_a_root_package() {
 #[test]
 fn a_file_outside_every_package_concerns_those_that_name_it() {
     let project = project();
-    project.write("TEXT.md", "one").write("TERMS", "one").write("protocols/a.proto", "one");
+    project.write("TEXT.md", "one").write("TERMS.md", "one").write("protocols/a.proto", "one");
     project.write("crates/core/src/lib.rs", "#![doc = include_str!(\"../../../TEXT.md\")]\n");
     project.write(
         "crates/alone/build.rs",
@@ -130,7 +132,7 @@ fn a_file_outside_every_package_concerns_those_that_name_it() {
     );
     project.commit();
 
-    project.write("TERMS", "two");
+    project.write("TERMS.md", "two");
     affects(&project, "check-fast", "");
     project
         .xtask("check-fast")
@@ -294,4 +296,102 @@ fn test_and_clippy_take_affected_with_the_same_meaning() {
         "{}",
         ran.report()
     );
+}
+
+/// git shows none of these in `diff` and `ls-files --others`.
+#[test]
+fn edits_that_git_does_not_show_count() {
+    let project = project();
+    project.write(".gitignore", "/target/\n/.lanes/\nlocal*\n");
+    project.write("crates/core/src/sparse.rs", "").commit();
+    std::thread::sleep(Duration::from_millis(1100)); // Commits know no fraction of a second.
+    project.git(&["commit", "--quiet", "--allow-empty", "--message=later"]);
+    for flag in ["--skip-worktree", "--assume-unchanged"] {
+        project.git(&["update-index", flag, "crates/core/src/sparse.rs"]);
+        affects(&project, "check-fast", "");
+        project.write("crates/core/src/sparse.rs", "x");
+        affects(&project, "check-fast", "core");
+        project.write("crates/core/src/sparse.rs", "");
+    }
+    for (file, concerned) in
+        [("crates/alone/src/local.rs", "alone"), ("crates/app/local/deep.txt", "alone app")]
+    {
+        project.write(file, "");
+        affects(&project, "check-fast", concerned);
+    }
+    project.write("local.env", "");
+    affects(&project, "check-fast", "all").says("local.env");
+}
+
+#[test]
+fn a_submodule_concerns_its_packages_whether_edited_or_at_another_commit() {
+    let library = Project::empty();
+    library.package("inner", "inner", &[]);
+    library.package("alone", "library-alone", &[]);
+    library.commit();
+    let project = project();
+    let from = library.root.to_str().expect("UTF-8");
+    project.git(&["-c", "protocol.file.allow=always", "submodule", "add", "--quiet", from, "lib"]);
+    let manifest = project.read("Cargo.toml").replace("members = [", "members = [\"lib/inner\", ");
+    project.write("Cargo.toml", &manifest);
+    project.cargo("generate-lockfile").ok();
+    project.commit();
+    project.write("lib/inner/src/lib.rs", "fn broken( {");
+    affects(&project, "check-fast", "inner");
+    project.git_in(&project.root.join("lib"), &["commit", "--all", "--quiet", "--message=x"]);
+    affects(&project, "check-fast", "inner");
+    project.git(&["checkout", "--quiet", "-b", "work"]);
+    project.commit();
+    affects(&project, "check-fast", "inner");
+    // A path out of it is as good as any other.
+    project.write("crates/core/src/lib.rs", "include!(\"../../../lib/alone/src/lib.rs\");");
+    project.commit();
+    affects(&project, "check-fast --base HEAD", "");
+    project.write("lib/alone/src/new.rs", "");
+    affects(&project, "check-fast --base HEAD", "core inner");
+}
+
+/// Of what lies above the checkout, and beside it.
+#[test]
+fn files_out_of_the_checkout_count_when_they_are_new() {
+    let outer = Project::empty();
+    outer.write("inner/Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"core\"]\n");
+    outer.package("inner/core", "core", &[]);
+    let inner = outer.root.join("inner");
+    outer.cargo("generate-lockfile").within(&inner).ok();
+    outer.git_in(&inner, &["init", "--quiet", "--initial-branch=main"]);
+    outer.git_in(&inner, &["add", "--all"]);
+    outer.git_in(&inner, &["commit", "--quiet", "--message=state"]);
+    let affected = || outer.xtask("check-fast --dry-run").within(&inner).ok().stdout();
+    assert_eq!(affected(), "");
+    for file in [".cargo/config.toml", "clippy.toml", "rust-toolchain.toml"] {
+        outer.write(file, "");
+        assert!(affected().starts_with("cargo check "), "{file}");
+        std::fs::remove_file(outer.root.join(file)).expect("it is there");
+        assert_eq!(affected(), "");
+    }
+    outer.package("beside", "beside", &[]);
+    let manifest = outer.read("inner/core/Cargo.toml");
+    outer.write("inner/core/Cargo.toml", &(manifest + "beside = { path = \"../../beside\" }\n"));
+    outer.git_in(&inner, &["commit", "--all", "--quiet", "--message=state"]);
+    assert_eq!(affected(), "cargo check --package core\n", "nobody knows what changed in beside");
+}
+
+#[test]
+fn a_lockfile_and_what_the_configuration_names_mean_all() {
+    let project = project();
+    project.write("crates/app/Cargo.lock", "").write("crates/app/more.toml", "");
+    project.write("crates/app/value.txt", "");
+    project.write(
+        ".cargo/config.toml",
+        "include = [\"../crates/app/more.toml\"]\n[resolver]\nlockfile-path = \"crates/app/Cargo.lock\"\n\
+         [env]\nVALUE = { value = \"crates/app/value.txt\", relative = true }\n",
+    );
+    project.commit();
+    for file in ["crates/app/Cargo.lock", "crates/app/more.toml", "crates/app/value.txt"] {
+        project.write(file, "# other");
+        affects(&project, "check-fast", "all").says(file);
+        project.git(&["checkout", "--quiet", file]);
+    }
+    affects(&project, "check-fast", "");
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::support::{Project, Ran};
+use crate::support::{Project, Ran, skipped};
 
 /// `app` (a program and a test) → `core`; `alone` beside them. Committed and built.
 pub(crate) fn donor() -> Project {
@@ -372,4 +372,65 @@ fn other_lanes_of_a_tree_never_see_an_older_time() {
     let ran = project.xtask("lane fork --from").arg(&project.root).agent("a").within(&second).ok();
     ran.leaves("watched", "crates/core/data.txt");
     assert_eq!(project.cargo("build").within(&second).ok().built(), ["app", "core"]);
+}
+
+/// What is recorded of a first build in a worktree that is not forked.
+#[track_caller]
+fn begins_cold(ran: &Ran, why: &str) {
+    let told = ran.forked_nothing().record()["no_fork"].as_str().unwrap_or_default();
+    assert!(told.contains(why) && !told.contains('\n'), "{told:?}\n{}", ran.report());
+    assert_eq!(ran.stderr().matches("begins cold").count(), 1, "{}", ran.report());
+}
+
+#[test]
+fn why_nothing_at_all_is_forked_is_told_once() {
+    let project = undone();
+    project.write(".cargo/config.toml", "[build]\nbuild-dir = \"../{workspace-path-hash}\"\n");
+    project.commit();
+    project.xtask("build").ok();
+    let second = worktree(&project, "second");
+    begins_cold(&first_build(&project, &second), "build-dir");
+    first_build(&project, &second).compiled(0).does_not_say("begins cold");
+
+    let project = donor();
+    let info = project.read("target/.rustc_info.json");
+    project.write("target/.rustc_info.json", &info.replace("rustc 1.", "rustc 0."));
+    let second = worktree(&project, "second");
+    begins_cold(&first_build(&project, &second), "another compiler");
+
+    // Nothing tells of the compiler, but the units' own fingerprints.
+    std::fs::remove_file(project.root.join("target/.rustc_info.json")).expect("it is there");
+    std::fs::remove_dir_all(second.join("target")).expect("it is there");
+    first_build(&project, &second).forked().compiled(0);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_tree_of_another_owner_is_told_with_the_command_that_permits_it() {
+    const OTHER: u32 = 65534;
+    let project = donor();
+    let second = worktree(&project, "second");
+    if std::os::unix::fs::chown(&second, Some(OTHER), None).is_err() {
+        return skipped("only root can give a directory to somebody else");
+    }
+    begins_cold(&first_build(&project, &second), "git config --global --add safe.directory /");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_worktree_on_another_file_system_is_forked_by_copying() {
+    let Ok(meta) = std::fs::metadata("/dev/shm") else {
+        return skipped("there is no other file system");
+    };
+    let project = donor();
+    if std::os::linux::fs::MetadataExt::st_dev(&meta)
+        == std::os::linux::fs::MetadataExt::st_dev(&project.root.metadata().expect("it is there"))
+    {
+        return skipped("there is no other file system");
+    }
+    let second = format!("/dev/shm/multilane-{}", std::process::id());
+    project.git(&["worktree", "add", "--quiet", "--detach", &second]);
+    let ran = project.xtask("build").within(&second).run();
+    remove(Path::new(&second));
+    ran.forked().compiled(0);
 }

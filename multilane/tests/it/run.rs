@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use crate::fork::{donor, worktree};
+use crate::fork::{donor, undone, worktree};
 use crate::support::{Call, Project, skipped};
 
 /// A shell script in `lane run <words>`, which sees what a user's own would.
@@ -160,6 +160,61 @@ fn cargo_below_cargo_and_in_other_workspaces_is_cargo() {
     assert!(other.exists("target/debug") && !other.exists(".lanes") && !other.exists(".git"));
     assert!(project.exists("fixture/target/debug") && !project.exists("fixture/.lanes"));
     project.only_lane();
+}
+
+/// A test that starts cargo, by `$CARGO` as trybuild and escargot do, and by its name.
+fn with_test_that_starts_cargo() -> Project {
+    let project = undone();
+    project.write(
+        "crates/core/build.rs",
+        "fn main() { println!(\"cargo::rerun-if-env-changed=PATH\"); }\n",
+    );
+    project.write(
+        "crates/app/tests/it.rs",
+        "#[test] fn builds() { for cargo in [std::env::var(\"CARGO\").unwrap(), \"cargo\".to_owned()] {\n\
+         let cargo = || std::process::Command::new(&cargo);\n\
+         let told = cargo().args([\"metadata\", \"--no-deps\", \"--format-version=1\"]).output().unwrap();\n\
+         println!(\"TOLD {}\", String::from_utf8(told.stdout).unwrap());\n\
+         let built = cargo().args([\"build\", \"-v\"]).output().unwrap();\n\
+         print!(\"BUILT {}\", String::from_utf8(built.stderr).unwrap()); } }\n",
+    );
+    project.commit();
+    project
+}
+
+#[test]
+fn a_cargo_that_a_test_starts_builds_in_the_lane_of_the_test() {
+    let project = with_test_that_starts_cargo();
+    let words = "test -p app -- --nocapture";
+    for (agent, call) in [
+        ("a", project.xtask(words).agent("a")),
+        ("b", project.xtask(words).agent("b").without(&project, &["cargo-nextest"])),
+        ("c", script(&project, "c", &format!("cargo {words}"))),
+        ("d", script(&project, "d", "cargo nextest run -p app --no-capture")),
+    ] {
+        if agent == "d" && project.cargo("nextest --version").run().output.status.code() != Some(0)
+        {
+            skipped("there is no nextest");
+            continue;
+        }
+        let ran = call.ok();
+        let shown = ran.stdout() + &ran.stderr();
+        let is_in_lane = |line: &&str| line.contains(&format!("/.lanes/{agent}/"));
+        let told = shown.lines().filter(|line| line.contains("TOLD ")).filter(is_in_lane);
+        assert_eq!(told.count(), 2, "{}", ran.report());
+        // Neither of the two has found anything stale: they see the outer cargo's environment.
+        assert_eq!(shown.matches("Fresh core").count(), 2, "{}", ran.report());
+        assert!(!project.exists("target/debug"), "{}", ran.report());
+    }
+}
+
+#[test]
+fn the_users_own_runner_stays() {
+    let project = with_test_that_starts_cargo();
+    project.script("runner", "echo RUNNER; exec \"$@\"");
+    project.write(".cargo/config.toml", "[target.'cfg(unix)']\nrunner = \"./runner\"\n");
+    let ran = project.xtask("cargo test -p app").agent("a").ok();
+    assert!(ran.stdout().contains("RUNNER"), "{}", ran.report());
 }
 
 #[test]
