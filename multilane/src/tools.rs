@@ -106,7 +106,7 @@ fn sources(session: &Session, caller: &Caller, here: &Path) -> Option<PathBuf> {
 
 /// What `xtask/Cargo.toml` in `dir` names as the path of the engine.
 fn engine_of(dir: &Path) -> Option<PathBuf> {
-    let text = std::fs::read_to_string(dir.join("xtask/Cargo.toml")).ok()?;
+    let text = files::read_text(dir.join("xtask/Cargo.toml")).ok()?;
     let manifest: toml_edit::DocumentMut = text.parse().ok()?;
     let path = manifest.get("dependencies")?.get("multilane")?.get("path")?.as_str()?.to_owned();
     dir.join("xtask").join(path).canonicalize().ok()
@@ -234,8 +234,7 @@ fn hash(home: &Path, engine: &Path) -> anyhow::Result<String> {
 
     let mut hasher = Sha256::new();
     for file in &files {
-        let bytes =
-            std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let bytes = files::read(file).with_context(|| format!("cannot read {}", file.display()))?;
         let name = file.strip_prefix(engine).unwrap_or(file);
         hasher.update(name.as_os_str().as_encoded_bytes());
         hasher.update((bytes.len() as u64).to_le_bytes());

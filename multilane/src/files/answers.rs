@@ -23,7 +23,7 @@ pub(crate) struct Answers {
 impl Answers {
     /// Empty where there are none, or too many.
     pub(crate) fn open(file: PathBuf) -> Answers {
-        let mut lines = std::fs::read(&file).unwrap_or_default();
+        let mut lines = super::read(&file).unwrap_or_default();
         if lines.len() > BYTES_MAX {
             lines.clear();
             drop(std::fs::remove_file(&file)); // Whoever adds to it in this moment has to ask again.
@@ -53,7 +53,7 @@ impl Answers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::Scratch;
+    use crate::files::scratch::Scratch;
 
     #[test]
     fn whole_lines_are_answers() {

@@ -1,16 +1,88 @@
 //! Files of our own: written so that a reader sees the old text or the new one, and deleted here
-//! alone.
+//! alone. And what others have made, which is read here alone: it may be anything.
 
 #![expect(clippy::disallowed_methods, reason = "this is the one place")]
 
 pub(crate) mod answers;
 pub(crate) mod lock;
 pub mod parallel;
+pub mod scratch;
 pub mod search;
 
 use std::fs::{DirEntry, File, Metadata, OpenOptions};
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+
+/// The bytes of a file that somebody else may have made.
+///
+/// # Errors
+///
+/// When it is no regular file (a pipe would be waited for, and some devices do something when they
+/// are opened), or larger than anything that we read as a whole.
+pub fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+    read_up_to(path.as_ref(), 1 << 30)
+}
+
+/// The same for a text, which is smaller.
+pub fn read_text(path: impl AsRef<Path>) -> io::Result<String> {
+    let text = String::from_utf8(read_up_to(path.as_ref(), 1 << 26)?);
+    text.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
+}
+
+fn read_up_to(path: &Path, len_max: u64) -> io::Result<Vec<u8>> {
+    let mut file = open(OpenOptions::new().read(true), path)?;
+    let len = file.metadata()?.len();
+    let mut bytes = Vec::with_capacity(usize::try_from(len.min(len_max)).unwrap_or_default());
+    // What grows while it is read has an end here, too.
+    if (&mut file).take(len_max + 1).read_to_end(&mut bytes)? as u64 > len_max {
+        return Err(io::Error::other(format!("it is larger than {} MiB", len_max >> 20)));
+    }
+    Ok(bytes)
+}
+
+/// Opens a regular file, and waits for nobody. What is written is not written through a link.
+///
+/// # Errors
+///
+/// When it cannot be opened, or is something else.
+pub fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let no_file = || io::Error::other("it is no regular file");
+    if path.metadata().is_ok_and(|meta| !meta.is_file()) {
+        return Err(no_file());
+    }
+    let file = without_waiting(options).open(path)?;
+    // It may have become another one meanwhile.
+    if file.metadata()?.is_file() { Ok(file) } else { Err(no_file()) }
+}
+
+#[cfg(unix)]
+fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+}
+
+#[cfg(not(unix))]
+fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
+}
+
+/// Opens a file of our own to be changed in place; it is made if it is not there.
+///
+/// # Errors
+///
+/// When a link is in its place: somebody else has put it there, and what is behind it is not ours.
+pub fn open_own(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    if path.is_symlink() {
+        return Err(io::Error::other("it is a symbolic link"));
+    }
+    open(options.create(true), path)
+}
+
+/// Whether a link leads to `path` somewhere below `dir`, in which it lies, or at `path` itself.
+pub fn is_behind_link(dir: &Path, path: &Path) -> bool {
+    let inner = path.ancestors().take_while(|inner| *inner != dir);
+    inner.into_iter().any(Path::is_symlink)
+}
 
 /// Somebody else may be deleting the same: what is gone is gone.
 pub fn delete_dir(dir: &Path) -> io::Result<()> {
@@ -47,15 +119,46 @@ pub fn walk(dir: &Path, visit: &mut impl FnMut(&Path, &Metadata)) {
     }
 }
 
-/// Writes beside the file and renames, so that a reader sees the old text or the new one.
+/// Writes beside the file and renames, so that a reader sees the old text or the new one. The rights
+/// stay what they were.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    replace(path, |staged| std::fs::write(staged, bytes))
+    let rights =
+        path.symlink_metadata().ok().filter(Metadata::is_file).map(|old| old.permissions());
+    replace(path, |staged| {
+        let mut options = OpenOptions::new();
+        if rights.is_some() {
+            private(&mut options);
+        }
+        let mut file = options.write(true).create_new(true).open(staged)?;
+        file.write_all(bytes)?;
+        rights.map_or(Ok(()), |rights| file.set_permissions(rights))
+    })
+}
+
+/// Copies a file and its rights to where nothing is yet.
+fn copy_new(from: &Path, to: &Path) -> io::Result<()> {
+    let mut from = open(OpenOptions::new().read(true), from)?;
+    let mut copy = private(OpenOptions::new().write(true).create_new(true)).open(to)?;
+    io::copy(&mut from, &mut copy)?; // A reflink where the file system has them.
+    copy.set_permissions(from.metadata()?.permissions())
+}
+
+/// For nobody else, until the rights are set.
+#[cfg(unix)]
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    options.mode(0o600)
+}
+
+#[cfg(not(unix))]
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
 }
 
 /// Replaces a file by a copy of it in which these bytes are at these places.
 pub fn replace_with_exchanged(path: &Path, exchanges: &[(usize, Vec<u8>)]) -> io::Result<()> {
     replace(path, |staged| {
-        std::fs::copy(path, staged)?;
+        copy_new(path, staged)?;
         let mut file = OpenOptions::new().write(true).open(staged)?;
         for (at, bytes) in exchanges {
             file.seek(SeekFrom::Start(*at as u64))?;
@@ -69,14 +172,14 @@ pub fn replace_with_exchanged(path: &Path, exchanges: &[(usize, Vec<u8>)]) -> io
 pub fn write_program(path: &Path, bytes: &[u8]) -> io::Result<()> {
     path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
     replace(path, |staged| {
-        std::fs::write(staged, bytes)?;
+        File::create_new(staged)?.write_all(bytes)?;
         make_executable(staged)
     })
 }
 
 /// Writes a file of ours, if it does not hold that already. Returns whether it was written.
 pub fn provide(path: &Path, text: &str) -> io::Result<bool> {
-    if std::fs::read(path).is_ok_and(|found| found == text.as_bytes()) {
+    if read(path).is_ok_and(|found| found == text.as_bytes()) {
         return Ok(false);
     }
     path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
@@ -84,11 +187,9 @@ pub fn provide(path: &Path, text: &str) -> io::Result<bool> {
     Ok(true)
 }
 
+/// Puts what `stage` makes in the place of `path`. It gets a name that nothing has yet.
 pub fn replace(path: &Path, stage: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}", std::process::id()));
-    let staged = path.with_file_name(name);
-    drop(std::fs::remove_file(&staged)); // Of a process with this number that was killed here.
+    let staged = path.with_file_name(scratch::unforeseeable(scratch::STAGED_FILE));
     let replaced = stage(&staged).and_then(|()| std::fs::rename(&staged, path));
     // Also where it worked: between two names of one file, renaming does nothing (rename(2)).
     drop(std::fs::remove_file(&staged));
@@ -106,43 +207,19 @@ fn make_executable(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A directory that goes when this is dropped.
-pub struct Scratch {
-    pub dir: PathBuf,
-}
-
-impl Scratch {
-    pub fn make(dir: PathBuf) -> io::Result<Scratch> {
-        std::fs::create_dir_all(&dir)?;
-        Ok(Scratch { dir })
-    }
-
-    #[cfg(test)]
-    pub fn of_test(name: &str) -> Scratch {
-        let name = format!("multilane-{name}-{}", std::process::id());
-        Scratch::make(std::env::temp_dir().join(name)).expect("a directory")
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        drop(delete_dir(&self.dir));
-    }
-}
-
 /// Copies a file that belongs to this machine, if there is one, to where another tree looks for it;
 /// what is there stays.
 pub fn carry_over(from: &Path, to: &Path) -> io::Result<()> {
-    if !from.is_file() || to.exists() {
+    if !from.is_file() || to.symlink_metadata().is_ok() {
         return Ok(());
     }
     to.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-    write_atomically(to, &std::fs::read(from)?)
+    replace(to, |staged| copy_new(from, staged))
 }
 
 pub fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
     if std::fs::hard_link(from, to).is_err() {
-        std::fs::copy(from, to)?;
+        copy_new(from, to)?;
         File::options().write(true).open(to)?.set_modified(from.metadata()?.modified()?)?;
     }
     Ok(())

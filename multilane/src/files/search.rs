@@ -106,7 +106,7 @@ fn has_one<F: Fn(&[u8]) -> bool>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::Scratch;
+    use crate::files::scratch::Scratch;
 
     #[test]
     fn it_is_found_wherever_a_window_ends() {

@@ -85,16 +85,14 @@ pub fn fork_or_warn(
 
 /// Whether nothing was built in the lane yet, as far as it is ours to fill.
 pub fn is_cold(project: &Project, lane: &Lane) -> bool {
-    lane.owner != Owner::Named
-        && !has_intermediates_elsewhere(project, lane)
-        && !units::has_any(&lane.dir)
+    lane.owner != Owner::Named && !is_left_to_cargo(project, lane) && !units::has_any(&lane.dir)
 }
 
 /// In a target directory that was copied or moved here with its times, cargo takes for fresh what
 /// names the other place. So the units that may do so are discarded: those of path packages, and
 /// those that have included what they generated.
 pub fn discard_copied(project: &Project, ui: Ui, lane: &Lane) {
-    if lane.owner != Owner::Worktree || has_intermediates_elsewhere(project, lane) {
+    if lane.owner != Owner::Worktree || is_left_to_cargo(project, lane) {
         return;
     }
     if !units::was_built_elsewhere(&lane.dir) {
@@ -128,6 +126,13 @@ pub fn discard_copied(project: &Project, ui: Ui, lane: &Lane) {
 /// With `build.build-dir`, a worktree's units are not in its target directory.
 pub fn has_intermediates_elsewhere(project: &Project, lane: &Lane) -> bool {
     lane.owner == Owner::Worktree && project.config.has_build_dir
+}
+
+/// Whether nothing of ours is written into the lane.
+pub fn is_left_to_cargo(project: &Project, lane: &Lane) -> bool {
+    has_intermediates_elsewhere(project, lane)
+        || (lane.owner == Owner::Worktree
+            && crate::lanes::choose::is_behind_link(project, &lane.dir))
 }
 
 pub fn donors(project: &Project, lane: &Lane, toolchain: Option<&str>) -> anyhow::Result<Donors> {

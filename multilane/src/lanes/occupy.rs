@@ -4,14 +4,16 @@
 //! stamp (`.lane`), and cargo holds its own on `.cargo-lock` and its kin. The kernel releases both,
 //! however a process ends.
 
-#![expect(clippy::disallowed_methods, reason = "it renames lanes, and deletes what is in one")]
+#![expect(clippy::disallowed_methods, reason = "it renames what is in lanes, and removes links")]
 
-use std::fs::{File, OpenOptions};
+use std::collections::BTreeSet;
+use std::fs::{DirEntry, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::{Lane, Owner};
+use crate::files::scratch::{self, Scratch};
 use crate::files::{self, lock};
 use crate::ui;
 
@@ -21,6 +23,13 @@ pub const STAMP: &str = ".lane";
 
 /// The files that cargo locks in a profile's directory, by version (1.95, 1.96 and later).
 pub const CARGO_LOCKS: [&str; 3] = [".cargo-lock", ".cargo-build-lock", ".cargo-artifact-lock"];
+
+/// How the names of directories begin in which what is deleted is on its way out.
+const TRASH: &str = ".trash-";
+
+/// How the names of directories begin that serve for a while in a lane: [`sweep`] knows them.
+pub const STAGED: &str = ".fork-";
+pub const PROBE: &str = ".probe-";
 
 /// How long a build waits for a lane that is locked; `clean` only renames it meanwhile.
 const LOCKED_MAX: Duration = Duration::from_secs(5);
@@ -89,16 +98,18 @@ pub fn make_lanes_dir(lanes_dir: &Path) -> io::Result<()> {
     files::write_atomically(&ignore, b"# Lanes are build output.\n*\n")
 }
 
-/// A directory that is known to hold build output, if there is none.
+/// A directory that is known to hold build output, if there is none. One that holds anything already
+/// is not ours to declare that.
 pub fn make_lane(dir: &Path) -> io::Result<()> {
-    let tag = dir.join("CACHEDIR.TAG");
-    if tag.is_file() {
+    std::fs::create_dir_all(dir)?;
+    let is_ours =
+        files::entries(dir).all(|entry| is_own_name(&entry.file_name().to_string_lossy()));
+    if !is_ours || dir.join("CACHEDIR.TAG").symlink_metadata().is_ok() {
         return Ok(());
     }
-    std::fs::create_dir_all(dir)?;
     // cargo writes this only into directories that it makes itself (https://bford.info/cachedir/).
     let text = "Signature: 8a477f597d28d172789f06886806bc55\n# A lane: a cargo target directory.\n";
-    files::write_atomically(&tag, text.as_bytes())
+    files::write_atomically(&dir.join("CACHEDIR.TAG"), text.as_bytes())
 }
 
 /// Marks a lane that exists as in use.
@@ -108,8 +119,7 @@ pub fn make_lane(dir: &Path) -> io::Result<()> {
 /// `NotFound` when there is none, or when it was deleted just now.
 pub fn enter(dir: &Path, stamp: &str, now: SystemTime) -> io::Result<InUse> {
     let path = dir.join(STAMP);
-    let mut file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+    let mut file = files::open_own(OpenOptions::new().read(true).write(true), &path)?;
     // Only `clean` has it for itself. A file system without locks (some network shares) is no
     // reason not to build; cargo takes none there either.
     if matches!(lock::try_shared(&file), Ok(false)) {
@@ -122,9 +132,9 @@ pub fn enter(dir: &Path, stamp: &str, now: SystemTime) -> io::Result<InUse> {
         return Err(io::ErrorKind::NotFound.into());
     }
 
-    let mut written = String::new();
-    file.read_to_string(&mut written)?;
-    if written != stamp {
+    let mut written = Vec::new();
+    (&mut file).take(stamp.len() as u64 + 1).read_to_end(&mut written)?;
+    if written != stamp.as_bytes() {
         file.rewind()?;
         file.set_len(0)?;
         file.write_all(stamp.as_bytes())?;
@@ -144,58 +154,121 @@ pub enum Removal {
 }
 
 /// Takes an agent's lane out of use by renaming it, so that a kill leaves no half lane that looks
-/// whole; `sweep` deletes it.
+/// whole, and deletes it.
 pub fn remove_agent_lane(lanes_dir: &Path, lane: &Path) -> io::Result<Removal> {
     let Some(locks) = lock_whole(lane)? else {
         return Ok(Removal::InUse);
     };
-    if !lane.join("CACHEDIR.TAG").is_file() {
+    if !is_target_dir(lane) {
         return Ok(Removal::NoTargetDirectory);
     }
-    // A name that no other `clean` takes, in this process or another.
-    let key = lane.file_name().unwrap_or_default().to_string_lossy();
-    let agent = lane.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
-    let trash = lanes_dir.join(format!(".trash-{}-{agent}-{key}", std::process::id()));
-    std::fs::rename(lane, &trash)?;
+    let trash = Scratch::make(lanes_dir, TRASH)?;
+    std::fs::rename(lane, trash.dir.join("lane"))?;
     drop(locks);
+    trash.delete()?;
     Ok(Removal::Removed)
 }
 
-/// Empties the worktree's own target directory, but for xtask itself, which is running.
-pub fn empty_target_dir(dir: &Path) -> io::Result<Removal> {
-    const KEPT: [&str; 3] = ["xtask", "CACHEDIR.TAG", STAMP];
-    let Some(_locks) = lock_whole(dir)? else {
+/// Empties the worktree's own target directory, but for what is `kept` in it and for xtask itself,
+/// which is running.
+///
+/// The locks of cargo stay where they are: a cargo that waits for one would else hold a lock that
+/// nobody else finds, and build together with the next.
+pub fn empty_target_dir(dir: &Path, kept: &BTreeSet<PathBuf>) -> io::Result<Removal> {
+    const KEPT: [&str; 5] = ["xtask", "CACHEDIR.TAG", STAMP, TRASH, STAGED];
+    // What comes later is somebody else's who has begun to build.
+    let found: Vec<DirEntry> = std::fs::read_dir(dir)?.collect::<io::Result<_>>()?;
+    let Some(locks) = lock_whole(dir)? else {
         return Ok(Removal::InUse);
     };
-    if !dir.join("CACHEDIR.TAG").is_file() {
+    if !is_target_dir(dir) {
         return Ok(Removal::NoTargetDirectory);
     }
-    for entry in std::fs::read_dir(dir)? {
-        let entry = entry?;
-        if KEPT.iter().any(|kept| entry.file_name() == *kept) {
-            continue;
-        }
-        if entry.file_type()?.is_dir() {
-            files::delete_dir(&entry.path())?;
-        } else {
-            std::fs::remove_file(entry.path())?;
+    let mut trash = Trash { scratch: Scratch::make(dir, TRASH)?, count: 0 };
+    for path in found.iter().map(DirEntry::path).filter(|path| !kept.contains(path)) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_of_sweep = name.starts_with(TRASH) || name.starts_with(STAGED);
+        if !is_of_sweep && !KEPT.contains(&&*name) {
+            trash.take(&path, 2)?;
         }
     }
+    drop(locks);
+    trash.scratch.delete()?;
     Ok(Removal::Removed)
 }
 
-/// Deletes what a `clean` that was killed has left behind: lanes on their way out, folders of
-/// agents without lanes.
-pub fn sweep(lanes_dir: &Path) -> io::Result<()> {
-    for dir in files::subdirectories(lanes_dir) {
-        let name = dir.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with(".trash-") {
-            files::delete_dir(&dir)?;
-        } else {
-            drop(std::fs::remove_dir(&dir)); // Only if it is empty.
+/// Removes the link that stands for a target directory, and nothing behind it.
+pub fn remove_link(link: &Path) -> io::Result<Removal> {
+    match lock_whole(link)? {
+        None => Ok(Removal::InUse),
+        Some(_locks) => std::fs::remove_file(link).map(|()| Removal::Removed),
+    }
+}
+
+fn is_target_dir(dir: &Path) -> bool {
+    dir.join("CACHEDIR.TAG").is_file()
+}
+
+/// Where things go that nobody shall find any more.
+struct Trash {
+    scratch: Scratch,
+    count: u32,
+}
+
+impl Trash {
+    /// `depth`: how many levels of directories have locks of cargo's, this one included.
+    fn take(&mut self, path: &Path, depth: u32) -> io::Result<()> {
+        if path.is_dir() && !path.is_symlink() {
+            let mut inner = files::entries(path).peekable();
+            if inner.peek().is_none() {
+                return Ok(()); // A cargo may have made it that is about to put a lock into it.
+            }
+            if depth > 0 && has_locks(path, depth) {
+                let mut inner = inner.filter(|entry| !is_cargo_lock(&entry.path()));
+                return inner.try_for_each(|entry| self.take(&entry.path(), depth - 1));
+            }
+        }
+        self.count += 1;
+        match std::fs::rename(path, self.scratch.dir.join(self.count.to_string())) {
+            Err(err) if err.kind() != io::ErrorKind::NotFound => Err(err),
+            _ => Ok(()),
         }
     }
-    Ok(())
+}
+
+fn has_locks(dir: &Path, depth: u32) -> bool {
+    files::entries(dir).any(|entry| {
+        let path = entry.path();
+        is_cargo_lock(&path) || (depth > 1 && path.is_dir() && has_locks(&path, depth - 1))
+    })
+}
+
+fn is_cargo_lock(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| CARGO_LOCKS.iter().any(|lock| name == *lock))
+}
+
+/// Deletes what calls that were killed have left in a lane and in the folder of lanes, once nobody
+/// uses it.
+pub fn sweep(lanes_dir: &Path, lane: &Path) {
+    for dir in [lanes_dir, lane].iter().filter(|dir| !dir.is_symlink()) {
+        scratch::sweep(dir, &[TRASH, STAGED, PROBE]);
+    }
+}
+
+/// Whether it is the name of something that we put into a worktree's own lane.
+pub fn is_own_name(name: &str) -> bool {
+    const OWN: [&str; 4] = [STAMP, ".place", ".filled-at", ".cargo-lock"];
+    OWN.contains(&name)
+        || [TRASH, STAGED, PROBE, scratch::STAGED_FILE]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+}
+
+/// Removes the folders of agents that have no lanes.
+pub fn remove_empty_folders(lanes_dir: &Path) {
+    for dir in files::subdirectories(lanes_dir) {
+        drop(std::fs::remove_dir(&dir)); // Only if it is empty.
+    }
 }
 
 /// Whether nobody builds in a lane at this moment.
@@ -203,11 +276,12 @@ pub fn is_free(dir: &Path) -> io::Result<bool> {
     Ok(lock_whole(dir)?.is_some())
 }
 
-/// Every lock of a lane, or `None` if one is held by somebody. Waits for nobody.
-fn lock_whole(dir: &Path) -> io::Result<Option<Vec<File>>> {
+/// Every lock of a lane, held until the result is dropped, or `None` if one is held by somebody.
+/// Waits for nobody.
+pub fn lock_whole(dir: &Path) -> io::Result<Option<Vec<File>>> {
     let mut locks = Vec::new();
     for path in lock_files(dir) {
-        let file = match OpenOptions::new().read(true).write(true).open(&path) {
+        let file = match files::open(OpenOptions::new().read(true).write(true), &path) {
             Ok(file) => file,
             Err(err) if err.kind() == io::ErrorKind::NotFound => continue,
             Err(err) => return Err(err),
@@ -224,16 +298,18 @@ fn lock_whole(dir: &Path) -> io::Result<Option<Vec<File>>> {
 
 /// The files that tell by their locks whether a lane is in use: the stamp, and cargo's in each
 /// profile's directory (`<dir>/<profile>` and `<dir>/<triple>/<profile>`), but for xtask's own
-/// profile.
+/// profile. Also behind links: whoever builds through one uses the lane.
 pub fn lock_files(dir: &Path) -> Vec<PathBuf> {
+    let dirs_in =
+        |dir: &Path| files::entries(dir).map(|entry| entry.path()).filter(|path| path.is_dir());
     let mut files = vec![dir.join(STAMP)];
-    for outer in files::subdirectories(dir).filter(|outer| !outer.ends_with("xtask")) {
+    for outer in dirs_in(dir).filter(|outer| !outer.ends_with("xtask")) {
         files.extend(CARGO_LOCKS.map(|name| outer.join(name)));
-        for inner in files::subdirectories(&outer) {
+        for inner in dirs_in(&outer) {
             files.extend(CARGO_LOCKS.map(|name| inner.join(name)));
         }
     }
-    files.retain(|file| file.exists());
+    files.retain(|file| file.is_file());
     files
 }
 

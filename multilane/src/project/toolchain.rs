@@ -203,7 +203,7 @@ impl Memo {
 
     /// Empty where there is none or it cannot be read.
     fn open(file: Option<PathBuf>) -> Memo {
-        let text = file.as_ref().and_then(|file| std::fs::read(file).ok());
+        let text = file.as_ref().and_then(|file| files::read(file).ok());
         let entries = text.and_then(|text| serde_json::from_slice(&text).ok());
         Memo { file, entries: entries.unwrap_or_default() }
     }

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::files::{lock, remove_own_file, write_atomically};
+use crate::files::{self, lock, remove_own_file, write_atomically};
 
 /// How long others may hold a lock of ours.
 pub(super) const LOCKED_MAX: Duration = Duration::from_secs(5);
@@ -63,7 +63,7 @@ impl CacheCounts {
     }
 
     fn read(file: &Path) -> Option<CacheCounts> {
-        let value: Value = serde_json::from_str(&std::fs::read_to_string(file).ok()?).ok()?;
+        let value: Value = serde_json::from_str(&files::read_text(file).ok()?).ok()?;
         Some(CacheCounts { asked: value["asked"].as_u64()?, hits: value["hits"].as_u64()? })
     }
 }
@@ -116,7 +116,7 @@ impl Tally {
     }
 
     pub(super) fn warning(&self) -> Option<String> {
-        std::fs::read_to_string(self.part("warning")).ok()
+        files::read_text(self.part("warning")).ok()
     }
 
     pub(super) fn remove(&self) {

@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 
 use super::{Answer, Call, run};
 use crate::cargo_line::CargoLine;
+use crate::lanes::Owner;
 use crate::lanes::choose::{self, LaneChoice, Lockfile};
 use crate::{fork, record, retarget, ui};
 
@@ -16,6 +17,9 @@ pub(super) fn fork(call: Call) -> Answer {
     let project = run::open(call.session, &CargoLine::default())?;
     let choice = LaneChoice { lockfile: Lockfile::MustStay, ..LaneChoice::default() };
     let lane = choose::lane(&project, &choice)?;
+    if lane.owner == Owner::Worktree && choose::is_behind_link(&project, &lane.dir) {
+        bail!("{} is a symbolic link; nothing is forked through one", project.shown(&lane.dir));
+    }
     let ui = project.session.ui.quiet(own.get_flag("quiet"));
     let begun = Instant::now();
     let (dry_run, explained) = (own.get_flag("dry-run"), own.get_one::<String>("explain"));

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Call, run};
 use crate::cargo_line::CargoLine;
+use crate::files;
 use crate::lanes::choose::{self, LaneChoice, Lockfile};
 use crate::lanes::list::{self, Found};
 use crate::lanes::{KeyInputs, lockfile_hash};
@@ -38,8 +39,7 @@ struct Row {
 impl Row {
     /// `today` is of this worktree; another one may have another lockfile.
     fn new(lane: Found, today: &KeyInputs) -> Row {
-        let lockfile =
-            std::fs::read(lane.root.join("Cargo.lock")).map(|bytes| lockfile_hash(&bytes));
+        let lockfile = files::read(lane.root.join("Cargo.lock")).map(|bytes| lockfile_hash(&bytes));
         let today = KeyInputs { lockfile: lockfile.unwrap_or_default(), ..today.clone() };
         let differs =
             lane.inputs.as_ref().map(|inputs| inputs.differing(&today)).unwrap_or_default();
