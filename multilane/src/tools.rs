@@ -23,6 +23,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::files::answers::Answers;
 use crate::files::lock;
+use crate::files::scratch::Scratch;
 use crate::lanes::hex;
 use crate::process::Shell;
 use crate::process::step::{Program, Step};
@@ -162,7 +163,7 @@ fn lock(session: &Session, target_dir: &Path) -> anyhow::Result<File> {
     let path = target_dir.join(format!(".{PROGRAM}.lock"));
     let cannot = || format!("cannot lock {}", path.display());
     std::fs::create_dir_all(target_dir).with_context(cannot)?;
-    let file = File::create(&path).with_context(cannot)?;
+    let file = files::open_own(File::options().write(true), &path).with_context(cannot)?;
     if !lock::try_exclusive(&file).with_context(cannot)? {
         const LIMIT: Duration = Duration::from_secs(15 * 60);
         session.ui.status("Waiting", format_args!("for another call that compiles {PROGRAM}"));
@@ -172,9 +173,7 @@ fn lock(session: &Session, target_dir: &Path) -> anyhow::Result<File> {
 }
 
 fn is_writable(dir: &Path) -> bool {
-    let probe = dir.join(format!(".probe-{}", std::process::id()));
-    std::fs::create_dir_all(dir).and_then(|()| File::create(&probe)).is_ok()
-        && files::remove_own_file(&probe).is_ok()
+    std::fs::create_dir_all(dir).and_then(|()| Scratch::make(dir, ".probe-")).is_ok()
 }
 
 /// A call that starts one of them in this moment compiles it again.

@@ -30,7 +30,7 @@ pub fn read_text(path: impl AsRef<Path>) -> io::Result<String> {
 }
 
 fn read_up_to(path: &Path, len_max: u64) -> io::Result<Vec<u8>> {
-    let mut file = open(OpenOptions::new().read(true), path)?;
+    let mut file = open_to_read(path)?;
     let len = file.metadata()?.len();
     let mut bytes = Vec::with_capacity(usize::try_from(len.min(len_max)).unwrap_or_default());
     // What grows while it is read has an end here, too.
@@ -40,7 +40,11 @@ fn read_up_to(path: &Path, len_max: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Opens a regular file, and waits for nobody. What is written is not written through a link.
+pub fn open_to_read(path: &Path) -> io::Result<File> {
+    open(OpenOptions::new().read(true), path)
+}
+
+/// Opens a regular file, and waits for nobody.
 ///
 /// # Errors
 ///
@@ -53,6 +57,12 @@ pub fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let file = without_waiting(options).open(path)?;
     // It may have become another one meanwhile.
     if file.metadata()?.is_file() { Ok(file) } else { Err(no_file()) }
+}
+
+/// Opens a terminal or a pipe to write to, whether anybody reads it or not.
+pub fn open_stream(path: &Path) -> io::Result<File> {
+    let stream = without_waiting(OpenOptions::new().append(true)).open(path)?;
+    if stream.metadata()?.is_file() { Err(io::Error::other("it is a file")) } else { Ok(stream) }
 }
 
 #[cfg(unix)]
@@ -76,6 +86,17 @@ pub fn open_own(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
         return Err(io::Error::other("it is a symbolic link"));
     }
     open(options.create(true), path)
+}
+
+/// Sets the time of a file or a directory. Reading is enough, for those that are read-only.
+#[cfg(unix)]
+pub fn set_modified(path: &Path, time: std::time::SystemTime) -> io::Result<()> {
+    without_waiting(OpenOptions::new().read(true)).open(path)?.set_modified(time)
+}
+
+#[cfg(not(unix))]
+pub fn set_modified(path: &Path, time: std::time::SystemTime) -> io::Result<()> {
+    OpenOptions::new().write(true).open(path)?.set_modified(time)
 }
 
 /// Whether a link leads to `path` somewhere below `dir`, in which it lies, or at `path` itself.
@@ -119,8 +140,8 @@ pub fn walk(dir: &Path, visit: &mut impl FnMut(&Path, &Metadata)) {
     }
 }
 
-/// Writes beside the file and renames, so that a reader sees the old text or the new one. The rights
-/// stay what they were.
+/// Writes beside the file and renames, so that a reader sees the old text or the new one. The
+/// rights stay what they were.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let rights =
         path.symlink_metadata().ok().filter(Metadata::is_file).map(|old| old.permissions());
@@ -135,12 +156,15 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     })
 }
 
-/// Copies a file and its rights to where nothing is yet.
-fn copy_new(from: &Path, to: &Path) -> io::Result<()> {
-    let mut from = open(OpenOptions::new().read(true), from)?;
+/// Copies a regular file and its rights to where nothing is yet.
+pub fn copy_new(from: &Path, to: &Path) -> io::Result<()> {
+    let mut file = open_to_read(from)?;
+    if cfg!(target_os = "macos") {
+        return std::fs::copy(from, to).map(drop); // It clones.
+    }
     let mut copy = private(OpenOptions::new().write(true).create_new(true)).open(to)?;
-    io::copy(&mut from, &mut copy)?; // A reflink where the file system has them.
-    copy.set_permissions(from.metadata()?.permissions())
+    io::copy(&mut file, &mut copy)?; // A reflink where the file system has them.
+    copy.set_permissions(file.metadata()?.permissions())
 }
 
 /// For nobody else, until the rights are set.
@@ -282,4 +306,48 @@ pub fn is_same_file(file: &File, path: &Path) -> bool {
 #[cfg(not(unix))]
 pub fn is_same_file(_file: &File, path: &Path) -> bool {
     path.exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::scratch::Scratch;
+
+    /// Nothing here is waited for: a pipe without a writer, one without a reader, what never ends.
+    #[cfg(unix)]
+    #[test]
+    fn only_regular_files_are_opened() {
+        let scratch = Scratch::of_test("files");
+        let pipe = scratch.dir.join("pipe");
+        let name = std::ffi::CString::new(pipe.as_os_str().as_encoded_bytes()).expect("a name");
+        #[expect(unsafe_code, reason = "std makes no pipe with a name")]
+        // SAFETY: the name ends in a zero and lives as long as the call.
+        let made = unsafe { libc::mkfifo(name.as_ptr(), 0o600) };
+        assert_eq!(made, 0);
+        for path in [&pipe, &scratch.dir, Path::new("/dev/zero")] {
+            assert!(read(path).is_err() && read_text(path).is_err(), "{}", path.display());
+            assert!(open_own(OpenOptions::new().append(true), path).is_err());
+            assert!(copy_new(path, &scratch.dir.join("copy")).is_err());
+        }
+        assert!(!scratch.dir.join("copy").exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn rights_stay_what_they_are() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let scratch = Scratch::of_test("rights");
+        let [secret, copy, other] = ["secret", "copy", "other"].map(|name| scratch.dir.join(name));
+        let mode = |path: &Path| path.metadata().expect("it is there").permissions().mode() & 0o777;
+        std::fs::write(&secret, "token").expect("it can be written");
+        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).expect("ours");
+        write_atomically(&secret, b"another").expect("it can be written");
+        carry_over(&secret, &copy).expect("it can be copied");
+        std::fs::write(&other, "text").expect("it can be written");
+        replace_with_exchanged(&secret, &[(0, b"A".to_vec())]).expect("it can be replaced");
+        assert_eq!([&secret, &copy].map(|path| mode(path)), [0o600, 0o600]);
+        assert_eq!(read(&secret).expect("it is there"), b"Another");
+        assert!(copy_new(&other, &copy).is_err(), "something is there");
+        assert_eq!(read(&copy).expect("it is there"), b"another");
+    }
 }

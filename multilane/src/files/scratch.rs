@@ -1,5 +1,5 @@
-//! Directories that serve for a while: what is staged for another place, what is on its way out, what
-//! is tried out. Their maker deletes them or, if it was killed, the next builder.
+//! Directories that serve for a while: what is staged for another place, what is on its way out,
+//! what is tried out. Their maker deletes them or, if it was killed, the next builder.
 //!
 //! ```text
 //! <parent>/<prefix><16 hex digits>/
@@ -104,10 +104,14 @@ pub fn sweep(parent: &Path, prefixes: &[&str]) {
     for entry in entries(parent) {
         let name = entry.file_name();
         let name = name.to_string_lossy();
+        let is_dir_of_ours = prefixes.iter().any(|prefix| name.starts_with(prefix));
+        if !is_dir_of_ours && !name.starts_with(STAGED_FILE) {
+            continue;
+        }
         let (path, Ok(meta)) = (entry.path(), entry.metadata()) else { continue };
-        if meta.is_dir() && prefixes.iter().any(|prefix| name.starts_with(prefix)) {
+        if is_dir_of_ours && meta.is_dir() {
             sweep_one(&path);
-        } else if meta.is_file() && name.starts_with(STAGED_FILE) {
+        } else if !is_dir_of_ours && meta.is_file() {
             let age = changed(&meta).and_then(|time| environment::now().duration_since(time).ok());
             if age.is_some_and(|age| age > STAGED_MAX) {
                 drop(remove_own_file(&path));
@@ -144,4 +148,49 @@ fn changed(meta: &std::fs::Metadata) -> Option<std::time::SystemTime> {
 /// the system's.
 pub(super) fn unforeseeable(prefix: &str) -> String {
     format!("{prefix}{:016x}", RandomState::new().build_hasher().finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_use_stays_and_what_is_left_goes() {
+        let parent = Scratch::of_test("sweep");
+        let used = Scratch::make(&parent.dir, ".trash-").expect("a directory");
+        let left = Scratch::make(&parent.dir, ".trash-").expect("a directory");
+        let other = Scratch::make(&parent.dir, ".other-").expect("a directory");
+        for scratch in [&used, &left, &other] {
+            std::fs::create_dir(scratch.dir.join("debug")).expect("a directory");
+        }
+        // As when its maker is killed: the lock is free, nothing is deleted.
+        let (dir, lock) = (left.dir.clone(), left.dir.join(LOCK));
+        std::mem::forget(left);
+        lock::unlock(&File::open(&lock).expect("it is there")).expect("it can be asked");
+        assert!(dir.exists());
+        sweep(&parent.dir, &[".trash-"]);
+        assert!(used.dir.exists() && other.dir.exists(), "it is in use, or of another kind");
+
+        std::fs::remove_file(&lock).expect("it is there");
+        File::create(&lock).expect("it can be written");
+        sweep(&parent.dir, &[".trash-"]);
+        assert!(!dir.exists(), "nobody uses it");
+        let own = used.dir.clone();
+        used.delete().expect("it can be deleted");
+        assert!(!own.exists());
+    }
+
+    /// A branch may have brought it.
+    #[cfg(unix)]
+    #[test]
+    fn nothing_behind_a_link_is_swept() {
+        let parent = Scratch::of_test("sweep-link");
+        let precious = Scratch::of_test("precious");
+        std::fs::remove_file(precious.dir.join(LOCK)).expect("it is there");
+        File::create(precious.dir.join(LOCK)).expect("it can be written");
+        let link = parent.dir.join(".trash-0123456789abcdef");
+        std::os::unix::fs::symlink(&precious.dir, &link).expect("a link");
+        sweep(&parent.dir, &[".trash-"]);
+        assert!(precious.dir.join(LOCK).exists());
+    }
 }

@@ -83,6 +83,15 @@ pub fn fork_or_warn(
     })
 }
 
+/// Says why a lane in which nothing was built yet is not filled.
+pub fn explain_cold(project: &Project, ui: Ui, lane: &Lane) {
+    if is_behind_link(project, lane) && !units::has_any(&lane.dir) {
+        let shown = project.shown(&lane.dir);
+        let why = "is a symbolic link, so it begins cold: nothing is forked through one";
+        ui.status("Note", format_args!("{shown} {why}"));
+    }
+}
+
 /// Whether nothing was built in the lane yet, as far as it is ours to fill.
 pub fn is_cold(project: &Project, lane: &Lane) -> bool {
     lane.owner != Owner::Named && !is_left_to_cargo(project, lane) && !units::has_any(&lane.dir)
@@ -130,9 +139,12 @@ pub fn has_intermediates_elsewhere(project: &Project, lane: &Lane) -> bool {
 
 /// Whether nothing of ours is written into the lane.
 pub fn is_left_to_cargo(project: &Project, lane: &Lane) -> bool {
-    has_intermediates_elsewhere(project, lane)
-        || (lane.owner == Owner::Worktree
-            && crate::lanes::choose::is_behind_link(project, &lane.dir))
+    has_intermediates_elsewhere(project, lane) || is_behind_link(project, lane)
+}
+
+/// Whether a link leads to the worktree's own target directory.
+pub fn is_behind_link(project: &Project, lane: &Lane) -> bool {
+    lane.owner == Owner::Worktree && crate::lanes::choose::is_behind_link(project, &lane.dir)
 }
 
 pub fn donors(project: &Project, lane: &Lane, toolchain: Option<&str>) -> anyhow::Result<Donors> {

@@ -24,7 +24,7 @@ use std::time::SystemTime;
 use crate::environment;
 use crate::files::parallel::in_parallel;
 use crate::files::scratch::Scratch;
-use crate::files::{self, delete_dir, lock, subdirectories};
+use crate::files::{self, delete_dir, lock, set_modified, subdirectories};
 use crate::fork::plan::{
     ForkPlan, ForkedCache, ForkedFile, ForkedUnit, LeftToCargo, NewTime, PathRewrite, Transfer,
     Why, still_brought,
@@ -132,7 +132,7 @@ fn bring(
     let info = ".rustc_info.json"; // What rustc answered to cargo; spares asking it again.
     if !lane.join(info).exists() && donor.join(info).is_file() {
         let copy = staged.dir.join(info);
-        std::fs::copy(donor.join(info), &copy)?;
+        files::copy_new(&donor.join(info), &copy)?;
         std::fs::rename(copy, lane.join(info))?;
     }
     Ok(forked)
@@ -180,7 +180,7 @@ fn stage_piece(file: &ForkedFile, donor: &Place, own: &Place, staged: &Staged) -
         std::fs::write(&to, bytes)
     };
     match file.rewrite {
-        PathRewrite::Nothing => drop(std::fs::copy(&from, &to)?), // A reflink where the file system has them.
+        PathRewrite::Nothing => files::copy_new(&from, &to)?,
         PathRewrite::Lane => exchanged(&|bytes| Some(with_path(bytes, &donor.lane, &own.lane)))?,
         PathRewrite::Sources => exchanged(&|bytes| Some(list_in_other_tree(bytes, donor, own)))?,
         PathRewrite::Record => exchanged(&|bytes| record_in_other_tree(bytes, donor, own))?,
@@ -209,10 +209,10 @@ fn stage_cache(cache: &ForkedCache, donor: &Path, lane: &Path, staged: &Staged) 
             let inside = Path::new(&cache.session).join(file);
             let (from, to) = (donor.join(&cache.dir).join(&inside), unit.join(&inside));
             if *transfer != Transfer::Link || !link(&from, &to, staged)? {
-                std::fs::copy(&from, &to)?;
+                files::copy_new(&from, &to)?;
             }
         }
-        File::create(unit.join(&cache.lock))?; // A lock belongs to the file, so each lane has its own.
+        File::create_new(unit.join(&cache.lock))?; // A lock belongs to the file, so each lane has its own.
         let Some(mark) = cache.origin.as_ref().and_then(|origin| origin.mark(lane)) else {
             return Ok(());
         };
@@ -230,7 +230,7 @@ fn link_program(to: &Path) -> io::Result<()> {
     let program = environment::exe().ok_or(io::ErrorKind::NotFound)?;
     match std::fs::hard_link(&program, to) {
         Err(err) if err.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(_) => std::fs::copy(&program, to).map(drop),
+        Err(_) => files::copy_new(&program, to),
         Ok(()) => Ok(()),
     }
 }
@@ -247,16 +247,6 @@ fn set_time(plan: &ForkPlan, time: &NewTime, now: SystemTime) -> io::Result<()> 
         set_modified(&own, now)?;
     }
     Ok(())
-}
-
-#[cfg(unix)]
-fn set_modified(path: &Path, time: SystemTime) -> io::Result<()> {
-    File::open(path)?.set_modified(time) // Reading is enough, for files that are read-only and for directories.
-}
-
-#[cfg(not(unix))]
-fn set_modified(path: &Path, time: SystemTime) -> io::Result<()> {
-    OpenOptions::new().write(true).open(path)?.set_modified(time)
 }
 
 /// Where cargo finds it.
@@ -352,7 +342,7 @@ pub fn can_reflink(dir: &Path) -> bool {
     let (from, to) = (dir.join(".probe"), dir.join(".probe-copy"));
     let try_it = || -> io::Result<bool> {
         std::fs::write(&from, vec![1; 4096])?;
-        let (from, to) = (File::open(&from)?, File::create(&to)?);
+        let (from, to) = (files::open_to_read(&from)?, File::create_new(&to)?);
         #[expect(unsafe_code, reason = "std has no reflink that says whether it was one")]
         // SAFETY: both descriptors are open for the length of the call, which takes no pointer.
         let result = unsafe { libc::ioctl(to.as_raw_fd(), libc::FICLONE, from.as_raw_fd()) };

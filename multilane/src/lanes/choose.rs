@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use super::occupy::{self, InUse};
 use super::{Agent, DETOUR_VARIABLES, Detours, KeyInputs, Lane, Owner, feature_selection};
 use crate::cargo_line::Selection;
+use crate::environment;
 use crate::files;
 use crate::project::{Project, cranelift, toolchain};
-use crate::{environment, units};
 
 /// What of a command line decides on the lane.
 #[derive(Default)]
@@ -129,18 +129,7 @@ pub fn enter(project: &Project, lane: Lane) -> (Lane, Option<InUse>) {
     let stamp = occupy::stamp_text(&lane);
     let now = environment::now();
     match &lane.owner {
-        Owner::Worktree if is_behind_link(project, &lane.dir) => {
-            if !units::has_any(&lane.dir) {
-                project.session.ui.status(
-                    "Note",
-                    format_args!(
-                        "{} is a symbolic link, so it begins cold: nothing is forked through one",
-                        project.shown(&lane.dir)
-                    ),
-                );
-            }
-            (lane, None)
-        }
+        Owner::Worktree if is_behind_link(project, &lane.dir) => (lane, None),
         Owner::Worktree | Owner::Named => {
             let in_use = occupy::enter(&lane.dir, &stamp, now);
             (lane, in_use.ok())

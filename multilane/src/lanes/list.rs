@@ -233,6 +233,6 @@ fn is_locked(file: &Path, _locked: Option<&HashSet<u64>>) -> bool {
 
 /// Takes the lock for a moment. (Not tried on macOS and Windows.)
 fn is_locked_by_trying(file: &Path) -> bool {
-    let file = std::fs::OpenOptions::new().read(true).write(true).open(file);
+    let file = files::open(std::fs::OpenOptions::new().read(true).write(true), file);
     file.is_ok_and(|file| matches!(lock::try_exclusive(&file), Ok(false)))
 }

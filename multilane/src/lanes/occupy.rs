@@ -31,6 +31,9 @@ const TRASH: &str = ".trash-";
 pub const STAGED: &str = ".fork-";
 pub const PROBE: &str = ".probe-";
 
+/// The same in the directory that all users share.
+pub const PROBE_IN_TMP: &str = "multilane-probe-";
+
 /// How long a build waits for a lane that is locked; `clean` only renames it meanwhile.
 const LOCKED_MAX: Duration = Duration::from_secs(5);
 
@@ -98,8 +101,8 @@ pub fn make_lanes_dir(lanes_dir: &Path) -> io::Result<()> {
     files::write_atomically(&ignore, b"# Lanes are build output.\n*\n")
 }
 
-/// A directory that is known to hold build output, if there is none. One that holds anything already
-/// is not ours to declare that.
+/// A directory that is known to hold build output, if there is none. One that holds anything
+/// already is not ours to declare that.
 pub fn make_lane(dir: &Path) -> io::Result<()> {
     std::fs::create_dir_all(dir)?;
     let is_ours =
@@ -218,14 +221,16 @@ struct Trash {
 impl Trash {
     /// `depth`: how many levels of directories have locks of cargo's, this one included.
     fn take(&mut self, path: &Path, depth: u32) -> io::Result<()> {
-        if path.is_dir() && !path.is_symlink() {
-            let mut inner = files::entries(path).peekable();
-            if inner.peek().is_none() {
+        if depth > 0 && path.is_dir() && !path.is_symlink() {
+            let inner: Vec<PathBuf> = files::entries(path).map(|entry| entry.path()).collect();
+            if inner.is_empty() {
                 return Ok(()); // A cargo may have made it that is about to put a lock into it.
             }
-            if depth > 0 && has_locks(path, depth) {
-                let mut inner = inner.filter(|entry| !is_cargo_lock(&entry.path()));
-                return inner.try_for_each(|entry| self.take(&entry.path(), depth - 1));
+            let is_profile = inner.iter().any(|inner| is_cargo_lock(inner));
+            if is_profile || inner.iter().any(|inner| holds_lock(inner)) {
+                let depth = if is_profile { 0 } else { depth - 1 };
+                let mut inner = inner.iter().filter(|inner| !is_cargo_lock(inner));
+                return inner.try_for_each(|inner| self.take(inner, depth));
             }
         }
         self.count += 1;
@@ -236,11 +241,8 @@ impl Trash {
     }
 }
 
-fn has_locks(dir: &Path, depth: u32) -> bool {
-    files::entries(dir).any(|entry| {
-        let path = entry.path();
-        is_cargo_lock(&path) || (depth > 1 && path.is_dir() && has_locks(&path, depth - 1))
-    })
+fn holds_lock(profile: &Path) -> bool {
+    CARGO_LOCKS.iter().any(|lock| profile.join(lock).is_file())
 }
 
 fn is_cargo_lock(path: &Path) -> bool {
@@ -253,6 +255,7 @@ pub fn sweep(lanes_dir: &Path, lane: &Path) {
     for dir in [lanes_dir, lane].iter().filter(|dir| !dir.is_symlink()) {
         scratch::sweep(dir, &[TRASH, STAGED, PROBE]);
     }
+    scratch::sweep(&std::env::temp_dir(), &[PROBE_IN_TMP]);
 }
 
 /// Whether it is the name of something that we put into a worktree's own lane.
@@ -320,4 +323,106 @@ pub fn stamp_text(lane: &Lane) -> String {
     };
     let fields = inputs.fields().map(|(name, value)| (name.to_owned(), value.into()));
     serde_json::Value::Object(fields.into_iter().collect()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(dir: &Path, names: &[&str]) {
+        for name in names {
+            let path = dir.join(name);
+            std::fs::create_dir_all(path.parent().unwrap_or(dir)).expect("a directory");
+            std::fs::write(path, "text").expect("it can be written");
+        }
+    }
+
+    /// Everything below a directory but directories that hold something, sorted.
+    fn left(dir: &Path) -> Vec<String> {
+        let mut left = Vec::new();
+        files::walk(dir, &mut |path, meta| {
+            if !meta.is_dir() || files::entries(path).next().is_none() {
+                left.push(path.strip_prefix(dir).expect("inside").to_string_lossy().into_owned());
+            }
+        });
+        left.sort();
+        left
+    }
+
+    /// A cargo that waits for a lock goes on with it, and the next one has to find the same.
+    #[test]
+    fn the_locks_of_cargo_outlive_a_clean() {
+        let scratch = Scratch::of_test("empty");
+        let dir = scratch.dir.join("target");
+        let locks = [
+            "debug/.cargo-artifact-lock",
+            "debug/.cargo-build-lock",
+            "debug/.cargo-lock",
+            "wasm32-unknown-unknown/release/.cargo-lock",
+        ];
+        write(&dir, &locks);
+        write(
+            &dir,
+            &[
+                "CACHEDIR.TAG",
+                ".rustc_info.json",
+                "debug/deps/libapp.rlib",
+                "debug/app",
+                "doc/index.html",
+                "wasm32-unknown-unknown/CACHEDIR.TAG",
+                "wasm32-unknown-unknown/release/app.wasm",
+                "xtask/xtask",
+                "kept/notes.md",
+            ],
+        );
+        // cargo makes the directory of a profile, then a lock in it.
+        std::fs::create_dir(dir.join("bench")).expect("a directory");
+        let waiting = File::open(dir.join(locks[0])).expect("it is there");
+        let kept = BTreeSet::from([dir.join("kept")]);
+        assert_eq!(empty_target_dir(&dir, &kept).expect("it works"), Removal::Removed);
+        let mut expected = vec!["CACHEDIR.TAG", "bench", "kept/notes.md", "xtask/xtask"];
+        expected.extend(locks);
+        expected.sort_unstable();
+        assert_eq!(left(&dir), expected);
+        assert!(files::is_same_file(&waiting, &dir.join(locks[0])));
+
+        write(&dir, &["debug/app", "wasm32-unknown-unknown/release/app.wasm"]);
+        for lock in locks {
+            let held = File::open(dir.join(lock)).expect("it is there");
+            assert!(lock::try_exclusive(&held).expect("it can be asked"));
+            assert_eq!(empty_target_dir(&dir, &kept).expect("it works"), Removal::InUse, "{lock}");
+            assert!(dir.join("debug/app").exists());
+        }
+    }
+
+    #[test]
+    fn only_what_we_make_is_declared_to_be_build_output() {
+        let scratch = Scratch::of_test("tag");
+        let dir = scratch.dir.join("target");
+        for foreign in ["notes.md", ".env", "debug/notes.md"] {
+            write(&dir, &[foreign]);
+            make_lane(&dir).expect("it is there");
+            assert!(!dir.join("CACHEDIR.TAG").exists(), "{foreign}");
+            assert_eq!(
+                empty_target_dir(&dir, &BTreeSet::new()).expect("it can be asked"),
+                Removal::NoTargetDirectory
+            );
+            files::delete_dir(&dir).expect("it is ours");
+        }
+        // Also where a kill has left it empty, or with a mark alone.
+        write(&dir, &[STAMP]);
+        make_lane(&dir).expect("it is there");
+        assert!(is_target_dir(&dir));
+    }
+
+    /// A branch may have brought it: `target/.lane` as a link to somebody's file.
+    #[cfg(unix)]
+    #[test]
+    fn no_stamp_is_written_through_a_link() {
+        let scratch = Scratch::of_test("stamp");
+        write(&scratch.dir, &["precious"]);
+        std::os::unix::fs::symlink("precious", scratch.dir.join(STAMP)).expect("a link");
+        assert!(enter(&scratch.dir, "", SystemTime::now()).is_err());
+        assert_eq!(std::fs::read(scratch.dir.join("precious")).expect("it is there"), b"text");
+    }
 }

@@ -10,7 +10,6 @@ pub mod wrapper;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -159,7 +158,7 @@ impl OptionsQuestion<'_> {
 fn beginning(graph: &Path) -> anyhow::Result<Vec<u8>> {
     const LEN: u64 = 512; // The version has at most 255.
     let mut bytes = Vec::new();
-    File::open(graph)?.take(LEN).read_to_end(&mut bytes)?;
+    files::open_to_read(graph)?.take(LEN).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn cargo_hears_of_no_wrapper_that_cannot_be_started() {
         let scratch = Scratch::of_test("wrapper");
-        let parent = scratch.dir.clone();
+        let parent = scratch.dir.join(".cargo");
         let dir = parent.join("wrapper");
         install(&dir, |_| false).expect_err("it does not start");
         let left = std::fs::read_dir(&parent).expect("a directory").count();

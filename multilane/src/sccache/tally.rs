@@ -8,7 +8,7 @@
 //! ```
 
 use std::ffi::OsStr;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -85,7 +85,7 @@ impl Tally {
     }
 
     pub(super) fn add(&self) {
-        let file = OpenOptions::new().append(true).create(true).open(&self.file);
+        let file = files::open_own(OpenOptions::new().append(true), &self.file);
         _ = file.and_then(|mut file| file.write_all(b"x"));
     }
 
@@ -150,7 +150,7 @@ pub(super) fn add_to_totals(cache_home: &Path, build: CacheCounts) {
 ///
 /// `AlreadyExists` for all but the first.
 pub(super) fn write_once(path: &Path, text: &str) -> io::Result<()> {
-    OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
+    File::create_new(path)?.write_all(text.as_bytes())
 }
 
 /// Removes the files of our own whose path begins with `start`.

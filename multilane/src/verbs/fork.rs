@@ -8,7 +8,6 @@ use anyhow::{Context as _, bail};
 
 use super::{Answer, Call, run};
 use crate::cargo_line::CargoLine;
-use crate::lanes::Owner;
 use crate::lanes::choose::{self, LaneChoice, Lockfile};
 use crate::{fork, record, retarget, ui};
 
@@ -17,7 +16,7 @@ pub(super) fn fork(call: Call) -> Answer {
     let project = run::open(call.session, &CargoLine::default())?;
     let choice = LaneChoice { lockfile: Lockfile::MustStay, ..LaneChoice::default() };
     let lane = choose::lane(&project, &choice)?;
-    if lane.owner == Owner::Worktree && choose::is_behind_link(&project, &lane.dir) {
+    if fork::is_behind_link(&project, &lane) {
         bail!("{} is a symbolic link; nothing is forked through one", project.shown(&lane.dir));
     }
     let ui = project.session.ui.quiet(own.get_flag("quiet"));

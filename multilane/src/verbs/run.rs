@@ -116,6 +116,7 @@ pub(super) fn carry_out(
     if recipe.builds() {
         let ui = project.session.ui.quiet(options.quiet);
         sweep(project, &entered.lane);
+        crate::fork::explain_cold(project, ui, &entered.lane);
         retarget::wrapper::provide_wrapper(project, ui);
         crate::fork::discard_copied(project, ui, &entered.lane);
         start = cold_start::cold_start(project, ui, &entered.lane, &recipe);

@@ -1,0 +1,121 @@
+//! Nothing of anybody else's is written or deleted, whatever a branch has put in our way.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::Project;
+
+fn project() -> Project {
+    let project = Project::workspace(&[("core", &[])]);
+    project.cargo("generate-lockfile").ok();
+    project.write(".gitignore", "/target/debug/\n/.lanes/\n").commit();
+    project
+}
+
+/// A directory of the user's outside of the workspace, with a file in it.
+#[cfg(unix)]
+fn documents(project: &Project) -> PathBuf {
+    let dir = project.root.with_file_name("documents");
+    std::fs::create_dir(&dir).expect("a directory");
+    std::fs::write(dir.join("thesis.txt"), "years of work").expect("it can be written");
+    dir
+}
+
+/// The names in a directory that cargo does not make there.
+#[cfg(unix)]
+fn not_of_cargo(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).expect("a directory").flatten();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.retain(|name| ![".rustc_info.json", "debug", "tmp"].contains(&name.as_str()));
+    names.sort();
+    names
+}
+
+#[cfg(unix)]
+#[test]
+fn nothing_is_written_or_deleted_behind_a_linked_target() {
+    let project = project();
+    project.xtask("check").agent("a").ok();
+    let documents = documents(&project);
+    let link = project.root.join("target");
+    std::os::unix::fs::symlink(&documents, &link).expect("a link");
+    project.git(&["add", "--force", "target"]);
+    project.commit();
+
+    let ran = project.xtask("check").ok();
+    ran.compiled_of(1, &["core"]).says("target is a symbolic link");
+    project.xtask("lane fork").fails_with(1).says("is a symbolic link");
+    assert_eq!(not_of_cargo(&documents), ["thesis.txt"]);
+    project.xtask("clean").ok().says("Removed target");
+    assert!(!project.exists("target"));
+    assert!(documents.join("debug").is_dir(), "what is behind it stays");
+    assert_eq!(not_of_cargo(&documents), ["thesis.txt"]);
+
+    // The same further up: a target directory in a folder that is a link.
+    std::os::unix::fs::symlink(&documents, project.root.join("out")).expect("a link");
+    project.write(".cargo/config.toml", "[build]\ntarget-dir = \"out/target\"\n");
+    std::fs::create_dir(documents.join("target")).expect("a directory");
+    std::fs::write(documents.join("target/CACHEDIR.TAG"), "").expect("it can be written");
+    std::fs::write(documents.join("target/draft.txt"), "").expect("it can be written");
+    project.xtask("check").ok();
+    project.xtask("clean").fails_with(1).says("behind a symbolic link");
+    assert_eq!(not_of_cargo(&documents.join("target")), ["CACHEDIR.TAG", "draft.txt"]);
+}
+
+/// `target/debug` as a link: cargo builds through it, a fork does not.
+#[cfg(unix)]
+#[test]
+fn nothing_is_forked_through_a_link_in_target() {
+    let project = project();
+    project.xtask("check").agent("a").ok();
+    let documents = documents(&project);
+    std::fs::create_dir(project.root.join("target")).expect("a directory");
+    std::os::unix::fs::symlink(&documents, project.root.join("target/debug")).expect("a link");
+    project.xtask("check").ok().compiled_of(1, &["core"]).says("a symbolic link is in it");
+    assert!(documents.join("thesis.txt").exists());
+}
+
+#[test]
+fn what_git_knows_is_no_build_output() {
+    let project = project();
+    project.xtask("check").ok();
+    project.write("target/notes.md", "tracked").write("target/more/plan.md", "tracked").commit();
+    project.write("target/draft.md", "untracked").write("target/.env", "untracked");
+    project.write("target/debug/app", "ignored");
+    let ran = project.xtask("clean").ok();
+    for name in ["target/notes.md", "target/more", "target/draft.md", "target/.env"] {
+        assert!(project.exists(name), "{name} is gone");
+        ran.says(&format!("{name} stays"));
+    }
+    assert!(project.exists("target/more/plan.md") && !project.exists("target/debug/app"));
+    project.xtask("check").ok().compiled_of(1, &["core"]);
+}
+
+/// What calls that were killed have left, where nobody holds the lock in it.
+#[test]
+fn what_a_killed_call_has_left_goes_with_the_next_build() {
+    let project = project();
+    project.xtask("check").ok();
+    project.xtask("check").agent("a").ok();
+    project.write(".cargo/config.toml", "");
+    let lane = project.only_lane();
+    let left = [
+        ".lanes/.trash-0123456789abcdef",
+        "target/.trash-0123456789abcdef",
+        "target/.fork-0123456789abcdef",
+        "target/.probe-0123456789abcdef",
+        ".cargo/.wrapper-0123456789abcdef",
+        &format!("{lane}/.fork-0123456789abcdef"),
+    ];
+    for dir in left {
+        project.write(&format!("{dir}/.lock"), "").write(&format!("{dir}/debug/app"), "");
+    }
+    // This one has no lock of ours in it, so it is somebody else's.
+    project.write("target/.fork-by-hand/notes.md", "");
+    project.xtask("check").ok();
+    project.xtask("build").agent("a").ok();
+    for dir in left {
+        assert!(!project.exists(dir), "{dir} is still there");
+    }
+    assert!(project.exists("target/.fork-by-hand/notes.md"));
+}
