@@ -232,7 +232,7 @@ impl Gathering<'_> {
                 project.shown(&lane.dir)
             );
         }
-        drop(occupy::sweep(&lanes_dir));
+        occupy::remove_empty_folders(&lanes_dir);
         Ok(())
     }
 
