@@ -129,6 +129,7 @@ fn compiled(
     }
     ensure!(may_compile, "{PROGRAM} is not compiled yet");
 
+    let is_beside_xtask = target_dir.is_some();
     let target_dir = target_dir.map_or_else(|| home.join("target"), Path::to_owned);
     let locked = lock(session, &target_dir)?;
     if program.is_file() {
@@ -142,7 +143,9 @@ fn compiled(
     if !std::io::stderr().is_terminal() {
         args.push("--quiet".into()); // A line for each crate is of use to a person alone.
     }
-    let outcome = Shell::new(&session.env).run(&Step::cargo(args), None)?;
+    // Who calls an installed engine in a tree has not asked for the compilers that the tree names.
+    let dir = if is_beside_xtask { environment::current_dir()? } else { home.to_owned() };
+    let outcome = Shell::new(&session.env).run_in(&Step::cargo(args), &dir)?;
     if !outcome.status.success() {
         bail!("cannot compile {PROGRAM}");
     }
@@ -205,7 +208,7 @@ fn from_registry(session: &Session, home: &Path, may_compile: bool) -> anyhow::R
     let mut args: Vec<OsString> =
         ["install", "--locked", PROGRAM, "--version"].map(Into::into).into();
     args.extend([format!("={version}").into(), "--root".into(), root.into()]);
-    let outcome = Shell::new(&session.env).run(&Step::cargo(args), None)?;
+    let outcome = Shell::new(&session.env).run_in(&Step::cargo(args), home)?;
     if !outcome.status.success() {
         bail!(
             "cannot install {PROGRAM}\nhelp: cargo install --locked {PROGRAM} --version ={version}"

@@ -66,8 +66,8 @@ pub(super) fn narrow(
     }
 
     let root = &project.repo.root;
-    let packages =
-        packages::read(&project.sh, root).context("cannot list the workspace's packages")?;
+    let packages = packages::read(&project.sh, &project.session.env, root)
+        .context("cannot list the workspace's packages")?;
     let references = References {
         mentions: changes::mentions(&project.sh, &project.repo),
         links: changes::links(&project.sh, &project.repo),

@@ -119,3 +119,55 @@ fn what_a_killed_call_has_left_goes_with_the_next_build() {
     }
     assert!(project.exists("target/.fork-by-hand/notes.md"));
 }
+
+/// A branch names programs in every way that cargo, rustup and git have. Who only looks starts none
+/// of them, and gets an answer.
+#[cfg(unix)]
+#[test]
+fn looking_is_not_running() {
+    let project = project();
+    project.xtask("check").ok();
+    let ran = project.root.with_file_name("ran");
+    let say = format!("echo \"$0 $*\" >>'{}'", ran.display());
+    let script = |path: &str, program: &str| {
+        project.script(path, &format!("{say}\nexec {program} \"$@\""));
+    };
+    script("tools/rustc", "rustc");
+    script("tools/wrapper", "env");
+    script("toolchain/bin/rustc", "rustc");
+    script("toolchain/bin/cargo", "cargo");
+    project.write(
+        ".cargo/config.toml",
+        "[build]\nrustc = \"tools/rustc\"\nrustc-wrapper = \"tools/wrapper\"\n\
+         rustc-workspace-wrapper = \"tools/wrapper\"\n[alias]\nx = \"run\"\n",
+    );
+    project.commit();
+    let dir = project.root.with_file_name("review");
+    project.git(&["worktree", "add", "--quiet", dir.to_str().expect("UTF-8"), "-b", "review"]);
+    for (key, script_path) in [("core.fsmonitor", "tools/monitor"), ("alias.status", "tools/alias")]
+    {
+        script(script_path, "true");
+        let path = project.root.join(script_path);
+        project.git(&["config", key, path.to_str().expect("UTF-8")]);
+    }
+    script(".git/hooks/post-index-change", "true");
+    let look = |words: &str, agent: &str| {
+        let mut call = project.xtask(words).agent(agent).within(&dir);
+        call.command.env_remove("RUSTUP_TOOLCHAIN"); // So that rustup looks for it in the tree.
+        call.run();
+        let started = std::fs::read_to_string(&ran).unwrap_or_default();
+        assert_eq!(started, "", "`{words}` has started these");
+    };
+    let look_around = || {
+        for words in ["lane list", "check --dry-run", "clean --dry-run", "lane fork --dry-run"] {
+            look(words, "");
+            look(words, "a");
+        }
+        look("check-fast --dry-run", "");
+    };
+    look_around();
+    std::fs::remove_dir_all(dir.join(".cargo")).expect("it is there");
+    let toolchain = "[toolchain]\npath = \"toolchain\"\n";
+    std::fs::write(dir.join("rust-toolchain.toml"), toolchain).expect("it can be written");
+    look_around();
+}
