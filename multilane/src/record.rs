@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::cargo_line;
 use crate::environment;
+use crate::files;
 use crate::lanes::{Lane, Owner};
 use crate::process::Units;
 use crate::project::Project;
@@ -106,7 +107,7 @@ fn append(file: &Path, line: &[u8]) -> io::Result<()> {
         #[expect(clippy::disallowed_methods, reason = "the file goes on under another name")]
         std::fs::rename(file, file.with_extension("old.jsonl"))?;
     }
-    let open = || OpenOptions::new().append(true).create(true).open(file);
+    let open = || files::open_own(OpenOptions::new().append(true), file);
     let opened = open().or_else(|_| {
         file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
         open()
@@ -271,7 +272,7 @@ mod tests {
         }
         let old = file.with_extension("old.jsonl").metadata().expect("the older ones").len();
         let new = file.metadata().expect("the newer ones").len();
-        crate::files::delete_dir(&dir).expect("it is ours");
+        files::delete_dir(&dir).expect("it is ours");
         assert!(old <= BYTES_MAX && new <= BYTES_MAX && old + new > BYTES_MAX, "{old}, {new}");
     }
 }

@@ -23,6 +23,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::files::answers::Answers;
 use crate::files::lock;
+use crate::files::scratch::Scratch;
 use crate::lanes::hex;
 use crate::process::Shell;
 use crate::process::step::{Program, Step};
@@ -106,7 +107,7 @@ fn sources(session: &Session, caller: &Caller, here: &Path) -> Option<PathBuf> {
 
 /// What `xtask/Cargo.toml` in `dir` names as the path of the engine.
 fn engine_of(dir: &Path) -> Option<PathBuf> {
-    let text = std::fs::read_to_string(dir.join("xtask/Cargo.toml")).ok()?;
+    let text = files::read_text(dir.join("xtask/Cargo.toml")).ok()?;
     let manifest: toml_edit::DocumentMut = text.parse().ok()?;
     let path = manifest.get("dependencies")?.get("multilane")?.get("path")?.as_str()?.to_owned();
     dir.join("xtask").join(path).canonicalize().ok()
@@ -178,7 +179,7 @@ fn lock(session: &Session, target_dir: &Path) -> anyhow::Result<File> {
     let path = target_dir.join(format!(".{PROGRAM}.lock"));
     let cannot = || format!("cannot lock {}", path.display());
     std::fs::create_dir_all(target_dir).with_context(cannot)?;
-    let file = File::create(&path).with_context(cannot)?;
+    let file = files::open_own(File::options().write(true), &path).with_context(cannot)?;
     if !lock::try_exclusive(&file).with_context(cannot)? {
         const LIMIT: Duration = Duration::from_secs(15 * 60);
         session.ui.status("Waiting", format_args!("for another call that compiles {PROGRAM}"));
@@ -188,9 +189,7 @@ fn lock(session: &Session, target_dir: &Path) -> anyhow::Result<File> {
 }
 
 fn is_writable(dir: &Path) -> bool {
-    let probe = dir.join(format!(".probe-{}", std::process::id()));
-    std::fs::create_dir_all(dir).and_then(|()| File::create(&probe)).is_ok()
-        && files::remove_own_file(&probe).is_ok()
+    std::fs::create_dir_all(dir).and_then(|()| Scratch::make(dir, ".probe-")).is_ok()
 }
 
 /// A call that starts one of them in this moment compiles it again.
@@ -251,8 +250,7 @@ fn hash(home: &Path, engine: &Path) -> anyhow::Result<String> {
 
     let mut hasher = Sha256::new();
     for file in &files {
-        let bytes =
-            std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let bytes = files::read(file).with_context(|| format!("cannot read {}", file.display()))?;
         let name = file.strip_prefix(engine).unwrap_or(file);
         hasher.update(name.as_os_str().as_encoded_bytes());
         hasher.update((bytes.len() as u64).to_le_bytes());

@@ -3,11 +3,13 @@
 //! What cargo says is passed through elsewhere and never touched.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
 
 use crate::environment::Environment;
+use crate::files;
 
 /// Where xtask speaks, and in which manner.
 #[derive(Clone, Copy)]
@@ -68,8 +70,7 @@ impl Ui {
     /// Warns where another process does, for one that repeats what we write to our own stderr. Not
     /// into a file: what it writes next would lie over our line.
     pub fn warn_beside(self, process: u32, message: impl std::fmt::Display) {
-        let stderr = std::fs::OpenOptions::new().append(true).open(format!("/proc/{process}/fd/2"));
-        let stderr = stderr.ok().filter(|file| file.metadata().is_ok_and(|meta| !meta.is_file()));
+        let stderr = files::open_stream(Path::new(&format!("/proc/{process}/fd/2"))).ok();
         if let Some(mut stderr) = stderr {
             let start = if stderr.is_terminal() { "\r\x1b[K" } else { "" };
             drop(stderr.write_all(format!("{start}warning: {message}\n").as_bytes()));

@@ -15,7 +15,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::cold_start::goal::Goal;
-use crate::files::{is_same_file, lock, remove_own_file};
+use crate::files::{is_same_file, lock, open, open_own, remove_own_file};
+
+/// No note is as long.
+const NOTE_BYTES_MAX: u64 = 1 << 20;
 
 /// What a leader tells its followers.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,8 +83,7 @@ pub(super) fn elect(
     // In each further round another builder has deleted the file after we have opened it.
     const ROUNDS_MAX: u32 = 16;
     for _ in 0..ROUNDS_MAX {
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+        let file = open_own(OpenOptions::new().read(true).write(true), &path)?;
         if lock::try_exclusive(&file)? {
             if is_same_file(&file, &path) {
                 let mut lead = Lead { file, path, note };
@@ -145,7 +147,7 @@ impl Lead {
 
 impl Leader {
     fn open(path: &Path) -> Option<Leader> {
-        let file = OpenOptions::new().read(true).write(true).open(path).ok()?;
+        let file = open(OpenOptions::new().read(true).write(true), path).ok()?;
         is_same_file(&file, path).then(|| Leader { file, path: path.to_owned() })
     }
 
@@ -153,7 +155,7 @@ impl Leader {
     pub(super) fn note(&self) -> Option<Note> {
         let mut text = String::new();
         (&self.file).rewind().ok()?;
-        (&self.file).read_to_string(&mut text).ok()?;
+        (&self.file).take(NOTE_BYTES_MAX).read_to_string(&mut text).ok()?;
         Note::from_text(&text)
     }
 

@@ -17,6 +17,7 @@ use crate::cold_start::goal::Goal;
 use crate::cold_start::leader::{Election, Lead, Leader, Note};
 use crate::cold_start::progress::{Decision, Progress};
 use crate::environment::Environment;
+use crate::files;
 use crate::fork::{begins_elsewhere, fork_if_empty, fork_one, is_cold};
 use crate::lanes::choose::{LaneChoice, Lockfile, key_inputs};
 use crate::lanes::{Lane, Owner, short_hash};
@@ -197,7 +198,7 @@ fn follow(project: &Project, ui: Ui, own: &Note, leader: &Leader) -> (bool, Opti
         let progress = match &mut progress {
             Some(progress) if progress.lane == note.lane => progress,
             _ => {
-                let lockfile = std::fs::read_to_string(project.repo.lockfile()).unwrap_or_default();
+                let lockfile = files::read_text(project.repo.lockfile()).unwrap_or_default();
                 let has_our_sources = changes::are_same(&project.sh, &own.root, &note.root);
                 let needed = own.goal.needed(&lockfile, has_our_sources);
                 progress.insert(Progress::new(&note.lane, needed))

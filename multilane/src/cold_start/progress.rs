@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::cold_start::goal::Needed;
 use crate::cold_start::leader::Note;
+use crate::files;
 use crate::lanes::list;
 use crate::units;
 
@@ -127,7 +128,7 @@ pub(super) fn identity(dir: &Path) -> Option<String> {
 /// Whether a process was stopped, as by ctrl-z. `false` where the system does not show it.
 pub(super) fn is_suspended(process: u32) -> bool {
     // proc_pid_stat(5): the name in brackets, which may have anything in it, then the state.
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let stat = files::read_text(format!("/proc/{process}/stat")).unwrap_or_default();
     stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with(['T', 't']))
 }
 

@@ -8,6 +8,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
+use crate::files::open_own;
 use crate::files::search::find;
 
 /// Questions that nobody asks any more (other versions, worktrees that are gone) go with all others
@@ -23,7 +24,7 @@ pub(crate) struct Answers {
 impl Answers {
     /// Empty where there are none, or too many.
     pub(crate) fn open(file: PathBuf) -> Answers {
-        let mut lines = std::fs::read(&file).unwrap_or_default();
+        let mut lines = crate::files::read(&file).unwrap_or_default();
         if lines.len() > BYTES_MAX {
             lines.clear();
             drop(std::fs::remove_file(&file)); // Whoever adds to it in this moment has to ask again.
@@ -45,7 +46,7 @@ impl Answers {
         if let Some(dir) = self.file.parent().filter(|dir| !dir.exists()) {
             std::fs::create_dir(dir)?; // Git's own directory is there, or there is no repository.
         }
-        let mut file = OpenOptions::new().append(true).create(true).open(&self.file)?;
+        let mut file = open_own(OpenOptions::new().append(true), &self.file)?;
         file.write_all(format!("{question} {answer}\n").as_bytes())
     }
 }
@@ -53,7 +54,7 @@ impl Answers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::Scratch;
+    use crate::files::scratch::Scratch;
 
     #[test]
     fn whole_lines_are_answers() {

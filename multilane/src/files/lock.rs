@@ -2,10 +2,12 @@
 //!
 //! std has them from Rust 1.89 on; this crate promises to build with an older one.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+use super::open_own;
 
 /// Takes the lock, if no other process has it. Returns whether it was free.
 pub(crate) fn try_exclusive(file: &File) -> io::Result<bool> {
@@ -21,13 +23,13 @@ pub(crate) fn unlock(file: &File) -> io::Result<()> {
     system::unlock(file)
 }
 
-/// Makes the file, and locks it until the result is dropped.
+/// Opens the file, which is made if it is not there, and locks it until the result is dropped.
 ///
 /// # Errors
 ///
-/// When it cannot be made, or another process has the lock for all of `limit`.
+/// When it cannot be opened, or another process has the lock for all of `limit`.
 pub(crate) fn wait(path: &Path, limit: Duration) -> io::Result<File> {
-    let file = File::create(path)?;
+    let file = open_own(OpenOptions::new().write(true), path)?;
     wait_for(path, limit, || try_exclusive(&file))?;
     Ok(file)
 }
@@ -140,7 +142,7 @@ mod system {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::Scratch;
+    use crate::files::scratch::Scratch;
 
     #[test]
     fn a_wait_ends_at_its_limit() {

@@ -1,16 +1,109 @@
 //! Files of our own: written so that a reader sees the old text or the new one, and deleted here
-//! alone.
+//! alone. And what others have made, which is read here alone: it may be anything.
 
 #![expect(clippy::disallowed_methods, reason = "this is the one place")]
 
 pub(crate) mod answers;
 pub(crate) mod lock;
 pub mod parallel;
+pub mod scratch;
 pub mod search;
 
 use std::fs::{DirEntry, File, Metadata, OpenOptions};
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+
+/// The bytes of a file that somebody else may have made.
+///
+/// # Errors
+///
+/// When it is no regular file (a pipe would be waited for, and some devices do something when they
+/// are opened), or larger than anything that we read as a whole.
+pub fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+    read_up_to(path.as_ref(), 1 << 30)
+}
+
+/// The same for a text, which is smaller.
+pub fn read_text(path: impl AsRef<Path>) -> io::Result<String> {
+    let text = String::from_utf8(read_up_to(path.as_ref(), 1 << 26)?);
+    text.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
+}
+
+fn read_up_to(path: &Path, len_max: u64) -> io::Result<Vec<u8>> {
+    let mut file = open_to_read(path)?;
+    let len = file.metadata()?.len();
+    let mut bytes = Vec::with_capacity(usize::try_from(len.min(len_max)).unwrap_or_default());
+    // What grows while it is read has an end here, too.
+    if (&mut file).take(len_max + 1).read_to_end(&mut bytes)? as u64 > len_max {
+        return Err(io::Error::other(format!("it is larger than {} MiB", len_max >> 20)));
+    }
+    Ok(bytes)
+}
+
+pub fn open_to_read(path: &Path) -> io::Result<File> {
+    open(OpenOptions::new().read(true), path)
+}
+
+/// Opens a regular file, and waits for nobody.
+///
+/// # Errors
+///
+/// When it cannot be opened, or is something else.
+pub fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let no_file = || io::Error::other("it is no regular file");
+    if path.metadata().is_ok_and(|meta| !meta.is_file()) {
+        return Err(no_file());
+    }
+    let file = without_waiting(options).open(path)?;
+    // It may have become another one meanwhile.
+    if file.metadata()?.is_file() { Ok(file) } else { Err(no_file()) }
+}
+
+/// Opens a terminal or a pipe to write to, whether anybody reads it or not.
+pub fn open_stream(path: &Path) -> io::Result<File> {
+    let stream = without_waiting(OpenOptions::new().append(true)).open(path)?;
+    if stream.metadata()?.is_file() { Err(io::Error::other("it is a file")) } else { Ok(stream) }
+}
+
+#[cfg(unix)]
+fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+}
+
+#[cfg(not(unix))]
+fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
+}
+
+/// Opens a file of our own to be changed in place; it is made if it is not there.
+///
+/// # Errors
+///
+/// When a link is in its place: somebody else has put it there, and what is behind it is not ours.
+pub fn open_own(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    if path.is_symlink() {
+        return Err(io::Error::other("it is a symbolic link"));
+    }
+    open(options.create(true), path)
+}
+
+/// Sets the time of a file or a directory. Reading is enough, for those that are read-only.
+#[cfg(unix)]
+pub fn set_modified(path: &Path, time: std::time::SystemTime) -> io::Result<()> {
+    without_waiting(OpenOptions::new().read(true)).open(path)?.set_modified(time)
+}
+
+#[cfg(not(unix))]
+pub fn set_modified(path: &Path, time: std::time::SystemTime) -> io::Result<()> {
+    OpenOptions::new().write(true).open(path)?.set_modified(time)
+}
+
+/// Whether a link leads to `path` somewhere below `dir`, in which it lies, or at `path` itself.
+pub fn is_behind_link(dir: &Path, path: &Path) -> bool {
+    let inner = path.ancestors().take_while(|inner| *inner != dir);
+    inner.into_iter().any(Path::is_symlink)
+}
 
 /// Somebody else may be deleting the same: what is gone is gone.
 pub fn delete_dir(dir: &Path) -> io::Result<()> {
@@ -47,15 +140,49 @@ pub fn walk(dir: &Path, visit: &mut impl FnMut(&Path, &Metadata)) {
     }
 }
 
-/// Writes beside the file and renames, so that a reader sees the old text or the new one.
+/// Writes beside the file and renames, so that a reader sees the old text or the new one. The
+/// rights stay what they were.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    replace(path, |staged| std::fs::write(staged, bytes))
+    let rights =
+        path.symlink_metadata().ok().filter(Metadata::is_file).map(|old| old.permissions());
+    replace(path, |staged| {
+        let mut options = OpenOptions::new();
+        if rights.is_some() {
+            private(&mut options);
+        }
+        let mut file = options.write(true).create_new(true).open(staged)?;
+        file.write_all(bytes)?;
+        rights.map_or(Ok(()), |rights| file.set_permissions(rights))
+    })
+}
+
+/// Copies a regular file and its rights to where nothing is yet.
+pub fn copy_new(from: &Path, to: &Path) -> io::Result<()> {
+    let mut file = open_to_read(from)?;
+    if cfg!(target_os = "macos") {
+        return std::fs::copy(from, to).map(drop); // It clones.
+    }
+    let mut copy = private(OpenOptions::new().write(true).create_new(true)).open(to)?;
+    io::copy(&mut file, &mut copy)?; // A reflink where the file system has them.
+    copy.set_permissions(file.metadata()?.permissions())
+}
+
+/// For nobody else, until the rights are set.
+#[cfg(unix)]
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    options.mode(0o600)
+}
+
+#[cfg(not(unix))]
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
 }
 
 /// Replaces a file by a copy of it in which these bytes are at these places.
 pub fn replace_with_exchanged(path: &Path, exchanges: &[(usize, Vec<u8>)]) -> io::Result<()> {
     replace(path, |staged| {
-        std::fs::copy(path, staged)?;
+        copy_new(path, staged)?;
         let mut file = OpenOptions::new().write(true).open(staged)?;
         for (at, bytes) in exchanges {
             file.seek(SeekFrom::Start(*at as u64))?;
@@ -69,14 +196,14 @@ pub fn replace_with_exchanged(path: &Path, exchanges: &[(usize, Vec<u8>)]) -> io
 pub fn write_program(path: &Path, bytes: &[u8]) -> io::Result<()> {
     path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
     replace(path, |staged| {
-        std::fs::write(staged, bytes)?;
+        File::create_new(staged)?.write_all(bytes)?;
         make_executable(staged)
     })
 }
 
 /// Writes a file of ours, if it does not hold that already. Returns whether it was written.
 pub fn provide(path: &Path, text: &str) -> io::Result<bool> {
-    if std::fs::read(path).is_ok_and(|found| found == text.as_bytes()) {
+    if read(path).is_ok_and(|found| found == text.as_bytes()) {
         return Ok(false);
     }
     path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
@@ -84,11 +211,9 @@ pub fn provide(path: &Path, text: &str) -> io::Result<bool> {
     Ok(true)
 }
 
+/// Puts what `stage` makes in the place of `path`. It gets a name that nothing has yet.
 pub fn replace(path: &Path, stage: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}", std::process::id()));
-    let staged = path.with_file_name(name);
-    drop(std::fs::remove_file(&staged)); // Of a process with this number that was killed here.
+    let staged = path.with_file_name(scratch::unforeseeable(scratch::STAGED_FILE));
     let replaced = stage(&staged).and_then(|()| std::fs::rename(&staged, path));
     // Also where it worked: between two names of one file, renaming does nothing (rename(2)).
     drop(std::fs::remove_file(&staged));
@@ -106,45 +231,21 @@ fn make_executable(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A directory that goes when this is dropped.
-pub struct Scratch {
-    pub dir: PathBuf,
-}
-
-impl Scratch {
-    pub fn make(dir: PathBuf) -> io::Result<Scratch> {
-        std::fs::create_dir_all(&dir)?;
-        Ok(Scratch { dir })
-    }
-
-    #[cfg(test)]
-    pub fn of_test(name: &str) -> Scratch {
-        let name = format!("multilane-{name}-{}", std::process::id());
-        Scratch::make(std::env::temp_dir().join(name)).expect("a directory")
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        drop(delete_dir(&self.dir));
-    }
-}
-
 /// Copies a file that belongs to this machine, if there is one, to where another tree looks for it;
 /// what is there stays.
 pub fn carry_over(from: &Path, to: &Path) -> io::Result<()> {
-    if !from.is_file() || to.exists() {
+    if !from.is_file() || to.symlink_metadata().is_ok() {
         return Ok(());
     }
     to.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-    write_atomically(to, &std::fs::read(from)?)?;
+    replace(to, |staged| copy_new(from, staged))?;
     // `check-fast` tells by the time whether a file that git ignores has changed.
-    File::options().write(true).open(to)?.set_modified(from.metadata()?.modified()?)
+    set_modified(to, from.metadata()?.modified()?)
 }
 
 pub fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
     if std::fs::hard_link(from, to).is_err() {
-        std::fs::copy(from, to)?;
+        copy_new(from, to)?;
         File::options().write(true).open(to)?.set_modified(from.metadata()?.modified()?)?;
     }
     Ok(())
@@ -207,4 +308,48 @@ pub fn is_same_file(file: &File, path: &Path) -> bool {
 #[cfg(not(unix))]
 pub fn is_same_file(_file: &File, path: &Path) -> bool {
     path.exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::scratch::Scratch;
+
+    /// Nothing here is waited for: a pipe without a writer, one without a reader, what never ends.
+    #[cfg(unix)]
+    #[test]
+    fn only_regular_files_are_opened() {
+        let scratch = Scratch::of_test("files");
+        let pipe = scratch.dir.join("pipe");
+        let name = std::ffi::CString::new(pipe.as_os_str().as_encoded_bytes()).expect("a name");
+        #[expect(unsafe_code, reason = "std makes no pipe with a name")]
+        // SAFETY: the name ends in a zero and lives as long as the call.
+        let made = unsafe { libc::mkfifo(name.as_ptr(), 0o600) };
+        assert_eq!(made, 0);
+        for path in [&pipe, &scratch.dir, Path::new("/dev/zero")] {
+            assert!(read(path).is_err() && read_text(path).is_err(), "{}", path.display());
+            assert!(open_own(OpenOptions::new().append(true), path).is_err());
+            assert!(copy_new(path, &scratch.dir.join("copy")).is_err());
+        }
+        assert!(!scratch.dir.join("copy").exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn rights_stay_what_they_are() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let scratch = Scratch::of_test("rights");
+        let [secret, copy, other] = ["secret", "copy", "other"].map(|name| scratch.dir.join(name));
+        let mode = |path: &Path| path.metadata().expect("it is there").permissions().mode() & 0o777;
+        std::fs::write(&secret, "token").expect("it can be written");
+        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).expect("ours");
+        write_atomically(&secret, b"another").expect("it can be written");
+        carry_over(&secret, &copy).expect("it can be copied");
+        std::fs::write(&other, "text").expect("it can be written");
+        replace_with_exchanged(&secret, &[(0, b"A".to_vec())]).expect("it can be replaced");
+        assert_eq!([&secret, &copy].map(|path| mode(path)), [0o600, 0o600]);
+        assert_eq!(read(&secret).expect("it is there"), b"Another");
+        assert!(copy_new(&other, &copy).is_err(), "something is there");
+        assert_eq!(read(&copy).expect("it is there"), b"another");
+    }
 }

@@ -6,6 +6,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::files::open_to_read;
 use crate::files::parallel::in_parallel;
 
 /// xtask is compiled without optimisation, and hundreds of megabytes are searched: the C library's
@@ -58,7 +59,7 @@ fn is_in_parts<F: Fn(&[u8]) -> bool + Sync>(
     let parts: Vec<u64> = (0..len.div_ceil(part)).map(|number| number * part).collect();
     let is_found = AtomicBool::new(false);
     let searched = in_parallel(&parts, |start| -> io::Result<()> {
-        let mut file = File::open(path)?;
+        let mut file = open_to_read(path)?;
         let mut buffer = Vec::new();
         let end = len.min(start + part);
         let mut at = *start;
@@ -106,7 +107,7 @@ fn has_one<F: Fn(&[u8]) -> bool>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::Scratch;
+    use crate::files::scratch::Scratch;
 
     #[test]
     fn it_is_found_wherever_a_window_ends() {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::SystemTime;
 
+use crate::files;
 use crate::lanes::list::Found;
 use crate::lanes::{list, lockfile_hash};
 use crate::process::Shell;
@@ -91,8 +92,7 @@ impl Donor {
         Donor {
             commit: None,
             lockfile,
-            rustc_info: std::fs::read_to_string(place.lane.join(".rustc_info.json"))
-                .unwrap_or_default(),
+            rustc_info: files::read_text(place.lane.join(".rustc_info.json")).unwrap_or_default(),
             units: units::count(&place.lane),
             place,
         }
@@ -105,7 +105,7 @@ struct Lockfiles(HashMap<Vec<u8>, String>);
 
 impl Lockfiles {
     fn hash(&mut self, path: &Path) -> String {
-        let Ok(bytes) = std::fs::read(path) else { return String::new() };
+        let Ok(bytes) = files::read(path) else { return String::new() };
         match self.0.get(&bytes) {
             Some(hash) => hash.clone(),
             None => self.0.entry(bytes).or_insert_with_key(|bytes| lockfile_hash(bytes)).clone(),
@@ -125,7 +125,7 @@ pub(super) fn same_git_since(donor_root: &Path, own_root: &Path) -> Option<Syste
     let git_dir = |root: &Path| git_dir::git_dir(git_dir::checkout(root)?);
     let (donors, own) = (git_dir(donor_root)?, git_dir(own_root)?);
     // Of two worktrees, a branch can be checked out in one alone.
-    let head = |dir: &Path| std::fs::read(dir.join("HEAD")).ok();
+    let head = |dir: &Path| files::read(dir.join("HEAD")).ok();
     if head(&donors)? != head(&own)? {
         return None;
     }

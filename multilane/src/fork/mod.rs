@@ -23,6 +23,7 @@ use crate::fork::donors::{Donor, Donors};
 use crate::fork::plan::{ForkInputs, ForkPlan, LeftToCargo, WantedDonor, Why};
 use crate::fork::sources::SourceQuery;
 use crate::lanes::choose::{LaneChoice, Lockfile};
+use crate::lanes::occupy::make_lane;
 use crate::lanes::{Lane, Owner};
 use crate::project::Project;
 use crate::project::cargo_config::CargoConfig;
@@ -90,28 +91,31 @@ fn begins_cold(project: &Project, ui: Ui, lane: &Lane, why: &str) -> String {
     why.to_owned()
 }
 
-/// Says before the first build in a worktree why nothing is forked, where cargo keeps what it
-/// builds outside of the lane.
+/// Says before the first build in a worktree why nothing is forked, where its lane is left to
+/// cargo.
 pub fn begins_elsewhere(project: &Project, ui: Ui, lane: &Lane) -> Option<String> {
-    let is_first = has_intermediates_elsewhere(project, lane) && !units::is_claimed(&lane.dir);
-    is_first.then(|| {
+    let why = if is_behind_link(project, lane) && !units::has_any(&lane.dir) {
+        "it is a symbolic link, and nothing is forked through one"
+    } else if has_intermediates_elsewhere(project, lane) && !units::is_claimed(&lane.dir) {
+        make_lane(&lane.dir).ok()?; // Without it the next build would say the same.
         units::claim(&lane.dir);
-        begins_cold(project, ui, lane, "units in a build.build-dir are not forked")
-    })
+        "units in a build.build-dir are not forked"
+    } else {
+        return None;
+    };
+    Some(begins_cold(project, ui, lane, why))
 }
 
 /// Whether nothing was built in the lane yet, as far as it is ours to fill.
 pub fn is_cold(project: &Project, lane: &Lane) -> bool {
-    lane.owner != Owner::Named
-        && !has_intermediates_elsewhere(project, lane)
-        && !units::has_any(&lane.dir)
+    lane.owner != Owner::Named && !is_left_to_cargo(project, lane) && !units::has_any(&lane.dir)
 }
 
 /// In a target directory that was copied or moved here with its times, cargo takes for fresh what
 /// names the other place. So the units that may do so are discarded: those of path packages, and
 /// those that have included what they generated.
 pub fn discard_copied(project: &Project, ui: Ui, lane: &Lane) {
-    if lane.owner != Owner::Worktree || has_intermediates_elsewhere(project, lane) {
+    if lane.owner != Owner::Worktree || is_left_to_cargo(project, lane) {
         return;
     }
     if !units::was_built_elsewhere(&lane.dir) {
@@ -145,6 +149,16 @@ pub fn discard_copied(project: &Project, ui: Ui, lane: &Lane) {
 /// With `build.build-dir`, a worktree's units are not in its target directory.
 pub fn has_intermediates_elsewhere(project: &Project, lane: &Lane) -> bool {
     lane.owner == Owner::Worktree && project.config.has_build_dir
+}
+
+/// Whether nothing of ours is written into the lane.
+pub fn is_left_to_cargo(project: &Project, lane: &Lane) -> bool {
+    has_intermediates_elsewhere(project, lane) || is_behind_link(project, lane)
+}
+
+/// Whether a link leads to the worktree's own target directory.
+pub fn is_behind_link(project: &Project, lane: &Lane) -> bool {
+    lane.owner == Owner::Worktree && crate::lanes::choose::is_behind_link(project, &lane.dir)
 }
 
 pub fn donors(project: &Project, lane: &Lane, toolchain: Option<&str>) -> anyhow::Result<Donors> {

@@ -265,7 +265,9 @@ fn source(donor_root: &Path, own_root: &Path, path: &Path) -> Source {
             (is_real_dir(&donors) && is_real_dir(&own)) || are_same_links(&donors, &own);
         source.is_ours = is_inside(&own, own_root);
     } else if file_len(&donors).is_some() && file_len(&donors) == file_len(&own) {
-        if let (Ok(donors_bytes), Ok(own_bytes)) = (std::fs::read(&donors), std::fs::read(&own)) {
+        if let (Ok(donors_bytes), Ok(own_bytes)) =
+            (crate::files::read(&donors), crate::files::read(&own))
+        {
             source.is_same = donors_bytes == own_bytes;
             source.is_ours = is_inside(&own, own_root);
         }
@@ -301,7 +303,7 @@ fn are_same_dirs(donors: &Path, own: &Path) -> bool {
             }
             let are_files = !own.is_symlink() && !donors.is_symlink();
             are_files
-                && matches!((std::fs::read(&donors), std::fs::read(&own)), (Ok(a), Ok(b)) if a == b)
+                && matches!((crate::files::read(&donors), crate::files::read(&own)), (Ok(a), Ok(b)) if a == b)
         })
 }
 

@@ -3,8 +3,7 @@
 //!
 //! ```text
 //! <lane>/
-//! ├── .fork-<pid>/     staged; deleted at the end, or by the next fork if a kill has left it
-//! │   ├── .lock        locked by the one who stages
+//! ├── .fork-…/         staged; deleted at the end, or by the next build if a kill has left it
 //! │   └── <profile>/…
 //! ├── .filled-at       empty; its time is that of the fork
 //! └── <profile>/       renamed as a whole where it was not there; else unit by unit, the fingerprint last
@@ -24,16 +23,15 @@ use std::time::SystemTime;
 
 use crate::environment;
 use crate::files::parallel::in_parallel;
-use crate::files::{delete_dir, lock, subdirectories};
+use crate::files::scratch::Scratch;
+use crate::files::{self, delete_dir, lock, set_modified, subdirectories};
 use crate::fork::plan::{
     ForkPlan, ForkedCache, ForkedFile, ForkedUnit, LeftToCargo, NewTime, PathRewrite, Transfer,
     Why, still_brought,
 };
-use crate::lanes::occupy::{lock_files, make_lane};
+use crate::lanes::occupy::{STAGED, STAMP, lock_files, make_lane};
 use crate::units::incremental::{FORKED, FORKED_PROGRAM};
 use crate::units::{Place, claim, list_in_other_tree, record_in_other_tree, with_path};
-
-const STAGED: &str = ".fork-";
 
 /// A file in a lane that a fork has filled when it was empty. Its time is when that was done.
 const FILLED_AT: &str = ".filled-at";
@@ -66,10 +64,10 @@ pub fn carry_out(
 ) -> io::Result<Forked> {
     let lane = &plan.own.lane;
     make_lane(lane)?;
-    sweep_staged(lane)?;
-    let staged = Staged::make(lane)?;
+    let scratch = Scratch::make(lane, STAGED)?;
+    let staged = Staged { reflinks: can_reflink(&scratch.dir), dir: scratch.dir.clone() };
     let result = bring(plan, &staged, now, progress);
-    let swept = delete_dir(&staged.dir);
+    let swept = scratch.delete();
     let forked = result?;
     swept?;
     Ok(forked)
@@ -78,34 +76,6 @@ pub fn carry_out(
 struct Staged {
     dir: PathBuf,
     reflinks: bool,
-    _lock: File,
-}
-
-impl Staged {
-    fn make(lane: &Path) -> io::Result<Staged> {
-        let dir = lane.join(format!("{STAGED}{}", std::process::id()));
-        std::fs::create_dir_all(&dir)?;
-        let lock = File::create(dir.join(".lock"))?;
-        drop(lock::try_exclusive(&lock));
-        Ok(Staged { reflinks: can_reflink(&dir), dir, _lock: lock })
-    }
-}
-
-/// What a fork that was killed has left.
-fn sweep_staged(lane: &Path) -> io::Result<()> {
-    for dir in subdirectories(lane) {
-        if !dir.file_name().unwrap_or_default().to_string_lossy().starts_with(STAGED) {
-            continue;
-        }
-        let is_left = match OpenOptions::new().write(true).open(dir.join(".lock")) {
-            Ok(lock) => lock::try_exclusive(&lock).unwrap_or(true),
-            Err(_) => true,
-        };
-        if is_left {
-            delete_dir(&dir)?;
-        }
-    }
-    Ok(())
 }
 
 fn bring(
@@ -162,7 +132,7 @@ fn bring(
     let info = ".rustc_info.json"; // What rustc answered to cargo; spares asking it again.
     if !lane.join(info).exists() && donor.join(info).is_file() {
         let copy = staged.dir.join(info);
-        std::fs::copy(donor.join(info), &copy)?;
+        files::copy_new(&donor.join(info), &copy)?;
         std::fs::rename(copy, lane.join(info))?;
     }
     Ok(forked)
@@ -206,11 +176,11 @@ fn stage_piece(file: &ForkedFile, donor: &Place, own: &Place, staged: &Staged) -
     };
     let exchanged = |exchange: &dyn Fn(&[u8]) -> Option<Vec<u8>>| -> io::Result<()> {
         // What has another format now was read in the one that we know.
-        let bytes = exchange(&std::fs::read(&from)?).ok_or(io::ErrorKind::NotFound)?;
+        let bytes = exchange(&files::read(&from)?).ok_or(io::ErrorKind::NotFound)?;
         std::fs::write(&to, bytes)
     };
     match file.rewrite {
-        PathRewrite::Nothing => drop(std::fs::copy(&from, &to)?), // A reflink where the file system has them.
+        PathRewrite::Nothing => files::copy_new(&from, &to)?,
         PathRewrite::Lane => exchanged(&|bytes| Some(with_path(bytes, &donor.lane, &own.lane)))?,
         PathRewrite::Sources => exchanged(&|bytes| Some(list_in_other_tree(bytes, donor, own)))?,
         PathRewrite::Record => exchanged(&|bytes| record_in_other_tree(bytes, donor, own))?,
@@ -239,10 +209,10 @@ fn stage_cache(cache: &ForkedCache, donor: &Path, lane: &Path, staged: &Staged) 
             let inside = Path::new(&cache.session).join(file);
             let (from, to) = (donor.join(&cache.dir).join(&inside), unit.join(&inside));
             if *transfer != Transfer::Link || !link(&from, &to, staged)? {
-                std::fs::copy(&from, &to)?;
+                files::copy_new(&from, &to)?;
             }
         }
-        File::create(unit.join(&cache.lock))?; // A lock belongs to the file, so each lane has its own.
+        File::create_new(unit.join(&cache.lock))?; // A lock belongs to the file, so each lane has its own.
         let Some(mark) = cache.origin.as_ref().and_then(|origin| origin.mark(lane)) else {
             return Ok(());
         };
@@ -260,7 +230,7 @@ fn link_program(to: &Path) -> io::Result<()> {
     let program = environment::exe().ok_or(io::ErrorKind::NotFound)?;
     match std::fs::hard_link(&program, to) {
         Err(err) if err.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(_) => std::fs::copy(&program, to).map(drop),
+        Err(_) => files::copy_new(&program, to),
         Ok(()) => Ok(()),
     }
 }
@@ -273,20 +243,10 @@ fn set_time(plan: &ForkPlan, time: &NewTime, now: SystemTime) -> io::Result<()> 
     }
     set_modified(&own, time.to)?;
     // An edit between our look and our hand would have lost its own, new time.
-    if own.is_file() && std::fs::read(&own)? != std::fs::read(&donors).unwrap_or_default() {
+    if own.is_file() && files::read(&own)? != files::read(&donors).unwrap_or_default() {
         set_modified(&own, now)?;
     }
     Ok(())
-}
-
-#[cfg(unix)]
-fn set_modified(path: &Path, time: SystemTime) -> io::Result<()> {
-    File::open(path)?.set_modified(time) // Reading is enough, for files that are read-only and for directories.
-}
-
-#[cfg(not(unix))]
-fn set_modified(path: &Path, time: SystemTime) -> io::Result<()> {
-    OpenOptions::new().write(true).open(path)?.set_modified(time)
 }
 
 /// Where cargo finds it.
@@ -300,15 +260,25 @@ fn publish(
     let mut is_whole = true;
     for dir in subdirectories(&staged.dir) {
         let place = lane.join(dir.file_name().unwrap_or_default());
-        if place.exists() || std::fs::rename(&dir, &place).is_err() {
+        if place.symlink_metadata().is_ok() || std::fs::rename(&dir, &place).is_err() {
             is_whole = false;
         }
     }
     if is_whole {
-        return std::fs::write(lane.join(FILLED_AT), "");
+        return files::write_atomically(&lane.join(FILLED_AT), b"");
     }
 
     let _locks = lock_for_adding(lane)?;
+    let dirs: BTreeSet<&Path> = brought
+        .iter()
+        .flat_map(|at| &plan.units[*at].outputs)
+        .filter_map(|file| file.path.parent())
+        .chain(brought.iter().map(|at| plan.units[*at].fingerprint.as_path()))
+        .chain(caches.iter().map(|cache| cache.dir.as_path()))
+        .collect();
+    if dirs.iter().any(|dir| files::is_behind_link(lane, &lane.join(dir))) {
+        return Err(io::Error::other("a symbolic link is in it"));
+    }
     for unit in brought.iter().map(|at| &plan.units[*at]) {
         let fingerprint = staged.dir.join(&unit.fingerprint);
         // What the whole renames have brought is no longer staged; what cargo has made meanwhile is
@@ -355,10 +325,8 @@ fn publish_cache(cache: &ForkedCache, lane: &Path, staged: &Staged) -> io::Resul
 /// cargo's own locks: nobody must build in a lane while units are added to it.
 fn lock_for_adding(lane: &Path) -> io::Result<Vec<File>> {
     let mut locks = Vec::new();
-    for path in
-        lock_files(lane).into_iter().filter(|path| !path.ends_with(crate::lanes::occupy::STAMP))
-    {
-        let file = OpenOptions::new().read(true).write(true).open(&path)?;
+    for path in lock_files(lane).into_iter().filter(|path| !path.ends_with(STAMP)) {
+        let file = files::open(OpenOptions::new().read(true).write(true), &path)?;
         if !lock::try_exclusive(&file).unwrap_or(true) {
             return Err(io::Error::other("somebody builds in it"));
         }
@@ -374,7 +342,7 @@ pub fn can_reflink(dir: &Path) -> bool {
     let (from, to) = (dir.join(".probe"), dir.join(".probe-copy"));
     let try_it = || -> io::Result<bool> {
         std::fs::write(&from, vec![1; 4096])?;
-        let (from, to) = (File::open(&from)?, File::create(&to)?);
+        let (from, to) = (files::open_to_read(&from)?, File::create_new(&to)?);
         #[expect(unsafe_code, reason = "std has no reflink that says whether it was one")]
         // SAFETY: both descriptors are open for the length of the call, which takes no pointer.
         let result = unsafe { libc::ioctl(to.as_raw_fd(), libc::FICLONE, from.as_raw_fd()) };
@@ -408,7 +376,7 @@ mod tests {
         std::fs::create_dir_all(&donor).expect("a directory");
         let lane = dir.join("lane");
         std::fs::create_dir_all(&lane).expect("a directory");
-        let staged = Staged::make(&lane).expect("it can be staged");
+        let staged = Staged { dir: lane.clone(), reflinks: false };
         let hash = donor.join("lib-a");
         std::fs::write(&hash, "0123456789abcdef").expect("it can be written");
         let unit = ForkedUnit {

@@ -4,7 +4,7 @@
 use crate::environment;
 use crate::fork::plan::{ForkInputs, ForkPlan};
 use crate::fork::sources::SourceQuery;
-use crate::fork::{donors, has_intermediates_elsewhere, plan, sources, write};
+use crate::fork::{donors, is_left_to_cargo, plan, sources, write};
 use crate::lanes::{Lane, list};
 use crate::project::Project;
 use crate::project::cargo_config::CargoConfig;
@@ -16,7 +16,7 @@ const XTASK: &str = "xtask";
 /// Brings it into a worktree's own `lane` that has none. Where that fails, cargo compiles it.
 pub(crate) fn fork_xtask(project: &Project, lane: &Lane) {
     const TRIED_MAX: usize = 3;
-    if lane.dir.join(XTASK).exists() || has_intermediates_elsewhere(project, lane) {
+    if lane.dir.join(XTASK).exists() || is_left_to_cargo(project, lane) {
         return;
     }
     let own = Place::new(project.repo.root.clone(), lane.dir.clone());

@@ -7,6 +7,7 @@ use super::occupy::{self, InUse};
 use super::{Agent, DETOUR_VARIABLES, Detours, KeyInputs, Lane, Owner, feature_selection};
 use crate::cargo_line::Selection;
 use crate::environment;
+use crate::files;
 use crate::project::git_dir::Common;
 use crate::project::{Project, cranelift, shared_program, toolchain};
 
@@ -123,7 +124,7 @@ pub fn lockfile_hash(project: &Project, lockfile: Lockfile) -> String {
         args.extend((lockfile == Lockfile::MayBeMadeOffline).then_some("--offline"));
         drop(project.sh.read_cargo(&args, &project.repo.root)); // If it fails, cargo will soon say why.
     }
-    std::fs::read(path).map(|bytes| super::lockfile_hash(&bytes)).unwrap_or_default()
+    files::read(path).map(|bytes| super::lockfile_hash(&bytes)).unwrap_or_default()
 }
 
 pub fn fall_back(project: &Project, dir: &Path, problem: impl std::fmt::Display) -> Lane {
@@ -135,6 +136,13 @@ pub fn fall_back(project: &Project, dir: &Path, problem: impl std::fmt::Display)
     lane
 }
 
+/// Whether a symbolic link in the tree, or at the end, leads to a target directory. cargo builds
+/// through it; we write and delete nothing behind it, since a branch may have brought it.
+pub fn is_behind_link(project: &Project, dir: &Path) -> bool {
+    dir.is_symlink()
+        || (dir.starts_with(&project.repo.root) && files::is_behind_link(&project.repo.root, dir))
+}
+
 /// Marks the lane as in use. What we cannot write is no reason not to build.
 pub fn enter(project: &Project, mut lane: Lane) -> (Lane, Option<InUse>) {
     if let Owner::Agent { detours, .. } = &mut lane.owner {
@@ -144,6 +152,7 @@ pub fn enter(project: &Project, mut lane: Lane) -> (Lane, Option<InUse>) {
     let stamp = occupy::stamp_text(&lane);
     let now = environment::now();
     match &lane.owner {
+        Owner::Worktree if is_behind_link(project, &lane.dir) => (lane, None),
         Owner::Worktree | Owner::Named => {
             let in_use = occupy::enter(&lane.dir, &stamp, now);
             (lane, in_use.ok())

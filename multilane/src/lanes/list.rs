@@ -74,7 +74,7 @@ pub fn of_agents(repo: &Repo) -> Vec<Found> {
 
 fn places_in(worktree: &Worktree, own_dir: PathBuf) -> Vec<Found> {
     let place = |dir: PathBuf, agent, key| {
-        let inputs = std::fs::read(dir.join(STAMP)).ok().and_then(|stamp| parse_stamp(&stamp));
+        let inputs = files::read(dir.join(STAMP)).ok().and_then(|stamp| parse_stamp(&stamp));
         let Worktree { top: worktree, root, commit } = worktree.clone();
         let (size, last_use, in_use) = (0, None, false); // `measured` knows.
         Found { worktree, commit, root, dir, agent, key, inputs, size, last_use, in_use }
@@ -215,7 +215,7 @@ pub fn was_left_by_cargo(lane: &Path) -> bool {
 /// `None` elsewhere.
 fn locked_inodes() -> Option<HashSet<u64>> {
     // proc_locks(5): `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`
-    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    let locks = files::read_text("/proc/locks").ok()?;
     let inode = |line: &str| {
         line.split_whitespace().find_map(|word| {
             word.rsplit_once(':')?.1.parse().ok().filter(|_| word.matches(':').count() == 2)
@@ -240,6 +240,6 @@ fn is_locked(file: &Path, _locked: Option<&HashSet<u64>>) -> bool {
 
 /// Takes the lock for a moment. (Not tried on macOS and Windows.)
 fn is_locked_by_trying(file: &Path) -> bool {
-    let file = std::fs::OpenOptions::new().read(true).write(true).open(file);
+    let file = files::open(std::fs::OpenOptions::new().read(true).write(true), file);
     file.is_ok_and(|file| matches!(lock::try_exclusive(&file), Ok(false)))
 }

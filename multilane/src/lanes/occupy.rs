@@ -4,14 +4,16 @@
 //! stamp (`.lane`), and cargo holds its own on `.cargo-lock` and its kin. The kernel releases both,
 //! however a process ends.
 
-#![expect(clippy::disallowed_methods, reason = "it renames lanes, and deletes what is in one")]
+#![expect(clippy::disallowed_methods, reason = "it renames what is in lanes, and removes links")]
 
-use std::fs::{File, OpenOptions};
+use std::collections::BTreeSet;
+use std::fs::{DirEntry, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::{Lane, Owner};
+use crate::files::scratch::{self, Scratch};
 use crate::files::{self, lock};
 use crate::ui;
 
@@ -21,6 +23,16 @@ pub const STAMP: &str = ".lane";
 
 /// The files that cargo locks in a profile's directory, by version (1.95, 1.96 and later).
 pub const CARGO_LOCKS: [&str; 3] = [".cargo-lock", ".cargo-build-lock", ".cargo-artifact-lock"];
+
+/// How the names of directories begin in which what is deleted is on its way out.
+const TRASH: &str = ".trash-";
+
+/// How the names of directories begin that serve for a while in a lane: [`sweep`] knows them.
+pub const STAGED: &str = ".fork-";
+pub const PROBE: &str = ".probe-";
+
+/// The same in the directory that all users share.
+pub const PROBE_IN_TMP: &str = "multilane-probe-";
 
 /// How long a build waits for a lane that is locked; `clean` only renames it meanwhile.
 const LOCKED_MAX: Duration = Duration::from_secs(5);
@@ -89,16 +101,18 @@ pub fn make_lanes_dir(lanes_dir: &Path) -> io::Result<()> {
     files::write_atomically(&ignore, b"# Lanes are build output.\n*\n")
 }
 
-/// A directory that is known to hold build output, if there is none.
+/// A directory that is known to hold build output, if there is none. One that holds anything
+/// already is not ours to declare that.
 pub fn make_lane(dir: &Path) -> io::Result<()> {
-    let tag = dir.join("CACHEDIR.TAG");
-    if tag.is_file() {
+    std::fs::create_dir_all(dir)?;
+    let is_ours =
+        files::entries(dir).all(|entry| is_own_name(&entry.file_name().to_string_lossy()));
+    if !is_ours || dir.join("CACHEDIR.TAG").symlink_metadata().is_ok() {
         return Ok(());
     }
-    std::fs::create_dir_all(dir)?;
     // cargo writes this only into directories that it makes itself (https://bford.info/cachedir/).
     let text = "Signature: 8a477f597d28d172789f06886806bc55\n# A lane: a cargo target directory.\n";
-    files::write_atomically(&tag, text.as_bytes())
+    files::write_atomically(&dir.join("CACHEDIR.TAG"), text.as_bytes())
 }
 
 /// Marks a lane that exists as in use.
@@ -108,8 +122,7 @@ pub fn make_lane(dir: &Path) -> io::Result<()> {
 /// `NotFound` when there is none, or when it was deleted just now.
 pub fn enter(dir: &Path, stamp: &str, now: SystemTime) -> io::Result<InUse> {
     let path = dir.join(STAMP);
-    let mut file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+    let mut file = files::open_own(OpenOptions::new().read(true).write(true), &path)?;
     // Only `clean` has it for itself. A file system without locks (some network shares) is no
     // reason not to build; cargo takes none there either.
     if matches!(lock::try_shared(&file), Ok(false)) {
@@ -122,9 +135,9 @@ pub fn enter(dir: &Path, stamp: &str, now: SystemTime) -> io::Result<InUse> {
         return Err(io::ErrorKind::NotFound.into());
     }
 
-    let mut written = String::new();
-    file.read_to_string(&mut written)?;
-    if written != stamp {
+    let mut written = Vec::new();
+    (&mut file).take(stamp.len() as u64 + 1).read_to_end(&mut written)?;
+    if written != stamp.as_bytes() {
         file.rewind()?;
         file.set_len(0)?;
         file.write_all(stamp.as_bytes())?;
@@ -144,58 +157,121 @@ pub enum Removal {
 }
 
 /// Takes an agent's lane out of use by renaming it, so that a kill leaves no half lane that looks
-/// whole; `sweep` deletes it.
+/// whole, and deletes it.
 pub fn remove_agent_lane(lanes_dir: &Path, lane: &Path) -> io::Result<Removal> {
     let Some(locks) = lock_whole(lane)? else {
         return Ok(Removal::InUse);
     };
-    if !lane.join("CACHEDIR.TAG").is_file() {
+    if !is_target_dir(lane) {
         return Ok(Removal::NoTargetDirectory);
     }
-    // A name that no other `clean` takes, in this process or another.
-    let key = lane.file_name().unwrap_or_default().to_string_lossy();
-    let agent = lane.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
-    let trash = lanes_dir.join(format!(".trash-{}-{agent}-{key}", std::process::id()));
-    std::fs::rename(lane, &trash)?;
+    let trash = Scratch::make(lanes_dir, TRASH)?;
+    std::fs::rename(lane, trash.dir.join("lane"))?;
     drop(locks);
+    trash.delete()?;
     Ok(Removal::Removed)
 }
 
-/// Empties the worktree's own target directory, but for xtask itself, which is running.
-pub fn empty_target_dir(dir: &Path) -> io::Result<Removal> {
-    const KEPT: [&str; 3] = ["xtask", "CACHEDIR.TAG", STAMP];
-    let Some(_locks) = lock_whole(dir)? else {
+/// Empties the worktree's own target directory, but for what is `kept` in it and for xtask itself,
+/// which is running.
+///
+/// The locks of cargo stay where they are: a cargo that waits for one would else hold a lock that
+/// nobody else finds, and build together with the next.
+pub fn empty_target_dir(dir: &Path, kept: &BTreeSet<PathBuf>) -> io::Result<Removal> {
+    const KEPT: [&str; 5] = ["xtask", "CACHEDIR.TAG", STAMP, TRASH, STAGED];
+    // What comes later is somebody else's who has begun to build.
+    let found: Vec<DirEntry> = std::fs::read_dir(dir)?.collect::<io::Result<_>>()?;
+    let Some(locks) = lock_whole(dir)? else {
         return Ok(Removal::InUse);
     };
-    if !dir.join("CACHEDIR.TAG").is_file() {
+    if !is_target_dir(dir) {
         return Ok(Removal::NoTargetDirectory);
     }
-    for entry in std::fs::read_dir(dir)? {
-        let entry = entry?;
-        if KEPT.iter().any(|kept| entry.file_name() == *kept) {
-            continue;
-        }
-        if entry.file_type()?.is_dir() {
-            files::delete_dir(&entry.path())?;
-        } else {
-            std::fs::remove_file(entry.path())?;
+    let mut trash = Trash { scratch: Scratch::make(dir, TRASH)?, count: 0 };
+    for path in found.iter().map(DirEntry::path).filter(|path| !kept.contains(path)) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_of_sweep = name.starts_with(TRASH) || name.starts_with(STAGED);
+        if !is_of_sweep && !KEPT.contains(&&*name) {
+            trash.take(&path, 2)?;
         }
     }
+    drop(locks);
+    trash.scratch.delete()?;
     Ok(Removal::Removed)
 }
 
-/// Deletes what a `clean` that was killed has left behind: lanes on their way out, folders of
-/// agents without lanes.
-pub fn sweep(lanes_dir: &Path) -> io::Result<()> {
-    for dir in files::subdirectories(lanes_dir) {
-        let name = dir.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with(".trash-") {
-            files::delete_dir(&dir)?;
-        } else {
-            drop(std::fs::remove_dir(&dir)); // Only if it is empty.
+/// Removes the link that stands for a target directory, and nothing behind it.
+pub fn remove_link(link: &Path) -> io::Result<Removal> {
+    match lock_whole(link)? {
+        None => Ok(Removal::InUse),
+        Some(_locks) => std::fs::remove_file(link).map(|()| Removal::Removed),
+    }
+}
+
+fn is_target_dir(dir: &Path) -> bool {
+    dir.join("CACHEDIR.TAG").is_file()
+}
+
+/// Where things go that nobody shall find any more.
+struct Trash {
+    scratch: Scratch,
+    count: u32,
+}
+
+impl Trash {
+    /// `depth`: how many levels of directories have locks of cargo's, this one included.
+    fn take(&mut self, path: &Path, depth: u32) -> io::Result<()> {
+        if depth > 0 && path.is_dir() && !path.is_symlink() {
+            let inner: Vec<PathBuf> = files::entries(path).map(|entry| entry.path()).collect();
+            if inner.is_empty() {
+                return Ok(()); // A cargo may have made it that is about to put a lock into it.
+            }
+            let is_profile = inner.iter().any(|inner| is_cargo_lock(inner));
+            if is_profile || inner.iter().any(|inner| holds_lock(inner)) {
+                let depth = if is_profile { 0 } else { depth - 1 };
+                let mut inner = inner.iter().filter(|inner| !is_cargo_lock(inner));
+                return inner.try_for_each(|inner| self.take(inner, depth));
+            }
+        }
+        self.count += 1;
+        match std::fs::rename(path, self.scratch.dir.join(self.count.to_string())) {
+            Err(err) if err.kind() != io::ErrorKind::NotFound => Err(err),
+            _ => Ok(()),
         }
     }
-    Ok(())
+}
+
+fn holds_lock(profile: &Path) -> bool {
+    CARGO_LOCKS.iter().any(|lock| profile.join(lock).is_file())
+}
+
+fn is_cargo_lock(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| CARGO_LOCKS.iter().any(|lock| name == *lock))
+}
+
+/// Deletes what calls that were killed have left in a lane and in the folder of lanes, once nobody
+/// uses it.
+pub fn sweep(lanes_dir: &Path, lane: &Path) {
+    for dir in [lanes_dir, lane].iter().filter(|dir| !dir.is_symlink()) {
+        scratch::sweep(dir, &[TRASH, STAGED, PROBE]);
+    }
+    scratch::sweep(&std::env::temp_dir(), &[PROBE_IN_TMP]);
+}
+
+/// Whether it is the name of something that we put into a worktree's own lane.
+pub fn is_own_name(name: &str) -> bool {
+    const OWN: [&str; 4] = [STAMP, ".place", ".filled-at", ".cargo-lock"];
+    OWN.contains(&name)
+        || [TRASH, STAGED, PROBE, scratch::STAGED_FILE]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+}
+
+/// Removes the folders of agents that have no lanes.
+pub fn remove_empty_folders(lanes_dir: &Path) {
+    for dir in files::subdirectories(lanes_dir) {
+        drop(std::fs::remove_dir(&dir)); // Only if it is empty.
+    }
 }
 
 /// Whether nobody builds in a lane at this moment.
@@ -203,11 +279,12 @@ pub fn is_free(dir: &Path) -> io::Result<bool> {
     Ok(lock_whole(dir)?.is_some())
 }
 
-/// Every lock of a lane, or `None` if one is held by somebody. Waits for nobody.
-fn lock_whole(dir: &Path) -> io::Result<Option<Vec<File>>> {
+/// Every lock of a lane, held until the result is dropped, or `None` if one is held by somebody.
+/// Waits for nobody.
+pub fn lock_whole(dir: &Path) -> io::Result<Option<Vec<File>>> {
     let mut locks = Vec::new();
     for path in lock_files(dir) {
-        let file = match OpenOptions::new().read(true).write(true).open(&path) {
+        let file = match files::open(OpenOptions::new().read(true).write(true), &path) {
             Ok(file) => file,
             Err(err) if err.kind() == io::ErrorKind::NotFound => continue,
             Err(err) => return Err(err),
@@ -224,16 +301,18 @@ fn lock_whole(dir: &Path) -> io::Result<Option<Vec<File>>> {
 
 /// The files that tell by their locks whether a lane is in use: the stamp, and cargo's in each
 /// profile's directory (`<dir>/<profile>` and `<dir>/<triple>/<profile>`), but for xtask's own
-/// profile.
+/// profile. Also behind links: whoever builds through one uses the lane.
 pub fn lock_files(dir: &Path) -> Vec<PathBuf> {
+    let dirs_in =
+        |dir: &Path| files::entries(dir).map(|entry| entry.path()).filter(|path| path.is_dir());
     let mut files = vec![dir.join(STAMP)];
-    for outer in files::subdirectories(dir).filter(|outer| !outer.ends_with("xtask")) {
+    for outer in dirs_in(dir).filter(|outer| !outer.ends_with("xtask")) {
         files.extend(CARGO_LOCKS.map(|name| outer.join(name)));
-        for inner in files::subdirectories(&outer) {
+        for inner in dirs_in(&outer) {
             files.extend(CARGO_LOCKS.map(|name| inner.join(name)));
         }
     }
-    files.retain(|file| file.exists());
+    files.retain(|file| file.is_file());
     files
 }
 
@@ -244,4 +323,106 @@ pub fn stamp_text(lane: &Lane) -> String {
     };
     let fields = inputs.fields().map(|(name, value)| (name.to_owned(), value.into()));
     serde_json::Value::Object(fields.into_iter().collect()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(dir: &Path, names: &[&str]) {
+        for name in names {
+            let path = dir.join(name);
+            std::fs::create_dir_all(path.parent().unwrap_or(dir)).expect("a directory");
+            std::fs::write(path, "text").expect("it can be written");
+        }
+    }
+
+    /// Everything below a directory but directories that hold something, sorted.
+    fn left(dir: &Path) -> Vec<String> {
+        let mut left = Vec::new();
+        files::walk(dir, &mut |path, meta| {
+            if !meta.is_dir() || files::entries(path).next().is_none() {
+                left.push(path.strip_prefix(dir).expect("inside").to_string_lossy().into_owned());
+            }
+        });
+        left.sort();
+        left
+    }
+
+    /// A cargo that waits for a lock goes on with it, and the next one has to find the same.
+    #[test]
+    fn the_locks_of_cargo_outlive_a_clean() {
+        let scratch = Scratch::of_test("empty");
+        let dir = scratch.dir.join("target");
+        let locks = [
+            "debug/.cargo-artifact-lock",
+            "debug/.cargo-build-lock",
+            "debug/.cargo-lock",
+            "wasm32-unknown-unknown/release/.cargo-lock",
+        ];
+        write(&dir, &locks);
+        write(
+            &dir,
+            &[
+                "CACHEDIR.TAG",
+                ".rustc_info.json",
+                "debug/deps/libapp.rlib",
+                "debug/app",
+                "doc/index.html",
+                "wasm32-unknown-unknown/CACHEDIR.TAG",
+                "wasm32-unknown-unknown/release/app.wasm",
+                "xtask/xtask",
+                "kept/notes.md",
+            ],
+        );
+        // cargo makes the directory of a profile, then a lock in it.
+        std::fs::create_dir(dir.join("bench")).expect("a directory");
+        let waiting = File::open(dir.join(locks[0])).expect("it is there");
+        let kept = BTreeSet::from([dir.join("kept")]);
+        assert_eq!(empty_target_dir(&dir, &kept).expect("it works"), Removal::Removed);
+        let mut expected = vec!["CACHEDIR.TAG", "bench", "kept/notes.md", "xtask/xtask"];
+        expected.extend(locks);
+        expected.sort_unstable();
+        assert_eq!(left(&dir), expected);
+        assert!(files::is_same_file(&waiting, &dir.join(locks[0])));
+
+        write(&dir, &["debug/app", "wasm32-unknown-unknown/release/app.wasm"]);
+        for lock in locks {
+            let held = File::open(dir.join(lock)).expect("it is there");
+            assert!(lock::try_exclusive(&held).expect("it can be asked"));
+            assert_eq!(empty_target_dir(&dir, &kept).expect("it works"), Removal::InUse, "{lock}");
+            assert!(dir.join("debug/app").exists());
+        }
+    }
+
+    #[test]
+    fn only_what_we_make_is_declared_to_be_build_output() {
+        let scratch = Scratch::of_test("tag");
+        let dir = scratch.dir.join("target");
+        for foreign in ["notes.md", ".env", "debug/notes.md"] {
+            write(&dir, &[foreign]);
+            make_lane(&dir).expect("it is there");
+            assert!(!dir.join("CACHEDIR.TAG").exists(), "{foreign}");
+            assert_eq!(
+                empty_target_dir(&dir, &BTreeSet::new()).expect("it can be asked"),
+                Removal::NoTargetDirectory
+            );
+            files::delete_dir(&dir).expect("it is ours");
+        }
+        // Also where a kill has left it empty, or with a mark alone.
+        write(&dir, &[STAMP]);
+        make_lane(&dir).expect("it is there");
+        assert!(is_target_dir(&dir));
+    }
+
+    /// A branch may have brought it: `target/.lane` as a link to somebody's file.
+    #[cfg(unix)]
+    #[test]
+    fn no_stamp_is_written_through_a_link() {
+        let scratch = Scratch::of_test("stamp");
+        write(&scratch.dir, &["precious"]);
+        std::os::unix::fs::symlink("precious", scratch.dir.join(STAMP)).expect("a link");
+        assert!(enter(&scratch.dir, "", SystemTime::now()).is_err());
+        assert_eq!(std::fs::read(scratch.dir.join("precious")).expect("it is there"), b"text");
+    }
 }

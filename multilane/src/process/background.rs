@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 
 use crate::process::{UNCHANGED, command, signals};
 
@@ -23,9 +24,22 @@ impl Unheard {
 
     /// # Errors
     ///
-    /// When it ended without success.
+    /// When it ended without success, or does not end for so long that something is wrong with it.
     pub fn wait(mut self) -> anyhow::Result<()> {
-        let status = self.0.wait()?;
+        const LIMIT: Duration = Duration::from_secs(60);
+        const PAUSE: Duration = Duration::from_millis(1);
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = self.0.try_wait()? {
+                break status;
+            }
+            if begun.elapsed() >= LIMIT {
+                self.0.kill()?;
+                self.0.wait()?;
+                bail!("it has not ended for {} s", LIMIT.as_secs());
+            }
+            std::thread::sleep(PAUSE);
+        };
         ensure!(status.success(), "{status}");
         Ok(())
     }

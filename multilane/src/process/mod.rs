@@ -13,6 +13,7 @@ mod watchdog;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 pub use background::Unheard;
@@ -20,9 +21,9 @@ pub use count::Units;
 pub use signals::{Forwarding, Held, end_with_parent};
 pub use watchdog::{TICK, attempt, for_at_most, watch};
 
-use crate::environment;
-use crate::environment::Environment;
+use crate::environment::{self, Environment};
 use crate::process::step::{Counting, Program, Step};
+use crate::ui;
 
 /// How the environment of a child differs from ours: a value, or `None` to unset the variable.
 type Change = (OsString, Option<OsString>);
@@ -44,7 +45,9 @@ fn command<'c, N: AsRef<OsStr> + 'c, V: AsRef<OsStr> + 'c>(
 ) -> anyhow::Result<Command> {
     let sh = xshell::Shell::new().context("cannot read the current directory")?;
     let _dir = dir.map(|dir| sh.push_dir(dir));
-    let mut command = sh.cmd(program).args(args);
+    let args: Vec<OsString> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
+    let looks = if program == "git" { settings_for_looking(&args) } else { &[] };
+    let mut command = sh.cmd(program).args(looks).args(args);
     for (name, value) in changes {
         command = match value {
             Some(value) => command.env(name, value),
@@ -57,6 +60,17 @@ fn command<'c, N: AsRef<OsStr> + 'c, V: AsRef<OsStr> + 'c>(
         }
     }
     Ok(command.into())
+}
+
+/// What keeps git from starting programs of the repository's while it answers a question. Hooks are
+/// for those who make a worktree.
+fn settings_for_looking(args: &[OsString]) -> &'static [&'static str] {
+    const NO_MONITOR: [&str; 4] = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"];
+    match args {
+        [command, ..] if command == "config" => &[],
+        [command, verb, ..] if command == "worktree" && verb == "add" => &NO_MONITOR[..2],
+        _ => &NO_MONITOR,
+    }
 }
 
 /// Variables that tell git of a repository, whatever directory it is started in (`git rev-parse
@@ -182,9 +196,24 @@ impl Shell {
         args: impl IntoIterator<Item = impl AsRef<OsStr>>,
         dir: &Path,
     ) -> anyhow::Result<Output> {
+        /// Only what hangs takes as long: a checkout of a large repository, or dependencies that
+        /// cargo fetches, may take minutes.
+        const LIMIT: Duration = Duration::from_secs(30 * 60);
+        const SILENT_MAX: Duration = Duration::from_secs(10);
         let mut command = self.command(program, args, dir)?;
-        command.stdin(Stdio::null());
-        command.output().with_context(|| format!("cannot start {}", program.to_string_lossy()))
+        let words = command.get_args().take(4).map(OsStr::to_string_lossy).collect::<Vec<_>>();
+        let shown = format!("{} {}", program.to_string_lossy(), words.join(" "));
+        let (begun, mut has_said) = (Instant::now(), false);
+        let goes_on = || {
+            if begun.elapsed() >= SILENT_MAX && !has_said {
+                has_said = true;
+                ui::note(format_args!("waiting for `{shown}`"));
+            }
+            begun.elapsed() < LIMIT
+        };
+        watch(&mut command, TICK, goes_on, |child| drop(child.kill()))
+            .with_context(|| format!("cannot start {}", program.to_string_lossy()))?
+            .with_context(|| format!("`{shown}` has not answered for {} min", LIMIT.as_secs() / 60))
     }
 
     /// The standard output of a short-lived cargo.

@@ -178,7 +178,7 @@ mod unix {
             };
             for thread in threads.flatten() {
                 let children =
-                    std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+                    crate::files::read_text(thread.path().join("children")).unwrap_or_default();
                 let children =
                     children.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok());
                 for child in children {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use toml_edit::{DocumentMut, Item, TableLike};
 
 use crate::environment::Environment;
+use crate::files;
 
 /// `build.*`, merged.
 #[derive(Default, Debug, PartialEq)]
@@ -169,7 +170,7 @@ fn alias_variable(name: &str) -> Option<String> {
 }
 
 fn read(file: &Path) -> Option<DocumentMut> {
-    std::fs::read_to_string(file).ok()?.parse().ok()
+    files::read_text(file).ok()?.parse().ok()
 }
 
 /// `include = "a.toml"`, `include = ["a.toml", { path = "b.toml", optional = true }]`.

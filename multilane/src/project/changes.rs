@@ -201,7 +201,7 @@ impl Checkouts {
                 anyhow::bail!("git grep: {}", String::from_utf8_lossy(&output.stderr).trim());
             }
             for file in paths(top, &output.stdout) {
-                let text = std::fs::read(&file).unwrap_or_default();
+                let text = files::read(&file).unwrap_or_default();
                 let text = String::from_utf8_lossy(&text);
                 let lines: Vec<&str> = text.lines().collect();
                 let matching = lines

@@ -19,6 +19,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use crate::environment::FOLDER;
+use crate::files;
 
 /// `<git common dir>/multilane`, whether it is there or not.
 #[derive(Clone, Debug, PartialEq)]
@@ -111,7 +112,7 @@ impl Common {
 
     /// Where the repository's workspace is in each checkout, as far as anybody has said.
     pub fn known_inside(&self) -> Option<PathBuf> {
-        Some(PathBuf::from(std::fs::read_to_string(self.workspace_file()).ok()?))
+        Some(PathBuf::from(files::read_text(self.workspace_file()).ok()?))
     }
 }
 
@@ -123,19 +124,19 @@ pub fn records_in(dir: PathBuf) -> PathBuf {
 /// refs are not in plain files or are too many.
 pub fn commit(top: &Path) -> Option<String> {
     const PACKED_BYTES_MAX: u64 = 1024 * 1024; // Every build reads them.
-    let head = std::fs::read_to_string(git_dir(top)?.join("HEAD")).ok()?;
+    let head = files::read_text(git_dir(top)?.join("HEAD")).ok()?;
     let Some(name) = head.trim().strip_prefix("ref: ") else {
         return Some(head.trim().to_owned());
     };
     let common = git_common_dir(top)?;
-    if let Ok(commit) = std::fs::read_to_string(common.join(name)) {
+    if let Ok(commit) = files::read_text(common.join(name)) {
         return Some(commit.trim().to_owned());
     }
     let packed = common.join("packed-refs");
     if packed.metadata().ok()?.len() > PACKED_BYTES_MAX {
         return None;
     }
-    let packed = std::fs::read_to_string(packed).ok()?;
+    let packed = files::read_text(packed).ok()?;
     let commits = packed.lines().filter_map(|line| line.split_once(' '));
     commits.into_iter().find(|(_, of)| *of == name).map(|(commit, _)| commit.to_owned())
 }
@@ -162,7 +163,7 @@ pub fn is_shared_program(exe: &Path, common: &Common) -> bool {
 /// Git's own directory of a checkout, the one that its worktrees share.
 pub fn git_common_dir(top: &Path) -> Option<PathBuf> {
     let git_dir = git_dir(top)?;
-    let common = match std::fs::read_to_string(git_dir.join("commondir")) {
+    let common = match files::read_text(git_dir.join("commondir")) {
         Ok(text) => git_dir.join(text.trim()),
         Err(_) => git_dir,
     };
@@ -178,6 +179,6 @@ pub fn git_dir(top: &Path) -> Option<PathBuf> {
     if dot_git.is_dir() {
         return Some(dot_git);
     }
-    let text = std::fs::read_to_string(&dot_git).ok()?;
+    let text = files::read_text(&dot_git).ok()?;
     Some(top.join(text.strip_prefix("gitdir:")?.trim()))
 }

@@ -1,11 +1,14 @@
 //! The members of the workspace, as cargo sees them.
 
+use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
 use serde_json::Value;
 
+use crate::environment::Environment;
 use crate::process::Shell;
+use crate::project::toolchain;
 
 /// One member.
 #[derive(Clone, Debug)]
@@ -22,9 +25,11 @@ pub struct Package {
 }
 
 /// Asks `cargo metadata --no-deps`, which needs no lockfile and no network.
-pub fn read(sh: &Shell, root: &Path) -> anyhow::Result<Vec<Package>> {
-    let args = ["metadata", "--no-deps", "--offline", "--format-version=1"];
-    let output = sh.read_cargo(&args, root)?;
+pub fn read(sh: &Shell, env: &Environment, root: &Path) -> anyhow::Result<Vec<Package>> {
+    let args = ["metadata", "--no-deps", "--offline", "--format-version=1", "--manifest-path"];
+    let args = args.map(OsString::from).into_iter().chain([root.join("Cargo.toml").into()]);
+    let dir = toolchain::dir_to_ask_in(env, root);
+    let output = sh.read_cargo(&args.collect::<Vec<_>>(), &dir)?;
     let metadata: Value =
         serde_json::from_slice(&output).context("`cargo metadata` printed no JSON")?;
     let defaults = metadata["workspace_default_members"].as_array();

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use toml_edit::DocumentMut;
 
+use crate::files;
 use crate::project::cargo_config::CargoConfig;
 use crate::project::cranelift;
 
@@ -111,7 +112,7 @@ impl Repo {
 
 fn read_manifest(dir: &Path) -> anyhow::Result<Option<DocumentMut>> {
     let path = dir.join("Cargo.toml");
-    let text = match std::fs::read_to_string(&path) {
+    let text = match files::read_text(&path) {
         Ok(text) => text,
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(err) => return Err(err).with_context(|| format!("cannot read {}", path.display())),

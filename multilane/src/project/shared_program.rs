@@ -63,7 +63,7 @@ pub fn provide_test_runner(project: &Project) -> anyhow::Result<()> {
     share(&common)?;
     install_shim(&common)?;
     let runner = common.test_runner();
-    if std::fs::read(&runner).is_ok_and(|text| text == TEST_RUNNER.as_bytes()) {
+    if files::read(&runner).is_ok_and(|text| text == TEST_RUNNER.as_bytes()) {
         return Ok(());
     }
     Ok(files::write_program(&runner, TEST_RUNNER.as_bytes())?)

@@ -9,6 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
 use crate::environment::Environment;
 use crate::process::{Shell, attempt, for_at_most};
@@ -16,6 +17,9 @@ use crate::project::cargo_config::CargoConfig;
 use crate::project::git_dir::MEMO;
 use crate::project::root::Repo;
 use crate::{environment, files};
+
+/// The first of them counts.
+const TOOLCHAIN_FILES: [&str; 2] = ["rust-toolchain", "rust-toolchain.toml"];
 
 /// A compiler.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +63,9 @@ pub fn rustc(
     config: &CargoConfig,
     toolchain: Option<&str>,
 ) -> anyhow::Result<Rustc> {
+    if let Some(program) = named_by_files(env, repo, config, toolchain) {
+        return Ok(unasked(sh, env, &program));
+    }
     let rustc = config.rustc.clone().unwrap_or_else(|| PathBuf::from("rustc"));
     let memo = Memo::beside_program();
     let inputs = rustc_inputs(env, repo, &rustc, toolchain);
@@ -83,6 +90,58 @@ pub fn rustc(
     let binary = sysroot.join("bin/rustc").with_extension(std::env::consts::EXE_EXTENSION);
     memo.remember("rustc", &inputs, &version, &binary);
     Ok(Rustc { version, sysroot })
+}
+
+/// The compiler that a file names, and not the user: `build.rustc`, or a toolchain by its path. A
+/// branch may have brought it, so who only looks must not start it.
+fn named_by_files(
+    env: &Environment,
+    repo: &Repo,
+    config: &CargoConfig,
+    toolchain: Option<&str>,
+) -> Option<PathBuf> {
+    let is_of_user = ["RUSTC", "CARGO_BUILD_RUSTC"].iter().any(|name| env.get(name).is_some());
+    if let Some(rustc) = config.rustc.as_ref().filter(|_| !is_of_user) {
+        let is_path = rustc.components().count() > 1;
+        let on_path = || env.find_program(&rustc.to_string_lossy()).unwrap_or_default();
+        return Some(if is_path { rustc.clone() } else { on_path() });
+    }
+    let is_chosen = toolchain.is_some() || env.get("RUSTUP_TOOLCHAIN").is_some();
+    let path = toolchain_path(&repo.start).filter(|_| !is_of_user && !is_chosen)?;
+    Some(path.join("bin/rustc").with_extension(std::env::consts::EXE_EXTENSION))
+}
+
+/// The toolchain that a file names by its path, for whoever starts `rustc` or `cargo` in `dir`.
+fn toolchain_path(dir: &Path) -> Option<PathBuf> {
+    let mut named = dir.ancestors().flat_map(|dir| TOOLCHAIN_FILES.map(|name| dir.join(name)));
+    let (text, file) = named.find_map(|file| Some((files::read_text(&file).ok()?, file)))?;
+    let document: toml_edit::DocumentMut = text.parse().ok()?;
+    Some(file.with_file_name(document.get("toolchain")?.get("path")?.as_str()?))
+}
+
+/// Where cargo or rustc answer without obeying a file of the tree.
+pub fn dir_to_ask_in(env: &Environment, dir: &Path) -> PathBuf {
+    let is_chosen = env.get("RUSTUP_TOOLCHAIN").is_some();
+    match toolchain_path(dir).filter(|_| !is_chosen) {
+        Some(_) => std::env::temp_dir(),
+        None => dir.to_owned(),
+    }
+}
+
+/// A compiler that is not asked for its version: its file tells it from others, and the usual one
+/// says for what it compiles.
+fn unasked(sh: &Shell, env: &Environment, program: &Path) -> Rustc {
+    let usual = env.find_program("rustc").filter(|usual| usual.is_absolute());
+    let version = usual.and_then(|usual| sh.read(usual, ["-vV"], &std::env::temp_dir()).ok());
+    let version = version.map(|version| String::from_utf8_lossy(&version).into_owned());
+    let identity = match files::read(program) {
+        Ok(bytes) => Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
+        Err(_) => state(program),
+    };
+    Rustc {
+        version: format!("{}program: {identity}\n", version.unwrap_or_default()),
+        sysroot: program.ancestors().nth(2).unwrap_or(Path::new("")).to_owned(),
+    }
 }
 
 /// `cargo nextest`, as far as the recipes care.
@@ -173,7 +232,7 @@ fn rustc_inputs(env: &Environment, repo: &Repo, rustc: &Path, toolchain: Option<
     if over.is_empty() {
         inputs.push(state(&rustup_home.join("settings.toml")));
         for dir in repo.start.ancestors() {
-            let files = ["rust-toolchain.toml", "rust-toolchain"].map(|name| dir.join(name));
+            let files = TOOLCHAIN_FILES.map(|name| dir.join(name));
             inputs.extend(files.iter().filter(|file| file.exists()).map(|file| state(file)));
         }
     }
@@ -203,7 +262,7 @@ impl Memo {
 
     /// Empty where there is none or it cannot be read.
     fn open(file: Option<PathBuf>) -> Memo {
-        let text = file.as_ref().and_then(|file| std::fs::read(file).ok());
+        let text = file.as_ref().and_then(|file| files::read(file).ok());
         let entries = text.and_then(|text| serde_json::from_slice(&text).ok());
         Memo { file, entries: entries.unwrap_or_default() }
     }

@@ -10,15 +10,14 @@ pub mod wrapper;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 
 use crate::environment::Environment;
-use crate::files::Scratch;
 use crate::files::answers::Answers;
+use crate::files::scratch::Scratch;
 use crate::process::Unheard;
 use crate::project::git_dir::Common;
 use crate::project::toolchain;
@@ -53,11 +52,10 @@ fn retarget_cache(
     forked: &Path,
     name: &str,
 ) -> anyhow::Result<Option<String>> {
-    let mark = std::fs::read_to_string(forked.join(name))?;
+    let mark = files::read_text(forked.join(name))?;
     let (there, lane) = Origin::of_mark(&mark).context("the mark is cut off")?;
     let own = Origin { root: environment::current_dir()?, lane };
-    let scratch =
-        Scratch::make(forked.join(format!("{}{}", incremental::PROBE, std::process::id())))?;
+    let scratch = Scratch::make(forked, incremental::PROBE)?;
 
     let answers = Common::of(&own.root).map(|common| Answers::open(common.answers()));
     let options = OptionsQuestion { compilation, env, scratch: &scratch, answers, own: &own };
@@ -65,7 +63,7 @@ fn retarget_cache(
     let asked_there =
         if options.are_same_in(&there) { None } else { Some(options.ask("there", &there)?) };
     let here = options.answer(asked_here)?;
-    match std::fs::read_to_string(forked.join(&here.cache)) {
+    match files::read_text(forked.join(&here.cache)) {
         Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
         found => ensure!(found? == mark, "it is from a third lane"),
     }
@@ -83,7 +81,7 @@ fn retarget_cache(
         let dirs: BTreeSet<PathBuf> = compilation.crate_dirs().map(Path::to_owned).collect();
         let outputs = compilation.outputs();
         let hashes = PathHashes::new(&crate_files::read(&dirs), outputs.as_ref(), &own, &there);
-        exchanges.extend(hashes.exchanges(&std::fs::read(&graph)?).unwrap_or_default());
+        exchanges.extend(hashes.exchanges(&files::read(&graph)?).unwrap_or_default());
     }
     if !exchanges.is_empty() {
         files::replace_with_exchanged(&graph, &exchanges)?; // A new file: the donor's stays what it is.
@@ -160,7 +158,7 @@ impl OptionsQuestion<'_> {
 fn beginning(graph: &Path) -> anyhow::Result<Vec<u8>> {
     const LEN: u64 = 512; // The version has at most 255.
     let mut bytes = Vec::new();
-    File::open(graph)?.take(LEN).read_to_end(&mut bytes)?;
+    files::open_to_read(graph)?.take(LEN).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -177,7 +175,7 @@ impl Probe {
         let units = incremental::units(&self.dir.join("incremental"));
         let unit = units.first().context("rustc has made no cache")?;
         let name = unit.file_name().and_then(|name| name.to_str()).context("no name of rustc's")?;
-        Ok((name.to_owned(), std::fs::read(graph(unit)?)?))
+        Ok((name.to_owned(), files::read(graph(unit)?)?))
     }
 }
 

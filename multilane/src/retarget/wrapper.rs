@@ -17,10 +17,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::environment::is_executable;
-use crate::files::{delete_dir, write_atomically, write_program};
+use crate::files::scratch::{self, Scratch};
+use crate::files::{self, write_atomically, write_program};
 use crate::process::Unheard;
 use crate::project::{Project, git_dir};
 use crate::ui::Ui;
+
+/// How the names of folders begin that are on their way to or from the wrapper's place.
+const STAGED: &str = ".wrapper-";
 
 /// Relative to the root of the workspace.
 pub const WRAPPER_DIR: &str = ".cargo/wrapper";
@@ -117,7 +121,7 @@ fn is_of_our_kind(wrapper: &Path) -> bool {
 }
 
 fn is_ours(dir: &Path) -> bool {
-    std::fs::read(dir.join("config.toml")).is_ok_and(|text| text.starts_with(SIGN.as_bytes()))
+    files::read(dir.join("config.toml")).is_ok_and(|text| text.starts_with(SIGN.as_bytes()))
 }
 
 /// Whether the folder may be written: nothing of another hand's is there, and no symbolic link
@@ -135,8 +139,11 @@ fn is_free_or_ours(dir: &Path) -> bool {
 /// it: there are file systems from which nothing can be started.
 fn install(dir: &Path, starts: impl FnOnce(&Path) -> bool) -> io::Result<bool> {
     if !dir.is_dir() {
-        let staged = dir.with_file_name(format!(".wrapper-{}", std::process::id()));
-        std::fs::create_dir_all(&staged)?;
+        let parent = dir.parent().unwrap_or(dir);
+        std::fs::create_dir_all(parent)?;
+        let scratch = Scratch::make(parent, STAGED)?;
+        let staged = scratch.dir.join("wrapper");
+        std::fs::create_dir(&staged)?;
         let made = FILES.iter().try_for_each(|(name, text)| write(&staged.join(name), text));
         let tried = made.and_then(|()| {
             if starts(&staged.join("rustc")) {
@@ -147,10 +154,13 @@ fn install(dir: &Path, starts: impl FnOnce(&Path) -> bool) -> io::Result<bool> {
         });
         return match tried.and_then(|()| std::fs::rename(&staged, dir)) {
             Ok(()) => Ok(true),
+            // Another builder may have been quicker.
             Err(err) => {
-                delete_dir(&staged)?;
-                // Another builder may have been quicker.
-                if dir.is_dir() { Ok(false) } else { Err(err) }
+                if dir.is_dir() {
+                    Ok(false)
+                } else {
+                    Err(err)
+                }
             }
         };
     }
@@ -170,14 +180,25 @@ pub fn is_current(dir: &Path) -> bool {
 }
 
 fn has_text(path: &Path, text: &str) -> bool {
-    std::fs::read(path).is_ok_and(|found| found == text.as_bytes())
+    files::read(path).is_ok_and(|found| found == text.as_bytes())
 }
 
 /// Removes the folder at `dir`.
 pub fn remove(dir: &Path) -> io::Result<()> {
-    let trash = dir.with_file_name(format!(".wrapper-{}", std::process::id()));
-    std::fs::rename(dir, &trash)?;
-    delete_dir(&trash)
+    let trash = Scratch::make(dir.parent().unwrap_or(dir), STAGED)?;
+    std::fs::rename(dir, trash.dir.join("wrapper"))?;
+    trash.delete()
+}
+
+/// Deletes what calls that were killed have left beside the folder at `dir`, and in it.
+pub fn sweep(dir: &Path) {
+    let cargo_dir = dir.parent().unwrap_or(dir);
+    if !cargo_dir.is_symlink() {
+        scratch::sweep(cargo_dir, &[STAGED]);
+        if !dir.is_symlink() {
+            scratch::sweep(dir, &[]);
+        }
+    }
 }
 
 fn is_program(text: &str) -> bool {
@@ -195,12 +216,11 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::Scratch;
 
     #[test]
     fn cargo_hears_of_no_wrapper_that_cannot_be_started() {
         let scratch = Scratch::of_test("wrapper");
-        let parent = scratch.dir.clone();
+        let parent = scratch.dir.join(".cargo");
         let dir = parent.join("wrapper");
         install(&dir, |_| false).expect_err("it does not start");
         let left = std::fs::read_dir(&parent).expect("a directory").count();

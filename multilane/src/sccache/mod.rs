@@ -16,7 +16,9 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use crate::environment::Environment;
-use crate::files::{self, Scratch, lock};
+use crate::files::scratch::Scratch;
+use crate::files::{self, lock};
+use crate::lanes::occupy::PROBE;
 use crate::process::{become_words, exit_code, run_words};
 use crate::project::{Session, toolchain};
 use crate::sccache::server::{PROGRAM_FILE, SharedCache, THROUGH_CACHE};
@@ -36,7 +38,7 @@ pub(crate) fn provide_shared_cache(env: &Environment, dir: &Path, ui: Ui) -> any
         return Ok(());
     }
     let (file, through_cache) = (dir.join(PROGRAM_FILE), dir.join(THROUGH_CACHE));
-    let known = std::fs::read_to_string(&file).ok();
+    let known = files::read_text(&file).ok();
     let Some(path) = env.find_program("sccache").filter(|path| path.is_absolute()) else {
         if known.is_some() {
             files::remove_own_file(&through_cache)?;
@@ -195,7 +197,7 @@ impl CachedCompilation<'_> {
         if let Some(state) = self.cache.last_state().filter(|_| has_begun) {
             return Ok(state);
         }
-        let scratch = Scratch::make(self.cache.path(&format!(".probe-{}", std::process::id())))?;
+        let scratch = Scratch::make(&self.session.env.runtime_dir(), PROBE)?;
         for (name, text) in server::SOURCES {
             files::write_atomically(&scratch.dir.join(name), text.as_bytes())?;
         }

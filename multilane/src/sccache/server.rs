@@ -22,6 +22,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, bail, ensure};
 
 use crate::environment::Environment;
+use crate::files;
 use crate::process::{TICK, attempt, for_at_most};
 use crate::sccache::state::{CacheState, SccacheProgram};
 use crate::sccache::tally::CacheCounts;
@@ -76,7 +77,7 @@ impl SharedCache {
         env: &Environment,
         configured: &BTreeMap<String, String>,
     ) -> Option<SharedCache> {
-        let text = std::fs::read_to_string(wrapper_dir.join(PROGRAM_FILE)).ok()?;
+        let text = files::read_text(wrapper_dir.join(PROGRAM_FILE)).ok()?;
         let program = SccacheProgram::from_text(&text)?;
         let variables = Variables::new(env, configured);
         // In a container other directories may have the same paths. A server that sees the usual
@@ -89,7 +90,7 @@ impl SharedCache {
 
     /// How far it works, as it was found out last.
     pub(super) fn last_state(&self) -> Option<CacheState> {
-        CacheState::from_text(&std::fs::read_to_string(self.path(".json")).ok()?)
+        CacheState::from_text(&files::read_text(self.path(".json")).ok()?)
     }
 
     /// The same, if that is still valid.
@@ -303,7 +304,7 @@ fn without_passwords(text: &str) -> String {
 /// Whether the server that listens at `socket` runs a compiler. `None` where the system does not
 /// show its processes.
 fn server_compiles(socket: &Path, compiler: &OsString) -> Option<bool> {
-    let sockets = std::fs::read_to_string("/proc/net/unix").ok()?;
+    let sockets = files::read_text("/proc/net/unix").ok()?;
     let link_to = |line: &str| {
         let mut fields = line.splitn(8, ' ').skip(6); // `… inode path`
         let (inode, path) = (fields.next()?, fields.next()?);
@@ -320,7 +321,7 @@ fn server_compiles(socket: &Path, compiler: &OsString) -> Option<bool> {
         Path::new(compiler).file_name()?.to_string_lossy().chars().take(15).collect();
     let mut processes = std::fs::read_dir("/proc").ok()?.flatten();
     Some(processes.any(|process| {
-        let stat = std::fs::read_to_string(process.path().join("stat")).unwrap_or_default();
+        let stat = files::read_text(process.path().join("stat")).unwrap_or_default();
         // proc_pid_stat(5): `pid (name) state parent …`; the name may have anything in it.
         let Some((start, rest)) = stat.rsplit_once(") ") else { return false };
         let mut fields = rest.split(' ');

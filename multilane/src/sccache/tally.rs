@@ -8,14 +8,14 @@
 //! ```
 
 use std::ffi::OsStr;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::files::{lock, remove_own_file, write_atomically};
+use crate::files::{self, lock, remove_own_file, write_atomically};
 
 /// How long others may hold a lock of ours.
 pub(super) const LOCKED_MAX: Duration = Duration::from_secs(5);
@@ -63,7 +63,7 @@ impl CacheCounts {
     }
 
     fn read(file: &Path) -> Option<CacheCounts> {
-        let value: Value = serde_json::from_str(&std::fs::read_to_string(file).ok()?).ok()?;
+        let value: Value = serde_json::from_str(&files::read_text(file).ok()?).ok()?;
         Some(CacheCounts { asked: value["asked"].as_u64()?, hits: value["hits"].as_u64()? })
     }
 }
@@ -85,7 +85,7 @@ impl Tally {
     }
 
     pub(super) fn add(&self) {
-        let file = OpenOptions::new().append(true).create(true).open(&self.file);
+        let file = files::open_own(OpenOptions::new().append(true), &self.file);
         _ = file.and_then(|mut file| file.write_all(b"x"));
     }
 
@@ -116,7 +116,7 @@ impl Tally {
     }
 
     pub(super) fn warning(&self) -> Option<String> {
-        std::fs::read_to_string(self.part("warning")).ok()
+        files::read_text(self.part("warning")).ok()
     }
 
     pub(super) fn remove(&self) {
@@ -150,7 +150,7 @@ pub(super) fn add_to_totals(cache_home: &Path, build: CacheCounts) {
 ///
 /// `AlreadyExists` for all but the first.
 pub(super) fn write_once(path: &Path, text: &str) -> io::Result<()> {
-    OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
+    File::create_new(path)?.write_all(text.as_bytes())
 }
 
 /// Removes the files of our own whose path begins with `start`.

@@ -9,6 +9,7 @@ use std::time::UNIX_EPOCH;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::files;
 use crate::files::answers::Answers;
 use crate::files::parallel::in_parallel;
 use crate::files::search::find;
@@ -131,7 +132,7 @@ fn sources_reach(unit: &Unit, place: &Place) -> io::Result<u8> {
     let is_script = unit.target.starts_with("build-script-");
     let (mut reach, mut git) = (Reach::Package, false);
     for source in &dep_info.sources {
-        let bytes = std::fs::read(place.root.join(source))?;
+        let bytes = files::read(place.root.join(source))?;
         if source.extension().is_some_and(|extension| extension == "rs") {
             reach = reach.max(reach_of(&bytes, is_script));
         }
@@ -230,7 +231,7 @@ fn compiled_in(unit: &Unit, place: &Place) -> io::Result<u8> {
     for entry in
         unit.outputs.iter().filter(|entry| entry.kind == EntryKind::File && !is_list(entry))
     {
-        let bytes = std::fs::read(place.lane.join(&entry.path))?;
+        let bytes = files::read(place.lane.join(&entry.path))?;
         let hidden = unloaded(&bytes);
         found |= u8::from(is_named(&bytes, &lane, &sources, &hidden));
         found |= u8::from(is_of_tree(unit) && is_named(&bytes, &root, &sources, &hidden)) << 1;

@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::files;
 use crate::units::{EntryKind, Place, Unit, with_path};
 
 #[derive(Clone, Debug)]
@@ -32,7 +33,7 @@ impl DepInfo {
         let is_make = |path: &Path| path.extension().is_some_and(|extension| extension == "d");
         let mut files = unit.outputs.iter().filter(|entry| entry.kind == EntryKind::File);
         let make = files.by_ref().map(|entry| &entry.path).find(|path| is_make(path))?;
-        let text = std::fs::read_to_string(lane.join(make)).ok()?;
+        let text = files::read_text(lane.join(make)).ok()?;
         let mut dep_info = parse_make(&text)?;
         dep_info.made_in = made_in(&text, make);
 
@@ -40,7 +41,7 @@ impl DepInfo {
         if let Some(entry) = unit.records.iter().find(|entry| entry.path.ends_with(&name)) {
             let path = lane.join(&entry.path);
             let modified = path.metadata().ok()?.modified().ok()?;
-            let record = std::fs::read(&path).ok()?;
+            let record = files::read(&path).ok()?;
             let watched = watched(&record)?;
             dep_info.is_watched = watched.iter().any(|watched| watched.relative_to == PACKAGE);
             let paths = watched.into_iter().map(|watched| watched.path.to_owned());

@@ -88,7 +88,7 @@ pub(crate) fn read(lane: &Path, with_xtask: bool) -> Vec<Cache> {
         let files: Option<Vec<String>> =
             entries.map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
         let marker = dir.with_file_name(FORKED).join(dir.file_name()?);
-        let mark = std::fs::read_to_string(lane.join(marker)).ok();
+        let mark = files::read_text(lane.join(marker)).ok();
         let origin = mark.and_then(|text| Some(Origin::of_mark(&text)?.0));
         Some(Cache { dir: dir.clone(), session, files: files?, origin })
     };

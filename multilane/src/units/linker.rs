@@ -1,9 +1,9 @@
 //! By which linker an executable was made. ELF alone.
 
-use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
+use crate::files;
 use crate::units::elf;
 
 /// Whether it was LLD, which writes beside the file and renames; mold and wild write over what is
@@ -16,7 +16,7 @@ pub(super) fn is_lld(path: &Path) -> bool {
 /// or has none.
 pub fn comment(path: &Path) -> Option<Vec<u8>> {
     const LEN_MAX: u64 = 1 << 24; // No part that we ask for is as long, unless the file is no program.
-    let mut file = File::open(path).ok()?;
+    let mut file = files::open_to_read(path).ok()?;
     let mut read = |start: u64, len: u64| -> Option<Vec<u8>> {
         let mut bytes = vec![0; usize::try_from(len.min(LEN_MAX)).ok()?];
         file.seek(SeekFrom::Start(start)).ok()?;

@@ -321,7 +321,7 @@ const PLACE: &str = ".place";
 /// Whether the lane was copied or moved here from another place. `false` where nothing tells.
 pub fn was_built_elsewhere(lane: &Path) -> bool {
     let Ok(real) = lane.canonicalize() else { return false };
-    if let Ok(place) = std::fs::read(lane.join(PLACE)) {
+    if let Ok(place) = files::read(lane.join(PLACE)) {
         return place != real.as_os_str().as_encoded_bytes();
     }
     let lists = profile_dirs(lane, false).into_iter().flat_map(|profile| {
@@ -329,9 +329,9 @@ pub fn was_built_elsewhere(lane: &Path) -> bool {
         let names = files::names(&lane.join(&deps));
         names.filter(|name| name.ends_with(".d")).map(move |name| deps.join(name))
     });
-    let told = lists.into_iter().find_map(|list| {
-        dep_info::made_in(&std::fs::read_to_string(lane.join(&list)).ok()?, &list)
-    });
+    let told = lists
+        .into_iter()
+        .find_map(|list| dep_info::made_in(&files::read_text(lane.join(&list)).ok()?, &list));
     // Through a link it may have had another name.
     told.is_some_and(|made_in| made_in.canonicalize().ok().as_ref() != Some(&real))
 }
@@ -346,7 +346,7 @@ pub fn claim(lane: &Path) {
     let place = lane.join(PLACE);
     let Ok(real) = lane.canonicalize() else { return };
     let bytes = real.as_os_str().as_encoded_bytes();
-    if std::fs::read(&place).ok().as_deref() != Some(bytes) {
+    if files::read(&place).ok().as_deref() != Some(bytes) {
         _ = files::write_atomically(&place, bytes);
     }
 }
@@ -443,7 +443,7 @@ fn add_records(lane: &Path, unit: &mut Unit) -> Option<Value> {
 /// does for a unit.
 fn read_fingerprint(lane: &Path, fingerprint: &Path, target: &str) -> Option<(Mark, Value)> {
     let mark = Mark::read(lane, fingerprint.join(target))?;
-    let json = std::fs::read(lane.join(fingerprint).join(format!("{target}.json"))).ok()?;
+    let json = files::read(lane.join(fingerprint).join(format!("{target}.json"))).ok()?;
     Some((mark, serde_json::from_slice(&json).ok()?))
 }
 
@@ -452,7 +452,7 @@ impl Mark {
     pub fn read(lane: &Path, file: PathBuf) -> Option<Mark> {
         let path = lane.join(&file);
         let modified = path.metadata().ok()?.modified().ok()?;
-        let hash = std::fs::read(&path).ok()?;
+        let hash = files::read(&path).ok()?;
         if hash.is_empty() { None } else { Some(Mark { file, hash, modified }) }
     }
 
@@ -504,9 +504,8 @@ fn read_run(lane: &Path, unit: &Unit, fingerprint: &Value) -> Option<Run> {
         (None, None) => Watched::Nothing,
     };
     Some(Run {
-        printed: String::from_utf8_lossy(&std::fs::read(&printed).ok()?).into_owned(),
-        out_dir: String::from_utf8_lossy(&std::fs::read(find(&["root-output"])?).ok()?)
-            .into_owned(),
+        printed: String::from_utf8_lossy(&files::read(&printed).ok()?).into_owned(),
+        out_dir: String::from_utf8_lossy(&files::read(find(&["root-output"])?).ok()?).into_owned(),
         watched,
         printed_at,
         started_at: find(&["invoked.timestamp"])
@@ -544,7 +543,7 @@ fn settle_runs(units: &mut [Unit], place: &Place, other_root: &Path) {
             let generated = unit.outputs.iter().filter(|entry| is_generated(&entry.path));
             run.generated_names_donor =
                 generated.filter(|entry| entry.kind == EntryKind::File).any(|entry| {
-                    std::fs::read(place.lane.join(&entry.path))
+                    files::read(place.lane.join(&entry.path))
                         .map_or(true, |bytes| place.is_named_in(&bytes, other_root))
                 });
         } else {
@@ -595,7 +594,7 @@ fn add_entries(lane: &Path, path: &Path, entries: &mut Vec<Entry>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::Scratch;
+    use crate::files::scratch::Scratch;
 
     #[test]
     fn a_source_is_written_from_the_workspace_root() {

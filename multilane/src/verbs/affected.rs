@@ -69,8 +69,8 @@ pub(super) fn narrow(
     let is_elsewhere_and_new = |path: &&PathBuf| !checkouts.has(path) && checkouts.is_new(path);
     files.extend(configured.iter().filter(is_elsewhere_and_new).cloned());
     let root = &project.repo.root;
-    let packages =
-        packages::read(&project.sh, root).context("cannot list the workspace's packages")?;
+    let packages = packages::read(&project.sh, &project.session.env, root)
+        .context("cannot list the workspace's packages")?;
     for package in &packages {
         let dirs = package.path_dependencies.iter().chain([&package.dir]);
         files.extend(dirs.filter(|dir| !checkouts.has(dir)).cloned());

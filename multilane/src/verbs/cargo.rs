@@ -82,6 +82,7 @@ fn through_lane(session: Session, words: &[OsString]) -> anyhow::Result<Option<S
         // The stamp is released when this process has become cargo; then cargo's own lock says that
         // a build is going on.
         let (lane, _in_use) = choose::enter(&project, lane);
+        run::sweep(&project, &lane);
         retarget::wrapper::provide_wrapper(&project, project.session.ui.quiet(true));
         let recipe = Recipe::from(in_lane(line.clone(), &lane, kind));
         let ui = project.session.ui.quiet(line.is_quiet());

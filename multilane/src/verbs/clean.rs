@@ -1,6 +1,8 @@
 //! `clean`: delete lanes that are not in use.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -12,8 +14,8 @@ use crate::lanes::in_lane::{Kind, in_lane};
 use crate::lanes::occupy::{self, Removal};
 use crate::lanes::{Lane, Owner, list};
 use crate::process::step::Recipe;
-use crate::project::Project;
-use crate::ui;
+use crate::project::{Project, git_dir};
+use crate::{files, ui, units};
 
 pub(super) fn clean(call: Call) -> Answer {
     let all = call.own.get_flag("all");
@@ -71,7 +73,7 @@ fn remove_all(project: &Project, lanes: &[Lane], quiet: bool) -> anyhow::Result<
     let mut failures = 0;
     for lane in lanes {
         let shown = project.shown(&lane.dir);
-        match remove(&lanes_dir, lane).with_context(|| format!("cannot delete {shown}")) {
+        match remove(project, &lanes_dir, lane).with_context(|| format!("cannot delete {shown}")) {
             Ok(None) => ui.status("Clean", format_args!("nothing to delete in {shown}")),
             Ok(Some(Removal::Removed)) => ui.status("Removed", shown),
             Ok(Some(Removal::InUse)) if lanes.len() > 1 => {
@@ -90,7 +92,8 @@ fn remove_all(project: &Project, lanes: &[Lane], quiet: bool) -> anyhow::Result<
             }
         }
     }
-    occupy::sweep(&lanes_dir).with_context(|| format!("cannot tidy {}", lanes_dir.display()))?;
+    occupy::sweep(&lanes_dir, &choose::worktree_lane(project).dir);
+    occupy::remove_empty_folders(&lanes_dir);
     Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -102,14 +105,58 @@ fn in_use(project: &Project, lane: &str) -> anyhow::Error {
 }
 
 /// `None` where there is nothing to delete.
-fn remove(lanes_dir: &Path, lane: &Lane) -> std::io::Result<Option<Removal>> {
+fn remove(project: &Project, lanes_dir: &Path, lane: &Lane) -> anyhow::Result<Option<Removal>> {
+    let is_own = lane.owner == Owner::Worktree;
+    if is_own && lane.dir.is_symlink() {
+        return Ok(Some(occupy::remove_link(&lane.dir)?)); // As cargo does.
+    }
+    if is_own && choose::is_behind_link(project, &lane.dir) {
+        bail!("it lies behind a symbolic link");
+    }
     if !lane.dir.is_dir() {
         return Ok(None);
     }
-    match lane.owner {
-        Owner::Worktree => occupy::empty_target_dir(&lane.dir).map(Some),
-        Owner::Agent { .. } | Owner::Named => {
-            occupy::remove_agent_lane(lanes_dir, &lane.dir).map(Some)
+    let removal = match lane.owner {
+        Owner::Worktree => {
+            let kept = kept(project, &lane.dir)?;
+            for path in &kept {
+                let why = "git does not ignore it, so it is no build output";
+                project.session.ui.warn(format_args!("{} stays: {why}", project.shown(path)));
+            }
+            occupy::empty_target_dir(&lane.dir, &kept)
         }
+        Owner::Agent { .. } | Owner::Named => occupy::remove_agent_lane(lanes_dir, &lane.dir),
+    };
+    Ok(Some(removal?))
+}
+
+/// What lies in a target directory and is no build output: what git tracks, and what it does not
+/// ignore of that which neither cargo nor a tool that is known has put there.
+fn kept(project: &Project, dir: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
+    const OF_CARGO: [&str; 2] = [".rustc_info.json", ".future-incompat-report.json"];
+    let Some(top) = git_dir::checkout(dir) else { return Ok(BTreeSet::new()) };
+    let listed = |options: &[&str], paths: &[PathBuf]| -> anyhow::Result<Vec<PathBuf>> {
+        let mut args: Vec<&OsStr> = options.iter().map(OsStr::new).collect();
+        args.extend(paths.iter().map(|path| path.as_os_str()));
+        let list = project.sh.read("git", args, top)?;
+        let names = list.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+        Ok(names.map(|name| top.join(String::from_utf8_lossy(name).as_ref())).collect())
+    };
+    let hidden = files::names(dir).filter(|name| name.starts_with('.'));
+    let hidden =
+        hidden.filter(|name| !OF_CARGO.contains(&name.as_str()) && !occupy::is_own_name(name));
+    let mut unknown = units::foreign(dir);
+    unknown.extend(hidden.map(|name| dir.join(name)));
+
+    let list = ["--literal-pathspecs", "ls-files", "-z"];
+    let tracked = listed(&[&list[..], &["--"]].concat(), &[dir.to_owned()]);
+    let Ok(mut named) = tracked else {
+        return Ok(unknown.into_iter().collect()); // Nobody can say.
+    };
+    if !unknown.is_empty() {
+        let others = ["--others", "--exclude-standard", "--directory", "--"];
+        named.extend(listed(&[&list[..], &others[..]].concat(), &unknown)?);
     }
+    let inside = |path: PathBuf| Some(dir.join(path.strip_prefix(dir).ok()?.components().next()?));
+    Ok(named.into_iter().filter_map(inside).collect())
 }

@@ -16,6 +16,9 @@ pub(super) fn fork(call: Call) -> Answer {
     let project = run::open(call.session, &CargoLine::default())?;
     let choice = LaneChoice { lockfile: Lockfile::MustStay, ..LaneChoice::default() };
     let lane = choose::lane(&project, &choice)?;
+    if fork::is_behind_link(&project, &lane) {
+        bail!("{} is a symbolic link; nothing is forked through one", project.shown(&lane.dir));
+    }
     let ui = project.session.ui.quiet(own.get_flag("quiet"));
     let begun = Instant::now();
     let (dry_run, explained) = (own.get_flag("dry-run"), own.get_one::<String>("explain"));

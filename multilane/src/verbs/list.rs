@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Call, run};
 use crate::cargo_line::CargoLine;
+use crate::files;
 use crate::lanes::choose::{self, LaneChoice, Lockfile};
 use crate::lanes::list::{self, Found};
 use crate::lanes::{KeyInputs, lockfile_hash};
@@ -43,7 +44,7 @@ struct Row {
 impl Row {
     /// `today` is of this worktree; another one may have another lockfile.
     fn new(lane: Found, lockfile: &Path, today: &KeyInputs) -> Row {
-        let lockfile = std::fs::read(lockfile).map(|bytes| lockfile_hash(&bytes));
+        let lockfile = files::read(lockfile).map(|bytes| lockfile_hash(&bytes));
         let today = KeyInputs { lockfile: lockfile.unwrap_or_default(), ..today.clone() };
         let differs =
             lane.inputs.as_ref().map(|inputs| inputs.differing(&today)).unwrap_or_default();

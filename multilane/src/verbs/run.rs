@@ -11,7 +11,7 @@ use crate::cargo_line::CargoLine;
 use crate::cold_start::{self, ColdStart};
 use crate::lanes::choose::{self, LaneChoice, Lockfile};
 use crate::lanes::in_lane::{Kind, in_lane};
-use crate::lanes::occupy::InUse;
+use crate::lanes::occupy::{self, InUse};
 use crate::lanes::{Agent, Lane};
 use crate::process::step::{Counting, Recipe, Step};
 use crate::process::{Outcome, Units, exit_code};
@@ -19,7 +19,7 @@ use crate::project::{Project, Session};
 use crate::record::{self, Build};
 use crate::sccache::tally::{TALLY, Tally};
 use crate::ui::{self, milliseconds};
-use crate::{retarget, sccache};
+use crate::{files, retarget, sccache};
 
 /// What a call wants beside what it asks of cargo.
 #[derive(Clone, Copy, Default)]
@@ -115,15 +115,23 @@ pub(super) fn carry_out(
     let mut start = ColdStart::default();
     if recipe.builds() {
         let ui = project.session.ui.quiet(options.quiet);
+        sweep(project, &entered.lane);
         retarget::wrapper::provide_wrapper(project, ui);
         crate::fork::discard_copied(project, ui, &entered.lane);
         start = cold_start::cold_start(project, ui, &entered.lane, &recipe);
     }
     let code = run_steps(project, options, &entered.lane, &recipe, start);
-    if recipe.builds() {
+    if recipe.builds() && !crate::fork::is_left_to_cargo(project, &entered.lane) {
         crate::units::claim(&entered.lane.dir);
     }
     code
+}
+
+/// Deletes what calls that were killed have left, where this one builds.
+pub(super) fn sweep(project: &Project, lane: &Lane) {
+    occupy::sweep(&project.repo.lanes_dir(), &lane.dir);
+    retarget::wrapper::sweep(&retarget::wrapper::wrapper_dir(project));
+    files::scratch::sweep(&project.session.env.runtime_dir(), &[occupy::PROBE]);
 }
 
 /// Prints `recipe` so that it can be pasted.

@@ -59,7 +59,7 @@ pub(super) fn ci(call: Call) -> Answer {
 /// Whether there are doctests in what `line` selects. Where cargo cannot tell, it is asked to run
 /// them and will say why not.
 fn has_doctests(project: &Project, line: &CargoLine) -> bool {
-    let Ok(packages) = packages::read(&project.sh, &project.repo.root) else {
+    let Ok(packages) = packages::read(&project.sh, &project.session.env, &project.repo.root) else {
         return true;
     };
     let within = packages

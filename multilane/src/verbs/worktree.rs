@@ -214,7 +214,7 @@ pub fn carry_over_configuration(from: &Path, to: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     let [local, config] = [".cargo/local.toml", ".cargo/config.toml"].map(Path::new);
-    let is_untracked = std::fs::read(from.join(config))
+    let is_untracked = files::read(from.join(config))
         .is_ok_and(|text| text == retarget::wrapper::UNTRACKED_CONFIG.as_bytes());
     let is_wanted = is_untracked && !to.join(".cargo/config").exists();
     for path in [Some(local), is_wanted.then_some(config)].into_iter().flatten() {

@@ -29,7 +29,7 @@ fn the_worktrees_lane_is_emptied_but_for_xtask() {
     project.xtask("check").agent("a").ok();
     project.write("target/xtask/xtask", "the program that runs");
     project.xtask("clean").ok().says("Removed target");
-    assert!(!project.exists("target/debug"));
+    assert!(!project.exists("target/debug/deps"));
     assert!(project.exists("target/xtask/xtask"));
     project.only_lane();
     project.xtask("check").ok().forked_from("/.lanes/a/");

@@ -38,6 +38,7 @@ mod passthrough;
 mod records;
 mod robustness;
 mod run;
+mod safety;
 mod settings;
 #[cfg(unix)]
 mod setup;

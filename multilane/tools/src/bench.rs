@@ -64,7 +64,7 @@ impl flags::lane::Bench {
         for (_, lane) in &lanes {
             occupy::remove_agent_lane(&lanes_dir, &lane.dir).ok();
         }
-        occupy::sweep(&lanes_dir).ok();
+        occupy::remove_empty_folders(&lanes_dir);
         self.report(&candidates, &samples?)?;
         Ok(ExitCode::SUCCESS)
     }

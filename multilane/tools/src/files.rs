@@ -66,7 +66,7 @@ pub(crate) fn name_program(name: &Path, program: &Path) -> io::Result<()> {
     #[cfg(unix)]
     return replace(name, |staged| std::os::unix::fs::symlink(program, staged));
     #[cfg(not(unix))]
-    replace(name, |staged| std::fs::copy(program, staged).map(drop))
+    replace(name, |staged| multilane::files::copy_new(program, staged))
 }
 
 /// Gives a file another name, which nothing must have yet.

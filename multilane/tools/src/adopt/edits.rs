@@ -40,7 +40,7 @@ impl Edits {
             Ok(meta) if meta.is_symlink() => {
                 bail!("{path} is a symbolic link\nhelp: put the file itself there")
             }
-            Ok(_) => std::fs::read_to_string(&file).with_context(|| format!("cannot read {path}")),
+            Ok(_) => files::read_text(&file).with_context(|| format!("cannot read {path}")),
         }
     }
 

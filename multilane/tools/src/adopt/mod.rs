@@ -123,7 +123,7 @@ pub(crate) fn workspace_root(path: &Path) -> anyhow::Result<PathBuf> {
     let manifests: Vec<&Path> =
         path.ancestors().filter(|dir| dir.join("Cargo.toml").is_file()).collect();
     let is_workspace = |dir: &&&Path| {
-        let text = std::fs::read_to_string(dir.join("Cargo.toml")).unwrap_or_default();
+        let text = multilane::files::read_text(dir.join("Cargo.toml")).unwrap_or_default();
         text.parse::<DocumentMut>().is_ok_and(|manifest| manifest.contains_key("workspace"))
     };
     let found = manifests.iter().find(is_workspace).or(manifests.first());
@@ -203,7 +203,7 @@ fn versions(manifest: &DocumentMut, root: &Path) -> Vec<String> {
         ));
     }
     let pinned = ["rust-toolchain.toml", "rust-toolchain"].iter().find_map(|name| {
-        let text = std::fs::read_to_string(root.join(name)).ok()?;
+        let text = multilane::files::read_text(root.join(name)).ok()?;
         let channel = match text.parse::<DocumentMut>() {
             Ok(file) => file.get("toolchain")?.get("channel")?.as_str()?.to_owned(),
             Err(_) => text.trim().to_owned(),

@@ -86,7 +86,7 @@ impl Gathering<'_> {
         let has_program = |name: &str| project.session.env.find_program(name).is_some();
 
         let page = self.timings();
-        let page = std::fs::read_to_string(&page)
+        let page = multilane::files::read_text(&page)
             .with_context(|| format!("cannot read {}", page.display()))?;
         let timings = Timings::read(&page)?;
         let units = units::read_present(&lane.dir);
@@ -107,7 +107,7 @@ impl Gathering<'_> {
         let selection: Vec<String> =
             inside.into_iter().filter(|inside| !inside.is_empty()).chain(words).collect();
         let history_file = common.map(|common| common.history());
-        let history = history_file.as_ref().and_then(|path| std::fs::read(path).ok());
+        let history = history_file.as_ref().and_then(|path| multilane::files::read(path).ok());
 
         let sccache = (has(Part::Cache) && has_program("sccache")).then(|| {
             let args = ["--show-stats", "--stats-format=json"];
@@ -133,7 +133,7 @@ impl Gathering<'_> {
             is_recorded: !flags.last && !flags.incremental,
             uses_sccache: wrapper.is_some_and(|path| path.to_string_lossy().contains("sccache")),
             timings,
-            processor_seconds: std::fs::read(self.processor()).ok().and_then(parse),
+            processor_seconds: multilane::files::read(self.processor()).ok().and_then(parse),
             known,
             git_log: log.map(|log| String::from_utf8_lossy(&log).into_owned()),
             weeks: WEEKS,
@@ -180,7 +180,7 @@ struct Fingerprint {
 fn known(unit: &units::Unit, lane: &Path, began: f64) -> Option<Known> {
     let dir = lane.join(&unit.fingerprint);
     let record = dir.join(format!("{}.json", unit.target));
-    let fingerprint: Fingerprint = parse(std::fs::read(&record).ok()?)?;
+    let fingerprint: Fingerprint = parse(multilane::files::read(&record).ok()?)?;
     let seconds = |path: &Path| -> Option<f64> {
         let modified = path.metadata().ok()?.modified().ok()?;
         Some(modified.duration_since(UNIX_EPOCH).ok()?.as_secs_f64() - began)

@@ -185,7 +185,7 @@ impl Gathering<'_> {
         let units = if self.flags.incremental { "changed units" } else { "all units" };
         ui.status("Building", format_args!("{units} in {shown}"));
         // After a build that fails there is nothing for `--last`.
-        let last = std::fs::read(self.timings()).ok();
+        let last = files::read(self.timings()).ok();
         drop(files::remove_own_file(&self.timings()));
         let before = processor_seconds();
         let Outcome { status, units, .. } = project.sh.run(&self.build, None)?;
@@ -207,7 +207,7 @@ impl Gathering<'_> {
             );
         }
         let timings = lane.dir.join("cargo-timings/cargo-timing.html");
-        let html = std::fs::read(&timings)
+        let html = files::read(&timings)
             .with_context(|| format!("cargo has written no {}", timings.display()))?;
         std::fs::create_dir_all(&self.dir)?;
         files::write_atomically(&self.timings(), &html)?;
@@ -232,7 +232,7 @@ impl Gathering<'_> {
                 project.shown(&lane.dir)
             );
         }
-        drop(occupy::sweep(&lanes_dir));
+        occupy::remove_empty_folders(&lanes_dir);
         Ok(())
     }
 

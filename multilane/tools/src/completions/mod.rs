@@ -58,7 +58,7 @@ impl Complete {
 
 /// The packages that come from no registry. Asking cargo would take too long for a key press.
 fn packages_by_lockfile(project: &Project) -> Vec<String> {
-    let text = std::fs::read_to_string(project.repo.lockfile()).unwrap_or_default();
+    let text = multilane::files::read_text(project.repo.lockfile()).unwrap_or_default();
     let Ok(lockfile) = text.parse::<toml_edit::DocumentMut>() else { return Vec::new() };
     let packages = lockfile.get("package").and_then(|packages| packages.as_array_of_tables());
     let own = packages.into_iter().flatten().filter(|package| !package.contains_key("source"));

@@ -60,7 +60,7 @@ fn add(path: PathBuf, place: Place, seen: &mut HashSet<PathBuf>, files: &mut Vec
     if !seen.insert(path.clone()) {
         return;
     }
-    let text = std::fs::read_to_string(&path).map_err(|err| err.to_string());
+    let text = multilane::files::read_text(&path).map_err(|err| err.to_string());
     let document = text.and_then(|text| {
         text.parse::<DocumentMut>().map_err(|err| err.to_string().trim().replace('\n', " "))
     });
@@ -76,7 +76,7 @@ fn add(path: PathBuf, place: Place, seen: &mut HashSet<PathBuf>, files: &mut Vec
 
 /// The settings in a TOML file; none where it cannot be read.
 pub(crate) fn settings_in(file: &Path) -> Vec<Setting> {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let text = multilane::files::read_text(file).unwrap_or_default();
     text.parse::<DocumentMut>().map(|it| settings(&to_json(it.as_item()))).unwrap_or_default()
 }
 

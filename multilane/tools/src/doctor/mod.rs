@@ -16,9 +16,10 @@ use std::process::ExitCode;
 use std::time::{Duration, UNIX_EPOCH};
 
 use multilane::environment::Environment;
-use multilane::files::Scratch;
+use multilane::files::scratch::Scratch;
 use multilane::fork::write;
 use multilane::lanes::list::Found;
+use multilane::lanes::occupy::PROBE;
 use multilane::lanes::{choose, list};
 use multilane::process::{Held, Shell};
 use multilane::project::cargo_config::CargoConfig;
@@ -260,7 +261,7 @@ fn reflinks(lane: &Path) -> Option<bool> {
     if !lane.is_dir() {
         return None;
     }
-    let scratch = Scratch::make(lane.join(format!(".doctor-{}", std::process::id()))).ok()?;
+    let scratch = Scratch::make(lane, PROBE).ok()?;
     Some(write::can_reflink(&scratch.dir))
 }
 

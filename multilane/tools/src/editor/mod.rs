@@ -16,7 +16,7 @@ impl Editor {
         let project = session.project(None)?;
         let ui = project.session.ui.quiet(self.quiet);
         let path = self.editor.file();
-        let old = match path.map(|path| std::fs::read_to_string(project.repo.root.join(path))) {
+        let old = match path.map(|path| files::read_text(project.repo.root.join(path))) {
             Some(Err(err)) if err.kind() == std::io::ErrorKind::NotFound => None,
             text => text.transpose()?,
         };

@@ -143,7 +143,7 @@ pub(crate) fn remove(project: &Project, common: &Common) -> anyhow::Result<bool>
     }
     files::remove_own_file(&common.hooks_path_file())?;
     for entry in std::fs::read_dir(&hooks.own_dir).into_iter().flatten().flatten() {
-        if std::fs::read(entry.path()).is_ok_and(|script| script::is_ours(&script)) {
+        if files::read(entry.path()).is_ok_and(|script| script::is_ours(&script)) {
             files::remove_own_file(&entry.path())?;
         }
     }
@@ -158,7 +158,7 @@ fn hooks(project: &Project, common: &Common) -> anyhow::Result<Hooks> {
 /// The hooks that exist, where `core.hooksPath` is `configured`.
 pub(super) fn hooks_of(common: &Common, configured: Option<PathBuf>) -> Hooks {
     let default_dir = common.git_dir().join("hooks");
-    let present = match std::fs::read(default_dir.join(HOOK)) {
+    let present = match files::read(default_dir.join(HOOK)) {
         Ok(script) if script::is_ours(&script) => Present::Ours,
         _ if default_dir.join(HOOK).symlink_metadata().is_ok() => Present::Theirs,
         _ => Present::Nothing,
@@ -175,7 +175,7 @@ pub(super) fn hooks_of(common: &Common, configured: Option<PathBuf>) -> Hooks {
 
 /// `core.hooksPath` before we stood in front: the effective value, and the repository's own.
 fn hooks_path_before(common: &Common) -> Option<(String, String)> {
-    let text = std::fs::read_to_string(common.hooks_path_file()).ok()?;
+    let text = files::read_text(common.hooks_path_file()).ok()?;
     let (effective, of_repository) = text.split_once('\n')?;
     Some((effective.to_owned(), of_repository.to_owned()))
 }

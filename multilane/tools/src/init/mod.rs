@@ -331,7 +331,7 @@ fn name_problem(name: &str, root: &Path) -> Option<&'static str> {
     if TAKEN.contains(&name) || folder.exists() {
         return Some("is taken");
     }
-    let lockfile = std::fs::read_to_string(root.join("Cargo.lock")).unwrap_or_default();
+    let lockfile = multilane::files::read_text(root.join("Cargo.lock")).unwrap_or_default();
     lockfile
         .contains(&format!("name = \"{name}\"\n"))
         .then_some("is a package that xtask depends on")

@@ -253,7 +253,7 @@ impl Installer<'_> {
                 Err(err) => return Ended::Failure(format!("{err:#}")),
                 Ok(outcome) if outcome.interrupted => return Ended::Interrupted,
                 Ok(outcome) if !outcome.status.success() => {
-                    let output = excerpt(&std::fs::read_to_string(log).unwrap_or_default());
+                    let output = excerpt(&multilane::files::read_text(log).unwrap_or_default());
                     return Ended::Failure(format!(
                         "`{step}` failed: {}\n{output}",
                         outcome.status

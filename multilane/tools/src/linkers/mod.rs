@@ -97,7 +97,7 @@ fn local_config_path(project: &Project) -> PathBuf {
 /// Empty where there is none.
 fn local_config(project: &Project) -> anyhow::Result<String> {
     let path = local_config_path(project);
-    match std::fs::read_to_string(&path) {
+    match files::read_text(&path) {
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
         result => result.with_context(|| format!("cannot read {}", path.display())),
     }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use multilane::files;
-use multilane::files::Scratch;
+use multilane::files::scratch::Scratch;
+use multilane::lanes::occupy::PROBE_IN_TMP;
 use multilane::project::cargo_config::CargoConfig;
 use multilane::units::linker;
 
@@ -89,17 +90,17 @@ pub(crate) struct Trial<'a> {
 
 /// A new temporary directory with these files, deleted when it is dropped.
 pub(crate) fn scratch(name: &str, files: &[(&str, &str)]) -> anyhow::Result<Scratch> {
-    let dir = std::env::temp_dir().join(format!("multilane-{name}-{}", std::process::id()));
-    let write = |dir: &Path| {
-        let scratch = Scratch::make(dir.to_owned())?;
+    let parent = std::env::temp_dir();
+    let write = || {
+        let scratch = Scratch::make(&parent, &format!("{PROBE_IN_TMP}{name}-"))?;
         for (name, text) in files {
-            let path = dir.join(name);
-            std::fs::create_dir_all(path.parent().unwrap_or(dir))?;
+            let path = scratch.dir.join(name);
+            std::fs::create_dir_all(path.parent().unwrap_or(&scratch.dir))?;
             files::write_atomically(&path, text.as_bytes())?;
         }
         std::io::Result::Ok(scratch)
     };
-    write(&dir).map_err(|err| anyhow::anyhow!("cannot write {}: {err}", dir.display()))
+    write().map_err(|err| anyhow::anyhow!("cannot write in {}: {err}", parent.display()))
 }
 
 /// Has cargo link the package in `dir` as if it were one of the workspace at `start`.

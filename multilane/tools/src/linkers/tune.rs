@@ -78,7 +78,7 @@ impl Target<'_> {
         let measured = self.measure(&lane, &program, &contenders, flags.runs);
         drop(in_use);
         occupy::remove_agent_lane(&lanes_dir, &lane.dir).ok();
-        occupy::sweep(&lanes_dir).ok();
+        occupy::remove_empty_folders(&lanes_dir);
 
         let measured = measured?;
         ui::data(format_args!(

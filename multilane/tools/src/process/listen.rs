@@ -26,9 +26,10 @@ pub(crate) fn listen(
 ) -> anyhow::Result<Outcome> {
     const LOOKING_EVERY: Duration = Duration::from_millis(50);
     let cannot_write = || format!("cannot write {}", log.display());
-    let write = File::options().append(true).create(true).open(log).with_context(cannot_write)?;
+    let write =
+        multilane::files::open_own(File::options().append(true), log).with_context(cannot_write)?;
     let mut said = Said {
-        reader: BufReader::new(File::open(log)?),
+        reader: BufReader::new(multilane::files::open_to_read(log)?),
         line: Vec::new(),
         units: Units::default(),
     };

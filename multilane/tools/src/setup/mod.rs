@@ -210,7 +210,7 @@ fn carry_out(
     match change {
         Change::Exclude(lines) => {
             let path = exclude_file(common);
-            let old = match std::fs::read_to_string(&path) {
+            let old = match files::read_text(&path) {
                 Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
                     record.made_exclude_file = true;
                     String::new()
@@ -274,7 +274,7 @@ fn remove(
     }
     for root in roots {
         let config = root.join(".cargo/config.toml");
-        match std::fs::read(&config) {
+        match files::read(&config) {
             Ok(text) if record.config && text == UNTRACKED_CONFIG.as_bytes() => {
                 files::remove_own_file(&config)?;
                 ui.status("Removed", config.display());
@@ -293,7 +293,7 @@ fn remove(
     }
     for addition in record.excluded.iter().rev() {
         let path = exclude_file(common);
-        let now = std::fs::read_to_string(&path).unwrap_or_default();
+        let now = files::read_text(&path).unwrap_or_default();
         match record::without(addition, &now) {
             Some(text) => {
                 if text.is_empty() && record.made_exclude_file {

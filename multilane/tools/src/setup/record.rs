@@ -33,7 +33,7 @@ impl Record {
     /// When the file cannot be read, or is not one of ours.
     pub(super) fn read(common: &Common) -> anyhow::Result<Record> {
         let path = path(common);
-        match std::fs::read(&path) {
+        match files::read(&path) {
             Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(Record::default()),
             text => serde_json::from_slice(&text?)
                 .with_context(|| format!("cannot parse {}", path.display())),

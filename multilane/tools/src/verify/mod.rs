@@ -510,7 +510,7 @@ pub fn lane_in(project: &Project, root: &Path) -> Lane {
 
 fn last_lines(log: &Path) -> String {
     const LINES: usize = 20;
-    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let text = files::read_text(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("{\"reason\"")).collect();
     lines[lines.len().saturating_sub(LINES)..].join("\n")
 }

@@ -104,7 +104,7 @@ pub(crate) fn differing<'a>(
     paths: impl Iterator<Item = &'a Path>,
 ) -> Vec<PathBuf> {
     let is_same = |path: &Path| {
-        let read = |lane: &Path| std::fs::read(lane.join(path)).ok();
+        let read = |lane: &Path| multilane::files::read(lane.join(path)).ok();
         let (Some(one), Some(other)) = (read(one), read(other)) else { return false };
         let loaded = |file| object::loaded(file).map(|sections| bytes_of(&sections));
         one == other
@@ -163,7 +163,7 @@ fn compare_file(question: &Question<'_>, path: &Path, unit: Option<&Unit>) -> Op
         role,
         ..Output::default()
     };
-    let read = |lane: &Path| std::fs::read(lane.join(path)).ok();
+    let read = |lane: &Path| multilane::files::read(lane.join(path)).ok();
     let (forked, scratch) = match (read(question.forked), read(&question.scratch.lane)) {
         (Some(forked), Some(scratch)) => (forked, scratch),
         (None, Some(_)) => return Some(Output { likeness: Likeness::Lacking, ..output }),

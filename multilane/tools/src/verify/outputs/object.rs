@@ -64,7 +64,8 @@ mod tests {
         let archive = format!("!<arch>\n{}abc\n{}de", header(3), header(2));
         assert_eq!(loaded(archive.as_bytes()), None, "no member of it is an object");
         assert_eq!(loaded(b"text"), None);
-        let own = std::fs::read(std::env::current_exe().expect("a path")).expect("it can be read");
+        let own = multilane::files::read(std::env::current_exe().expect("a path"))
+            .expect("it can be read");
         assert_eq!(loaded(&own[..own.len() / 2]), None);
     }
 
@@ -72,7 +73,8 @@ mod tests {
     #[test]
     fn what_a_process_sees_is_found() {
         const TEXT: &[u8] = b"a text that this program holds";
-        let own = std::fs::read(std::env::current_exe().expect("a path")).expect("it can be read");
+        let own = multilane::files::read(std::env::current_exe().expect("a path"))
+            .expect("it can be read");
         let sections = loaded(&own).expect("it is known");
         let has = |name: &str| sections.iter().any(|section| section.name.contains(name));
         assert!(has("text") && !has("debug_info"));

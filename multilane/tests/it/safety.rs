@@ -1,0 +1,177 @@
+//! Nothing of anybody else's is written or deleted, whatever a branch has put in our way.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::Project;
+
+fn project() -> Project {
+    let project = Project::workspace(&[("core", &[])]);
+    project.cargo("generate-lockfile").ok();
+    project.write(".gitignore", "/target/debug/\n/.lanes/\n").commit();
+    project
+}
+
+/// A directory of the user's outside of the workspace, with a file in it.
+#[cfg(unix)]
+fn documents(project: &Project) -> PathBuf {
+    let dir = project.root.with_file_name("documents");
+    std::fs::create_dir(&dir).expect("a directory");
+    std::fs::write(dir.join("thesis.txt"), "years of work").expect("it can be written");
+    dir
+}
+
+/// The names in a directory that cargo does not make there.
+#[cfg(unix)]
+fn not_of_cargo(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).expect("a directory").flatten();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.retain(|name| ![".rustc_info.json", "debug", "tmp"].contains(&name.as_str()));
+    names.sort();
+    names
+}
+
+#[cfg(unix)]
+#[test]
+fn nothing_is_written_or_deleted_behind_a_linked_target() {
+    let project = project();
+    project.xtask("check").agent("a").ok();
+    let documents = documents(&project);
+    let link = project.root.join("target");
+    std::os::unix::fs::symlink(&documents, &link).expect("a link");
+    project.git(&["add", "--force", "target"]);
+    project.commit();
+
+    let ran = project.xtask("check").ok();
+    let record = ran.compiled_of(1, &["core"]).record().clone();
+    assert!(
+        record["no_fork"].as_str().is_some_and(|why| why.contains("symbolic link")),
+        "{record}"
+    );
+    project.xtask("lane fork").fails_with(1).says("is a symbolic link");
+    assert_eq!(not_of_cargo(&documents), ["thesis.txt"]);
+    project.xtask("clean").ok().says("Removed target");
+    assert!(!project.exists("target"));
+    assert!(documents.join("debug").is_dir(), "what is behind it stays");
+    assert_eq!(not_of_cargo(&documents), ["thesis.txt"]);
+
+    // The same further up: a target directory in a folder that is a link.
+    std::os::unix::fs::symlink(&documents, project.root.join("out")).expect("a link");
+    project.write(".cargo/config.toml", "[build]\ntarget-dir = \"out/target\"\n");
+    std::fs::create_dir(documents.join("target")).expect("a directory");
+    std::fs::write(documents.join("target/CACHEDIR.TAG"), "").expect("it can be written");
+    std::fs::write(documents.join("target/draft.txt"), "").expect("it can be written");
+    project.xtask("check").ok();
+    project.xtask("clean").fails_with(1).says("behind a symbolic link");
+    assert_eq!(not_of_cargo(&documents.join("target")), ["CACHEDIR.TAG", "draft.txt"]);
+}
+
+/// `target/debug` as a link: cargo builds through it, a fork does not.
+#[cfg(unix)]
+#[test]
+fn nothing_is_forked_through_a_link_in_target() {
+    let project = project();
+    project.xtask("check").agent("a").ok();
+    let documents = documents(&project);
+    std::fs::create_dir(project.root.join("target")).expect("a directory");
+    std::os::unix::fs::symlink(&documents, project.root.join("target/debug")).expect("a link");
+    project.xtask("check").ok().compiled_of(1, &["core"]).says("a symbolic link is in it");
+    assert!(documents.join("thesis.txt").exists());
+}
+
+#[test]
+fn what_git_knows_is_no_build_output() {
+    let project = project();
+    project.xtask("check").ok();
+    project.write("target/notes.md", "tracked").write("target/more/plan.md", "tracked").commit();
+    project.write("target/draft.md", "untracked").write("target/.env", "untracked");
+    project.write("target/debug/app", "ignored");
+    let ran = project.xtask("clean").ok();
+    for name in ["target/notes.md", "target/more", "target/draft.md", "target/.env"] {
+        assert!(project.exists(name), "{name} is gone");
+        ran.says(&format!("{name} stays"));
+    }
+    assert!(project.exists("target/more/plan.md") && !project.exists("target/debug/app"));
+    project.xtask("check").ok().compiled_of(1, &["core"]);
+}
+
+/// What calls that were killed have left, where nobody holds the lock in it.
+#[test]
+fn what_a_killed_call_has_left_goes_with_the_next_build() {
+    let project = project();
+    project.xtask("check").ok();
+    project.xtask("check").agent("a").ok();
+    project.write(".cargo/config.toml", "");
+    let lane = project.only_lane();
+    let left = [
+        ".lanes/.trash-0123456789abcdef",
+        "target/.trash-0123456789abcdef",
+        "target/.fork-0123456789abcdef",
+        "target/.probe-0123456789abcdef",
+        ".cargo/.wrapper-0123456789abcdef",
+        &format!("{lane}/.fork-0123456789abcdef"),
+    ];
+    for dir in left {
+        project.write(&format!("{dir}/.lock"), "").write(&format!("{dir}/debug/app"), "");
+    }
+    // This one has no lock of ours in it, so it is somebody else's.
+    project.write("target/.fork-by-hand/notes.md", "");
+    project.xtask("check").ok();
+    project.xtask("build").agent("a").ok();
+    for dir in left {
+        assert!(!project.exists(dir), "{dir} is still there");
+    }
+    assert!(project.exists("target/.fork-by-hand/notes.md"));
+}
+
+/// A branch names programs in every way that cargo, rustup and git have. Who only looks starts none
+/// of them, and gets an answer.
+#[cfg(unix)]
+#[test]
+fn looking_is_not_running() {
+    let project = project();
+    project.xtask("check").ok();
+    let ran = project.root.with_file_name("ran");
+    let say = format!("echo \"$0 $*\" >>'{}'", ran.display());
+    let script = |path: &str, program: &str| {
+        project.script(path, &format!("{say}\nexec {program} \"$@\""));
+    };
+    script("tools/rustc", "rustc");
+    script("tools/wrapper", "env");
+    script("toolchain/bin/rustc", "rustc");
+    script("toolchain/bin/cargo", "cargo");
+    project.write(
+        ".cargo/config.toml",
+        "[build]\nrustc = \"tools/rustc\"\nrustc-wrapper = \"tools/wrapper\"\n\
+         rustc-workspace-wrapper = \"tools/wrapper\"\n[alias]\nx = \"run\"\n",
+    );
+    project.commit();
+    let dir = project.root.with_file_name("review");
+    project.git(&["worktree", "add", "--quiet", dir.to_str().expect("UTF-8"), "-b", "review"]);
+    for (key, script_path) in [("core.fsmonitor", "tools/monitor"), ("alias.status", "tools/alias")]
+    {
+        script(script_path, "true");
+        let path = project.root.join(script_path);
+        project.git(&["config", key, path.to_str().expect("UTF-8")]);
+    }
+    script(".git/hooks/post-index-change", "true");
+    let look = |words: &str, agent: &str| {
+        let mut call = project.xtask(words).agent(agent).within(&dir);
+        call.command.env_remove("RUSTUP_TOOLCHAIN"); // So that rustup looks for it in the tree.
+        call.run();
+        let started = std::fs::read_to_string(&ran).unwrap_or_default();
+        assert_eq!(started, "", "`{words}` has started these");
+    };
+    let look_around = || {
+        for words in ["lane list", "check --dry-run", "clean --dry-run", "lane fork --dry-run"] {
+            look(words, "");
+            look(words, "a");
+        }
+        look("check-fast --dry-run", "");
+    };
+    look_around();
+    std::fs::remove_dir_all(dir.join(".cargo")).expect("it is there");
+    let toolchain = "[toolchain]\npath = \"toolchain\"\n";
+    std::fs::write(dir.join("rust-toolchain.toml"), toolchain).expect("it can be written");
+    look_around();
+}
