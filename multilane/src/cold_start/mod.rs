@@ -281,6 +281,7 @@ fn is_for(project: &Project, note: &Note, goal: &Goal) -> bool {
 mod tests {
     use crate::cold_start::goal::Goal;
     use crate::cold_start::leader::Note;
+    use crate::files::mutate::mutations;
 
     pub(super) fn note(units: Option<usize>) -> Note {
         let lines = ["build -p x", "test"].map(|line| line.split(' ').map(str::to_owned).collect());
@@ -302,5 +303,12 @@ mod tests {
             assert_eq!(Note::from_text(&note.to_text()), Some(note.clone()));
             assert_eq!(Note::from_text(&note.to_text()[1..]), None);
         }
+    }
+
+    #[test]
+    fn any_bytes_are_borne() {
+        mutations(note(Some(10)).to_text().as_bytes(), |text| {
+            _ = Note::from_text(&String::from_utf8_lossy(text));
+        });
     }
 }

@@ -5,6 +5,8 @@
 
 pub(crate) mod answers;
 pub(crate) mod lock;
+#[cfg(test)]
+pub(crate) mod mutate;
 pub mod parallel;
 pub mod scratch;
 pub mod search;
