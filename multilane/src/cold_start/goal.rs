@@ -214,6 +214,7 @@ fn split(word: &str) -> (&str, Option<&str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::mutate::mutations;
 
     fn goal(line: &str) -> Goal {
         let line = line.split_whitespace().map(str::to_owned).collect();
@@ -304,5 +305,16 @@ mod tests {
         }
         assert_eq!(goal("build").needed("no lockfile", true), None);
         assert_eq!(goal("build").needed("no lockfile", false), Some(BTreeSet::new()));
+    }
+
+    #[test]
+    fn any_bytes_are_borne() {
+        let lockfile = "[[package]]\nname = \"a\"\ndependencies = [\n \"b\",\n \"c 1.0.0\",\n]\n\n\
+                        [[package]]\nname = \"b\"\nsource = \"registry\"\n";
+        mutations(lockfile.as_bytes(), |text| {
+            let text = String::from_utf8_lossy(text);
+            _ = goal("build -p a").needed(&text, false);
+            _ = split(&text);
+        });
     }
 }

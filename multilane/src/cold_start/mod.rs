@@ -18,7 +18,7 @@ use crate::cold_start::leader::{Election, Lead, Leader, Note};
 use crate::cold_start::progress::{Decision, Progress};
 use crate::environment::Environment;
 use crate::files;
-use crate::fork::{begins_elsewhere, fork_if_empty, fork_one, is_cold};
+use crate::fork::{begins_elsewhere, fork_if_empty, fork_one, is_cold, trust};
 use crate::lanes::choose::{LaneChoice, Lockfile, key_inputs};
 use crate::lanes::{Lane, Owner, short_hash};
 use crate::process::step::{Recipe, Step};
@@ -103,7 +103,7 @@ pub(crate) fn cold_start(project: &Project, ui: Ui, lane: &Lane, recipe: &Recipe
     let common = Common::of(&project.repo.root);
     let room = common.map_or_else(|| project.repo.lanes_dir().join(".cold"), |git| git.cold());
     let mut leading = leader::notes(&room);
-    leading.retain(|note| is_for(note, &goal));
+    leading.retain(|note| is_for(project, note, &goal));
     let avoided: Vec<PathBuf> = leading.iter().map(|note| note.lane.clone()).collect();
     fork(&mut start, &avoided);
 
@@ -142,7 +142,7 @@ fn lead_or_follow(
     const ROUNDS_MAX: u32 = 32;
     let mut lead = None;
     for _ in 0..ROUNDS_MAX {
-        match leader::elect(room, own.clone(), |note| is_for(note, &own.goal))? {
+        match leader::elect(room, own.clone(), |note| is_for(project, note, &own.goal))? {
             Election::Lead(own_lead) => {
                 lead = Some(*own_lead);
                 break;
@@ -281,17 +281,19 @@ fn patience(env: &Environment) -> Duration {
     set.map_or(DEFAULT, Duration::from_secs)
 }
 
-/// Whether a leader makes what we want, in a lane that we can see. In a container its path may
-/// belong to another directory.
-fn is_for(note: &Note, goal: &Goal) -> bool {
+/// Whether a leader makes what we want, in a lane that we can see and may fork. In a container its
+/// path may belong to another directory.
+fn is_for(project: &Project, note: &Note, goal: &Goal) -> bool {
     let is_visible = note.identity.is_none() || note.identity == progress::identity(&note.lane);
-    is_visible && note.goal.covers(goal)
+    let place = Place::new(note.root.clone(), note.lane.clone());
+    is_visible && note.goal.covers(goal) && trust::may_give(&project.sh, &project.repo, &place)
 }
 
 #[cfg(test)]
 mod tests {
     use crate::cold_start::goal::Goal;
     use crate::cold_start::leader::Note;
+    use crate::files::mutate::mutations;
 
     pub(super) fn note(units: Option<usize>) -> Note {
         let lines = ["build -p x", "test"].map(|line| line.split(' ').map(str::to_owned).collect());
@@ -313,5 +315,12 @@ mod tests {
             assert_eq!(Note::from_text(&note.to_text()), Some(note.clone()));
             assert_eq!(Note::from_text(&note.to_text()[1..]), None);
         }
+    }
+
+    #[test]
+    fn any_bytes_are_borne() {
+        mutations(note(Some(10)).to_text().as_bytes(), |text| {
+            _ = Note::from_text(&String::from_utf8_lossy(text));
+        });
     }
 }

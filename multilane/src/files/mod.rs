@@ -5,6 +5,8 @@
 
 pub(crate) mod answers;
 pub(crate) mod lock;
+#[cfg(test)]
+pub(crate) mod mutate;
 pub mod parallel;
 pub mod scratch;
 pub mod search;
@@ -97,6 +99,21 @@ pub fn set_modified(path: &Path, time: std::time::SystemTime) -> io::Result<()> 
 #[cfg(not(unix))]
 pub fn set_modified(path: &Path, time: std::time::SystemTime) -> io::Result<()> {
     OpenOptions::new().write(true).open(path)?.set_modified(time)
+}
+
+/// Whether a file or directory belongs to the user of this process.
+#[cfg(unix)]
+pub fn is_of_own_user(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    #[expect(unsafe_code, reason = "std does not tell whose process this is")]
+    // SAFETY: it takes nothing and always succeeds.
+    let own = unsafe { libc::geteuid() };
+    path.metadata().is_ok_and(|meta| meta.uid() == own)
+}
+
+#[cfg(not(unix))]
+pub fn is_of_own_user(_path: &Path) -> bool {
+    true
 }
 
 /// Whether a link leads to `path` somewhere below `dir`, in which it lies, or at `path` itself.
@@ -275,8 +292,8 @@ pub fn make_private_dir(dir: &Path) -> io::Result<()> {
         Err(err) if err.kind() != io::ErrorKind::AlreadyExists => return Err(err),
         _ => {}
     }
-    let (meta, own) = (dir.symlink_metadata()?, std::fs::metadata("/proc/self")?);
-    if meta.is_dir() && meta.uid() == own.uid() && meta.mode() & 0o022 == 0 {
+    let meta = dir.symlink_metadata()?;
+    if meta.is_dir() && is_of_own_user(dir) && meta.mode() & 0o022 == 0 {
         return Ok(());
     }
     Err(io::Error::other("it is not ours alone"))

@@ -10,6 +10,7 @@ pub mod plan;
 pub mod reason;
 pub(crate) mod rules;
 pub(crate) mod sources;
+pub(crate) mod trust;
 pub mod write;
 pub(crate) mod xtask;
 
@@ -226,7 +227,8 @@ pub fn best_fork(project: &Project, lane: &Lane, donors: &Donors) -> Option<Fork
     const TRIED_MAX: usize = 3; // Each costs a look at all its units.
     let mut best: Option<ForkPlan> = None;
     let present = units::read_present(&lane.dir);
-    for donor in donors.found.iter().take(TRIED_MAX) {
+    let may_give = |donor: &&Donor| trust::may_give(&project.sh, &project.repo, &donor.place);
+    for donor in donors.found.iter().filter(may_give).take(TRIED_MAX) {
         let plan = fork_plan(project, lane, donor, donors, &present);
         let of_this_donor = plan.left.iter().filter(|left| left.why.is_of_this_donor()).count();
         // Most donors have a few units from earlier builds that nobody needs any more.

@@ -17,7 +17,7 @@
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
@@ -30,6 +30,8 @@ use crate::fork::plan::{
     Why, still_brought,
 };
 use crate::lanes::occupy::{STAGED, STAMP, lock_files, make_lane};
+use crate::project::git_dir;
+use crate::project::packages::normalized;
 use crate::units::incremental::{FORKED, FORKED_PROGRAM};
 use crate::units::{Place, claim, list_in_other_tree, record_in_other_tree, with_path};
 
@@ -238,7 +240,12 @@ fn link_program(to: &Path) -> io::Result<()> {
 /// Gives a source the donor's time, unless it is being edited at this moment.
 fn set_time(plan: &ForkPlan, time: &NewTime, now: SystemTime) -> io::Result<()> {
     let (donors, own) = (plan.donor.root.join(&time.path), plan.own.root.join(&time.path));
-    if own.metadata()?.modified()? != time.from {
+    // Of what lies elsewhere, behind a link or in git's own directory, cargo builds what is newer.
+    let top = git_dir::checkout(&plan.own.root).unwrap_or(&plan.own.root);
+    let path = normalized(&own);
+    let is_git = |part: Component<'_>| part.as_os_str() == ".git";
+    let is_source = path.strip_prefix(top).is_ok_and(|inside| !inside.components().any(is_git));
+    if !is_source || files::is_behind_link(top, &path) || own.metadata()?.modified()? != time.from {
         return Ok(());
     }
     set_modified(&own, time.to)?;

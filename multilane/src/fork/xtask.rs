@@ -4,7 +4,7 @@
 use crate::environment;
 use crate::fork::plan::{ForkInputs, ForkPlan};
 use crate::fork::sources::SourceQuery;
-use crate::fork::{donors, is_left_to_cargo, plan, sources, write};
+use crate::fork::{donors, is_left_to_cargo, plan, sources, trust, write};
 use crate::lanes::{Lane, list};
 use crate::project::Project;
 use crate::project::cargo_config::CargoConfig;
@@ -27,10 +27,9 @@ pub(crate) fn fork_xtask(project: &Project, lane: &Lane) {
         donor.agent.is_none() && donor.dir != own.lane && donor.dir.join(XTASK).is_dir()
     });
     donors.sort_by_key(|donor| donor.commit != own_commit);
-    let plans = donors
-        .into_iter()
-        .take(TRIED_MAX)
-        .map(|donor| plan_of(project, &Place::new(donor.root, donor.dir), &own));
+    let places = donors.into_iter().map(|donor| Place::new(donor.root, donor.dir));
+    let places = places.filter(|place| trust::may_give(&project.sh, &project.repo, place));
+    let plans = places.take(TRIED_MAX).map(|place| plan_of(project, &place, &own));
     let best = plans.max_by_key(|plan| plan.units.len());
     if let Some(plan) = best.filter(|plan| !plan.is_empty()) {
         write::carry_out(&plan, environment::now(), |_| {}).ok(); // cargo compiles what is missing.

@@ -243,3 +243,16 @@ fn is_locked_by_trying(file: &Path) -> bool {
     let file = files::open(std::fs::OpenOptions::new().read(true).write(true), file);
     file.is_ok_and(|file| matches!(lock::try_exclusive(&file), Ok(false)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::mutate::mutations;
+
+    #[test]
+    fn any_stamp_is_borne() {
+        let stamp = br#"{"toolchain":"rustc 1.95.0","target":"t","lockfile":"l","features":"f"}"#;
+        assert!(parse_stamp(stamp).is_some());
+        mutations(stamp, |stamp| _ = parse_stamp(stamp));
+    }
+}

@@ -89,7 +89,8 @@ impl CargoConfig {
     /// A file that cannot be read or parsed is left out: cargo will say what is wrong with it,
     /// better than we could.
     fn merge_file(&mut self, file: &Path, depth: u32) {
-        const INCLUDE_DEPTH_MAX: u32 = 8; // cargo refuses cycles; this only has to end.
+        const INCLUDE_DEPTH_MAX: u32 = 8; // cargo refuses cycles; this only has to end…
+        const INCLUDES_MAX: usize = 100; // …and soon, where a file includes itself twice.
         let Some(document) = read(file) else { return };
         let dir = file.parent().unwrap_or(file);
 
@@ -116,8 +117,10 @@ impl CargoConfig {
         if depth < INCLUDE_DEPTH_MAX {
             for include in includes(&document).iter().rev() {
                 let include = dir.join(include);
-                self.merge_file(&include, depth + 1);
-                self.includes.push(include);
+                self.includes.push(include.clone());
+                if self.includes.len() <= INCLUDES_MAX {
+                    self.merge_file(&include, depth + 1);
+                }
             }
         }
     }
@@ -189,5 +192,56 @@ pub fn includes(document: &DocumentMut) -> Vec<String> {
             .filter_map(|table| Some(table.get("path")?.as_str()?.to_owned()))
             .collect(),
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::mutate::mutations;
+    use crate::files::scratch::Scratch;
+
+    #[test]
+    fn any_configuration_is_borne() {
+        let scratch = Scratch::of_test("config");
+        let file = scratch.dir.join("config.toml");
+        let text = "include = [\"a.toml\", { path = \"b.toml\", optional = true }]\n\
+                    [build]\ntarget = [\"t\"]\nrustc-wrapper = \"./w\"\ntarget-dir = \"t\"\n\
+                    [env]\nA = { value = \"x\", relative = true }\n[alias]\nb = \"build\"\n";
+        let mut round = 0;
+        mutations(text.as_bytes(), |text| {
+            round += 1;
+            if round % 10 == 1 {
+                std::fs::write(&file, text).expect("it can be written");
+                let mut config = CargoConfig::default();
+                config.merge_file(&file, 0);
+                assert!(round > 1 || config.target_dir.is_some());
+            }
+        });
+    }
+
+    #[test]
+    fn a_file_that_includes_itself_often_is_read_a_few_times() {
+        let scratch = Scratch::of_test("include");
+        let file = scratch.dir.join("config.toml");
+        let text = format!("include = [{}]\n", "\"config.toml\", ".repeat(50));
+        std::fs::write(&file, text).expect("it can be written");
+        let mut config = CargoConfig::default();
+        config.merge_file(&file, 0);
+        assert!(config.includes.len() < 10_000);
+    }
+
+    /// What nests deeper than anybody writes is no configuration, and no end of ours.
+    #[test]
+    fn what_nests_deeply_is_borne() {
+        let scratch = Scratch::of_test("deep");
+        let file = scratch.dir.join("config.toml");
+        for (open, close) in [("[", "]"), ("{a=", "}"), ("[{a=", "}]")] {
+            let text = format!("x = {}1{}\n", open.repeat(20_000), close.repeat(20_000));
+            std::fs::write(&file, text).expect("it can be written");
+            CargoConfig::default().merge_file(&file, 0);
+        }
+        std::fs::write(&file, format!("[{}a]\n", "a.".repeat(20_000))).expect("written");
+        CargoConfig::default().merge_file(&file, 0);
     }
 }

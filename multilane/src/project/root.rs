@@ -17,7 +17,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use toml_edit::DocumentMut;
+use toml_edit::{DocumentMut, Item};
 
 use crate::files;
 use crate::project::cargo_config::CargoConfig;
@@ -43,6 +43,9 @@ pub struct Settings {
     /// `main-branch`: what `check-fast` compares with, where `origin/HEAD`, `main` and `master` are
     /// not it.
     pub main_branch: Option<String>,
+    /// `donors`: the worktrees from which lanes may be forked, by name or path. `None`: all of
+    /// them; what is no list of words allows none.
+    pub donors: Option<Vec<String>>,
     /// `cranelift`, or what is wrong with it.
     pub cranelift: Option<Result<cranelift::Settings, String>>,
 }
@@ -121,10 +124,16 @@ fn read_manifest(dir: &Path) -> anyhow::Result<Option<DocumentMut>> {
     Ok(Some(manifest))
 }
 
+fn words(item: &Item) -> Vec<String> {
+    let words = item.as_array().into_iter().flatten();
+    words.filter_map(|word| Some(word.as_str()?.to_owned())).collect()
+}
+
 fn settings(manifest: &DocumentMut) -> Settings {
     let table = || manifest.get("workspace")?.get("metadata")?.get("multilane");
     Settings {
         main_branch: table().and_then(|table| Some(table.get("main-branch")?.as_str()?.to_owned())),
+        donors: table().and_then(|table| table.get("donors")).map(words),
         cranelift: table().and_then(|table| table.get("cranelift")).map(cranelift::Settings::read),
     }
 }

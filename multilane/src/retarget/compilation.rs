@@ -283,6 +283,7 @@ pub(super) fn exchange_of_hash(cache: &[u8], there: &[u8], here: &[u8]) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::mutate::mutations;
 
     fn words(line: &str) -> Vec<OsString> {
         line.split(' ').map(OsString::from).collect()
@@ -448,5 +449,15 @@ mod tests {
         assert_eq!(exchanged(&cache[..20], &graph("1.95.0", 7, "x"), &here), None, "cut off");
         assert_eq!(exchanged(&cache, b"", &here), None);
         assert_eq!(exchanged(&cache, &graph("1.95.0", 7, "x"), b"RSIC"), None);
+    }
+
+    #[test]
+    fn any_bytes_are_borne() {
+        let graph = graph("1.95.0", 7, "graph");
+        let beginning = Beginning::of_graph("core-1abc".to_owned(), &graph).expect("it is rustc's");
+        mutations(beginning.to_text().as_bytes(), |text| {
+            _ = Beginning::of_text(&String::from_utf8_lossy(text));
+        });
+        mutations(&graph, |graph| _ = exchange_of_hash(graph, &beginning.bytes, &beginning.bytes));
     }
 }

@@ -116,6 +116,7 @@ fn leb128(bytes: &[u8], at: &mut usize) -> Option<u64> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::files::mutate::mutations;
 
     const KIND_BITS: u32 = 9;
 
@@ -170,5 +171,15 @@ pub(super) mod tests {
             other[at] = 0;
             assert!(nodes(&other, |_| true).is_none(), "another number at {at}");
         }
+    }
+
+    #[test]
+    fn any_bytes_are_borne() {
+        let whole = graph(&[(262, [1; 16]), (7, [2; 16]), (282, [1; 16])]);
+        mutations(&whole, |graph| {
+            for node in nodes(graph, |_| true).unwrap_or_default() {
+                assert!(node.value_at + node.value.len() <= graph.len());
+            }
+        });
     }
 }

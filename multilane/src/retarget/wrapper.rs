@@ -134,6 +134,10 @@ fn is_free_or_ours(dir: &Path) -> bool {
     !dir.exists() || is_ours(dir)
 }
 
+/// What `sccache/` keeps there.
+const OF_CACHE: [&str; 2] =
+    [crate::sccache::server::PROGRAM_FILE, crate::sccache::server::THROUGH_CACHE];
+
 /// Puts the wrapper's folder at `dir`, or makes it what it should be; `true` where there was none.
 /// A kill at any point leaves none or a whole one. `starts` tries the script before cargo hears of
 /// it: there are file systems from which nothing can be started.
@@ -184,7 +188,18 @@ fn has_text(path: &Path, text: &str) -> bool {
 }
 
 /// Removes the folder at `dir`.
+///
+/// # Errors
+///
+/// When it is not ours, or something in it is not.
 pub fn remove(dir: &Path) -> io::Result<()> {
+    let names = FILES.map(|(name, _)| name).into_iter().chain(OF_CACHE).collect::<Vec<_>>();
+    let is_known = |name: &str| names.contains(&name) || name.starts_with(scratch::STAGED_FILE);
+    let mut entries = files::entries(dir);
+    if !is_free_or_ours(dir) || !entries.all(|entry| is_known(&entry.file_name().to_string_lossy()))
+    {
+        return Err(io::Error::other("it is not ours, or something in it is not"));
+    }
     let trash = Scratch::make(dir.parent().unwrap_or(dir), STAGED)?;
     std::fs::rename(dir, trash.dir.join("wrapper"))?;
     trash.delete()

@@ -29,7 +29,7 @@ use crate::sccache::tally::CacheCounts;
 use crate::sccache::variables::{CacheReach, Variables};
 
 /// In the wrapper's folder.
-pub(super) const PROGRAM_FILE: &str = "sccache";
+pub(crate) const PROGRAM_FILE: &str = "sccache";
 pub const THROUGH_CACHE: &str = "through-cache";
 
 /// The files that a directory must have in which the cache is tried out.

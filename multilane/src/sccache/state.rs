@@ -86,7 +86,7 @@ impl CacheState {
     pub(super) fn from_text(text: &str) -> Option<CacheState> {
         let value: Value = serde_json::from_str(text).ok()?;
         let (reach, _) = REACHES.into_iter().find(|(_, name)| value["reach"] == *name)?;
-        let until = UNIX_EPOCH + Duration::from_secs(value["until"].as_u64()?);
+        let until = UNIX_EPOCH.checked_add(Duration::from_secs(value["until"].as_u64()?))?;
         Some(CacheState { reach, problem: value["problem"].as_str().map(str::to_owned), until })
     }
 
@@ -111,6 +111,8 @@ impl CacheState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::mutate::mutations;
+    use crate::sccache::tally::CacheCounts;
 
     #[test]
     fn a_failure_is_remembered_for_a_while() {
@@ -145,5 +147,22 @@ mod tests {
             assert_eq!(SccacheProgram::from_text(&program.to_text()), Some(program));
         }
         assert!(problem_with(Some("hello")).is_some() && problem_with(None).is_some());
+    }
+
+    #[test]
+    fn any_bytes_are_borne() {
+        let state = CacheState::new(CacheReach::Local, Some("it is slow".to_owned()), UNIX_EPOCH);
+        mutations(state.to_text().as_bytes(), |text| {
+            let text = String::from_utf8_lossy(text);
+            let state = CacheState::from_text(&text);
+            _ = state.map(|state| (state.is_valid(UNIX_EPOCH), state.warning(UNIX_EPOCH)));
+            _ = SccacheProgram::from_text(&text);
+        });
+        let stats = br#"{"stats":{"compile_requests":7,"cache_hits":{"counts":{"Rust":3,"C":4}}}}"#;
+        mutations(stats, |text| {
+            let text = String::from_utf8_lossy(text);
+            let counts = CacheCounts::of_server(&text).unwrap_or_default();
+            _ = counts.is_too_little();
+        });
     }
 }

@@ -39,7 +39,7 @@ impl CacheCounts {
         let hits = value["stats"]["cache_hits"]["counts"].as_object()?;
         Some(CacheCounts {
             asked: value["stats"]["compile_requests"].as_u64()?,
-            hits: hits.values().filter_map(Value::as_u64).sum(),
+            hits: hits.values().filter_map(Value::as_u64).fold(0, u64::saturating_add),
         })
     }
 
@@ -55,7 +55,7 @@ impl CacheCounts {
     pub fn is_too_little(self) -> bool {
         const ENOUGH: u64 = 2000;
         const ONE_IN: u64 = 5;
-        self.asked >= ENOUGH && self.hits * ONE_IN < self.asked
+        self.asked >= ENOUGH && self.hits < self.asked / ONE_IN
     }
 
     fn to_text(self) -> String {
@@ -140,7 +140,10 @@ pub fn totals(cache_home: &Path) -> CacheCounts {
 /// Of two builds that end at the same moment one may not be counted.
 pub(super) fn add_to_totals(cache_home: &Path, build: CacheCounts) {
     let old = totals(cache_home);
-    let new = CacheCounts { asked: old.asked + build.asked, hits: old.hits + build.hits };
+    let new = CacheCounts {
+        asked: old.asked.saturating_add(build.asked),
+        hits: old.hits.saturating_add(build.hits),
+    };
     let file = cache_home.join(TOTALS);
     _ = std::fs::create_dir_all(file.parent().unwrap_or(cache_home))
         .and_then(|()| write_atomically(&file, new.to_text().as_bytes()));

@@ -180,6 +180,7 @@ fn take_number(rest: &mut &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::mutate::mutations;
 
     #[test]
     fn sources_and_variables_are_read_as_cargo_reads_them() {
@@ -247,5 +248,23 @@ mod tests {
         assert_eq!(moved(&files("/w/a")), Some(files("/w/longer")));
         assert_eq!(moved(&files("/w/other")), Some(files("/w/other")));
         assert_eq!(moved(&files("/w/a")[..20]), None, "cut off");
+    }
+
+    #[test]
+    fn any_bytes_are_borne() {
+        let [from, to] = ["/w/a", "/w/longer"]
+            .map(|root| Place::new(root.into(), Path::new(root).join("target")));
+        let list = "/w/a/target/debug/deps/a.d: src/lib.rs src/two\\ words.rs /w/a/x.rs\n\n\
+                    src/lib.rs:\n\n# env-dep:CARGO_MANIFEST_DIR=/w/a\n# env-dep:UNSET\n";
+        mutations(list.as_bytes(), |list| {
+            let text = String::from_utf8_lossy(list);
+            _ = (parse_make(&text), made_in(&text, Path::new("debug/deps/a.d")));
+            assert!(list_in_other_tree(list, &from, &to).len() <= 3 * list.len());
+        });
+        let record = record(&[(0, "src/lib.rs"), (0, "/w/a/Cargo.toml"), (1, "/w/a/x.rs")]);
+        mutations(&record, |record| {
+            let moved = record_in_other_tree(record, &from, &to);
+            assert!(moved.is_none_or(|moved| moved.len() <= 3 * record.len()));
+        });
     }
 }

@@ -23,6 +23,8 @@ pub(crate) fn sections(mut read: impl FnMut(u64, u64) -> Option<Vec<u8>>) -> Opt
     const HEADER: u64 = 64;
     const NOBITS: u64 = 8;
     const LOADED: u64 = 2;
+    const NAME_MAX: usize = 1000; // Each may claim to be as long as all of them.
+    const COUNT_MAX: u64 = 1 << 20;
     let file = read(0, HEADER)?;
     if !file.starts_with(MAGIC) || file.get(4..6) != Some(&[WIDE, LITTLE]) {
         return None;
@@ -39,12 +41,16 @@ pub(crate) fn sections(mut read: impl FnMut(u64, u64) -> Option<Vec<u8>>) -> Opt
         at => at,
     };
     let names = header(names)?;
+    if count > COUNT_MAX {
+        return None;
+    }
     let headers: Vec<Vec<u8>> = (0..count).map(header).collect::<Option<_>>()?;
     let names = read(number(&names, 0x18, 8)?, number(&names, 0x20, 8)?)?;
 
     let mut found = Vec::new();
     for header in headers.iter().filter(|header| number(header, 4, 4) != Some(NOBITS)) {
         let name = names.get(usize::try_from(number(header, 0, 4)?).ok()?..)?;
+        let name = &name[..name.len().min(NAME_MAX)];
         found.push(Section {
             name: std::str::from_utf8(name.split(|byte| *byte == 0).next()?).ok()?.to_owned(),
             start: number(header, 0x18, 8)?,

@@ -31,6 +31,7 @@ pub fn comment(path: &Path) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::mutate::mutations;
 
     /// An executable with one section that is named.
     fn executable(name: &[u8], comment: &[u8]) -> Vec<u8> {
@@ -72,5 +73,31 @@ mod tests {
         }
         drop(std::fs::remove_file(dir.join("program")));
         drop(std::fs::remove_dir(&dir));
+    }
+
+    #[test]
+    fn any_bytes_are_borne() {
+        let elf = executable(b".comment", b"Linker: LLD 19.1.0");
+        mutations(&elf, |elf| {
+            let read = |start: u64, len: u64| {
+                let end = usize::try_from(start.checked_add(len)?).ok()?;
+                Some(elf.get(usize::try_from(start).ok()?..end)?.to_vec())
+            };
+            let sections = elf::sections(read).unwrap_or_default();
+            let names: usize = sections.iter().map(|section| section.name.len()).sum();
+            assert!(sections.len() <= elf.len() && names <= 4 * elf.len(), "{names}");
+        });
+    }
+
+    /// Each of many sections may say that its name is all the rest of the file.
+    #[test]
+    fn a_name_has_an_end() {
+        let elf = executable(&[b'x'; 100_000], b"LLD");
+        let read = |start: u64, len: u64| {
+            let start = usize::try_from(start).ok()?;
+            Some(elf.get(start..start + usize::try_from(len).ok()?)?.to_vec())
+        };
+        let sections = elf::sections(read).expect("it is ELF");
+        assert!(sections.iter().all(|section| section.name.len() < 2000));
     }
 }

@@ -594,6 +594,7 @@ fn add_entries(lane: &Path, path: &Path, entries: &mut Vec<Entry>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::mutate::mutations;
     use crate::files::scratch::Scratch;
 
     #[test]
@@ -644,5 +645,53 @@ mod tests {
         }
         std::fs::write(dir.join("lib-a.json"), "{\"deps\":[]}").expect("it can be written");
         assert!(is_complete(&lane, fingerprint));
+    }
+
+    /// A unit and the run of a build script, each of their files changed in turn.
+    #[test]
+    fn any_bytes_of_a_unit_are_borne() {
+        let scratch = Scratch::of_test("mutated");
+        let lane = scratch.dir.join("target");
+        let unit = "debug/.fingerprint/a-0123456789abcdef";
+        let run = "debug/.fingerprint/a-fedcba9876543210";
+        let json = r#"{"rustc":1,"features":"[]","target":2,"profile":3,"path":4,"deps":[[1,"b",false,5]],
+            "local":[{"CheckDepInfo":{"dep_info":"x","checksum":false}}],"rustflags":["-Clink-arg=-s"]}"#;
+        let of_run = r#"{"deps":[[1,"build_script_build",false,17279655951921914625]],"rustflags":[],"local":[
+            {"RerunIfChanged":{"output":"o","paths":["build.rs","../x"]}}]}"#;
+        let made = lane.join("debug/deps/a-0123456789abcdef.d");
+        let list = format!("{}: src/lib.rs\n\n# env-dep:A=b\n", made.display());
+        let files = [
+            (format!("{unit}/build-script-b"), b"0123456789abcdef".as_slice()),
+            (format!("{unit}/build-script-b.json"), json.as_bytes()),
+            (format!("{unit}/dep-build-script-b"), b"\x01\0\0\0\xff\x01\0\0\0\0"),
+            ("debug/deps/a-0123456789abcdef.d".to_owned(), list.as_bytes()),
+            ("debug/deps/liba-0123456789abcdef.rmeta".to_owned(), b"!<arch>\nx"),
+            (format!("{run}/run-build-script-build-script-build"), b"fedcba9876543210"),
+            (format!("{run}/run-build-script-build-script-build.json"), of_run.as_bytes()),
+            ("debug/build/a-fedcba9876543210/output".to_owned(), b"cargo:rustc-env=A=b\n"),
+            ("debug/build/a-fedcba9876543210/root-output".to_owned(), b"/w/out"),
+        ];
+        let write = |name: &str, bytes: &[u8]| {
+            let path = lane.join(name);
+            std::fs::create_dir_all(path.parent().expect("inside")).expect("a directory");
+            std::fs::write(path, bytes).expect("it can be written");
+        };
+        files.iter().for_each(|(name, text)| write(name, text));
+        let place = Place::new(scratch.dir.clone(), lane.clone());
+        let other = scratch.dir.join("other");
+        let found = read(&place, &other, false);
+        assert!(found.iter().any(|unit| unit.run.is_some()), "{found:?}");
+        assert!(found.iter().any(|unit| unit.dep_info.is_some()), "{found:?}");
+        for (name, text) in &files {
+            let mut round = 0;
+            mutations(text, |bytes| {
+                round += 1;
+                if round % 100 == 0 {
+                    write(name, bytes);
+                    read(&place, &other, false);
+                }
+            });
+            write(name, text);
+        }
     }
 }

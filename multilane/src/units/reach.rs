@@ -359,7 +359,7 @@ fn char_len(rest: &str) -> usize {
     let mut chars = rest.char_indices().skip(1);
     match chars.next() {
         Some((_, '\\')) => {
-            let end = rest[3..].find('\'');
+            let end = rest.get(3..).and_then(|rest| rest.find('\''));
             end.map_or(1, |end| end + 4)
         }
         Some(_) => match chars.next() {
@@ -373,6 +373,7 @@ fn char_len(rest: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::mutate::mutations;
 
     #[test]
     fn what_can_look_around_is_told_from_what_cannot() {
@@ -417,5 +418,14 @@ mod tests {
             names_git(b"Command::new(\"git\")") && names_git(b"gix::open") && names_git(b".git")
         );
         assert!(!names_git(b"https://github.com digit .gitignore"));
+    }
+
+    #[test]
+    fn any_bytes_are_borne() {
+        let source = "use std::{env, fs as f}; // std::fs\n/* a /* b */ */ fn f<'a>(x: &'a str) {\n\
+                      let c = '\\''; let r = r#\"std::fs\"#; f::read(\"\\\"x\"); git }";
+        mutations(source.as_bytes(), |source| {
+            _ = (reach_of(source, true), reach_of(source, false), names_git(source));
+        });
     }
 }

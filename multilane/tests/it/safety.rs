@@ -95,6 +95,39 @@ fn what_git_knows_is_no_build_output() {
     project.xtask("check").ok().compiled_of(1, &["core"]);
 }
 
+/// Whoever can write into a donor can run code in what is forked from it.
+#[test]
+fn a_project_says_which_worktrees_are_donors() {
+    let project = project();
+    let manifest = project.read("Cargo.toml");
+    project.xtask("check").ok();
+    let dir = |name: &str| project.root.with_file_name(name);
+    for (name, donors) in [("none", "[]"), ("other", "[\"other\"]"), ("main", "[\"wörk space\"]")]
+    {
+        let setting = format!("[workspace.metadata.multilane]\ndonors = {donors}\n");
+        project.write("Cargo.toml", &format!("{manifest}{setting}")).commit();
+        let dir = dir(name);
+        project.git(&["worktree", "add", "--quiet", "--detach", dir.to_str().expect("UTF-8")]);
+        let ran = project.xtask("check").within(&dir).ok();
+        match name {
+            "main" => ran.forked_from("wörk space/target"),
+            _ => ran.compiled_of(1, &["core"]),
+        };
+        // Its own lanes may always be.
+        project.xtask("check").agent("a").within(&dir).ok().compiled(0);
+    }
+}
+
+/// A branch may bring a `target` with units in it.
+#[test]
+fn a_target_that_was_committed_is_no_donor() {
+    let project = project();
+    project.xtask("check").ok();
+    project.git(&["add", "--force", "target"]);
+    project.git(&["commit", "--quiet", "--message=units"]);
+    project.xtask("check").agent("a").ok().compiled_of(1, &["core"]);
+}
+
 /// What calls that were killed have left, where nobody holds the lock in it.
 #[test]
 fn what_a_killed_call_has_left_goes_with_the_next_build() {

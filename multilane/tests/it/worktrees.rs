@@ -102,6 +102,59 @@ fn work_is_not_lost() {
     new(&project, "fix --branch fix");
 }
 
+/// Each of these is seen by no `git status` as it is called by default, or as this user has it.
+#[test]
+fn work_that_git_does_not_show_is_not_lost() {
+    let project = donor();
+    project.git(&["config", "status.showUntrackedFiles", "no"]);
+    project.write("own.ignored", "of every worktree");
+    let dir = new(&project, "fix");
+    let is_refused = |why: &str| {
+        project.xtask("lane remove fix").fails_with(1).says(why).says("help: ");
+        assert!(dir.is_dir());
+    };
+    let write = |name: &str, text: &str| {
+        std::fs::write(dir.join(name), text).expect("it can be written");
+    };
+    let remove = |name: &str| std::fs::remove_file(dir.join(name)).expect("it is there");
+
+    write("new.txt", "work");
+    is_refused("untracked files");
+    remove("new.txt");
+
+    let main = "crates/app/src/main.rs";
+    let text = std::fs::read_to_string(dir.join(main)).expect("it is there");
+    for flag in ["skip-worktree", "assume-unchanged"] {
+        project.git_in(&dir, &["update-index", &format!("--{flag}"), main]);
+        write(main, "fn main() {} // edited");
+        is_refused("main.rs was edited");
+        write(main, &text);
+        project.git_in(&dir, &["update-index", &format!("--no-{flag}"), main]);
+    }
+
+    write("secret.ignored", "TOKEN=1");
+    is_refused("secret.ignored");
+    remove("secret.ignored");
+    write("own.ignored", "of every worktree");
+
+    let git_dir = project.git_in(&dir, &["rev-parse", "--absolute-git-dir"]);
+    std::fs::create_dir(PathBuf::from(git_dir.trim()).join("rebase-merge")).expect("a directory");
+    is_refused("a rebase is under way");
+    std::fs::remove_dir(PathBuf::from(git_dir.trim()).join("rebase-merge")).expect("it is there");
+
+    project.git_in(&dir, &["checkout", "--quiet", "--detach"]);
+    project.git_in(&dir, &["commit", "--quiet", "--allow-empty", "--message=work"]);
+    project.git_in(&dir, &["update-ref", "refs/worktree/kept", "HEAD"]);
+    project.git_in(&dir, &["checkout", "--quiet", "fix"]);
+    is_refused("commits that no branch has");
+    project.git_in(&dir, &["update-ref", "-d", "refs/worktree/kept"]);
+
+    project.xtask("build").within(&dir).ok();
+    project.xtask("build").agent("a").within(&dir).ok();
+    project.xtask("lane remove fix").ok();
+    assert!(!dir.exists());
+}
+
 #[test]
 fn a_worktree_in_use_stays() {
     let project = donor();

@@ -205,8 +205,14 @@ fn kind(target: &str) -> (Kind, Mode) {
     (kind, mode)
 }
 
+/// The engine's own is in its tests alone.
+#[cfg(test)]
+#[path = "../../../src/files/mutate.rs"]
+mod mutate;
+
 #[cfg(test)]
 mod tests {
+    use super::mutate::mutations;
     use super::*;
 
     #[test]
@@ -231,5 +237,16 @@ mod tests {
     fn a_page_of_another_make_is_refused() {
         assert!(Timings::read("<html></html>").is_err());
         assert!(Timings::read("const UNIT_DATA = [{}];").is_err());
+    }
+
+    #[test]
+    fn any_page_is_borne() {
+        let page = r#"<td>Fresh units:</td><td>1</td><td>Max concurrency:</td><td>4 (jobs=2 ncpu=2)</td>
+            <td>Build start:</td><td>2026-01-02T03:04:05Z</td><td>rustc:</td><td>rustc 1.95<br>x</td>
+            const UNIT_DATA = [{"i":0,"name":"a","version":"1.0.0","mode":"todo","target":" a \"bin\" (test)",
+            "start":0.1,"duration":1.5,"unlocked_units":[1],"sections":[["frontend",{"start":0,"end":1}]]}];"#;
+        mutations(page.as_bytes(), |page| {
+            _ = Timings::read(&String::from_utf8_lossy(page)).map(|timings| timings.total());
+        });
     }
 }

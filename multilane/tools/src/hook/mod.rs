@@ -58,6 +58,7 @@ pub(crate) fn install(project: &Project, common: &Common) -> anyhow::Result<Stri
     let program = common.program();
     let program = program.file_name().unwrap_or_default().to_string_lossy();
     let path = hooks.default_dir.join(HOOK);
+    refuse_edited(&hooks)?;
     match hooks.installation() {
         Installation::TwoThere => bail!(
             "{} is a hook of another tool, and {BEFORE} beside it is the one that was replaced\n\
@@ -83,6 +84,22 @@ pub(crate) fn install(project: &Project, common: &Common) -> anyhow::Result<Stri
             let path = hooks.own_dir.join(HOOK);
             Ok(format!("{}, in front of {}", path.display(), of.display()))
         }
+    }
+}
+
+/// What somebody has added to a script of ours goes neither with a new version of it nor with it.
+fn refuse_edited(hooks: &Hooks) -> anyhow::Result<()> {
+    let own = files::entries(&hooks.own_dir).map(|entry| entry.path());
+    let edited = |path: &PathBuf| {
+        files::read(path).is_ok_and(|script| script::is_as_written(&script) == Some(false))
+    };
+    match own.chain([hooks.default_dir.join(HOOK)]).find(edited) {
+        Some(path) => bail!(
+            "{} has lines that `lane hook` has not written\n\
+             help: move them into a hook of their own ({BEFORE} beside it runs first), and remove it",
+            path.display()
+        ),
+        None => Ok(()),
     }
 }
 
@@ -125,6 +142,7 @@ fn install_in_front(
 /// Takes the hook away and puts back what it replaced. `false` where there was none.
 pub(crate) fn remove(project: &Project, common: &Common) -> anyhow::Result<bool> {
     let hooks = hooks(project, common)?;
+    refuse_edited(&hooks)?;
     let path = hooks.default_dir.join(HOOK);
     let before = hooks.default_dir.join(BEFORE);
     let is_in_front = hooks.configured.as_ref() == Some(&hooks.own_dir);
@@ -143,7 +161,9 @@ pub(crate) fn remove(project: &Project, common: &Common) -> anyhow::Result<bool>
     }
     files::remove_own_file(&common.hooks_path_file())?;
     for entry in std::fs::read_dir(&hooks.own_dir).into_iter().flatten().flatten() {
-        if files::read(entry.path()).is_ok_and(|script| script::is_ours(&script)) {
+        if files::read(entry.path())
+            .is_ok_and(|script| script::is_as_written(&script) == Some(true))
+        {
             files::remove_own_file(&entry.path())?;
         }
     }
@@ -159,7 +179,8 @@ fn hooks(project: &Project, common: &Common) -> anyhow::Result<Hooks> {
 pub(super) fn hooks_of(common: &Common, configured: Option<PathBuf>) -> Hooks {
     let default_dir = common.git_dir().join("hooks");
     let present = match files::read(default_dir.join(HOOK)) {
-        Ok(script) if script::is_ours(&script) => Present::Ours,
+        Ok(script) if script::is_as_written(&script) == Some(true) => Present::Ours,
+        Ok(script) if script::is_as_written(&script).is_some() => Present::Edited,
         _ if default_dir.join(HOOK).symlink_metadata().is_ok() => Present::Theirs,
         _ => Present::Nothing,
     };

@@ -7,6 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
+use multilane::lanes::lockfile_hash;
 use multilane::process::step::quoted;
 
 /// The hook that git runs when it has made a worktree.
@@ -15,7 +16,10 @@ pub(crate) const HOOK: &str = "post-checkout";
 /// The name that a hook of the user's has while ours starts it.
 pub(crate) const BEFORE: &str = "post-checkout.before-multilane";
 
-/// The second line of each of our scripts.
+/// The first line of each of our scripts.
+const START: &str = "#!/bin/sh\n";
+
+/// How the second one begins.
 const MARK: &str =
     "# multilane: written by `lane hook --install`, removed by `lane hook --remove`.";
 
@@ -43,6 +47,8 @@ pub(crate) struct Hooks {
 pub(crate) enum Present {
     Nothing,
     Ours,
+    /// Ours, with lines of somebody else's in it.
+    Edited,
     Theirs,
 }
 
@@ -74,14 +80,26 @@ impl Hooks {
         match &self.configured {
             Some(dir) if *dir == self.own_dir => Some(&self.own_dir),
             Some(dir) if *dir != self.default_dir => None,
-            _ => (self.present == Present::Ours).then_some(self.default_dir.as_path()),
+            _ => matches!(self.present, Present::Ours | Present::Edited)
+                .then_some(self.default_dir.as_path()),
         }
     }
 }
 
-pub(crate) fn is_ours(script: &[u8]) -> bool {
+/// Whether we have written it, and nobody has edited it since. `None` where we have not.
+pub(crate) fn is_as_written(script: &[u8]) -> Option<bool> {
     let script = String::from_utf8_lossy(script);
-    script.lines().nth(1).is_some_and(|line| line.starts_with(MARK_START))
+    let (mark, body) = script.strip_prefix(START)?.split_once('\n')?;
+    mark.starts_with(MARK_START).then(|| mark == marked(body))
+}
+
+fn sealed(body: &str) -> String {
+    format!("{START}{}\n{body}", marked(body))
+}
+
+/// The second line, with a hash of all that follows.
+fn marked(body: &str) -> String {
+    format!("{MARK} {:.12}", lockfile_hash(body.as_bytes()))
 }
 
 /// `post-checkout`. It first starts the user's, which is in `behind`, or renamed beside ours.
@@ -91,10 +109,8 @@ pub(crate) fn script(behind: Option<&Path>, program: &str) -> String {
         Some(dir) => quoted(dir.join(HOOK).as_os_str()),
         None => format!("\"${{0%/*}}/{BEFORE}\""),
     };
-    format!(
+    sealed(&format!(
         "\
-#!/bin/sh
-{MARK}
 # Warms a worktree that git has just made. No failure in here makes git fail.
 
 behind={behind}
@@ -117,13 +133,13 @@ esac
 
 exit $status
 "
-    )
+    ))
 }
 
 /// Any other hook: it only starts the user's.
 pub(crate) fn pass_on(name: &str, behind: &Path) -> String {
     let behind = quoted(behind.join(name).as_os_str());
-    format!("#!/bin/sh\n{MARK}\nif [ -x {behind} ]; then exec {behind} \"$@\"; fi\n")
+    sealed(&format!("if [ -x {behind} ]; then exec {behind} \"$@\"; fi\n"))
 }
 
 /// The hooks that a directory in front of another one needs: those that exist, and those that may
@@ -200,9 +216,13 @@ mod tests {
 
     #[test]
     fn what_we_write_is_known_again() {
-        assert!(is_ours(script(None, "xtask").as_bytes()));
-        assert!(is_ours(pass_on("pre-commit", Path::new("it's/here")).as_bytes()));
-        assert!(!is_ours(b"#!/bin/sh\nexec something\n") && !is_ours(b""));
+        let scripts = [script(None, "xtask"), pass_on("pre-commit", Path::new("it's/here"))];
+        for script in scripts {
+            assert_eq!(is_as_written(script.as_bytes()), Some(true));
+            assert_eq!(is_as_written((script + "git lfs\n").as_bytes()), Some(false));
+        }
+        assert_eq!(is_as_written(b"#!/bin/sh\nexec something\n"), None);
+        assert_eq!(is_as_written(b""), None);
         assert!(
             pass_on("pre-commit", Path::new("it's/here")).contains(r"'it'\''s/here/pre-commit'")
         );

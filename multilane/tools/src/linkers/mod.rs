@@ -106,6 +106,9 @@ fn local_config(project: &Project) -> anyhow::Result<String> {
 /// An empty file is deleted: it was ours.
 fn write_local_config(project: &Project, text: &str) -> anyhow::Result<()> {
     let path = local_config_path(project);
+    if path.parent().is_some_and(Path::is_symlink) {
+        bail!("{} lies behind a symbolic link", path.display());
+    }
     let written = if text.is_empty() {
         files::remove_own_file(&path)
     } else {

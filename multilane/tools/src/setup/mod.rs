@@ -17,7 +17,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use multilane::files;
 use multilane::project::cargo_config::CargoConfig;
 use multilane::project::git_dir::{Common, workspace_in};
@@ -228,6 +228,7 @@ fn carry_out(
             record.config = true;
             record.write(common)?;
             let path = root.join(".cargo/config.toml");
+            ensure!(!root.join(".cargo").is_symlink(), "{} lies behind a link", path.display());
             files::provide(&path, UNTRACKED_CONFIG)
                 .with_context(|| format!("cannot write {}", path.display()))?;
             ui.status("Wrote", change);
@@ -275,6 +276,7 @@ fn remove(
     for root in roots {
         let config = root.join(".cargo/config.toml");
         match files::read(&config) {
+            _ if root.join(".cargo").is_symlink() => {}
             Ok(text) if record.config && text == UNTRACKED_CONFIG.as_bytes() => {
                 files::remove_own_file(&config)?;
                 ui.status("Removed", config.display());
@@ -286,8 +288,10 @@ fn remove(
         }
         let wrapper = root.join(WRAPPER_DIR);
         if record.wrapper && wrapper.is_dir() {
-            wrapper::remove(&wrapper)?;
-            ui.status("Removed", wrapper.display());
+            match wrapper::remove(&wrapper) {
+                Ok(()) => ui.status("Removed", wrapper.display()),
+                Err(err) => ui.warn(format_args!("{} stays: {err}", wrapper.display())),
+            }
         }
         remove_if_empty(&root.join(".cargo"));
     }
