@@ -320,6 +320,8 @@ struct World {
     way: Way,
     tests: bool,
     edits: bool,
+    /// Plain cargo comes through the compiler wrapper, as in a workspace that was adopted.
+    adopted: bool,
     own: PathBuf,
 }
 
@@ -343,12 +345,13 @@ impl World {
             at => ways[at],
         };
         let (tests, edits) = (dice.is_one_in(5), dice.is_one_in(4));
+        let adopted = dice.is_one_in(2);
         let project = Project::empty();
         let own = match way {
             Way::Agent => project.root.clone(),
             _ => project.root.with_file_name("fork"),
         };
-        World { project, pieces, way, tests, edits, own }
+        World { project, pieces, way, tests, edits, adopted, own }
     }
 
     /// Writes the sources and commits them.
@@ -552,11 +555,14 @@ impl World {
     }
 
     fn write_configuration(&self, root: &Path, text: &str) {
-        let mut config = "[env]\n".to_owned();
+        let mut config = String::new();
+        if self.adopted {
+            config += "include = [{ path = \"wrapper/config.toml\", optional = true }]\n";
+        }
+        config += "[env]\n";
         for Piece { number, .. } in &self.pieces {
             writeln!(config, "CONFIGURED{number} = \"{text}\"\nPLACE{number} = {{ value = \"\", relative = true }}").expect("a string");
         }
-        // The first `Cargo.toml` has no configuration of ours to keep.
         write(&root.join(".cargo/config.toml"), &config);
     }
 
