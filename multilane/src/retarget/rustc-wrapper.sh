@@ -7,7 +7,7 @@
 # workspace has such a cache, rustc is told the directories in words that are the same in every worktree. In every other case
 # the compiler is started as it came.
 
-incremental= own= macros= out= types= name= hash= source= previous=
+incremental= own= externs= macros= out= types= name= hash= source= previous=
 for arg do
     case $arg in
     incremental=*) incremental=${arg#incremental=} ;;
@@ -70,7 +70,7 @@ if [ -z "$incremental" ]; then
         set +f
         for arg do
             case $previous$arg in
-            --extern*.so | --extern*.dylib) macros=1 ;;
+            --extern*) externs=1 ;;
             -Ldependency=*)
                 for macro in "${arg#dependency=}"/*.so "${arg#dependency=}"/*.dylib; do
                     [ -e "$macro" ] && macros=1
@@ -82,8 +82,8 @@ if [ -z "$incremental" ]; then
         set -f
         ;;
     esac
-    case $macros$out$types in
-    1*) ;;
+    case $externs$macros$out$types in
+    11*) ;;
     ?*' lib' | ?*' rlib')
         cache=${0%/*}/through-cache
         [ -x "$cache" ] && "$cache" true 2>/dev/null && start "$cache" "$@"
