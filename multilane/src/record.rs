@@ -3,7 +3,7 @@
 //!
 //! A record is never a reason for a build to fail: where it cannot be written, there is none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -66,6 +66,8 @@ pub struct LeftUnit {
     pub reason: &'static str,
     /// The same for a reader, with the path or name that it is about.
     pub explanation: String,
+    /// What would make it bringable.
+    pub remedy: Option<&'static str>,
 }
 
 /// A wait for another builder.
@@ -164,6 +166,7 @@ impl Fork {
                 "count": units.len(),
                 "packages": names(units.iter().map(|unit| &unit.package)),
                 "explanations": names(units.iter().map(|unit| &unit.explanation)),
+                "remedies": units.iter().filter_map(|unit| unit.remedy).collect::<BTreeSet<_>>(),
             })
         });
         json!({

@@ -26,6 +26,8 @@ impl ForkPlan {
         }
         for left in self.left.iter().filter(|left| left.package == package) {
             lines.push(format!("{} {}: left to cargo: {}", left.package, left.target, left.why));
+            lines
+                .extend(left.why.remedy().map(|remedy| format!("    to have it forked: {remedy}")));
         }
         if lines.is_empty() {
             format!("{package}: the donor has no unit of it")

@@ -89,8 +89,12 @@ pub struct LeftToCargo {
 
 impl LeftToCargo {
     pub fn record(&self) -> LeftUnit {
-        let (package, reason) = (self.package.clone(), self.why.word());
-        LeftUnit { package, reason, explanation: self.why.to_string() }
+        LeftUnit {
+            package: self.package.clone(),
+            reason: self.why.word(),
+            explanation: self.why.to_string(),
+            remedy: self.why.remedy(),
+        }
     }
 }
 

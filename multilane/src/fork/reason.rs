@@ -63,6 +63,21 @@ pub enum StateDiffers {
     Unknown,
 }
 
+impl StateDiffers {
+    fn remedy(&self) -> &'static str {
+        match self {
+            StateDiffers::Environment => "have the same [env] in both trees",
+            StateDiffers::File(_) => {
+                "have the same file in both trees, or the code read nothing but variables of cargo's"
+            }
+            StateDiffers::Since(_) => "build the donor once more",
+            StateDiffers::Unknown => {
+                "have git ignore single files and no directories but build output, of 256 MiB at most"
+            }
+        }
+    }
+}
+
 impl fmt::Display for StateDiffers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -86,7 +101,7 @@ impl fmt::Display for Why {
             Why::BuiltInFuture => f.write_str("built in the future"),
             Why::Future(path) => write!(f, "{} is from the future", path.display()),
             Why::Variable(name) => write!(f, "env {name}"),
-            Why::Outside(path) => write!(f, "reads {}", path.display()),
+            Why::Outside(path) => write!(f, "reads {} by its whole path", path.display()),
             Why::Printed => f.write_str("its build script printed the donor's path"),
             Why::Generated => f.write_str("its build script generated the donor's path"),
             Why::Watched(path) => write!(f, "its build script watches {}", path.display()),
@@ -130,6 +145,26 @@ impl Why {
             Why::Replaced => "replaced",
             Why::Changed => "changed",
         }
+    }
+
+    /// What would make it bringable; `None` where nothing has to be done about it.
+    pub fn remedy(&self) -> Option<&'static str> {
+        Some(match self {
+            Why::Incomplete | Why::Outdated(_) | Why::BuiltInFuture => "build the donor once more",
+            Why::Future(_) => "give the file a time that has passed",
+            Why::Variable(_) => "read the variable when the program runs, with std::env::var",
+            Why::Outside(_) => "name the file by a path relative to the source",
+            Why::Printed => "print paths relative to the package, or below OUT_DIR",
+            Why::Generated => "generate relative paths, or concat!(env!(\"OUT_DIR\"), …)",
+            Why::Watched(_) => "fork before anything else is built in this tree",
+            Why::Commit => "ask git in a small package on which little depends",
+            Why::Script(state) | Why::Macro(_, state) | Why::Linked(state) => state.remedy(),
+            Why::CompiledIn => "have the macro return no path of its caller, or of OUT_DIR",
+            Why::Elsewhere => "build the donor by its own path, not through a link",
+            Why::Replaced => "fork into an empty lane",
+            Why::Changed => "fork once more",
+            Why::Unknown | Why::Differs(_) | Why::Needs(_) => return None,
+        })
     }
 
     /// Whether another donor may do better.

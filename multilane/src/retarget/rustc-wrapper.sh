@@ -7,7 +7,7 @@
 # workspace has such a cache, rustc is told the directories in words that are the same in every worktree. In every other case
 # the compiler is started as it came.
 
-incremental= own= out= types= name= hash= source= previous=
+incremental= own= externs= macros= out= types= name= hash= source= previous=
 for arg do
     case $arg in
     incremental=*) incremental=${arg#incremental=} ;;
@@ -61,8 +61,29 @@ start() {
 }
 
 if [ -z "$incremental" ]; then
-    # Another builder may have compiled it (docs/shared-cache.md). In a container the program may not start.
-    case $out$types in
+    # Another builder may have compiled it (docs/shared-cache.md). But a macro may have read what sccache knows nothing of. So
+    # what calls one, or may be handed one by a dependency, does not come from there, if it is of a package that people edit. In
+    # a container the program may not start.
+    case $CARGO_MANIFEST_DIR in
+    */registry/src/* | */git/checkouts/*) ;;
+    *)
+        set +f
+        for arg do
+            case $previous$arg in
+            --extern*) externs=1 ;;
+            -Ldependency=*)
+                for macro in "${arg#dependency=}"/*.so "${arg#dependency=}"/*.dylib; do
+                    [ -e "$macro" ] && macros=1
+                done
+                ;;
+            esac
+            previous=$arg
+        done
+        set -f
+        ;;
+    esac
+    case $externs$macros$out$types in
+    11*) ;;
     ?*' lib' | ?*' rlib')
         cache=${0%/*}/through-cache
         [ -x "$cache" ] && "$cache" true 2>/dev/null && start "$cache" "$@"

@@ -434,3 +434,22 @@ fn a_worktree_on_another_file_system_is_forked_by_copying() {
     remove(Path::new(&second));
     ran.forked().compiled(0);
 }
+
+/// What is left to cargo is told with what would change that, in the record and by `--explain`.
+#[test]
+fn what_is_left_is_told_with_what_would_have_it_forked() {
+    let project = undone();
+    project.write(
+        "crates/core/src/lib.rs",
+        "pub fn text() -> String { env!(\"CARGO_MANIFEST_DIR\").to_owned() }\n",
+    );
+    project.commit();
+    build(&project);
+    let second = worktree(&project, "second");
+    let explained = project.xtask("lane fork --explain core").within(&second).ok().stdout();
+    let ran = first_build(&project, &second);
+    let left = ran.leaves("variable", "CARGO_MANIFEST_DIR").left();
+    let variable = left.iter().find(|left| left["reason"] == "variable").expect("it is left");
+    let remedy = variable["remedies"][0].as_str().expect("it is told");
+    assert!(explained.contains(remedy), "{explained}");
+}

@@ -28,6 +28,8 @@ mod fork_linkers;
 mod fork_races;
 mod fork_sources;
 mod fork_traps;
+#[cfg(unix)]
+mod generator;
 mod hook;
 mod init;
 #[cfg(unix)]

@@ -135,6 +135,27 @@ fn libraries_without_an_incremental_cache_come_through_it_as_they_are() {
     );
 }
 
+/// What a macro has read is in no key of sccache's.
+#[test]
+fn what_may_have_called_a_macro_does_not_come_through_it() {
+    let project = project();
+    for (name, rest) in [
+        ("macros", "[lib]\nproc-macro = true\n"),
+        ("facade", "macros = { path = \"../macros\" }\n"),
+        ("caller", "facade = { path = \"../facade\" }\n"),
+    ] {
+        project.package(&format!("crates/{name}"), name, &[]);
+        let manifest = project.read(&format!("crates/{name}/Cargo.toml")) + rest;
+        project.write(&format!("crates/{name}/Cargo.toml"), &manifest);
+    }
+    project.write("crates/macros/src/lib.rs", "");
+    project.cargo("generate-lockfile").ok();
+    project.xtask("build --release --package caller").ok();
+    assert_eq!(asked(&project).0, [""; 0]);
+    project.xtask("build --release --package core").ok();
+    assert_eq!(asked(&project).0, ["core"], "it has no dependency");
+}
+
 /// Every ten minutes it is tried whether it still works, and the server counts that, too.
 #[test]
 fn a_long_build_counts_its_own_crates() {
