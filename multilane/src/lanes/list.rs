@@ -6,9 +6,8 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use serde_json::Value;
-
 use crate::files::{self, lock};
+use crate::json::Json;
 use crate::lanes::KeyInputs;
 use crate::lanes::occupy::{STAMP, lanes_dir_problem, lock_files};
 use crate::process::Shell;
@@ -157,8 +156,8 @@ fn directories(dir: &Path) -> BTreeMap<String, PathBuf> {
 }
 
 fn parse_stamp(stamp: &[u8]) -> Option<KeyInputs> {
-    let stamp: Value = serde_json::from_slice(stamp).ok()?;
-    let field = |name: &str| Some(stamp.get(name)?.as_str()?.to_owned());
+    let stamp = Json::read(stamp)?;
+    let field = |name: &str| Some(stamp[name].as_str()?.to_owned());
     Some(KeyInputs {
         toolchain: field("toolchain")?,
         target: field("target")?,

@@ -3,8 +3,8 @@
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
-use serde_json::Value;
 
+use crate::json::Json;
 use crate::process::Shell;
 
 /// One member.
@@ -25,10 +25,9 @@ pub struct Package {
 pub fn read(sh: &Shell, root: &Path) -> anyhow::Result<Vec<Package>> {
     let args = ["metadata", "--no-deps", "--offline", "--format-version=1"];
     let output = sh.read_cargo(&args, root)?;
-    let metadata: Value =
-        serde_json::from_slice(&output).context("`cargo metadata` printed no JSON")?;
+    let metadata = Json::read(&output).context("`cargo metadata` printed no JSON")?;
     let defaults = metadata["workspace_default_members"].as_array();
-    let package = |package: &Value| {
+    let package = |package: &Json| {
         let manifest = Path::new(package["manifest_path"].as_str()?);
         let is_default = defaults.is_none_or(|defaults| defaults.contains(&package["id"]));
         Some(Package {
@@ -37,7 +36,8 @@ pub fn read(sh: &Shell, root: &Path) -> anyhow::Result<Vec<Package>> {
             path_dependencies: items(&package["dependencies"])
                 .filter_map(|dependency| Some(normalized(Path::new(dependency["path"].as_str()?))))
                 .collect(),
-            has_doctests: items(&package["targets"]).any(|target| target["doctest"] == true),
+            has_doctests: items(&package["targets"])
+                .any(|target| target["doctest"] == Json::Bool(true)),
             is_default,
         })
     };
@@ -47,7 +47,7 @@ pub fn read(sh: &Shell, root: &Path) -> anyhow::Result<Vec<Package>> {
         .context("`cargo metadata` printed a package without a name or a manifest")
 }
 
-fn items(value: &Value) -> impl Iterator<Item = &Value> {
+fn items(value: &Json) -> impl Iterator<Item = &Json> {
     value.as_array().into_iter().flatten()
 }
 

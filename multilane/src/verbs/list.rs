@@ -3,10 +3,9 @@
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
-
 use super::{Answer, Call, run};
 use crate::cargo_line::CargoLine;
+use crate::json::Json;
 use crate::lanes::choose::{self, LaneChoice, Lockfile};
 use crate::lanes::list::{self, Found};
 use crate::lanes::{KeyInputs, lockfile_hash};
@@ -22,7 +21,7 @@ pub(super) fn list(call: Call) -> Answer {
     let rows: Vec<Row> = found.into_iter().map(|lane| Row::new(lane, &today)).collect();
 
     if call.own.get_flag("json") {
-        ui::data(Value::Array(rows.iter().map(Row::to_json).collect()))?;
+        ui::data(rows.iter().map(Row::to_json).collect::<Json>())?;
     } else {
         ui::data(ui::printable(table(&project, &rows, environment::now())))?;
     }
@@ -46,21 +45,19 @@ impl Row {
         Row { lane, differs }
     }
 
-    fn to_json(&self) -> Value {
+    fn to_json(&self) -> Json {
         let Found { worktree, dir, agent, key, inputs, size, last_use, in_use, .. } = &self.lane;
-        json!({
-            "worktree": worktree.to_string_lossy(),
-            "path": dir.to_string_lossy(),
-            "agent": agent,
-            "key": key,
-            "size_bytes": size,
-            "last_use_unix_seconds": last_use.and_then(unix_seconds),
-            "in_use": in_use,
-            "differs": self.differs,
-            "inputs": inputs.as_ref().map(|inputs| {
-                Value::Object(inputs.fields().map(|(name, value)| (name.to_owned(), value.into())).into_iter().collect())
-            }),
-        })
+        Json::object([
+            ("worktree", worktree.to_string_lossy().into()),
+            ("path", dir.to_string_lossy().into()),
+            ("agent", agent.as_ref().into()),
+            ("key", key.as_ref().into()),
+            ("size_bytes", (*size).into()),
+            ("last_use_unix_seconds", last_use.and_then(unix_seconds).into()),
+            ("in_use", (*in_use).into()),
+            ("differs", self.differs.iter().copied().collect()),
+            ("inputs", inputs.as_ref().map(KeyInputs::to_json).into()),
+        ])
     }
 }
 
