@@ -71,7 +71,7 @@ pub struct Bench {
     /// Number of runs of each
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub runs: u32,
-    /// Number of builders that start at the same moment
+    /// Builders that start at the same moment
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub at_once: u32,
     /// Print JSON

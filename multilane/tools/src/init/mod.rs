@@ -35,10 +35,10 @@ pub(crate) struct Init {
     /// Keep the example crates
     #[arg(long)]
     keep_examples: bool,
-    /// What the project does, in one sentence
+    /// What the project does
     #[arg(long, value_name = "TEXT", default_value = "A new project")]
     description: String,
-    /// SPDX expression, or `none`
+    /// SPDX, or `none`
     #[arg(long, value_name = "SPDX", default_value = "MIT OR Apache-2.0")]
     license: String,
     /// An author (can be repeated) [default: git's user.name and user.email]
