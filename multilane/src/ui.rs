@@ -82,23 +82,7 @@ impl Ui {
         say(&format!("{}: {message}", self.paint(RED, "error")));
     }
 
-    /// Asks before something is changed. Only `y` and `yes` are a yes.
-    ///
-    /// # Errors
-    ///
-    /// When nobody is there to answer.
-    pub fn confirm(self, question: &str) -> anyhow::Result<bool> {
-        const CYAN: &str = "\x1b[1m\x1b[36m";
-        if !std::io::stdin().is_terminal() {
-            anyhow::bail!("nobody can be asked: {question}\nhelp: --yes");
-        }
-        drop(write!(std::io::stderr(), "{} [y/N] ", self.paint(CYAN, question)));
-        let mut answer = String::new();
-        std::io::stdin().read_line(&mut answer).context("cannot read the answer")?;
-        Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
-    }
-
-    fn paint(self, color: &str, text: &str) -> String {
+    pub fn paint(self, color: &str, text: &str) -> String {
         if self.color { format!("{color}{text}\x1b[0m") } else { text.to_owned() }
     }
 }
@@ -134,21 +118,6 @@ pub fn data(text: impl std::fmt::Display) -> anyhow::Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// A unified diff as data, coloured on a terminal.
-pub fn diff(text: &str) -> anyhow::Result<()> {
-    if !std::io::stdout().is_terminal() {
-        return data(text.trim_end_matches('\n'));
-    }
-    let paint = |line: &str| match line.as_bytes() {
-        [b'+', b'+', b'+', ..] | [b'-', b'-', b'-', ..] => format!("\x1b[1m{line}\x1b[0m\n"),
-        [b'+', ..] => format!("\x1b[32m{line}\x1b[0m\n"),
-        [b'-', ..] => format!("\x1b[31m{line}\x1b[0m\n"),
-        [b'@', ..] => format!("\x1b[36m{line}\x1b[0m\n"),
-        _ => format!("{line}\n"),
-    };
-    data(text.lines().map(paint).collect::<String>().trim_end_matches('\n'))
 }
 
 /// What another process has written, without the lines of stderr that begin with `dropped`.

@@ -44,12 +44,7 @@ pub struct Worktree {
     pub commit: Option<String>,
 }
 
-/// The lanes of every worktree: first this one's.
-pub fn of_repository(sh: &Shell, repo: &Repo, target_dir: &Path) -> Vec<Found> {
-    measured(places(&worktrees(sh, repo), repo, target_dir))
-}
-
-/// The same without their sizes, which take a walk.
+/// The lanes of these worktrees, first this one's, without their sizes, which take a walk.
 pub fn places(worktrees: &[Worktree], repo: &Repo, target_dir: &Path) -> Vec<Found> {
     let own_dir = |worktree: &Worktree| match worktree.root == repo.root {
         true => target_dir.to_owned(),
@@ -58,7 +53,7 @@ pub fn places(worktrees: &[Worktree], repo: &Repo, target_dir: &Path) -> Vec<Fou
     worktrees.iter().flat_map(|worktree| places_in(worktree, own_dir(worktree))).collect()
 }
 
-/// The same as `of_repository`, of worktrees that are known.
+/// The same with their sizes.
 pub fn of_worktrees(worktrees: &[Worktree], repo: &Repo, target_dir: &Path) -> Vec<Found> {
     measured(places(worktrees, repo, target_dir))
 }

@@ -49,14 +49,6 @@ impl CacheCounts {
         self.hits.checked_sub(before.hits).filter(|_| is_known)
     }
 
-    /// Whether the cache has cost more time than it has saved. A miss costs a quarter of what a hit
-    /// saves (docs/measurements/cache.md). A cache that is new is not judged yet.
-    pub fn is_too_little(self) -> bool {
-        const ENOUGH: u64 = 2000;
-        const ONE_IN: u64 = 5;
-        self.asked >= ENOUGH && self.hits * ONE_IN < self.asked
-    }
-
     fn to_text(self) -> String {
         Json::object([("asked", self.asked.into()), ("hits", self.hits.into())]).to_string()
     }
@@ -166,13 +158,6 @@ pub(super) fn remove_all(start: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_cache_is_judged_after_a_while() {
-        assert!(!CacheCounts { asked: 1999, hits: 0 }.is_too_little());
-        assert!(CacheCounts { asked: 2000, hits: 399 }.is_too_little());
-        assert!(!CacheCounts { asked: 2000, hits: 400 }.is_too_little());
-    }
 
     #[test]
     fn hits_are_known_only_if_no_other_build_was_served() {

@@ -14,8 +14,9 @@ use crate::{environment, ui};
 
 pub(super) fn list(call: Call) -> Answer {
     let project = run::open(call.session, &CargoLine::default())?;
-    let found =
-        list::of_repository(&project.sh, &project.repo, &choose::worktree_lane(&project).dir);
+    let worktrees = list::worktrees(&project.sh, &project.repo);
+    let own_dir = choose::worktree_lane(&project).dir;
+    let found = list::of_worktrees(&worktrees, &project.repo, &own_dir);
     let today = LaneChoice { lockfile: Lockfile::MustStay, ..LaneChoice::default() };
     let today = choose::key_inputs(&project, &today)?;
     let rows: Vec<Row> = found.into_iter().map(|lane| Row::new(lane, &today)).collect();

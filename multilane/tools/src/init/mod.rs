@@ -9,12 +9,12 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use multilane::process::Shell;
 use multilane::project::Session;
-use multilane::ui;
 use toml_edit::{Array, DocumentMut, Item, Value};
 
 use crate::adopt::edits::{Edits, check_vcs, git};
 use crate::adopt::engine::{self, Engine};
 use crate::adopt::workspace_root;
+use crate::diff;
 
 /// Make a clone of the template a project of your own
 ///
@@ -121,7 +121,7 @@ impl Init {
         let mut edits = Edits::of(root.clone());
         self.plan(&mut edits, &files, &chosen.engine, is_vendored)?;
         if self.dry_run {
-            ui::diff(&edits.diff())?;
+            diff::print(&edits.diff())?;
         }
         ui.status("Engine", format_args!("{} ({})", chosen.engine, chosen.reason));
         if self.dry_run {

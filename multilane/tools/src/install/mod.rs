@@ -15,6 +15,7 @@ use multilane::project::{Project, Session};
 use multilane::ui;
 use multilane::ui::Ui;
 
+use crate::diff;
 use crate::doctor::{read_only_project, toolchain};
 use crate::install::installers::Newest;
 use crate::install::plan::{Plan, Recipe, Reply, State, Tool};
@@ -134,15 +135,14 @@ impl flags::tools::InstallTools {
             return Ok(true);
         }
         let commands = commands.join("\n  ");
-        Ok(ui.confirm(&format!("Run this, which needs root?\n  {commands}\n")).unwrap_or_else(
-            |_| {
+        Ok(diff::confirm(ui, &format!("Run this, which needs root?\n  {commands}\n"))
+            .unwrap_or_else(|_| {
                 ui.warn(format_args!(
                     "stdin is not a terminal, so nothing is run that needs root\n\
                  help: pass --yes, or run it yourself:\n  {commands}"
                 ));
                 false
-            },
-        ))
+            }))
     }
 }
 

@@ -25,6 +25,7 @@ use multilane::project::root::Repo;
 use multilane::project::{Project, Session, shared_program, worktrees};
 use multilane::retarget::wrapper::{self, UNTRACKED_CONFIG, WRAPPER_DIR};
 
+use crate::diff;
 use crate::files::remove_if_empty;
 use crate::flags::project::Setup;
 use crate::hook;
@@ -67,7 +68,7 @@ impl Setup {
         let roots = roots(&project, &common)?;
         let mut record = Record::read(&common)?;
         if self.remove {
-            if self.yes || ui.confirm("take back what `setup` has done?")? {
+            if self.yes || diff::confirm(ui, "take back what `setup` has done?")? {
                 remove(&project, &common, &roots, &record)?;
             }
             return Ok(ExitCode::SUCCESS);
@@ -85,7 +86,7 @@ impl Setup {
             ui.status("Present", "this clone is set up");
         } else if self.check {
             return Ok(ExitCode::FAILURE);
-        } else if self.yes || ui.confirm("do this?")? {
+        } else if self.yes || diff::confirm(ui, "do this?")? {
             for change in &changes {
                 carry_out(&mut project, &common, change, &mut record)?;
             }
