@@ -14,23 +14,25 @@ declare -A dependencies=(
     [clap: std help usage error-context]="$clap\"std\", \"help\", \"usage\", \"error-context\"] }"
     [clap: … suggestions]="$clap\"std\", \"help\", \"usage\", \"error-context\", \"suggestions\"] }"
     [clap: … color]="$clap\"std\", \"help\", \"usage\", \"error-context\", \"color\"] }"
-    [clap: … wrap_help]="$clap\"std\", \"help\", \"usage\", \"error-context\", \"wrap_help\"] }"
-    [clap: all of these]="$clap\"std\", \"help\", \"usage\", \"error-context\", \"suggestions\", \"color\", \"wrap_help\"] }"
-    [clap: all and derive]="$clap\"std\", \"help\", \"usage\", \"error-context\", \"suggestions\", \"color\", \"wrap_help\", \"derive\"] }"
-    [serde_json]='serde_json = { version = "1", default-features = false, features = ["std"] }'
+    [clap: … both]="$clap\"std\", \"help\", \"usage\", \"error-context\", \"suggestions\", \"color\"] }"
+    [clap: both and wrap_help]="$clap\"std\", \"help\", \"usage\", \"error-context\", \"suggestions\", \"color\", \"wrap_help\"] }"
+    [clap: all of these and derive]="$clap\"std\", \"help\", \"usage\", \"error-context\", \"suggestions\", \"color\", \"wrap_help\", \"derive\"] }"
+    [instead of hifijson: serde_json]='serde_json = { version = "1", default-features = false, features = ["std"] }'
     [toml_edit]='toml_edit = { version = "0.25", default-features = false, features = ["parse", "display"] }'
-    [sha2]='sha2 = { version = "0.11", default-features = false }'
+    [hifijson]='hifijson = "0.5"'
+    [sha2]='sha2 = { version = "0.10", default-features = false }'
     [libc]='libc = "0.2"'
     [signal-hook]='signal-hook = { version = "0.4", default-features = false, features = ["iterator"] }'
     [xshell]='xshell = "0.2"'
-    [instead of serde_json: tinyjson]='tinyjson = "2"'
+    [instead of hifijson: tinyjson]='tinyjson = "2"'
     [instead of toml_edit: toml-span]='toml-span = "0.7"'
+    [instead of sha2: sha2 0.11]='sha2 = { version = "0.11", default-features = false }'
     [instead of sha2: hmac-sha256]='hmac-sha256 = { version = "1", default-features = false }'
-    [all of the engine]="$clap\"std\", \"help\", \"usage\", \"error-context\", \"suggestions\", \"color\", \"wrap_help\"] }
+    [all of the engine]="$clap\"std\", \"help\", \"usage\", \"error-context\", \"suggestions\", \"color\"] }
 anyhow = \"1\"
-serde_json = { version = \"1\", default-features = false, features = [\"std\"] }
+hifijson = \"0.5\"
 toml_edit = { version = \"0.25\", default-features = false, features = [\"parse\", \"display\"] }
-sha2 = { version = \"0.11\", default-features = false }
+sha2 = { version = \"0.10\", default-features = false }
 libc = \"0.2\"
 signal-hook = { version = \"0.4\", default-features = false, features = [\"iterator\"] }
 xshell = \"0.2\"

@@ -109,7 +109,7 @@ impl Cli {
         let own = self.verbs.iter().find(|(command, _)| command.get_name() == name);
         if let Some((command, run)) = own {
             let command = command.clone().bin_name(format!("{} {name}", self.called));
-            return run(&command.try_get_matches_from(words)?);
+            return run(&verbs::fit(command).try_get_matches_from(words)?);
         }
         if let Some(verb) = verbs::ALL.iter().find(|verb| verb.name == name) {
             words.remove(0);
@@ -147,7 +147,7 @@ impl Cli {
         prefix: &str,
         mut words: Vec<OsString>,
     ) -> Answer {
-        let command = || verb.command(self.called, prefix).no_binary_name(true);
+        let command = || verbs::fit(verb.command(self.called, prefix)).no_binary_name(true);
         match verb.kind {
             Kind::Tools => {
                 let name = format!("{prefix} {}", verb.name);
@@ -183,7 +183,7 @@ impl Cli {
     /// What clap says of these words: help, a version, or what is wrong with them.
     fn usage(&self, words: &[OsString]) -> clap::Error {
         use clap::error::ErrorKind;
-        let mut command = self.command();
+        let mut command = verbs::fit(self.command());
         let of_lane = |verb: &&Verb| words.first().is_some_and(|word| word == verb.name);
         if let Some(Verb { name, .. }) = verbs::LANE.iter().find(of_lane) {
             let tip =
@@ -332,8 +332,8 @@ mod tests {
                 check(below, &line);
             }
         }
-        check(&mut Cli::new().command(), "cargo xtask");
-        check(&mut Cli::installed(Path::new("")).command(), "cargo multilane");
+        check(&mut verbs::fit(Cli::new().command()), "cargo xtask");
+        check(&mut verbs::fit(Cli::installed(Path::new("")).command()), "cargo multilane");
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! Reading order: `cli`, one file of `verbs`, then what it uses. Imports run one way, from the last
 //! to the first of these groups, and a test holds it:
 //!
-//! 1. `environment`, `files`, `process`, `ui`
+//! 1. `environment`, `files`, `json`, `process`, `ui`
 //! 2. `cargo_line`, `project`
 //! 3. `lanes`, `record`, `units`
 //! 4. `fork`, `cold_start`, `retarget`, `sccache`
@@ -32,6 +32,7 @@ pub mod environment;
 pub mod files;
 #[doc(hidden)]
 pub mod fork;
+mod json;
 #[doc(hidden)]
 pub mod lanes;
 #[doc(hidden)]

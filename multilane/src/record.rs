@@ -9,18 +9,17 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
-use serde_json::{Value, json};
-
 use crate::cargo_line;
 use crate::environment;
 use crate::files;
+use crate::json::Json;
 use crate::lanes::{Lane, Owner};
 use crate::process::Units;
 use crate::project::Project;
 use crate::project::git_dir::{self, Common};
 
 /// Counts up when a field changes its meaning or goes.
-const VERSION: u32 = 1;
+const VERSION: u64 = 1;
 
 /// Names another file.
 const VARIABLE: &str = "MULTILANE_RECORDS";
@@ -117,7 +116,7 @@ fn append(file: &Path, line: &[u8]) -> io::Result<()> {
     opened?.write_all(line)
 }
 
-fn to_json(project: &Project, lane: &Lane, build: &Build<'_>) -> Value {
+fn to_json(project: &Project, lane: &Lane, build: &Build<'_>) -> Json {
     let agent = project.session.env.get("AGENT_ID").map(|name| name.to_string_lossy());
     let key = match lane.owner {
         Owner::Agent { .. } => lane.dir.file_name().map(|key| key.to_string_lossy()),
@@ -125,77 +124,75 @@ fn to_json(project: &Project, lane: &Lane, build: &Build<'_>) -> Value {
     };
     let now = environment::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let commands = build.commands.iter().take(NAMES_MAX).map(|words| without_secrets(words));
-    json!({
-        "version": VERSION,
-        "end_unix_seconds": seconds(now),
-        "workspace": project.repo.root.to_string_lossy(),
-        "agent": agent.as_deref().map(str::trim),
-        "lane": lane.dir.to_string_lossy(),
-        "key": key,
-        "commit": git_dir::checkout(&project.repo.root).and_then(git_dir::commit),
-        "commands": commands.collect::<Vec<_>>(),
-        "units": build.units.map(|units| units_to_json(units, build.from_cache)),
-        "no_fork": build.no_fork,
-        "forks": build.forks.iter().map(Fork::to_json).collect::<Vec<_>>(),
-        "waits": build.waits.iter().map(Wait::to_json).collect::<Vec<_>>(),
-        "seconds": seconds(project.session.started.elapsed()),
-        "exit_code": build.exit_code,
-    })
+    let commit = git_dir::checkout(&project.repo.root).and_then(git_dir::commit);
+    Json::object([
+        ("version", VERSION.into()),
+        ("end_unix_seconds", seconds(now)),
+        ("workspace", project.repo.root.to_string_lossy().into()),
+        ("agent", agent.as_deref().map(str::trim).into()),
+        ("lane", lane.dir.to_string_lossy().into()),
+        ("key", key.into()),
+        ("commit", commit.as_ref().into()),
+        ("commands", commands.map(|words| Json::from_iter(&words)).collect()),
+        ("units", build.units.map(|units| units_to_json(units, build.from_cache)).into()),
+        ("no_fork", build.no_fork.into()),
+        ("forks", build.forks.iter().map(Fork::to_json).collect()),
+        ("waits", build.waits.iter().map(Wait::to_json).collect()),
+        ("seconds", seconds(project.session.started.elapsed())),
+        ("exit_code", build.exit_code.map(u64::from).into()),
+    ])
 }
 
-fn units_to_json(units: &Units, from_cache: Option<u64>) -> Value {
+fn units_to_json(units: &Units, from_cache: Option<u64>) -> Json {
     let from_cache = from_cache.unwrap_or_default();
     let compiled = (units.compiled.len() as u64).saturating_sub(from_cache);
-    json!({
-        "compiled": compiled,
-        "from_cache": from_cache,
-        "fresh": units.fresh,
-        "packages": names(units.compiled.iter()),
-    })
+    Json::object([
+        ("compiled", compiled.into()),
+        ("from_cache", from_cache.into()),
+        ("fresh", units.fresh.into()),
+        ("packages", names(units.compiled.iter())),
+    ])
 }
 
 impl Fork {
-    fn to_json(&self) -> Value {
+    fn to_json(&self) -> Json {
         let mut by_reason: BTreeMap<&str, Vec<&LeftUnit>> = BTreeMap::new();
         for left in &self.left {
             by_reason.entry(left.reason).or_default().push(left);
         }
         let left = by_reason.into_iter().map(|(reason, units)| {
-            json!({
-                "reason": reason,
-                "count": units.len(),
-                "packages": names(units.iter().map(|unit| &unit.package)),
-                "explanations": names(units.iter().map(|unit| &unit.explanation)),
-                "remedies": units.iter().filter_map(|unit| unit.remedy).collect::<BTreeSet<_>>(),
-            })
+            let remedies: BTreeSet<_> = units.iter().filter_map(|unit| unit.remedy).collect();
+            Json::object([
+                ("reason", reason.into()),
+                ("count", units.len().into()),
+                ("packages", names(units.iter().map(|unit| &unit.package))),
+                ("explanations", names(units.iter().map(|unit| &unit.explanation))),
+                ("remedies", Json::from_iter(remedies)),
+            ])
         });
-        json!({
-            "donor": self.donor.to_string_lossy(),
-            "units": self.units,
-            "left": left.collect::<Vec<_>>(),
-            "seconds": seconds(self.time),
-        })
+        Json::object([
+            ("donor", self.donor.to_string_lossy().into()),
+            ("units", self.units.into()),
+            ("left", left.collect()),
+            ("seconds", seconds(self.time)),
+        ])
     }
 }
 
 impl Wait {
-    fn to_json(&self) -> Value {
-        json!({ "builder": self.builder, "seconds": seconds(self.time) })
+    fn to_json(&self) -> Json {
+        Json::object([("builder", (&self.builder).into()), ("seconds", seconds(self.time))])
     }
 }
 
 /// To the millisecond.
-fn seconds(time: Duration) -> f64 {
-    (time.as_secs_f64() * 1000.0).round() / 1000.0
+fn seconds(time: Duration) -> Json {
+    Json::Number(format!("{:.3}", time.as_secs_f64()))
 }
 
 /// Each once, sorted, the first few.
-fn names<'a>(names: impl Iterator<Item = &'a String>) -> Vec<&'a String> {
-    let mut names: Vec<&String> = names.collect();
-    names.sort();
-    names.dedup();
-    names.truncate(NAMES_MAX);
-    names
+fn names<'a>(names: impl Iterator<Item = &'a String>) -> Json {
+    names.collect::<BTreeSet<_>>().into_iter().take(NAMES_MAX).collect()
 }
 
 /// A command line without what may be a secret: what follows `--`, the values of `--config` and of

@@ -87,7 +87,7 @@ impl Ui {
     ///
     /// # Errors
     ///
-    /// When nobody is there to answer.
+    /// When there is no terminal to ask on.
     pub fn confirm(self, question: &str) -> anyhow::Result<bool> {
         const CYAN: &str = "\x1b[1m\x1b[36m";
         if !std::io::stdin().is_terminal() {
@@ -135,21 +135,6 @@ pub fn data(text: impl std::fmt::Display) -> anyhow::Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// A unified diff as data, coloured on a terminal.
-pub fn diff(text: &str) -> anyhow::Result<()> {
-    if !std::io::stdout().is_terminal() {
-        return data(text.trim_end_matches('\n'));
-    }
-    let paint = |line: &str| match line.as_bytes() {
-        [b'+', b'+', b'+', ..] | [b'-', b'-', b'-', ..] => format!("\x1b[1m{line}\x1b[0m\n"),
-        [b'+', ..] => format!("\x1b[32m{line}\x1b[0m\n"),
-        [b'-', ..] => format!("\x1b[31m{line}\x1b[0m\n"),
-        [b'@', ..] => format!("\x1b[36m{line}\x1b[0m\n"),
-        _ => format!("{line}\n"),
-    };
-    data(text.lines().map(paint).collect::<String>().trim_end_matches('\n'))
 }
 
 /// What another process has written, without the lines of stderr that begin with `dropped`.

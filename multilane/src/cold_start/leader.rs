@@ -12,10 +12,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
-
 use crate::cold_start::goal::Goal;
 use crate::files::{is_same_file, lock, open, open_own, remove_own_file};
+use crate::json::Json;
 
 /// No note is as long.
 const NOTE_BYTES_MAX: u64 = 1 << 20;
@@ -181,26 +180,26 @@ impl Leader {
 
 impl Note {
     pub(super) fn to_text(&self) -> String {
-        json!({
-            "builder": self.builder,
-            "pid": self.pid,
-            "root": self.root.to_string_lossy(),
-            "lane": self.lane.to_string_lossy(),
-            "identity": self.identity,
-            "base": self.goal.base,
-            "inside": self.goal.inside,
-            "lines": self.goal.lines,
-            "units": self.units,
-            "is_done": self.is_done,
-        })
+        Json::object([
+            ("builder", (&self.builder).into()),
+            ("pid", u64::from(self.pid).into()),
+            ("root", self.root.to_string_lossy().into()),
+            ("lane", self.lane.to_string_lossy().into()),
+            ("identity", self.identity.as_ref().into()),
+            ("base", (&self.goal.base).into()),
+            ("inside", (&self.goal.inside).into()),
+            ("lines", self.goal.lines.iter().map(Json::from_iter).collect()),
+            ("units", self.units.into()),
+            ("is_done", self.is_done.into()),
+        ])
         .to_string()
     }
 
     /// `None` for what is not a whole note, or not yet.
     pub(super) fn from_text(text: &str) -> Option<Note> {
-        let value: Value = serde_json::from_str(text).ok()?;
+        let value = Json::read(text.as_bytes())?;
         let text = |name: &str| Some(value[name].as_str()?.to_owned());
-        let words = |line: &Value| {
+        let words = |line: &Json| {
             line.as_array()?.iter().map(|word| Some(word.as_str()?.to_owned())).collect()
         };
         let lines = value["lines"].as_array()?.iter().map(words).collect::<Option<_>>()?;
@@ -212,7 +211,7 @@ impl Note {
             identity: text("identity"),
             goal: Goal { base: text("base")?, inside: text("inside")?, lines },
             units: value["units"].as_u64().and_then(|units| usize::try_from(units).ok()),
-            is_done: value["is_done"].as_bool()?,
+            is_done: value["is_done"] == Json::Bool(true),
         })
     }
 }

@@ -51,8 +51,10 @@ mod tests {
         let is_listed = |donors: Option<&[&str]>, root: &str| {
             let donors = donors.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
             let settings = Settings { donors, ..Settings::default() };
-            let [root_dir, start, inside] = ["/w/app-fix"; 3].map(Into::into);
-            is_listed(&Repo { root: root_dir, start, inside, settings }, Path::new(root))
+            let own = Path::new("/w/app-fix");
+            let mut repo = Repo::locate(own.to_owned(), own).expect("a place");
+            repo.settings = settings;
+            is_listed(&repo, Path::new(root))
         };
         assert!(is_listed(None, "/w/app"));
         assert!(is_listed(Some(&["app"]), "/w/app") && is_listed(Some(&["../app"]), "/w/app"));

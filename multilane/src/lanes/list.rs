@@ -6,9 +6,8 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use serde_json::Value;
-
 use crate::files::{self, lock};
+use crate::json::Json;
 use crate::lanes::KeyInputs;
 use crate::lanes::occupy::{STAMP, lanes_dir_problem, lock_files};
 use crate::process::Shell;
@@ -45,12 +44,7 @@ pub struct Worktree {
     pub commit: Option<String>,
 }
 
-/// The lanes of every worktree: first this one's.
-pub fn of_repository(sh: &Shell, repo: &Repo, target_dir: &Path) -> Vec<Found> {
-    measured(places(&worktrees(sh, repo), repo, target_dir))
-}
-
-/// The same without their sizes, which take a walk.
+/// The lanes of these worktrees, first this one's, without their sizes, which take a walk.
 pub fn places(worktrees: &[Worktree], repo: &Repo, target_dir: &Path) -> Vec<Found> {
     let own_dir = |worktree: &Worktree| match worktree.root == repo.root {
         true => target_dir.to_owned(),
@@ -59,7 +53,7 @@ pub fn places(worktrees: &[Worktree], repo: &Repo, target_dir: &Path) -> Vec<Fou
     worktrees.iter().flat_map(|worktree| places_in(worktree, own_dir(worktree))).collect()
 }
 
-/// The same as `of_repository`, of worktrees that are known.
+/// The same with their sizes.
 pub fn of_worktrees(worktrees: &[Worktree], repo: &Repo, target_dir: &Path) -> Vec<Found> {
     measured(places(worktrees, repo, target_dir))
 }
@@ -164,8 +158,8 @@ fn directories(dir: &Path) -> BTreeMap<String, PathBuf> {
 }
 
 fn parse_stamp(stamp: &[u8]) -> Option<KeyInputs> {
-    let stamp: Value = serde_json::from_slice(stamp).ok()?;
-    let field = |name: &str| Some(stamp.get(name)?.as_str()?.to_owned());
+    let stamp = Json::read(stamp)?;
+    let field = |name: &str| Some(stamp[name].as_str()?.to_owned());
     Some(KeyInputs {
         toolchain: field("toolchain")?,
         target: field("target")?,

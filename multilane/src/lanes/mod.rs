@@ -5,6 +5,7 @@ pub mod in_lane;
 pub mod list;
 pub mod occupy;
 
+use crate::json::Json;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -115,6 +116,10 @@ impl KeyInputs {
             ("features", &self.features),
             ("backend", &self.backend),
         ]
+    }
+
+    pub(crate) fn to_json(&self) -> Json {
+        Json::object(self.fields().map(|(name, value)| (name, value.into())))
     }
 
     /// The names of the inputs in which the two differ.

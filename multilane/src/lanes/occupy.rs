@@ -321,8 +321,7 @@ pub fn stamp_text(lane: &Lane) -> String {
     let Owner::Agent { inputs, .. } = &lane.owner else {
         return String::new();
     };
-    let fields = inputs.fields().map(|(name, value)| (name.to_owned(), value.into()));
-    serde_json::Value::Object(fields.into_iter().collect()).to_string()
+    inputs.to_json().to_string()
 }
 
 #[cfg(test)]

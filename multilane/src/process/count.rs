@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ChildStdout;
 
-use serde_json::Value;
+use crate::json::Json;
 
 /// What one cargo compiled and what it found fresh.
 #[derive(Default)]
@@ -31,7 +31,7 @@ pub struct Executable {
 }
 
 impl Executable {
-    fn new(message: &Value) -> Option<Executable> {
+    fn new(message: &Json) -> Option<Executable> {
         const KINDS: [&str; 5] = ["lib", "bin", "test", "bench", "example"];
         let target = &message["target"];
         let kind = target["kind"][0].as_str()?;
@@ -120,7 +120,7 @@ impl Units {
         if is_fresh && !is_test_executable {
             return;
         }
-        let message: Value = serde_json::from_slice(line).unwrap_or_default();
+        let message = Json::read(line).unwrap_or_default();
         if !is_fresh {
             let id = message["package_id"].as_str().unwrap_or_default();
             self.compiled.push(package_name(id).to_owned());

@@ -84,11 +84,6 @@ impl Common {
         records_in(self.dir.clone())
     }
 
-    /// What `analyze` remembers of its builds.
-    pub fn history(&self) -> PathBuf {
-        self.dir.join("analyze.json")
-    }
-
     /// The directory that comes first on `PATH`.
     pub fn bin(&self) -> PathBuf {
         self.dir.join("bin")
@@ -104,10 +99,6 @@ impl Common {
 
     pub fn hooks(&self) -> PathBuf {
         self.dir.join("hooks")
-    }
-
-    pub fn hooks_path_file(&self) -> PathBuf {
-        self.dir.join("hooks-path")
     }
 
     /// Where the repository's workspace is in each checkout, as far as anybody has said.

@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
-use serde_json::Value;
 
 use crate::environment::Environment;
+use crate::json::Json;
 use crate::process::Shell;
 use crate::project::toolchain;
 
@@ -30,10 +30,9 @@ pub fn read(sh: &Shell, env: &Environment, root: &Path) -> anyhow::Result<Vec<Pa
     let args = args.map(OsString::from).into_iter().chain([root.join("Cargo.toml").into()]);
     let dir = toolchain::dir_to_ask_in(env, root);
     let output = sh.read_cargo(&args.collect::<Vec<_>>(), &dir)?;
-    let metadata: Value =
-        serde_json::from_slice(&output).context("`cargo metadata` printed no JSON")?;
+    let metadata = Json::read(&output).context("`cargo metadata` printed no JSON")?;
     let defaults = metadata["workspace_default_members"].as_array();
-    let package = |package: &Value| {
+    let package = |package: &Json| {
         let manifest = Path::new(package["manifest_path"].as_str()?);
         let is_default = defaults.is_none_or(|defaults| defaults.contains(&package["id"]));
         Some(Package {
@@ -42,7 +41,8 @@ pub fn read(sh: &Shell, env: &Environment, root: &Path) -> anyhow::Result<Vec<Pa
             path_dependencies: items(&package["dependencies"])
                 .filter_map(|dependency| Some(normalized(Path::new(dependency["path"].as_str()?))))
                 .collect(),
-            has_doctests: items(&package["targets"]).any(|target| target["doctest"] == true),
+            has_doctests: items(&package["targets"])
+                .any(|target| target["doctest"] == Json::Bool(true)),
             is_default,
         })
     };
@@ -52,7 +52,7 @@ pub fn read(sh: &Shell, env: &Environment, root: &Path) -> anyhow::Result<Vec<Pa
         .context("`cargo metadata` printed a package without a name or a manifest")
 }
 
-fn items(value: &Value) -> impl Iterator<Item = &Value> {
+fn items(value: &Json) -> impl Iterator<Item = &Json> {
     value.as_array().into_iter().flatten()
 }
 

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use crate::environment::Environment;
+use crate::json::Json;
 use crate::process::{Shell, attempt, for_at_most};
 use crate::project::cargo_config::CargoConfig;
 use crate::project::git_dir::MEMO;
@@ -252,7 +252,7 @@ pub fn state(file: &Path) -> String {
 /// from many worktrees, and each has inputs of its own.
 struct Memo {
     file: Option<PathBuf>,
-    entries: Map<String, Value>,
+    entries: Vec<(String, Json)>,
 }
 
 impl Memo {
@@ -262,9 +262,12 @@ impl Memo {
 
     /// Empty where there is none or it cannot be read.
     fn open(file: Option<PathBuf>) -> Memo {
-        let text = file.as_ref().and_then(|file| files::read(file).ok());
-        let entries = text.and_then(|text| serde_json::from_slice(&text).ok());
-        Memo { file, entries: entries.unwrap_or_default() }
+        let text = file.as_ref().and_then(|file| files::read(file).ok()).unwrap_or_default();
+        let entries = match Json::read(&text) {
+            Some(Json::Object(entries)) => entries,
+            _ => Vec::new(),
+        };
+        Memo { file, entries }
     }
 
     fn known(&self, question: &str, inputs: &str) -> Option<&str> {
@@ -273,9 +276,10 @@ impl Memo {
 
     /// The answer, and of which file it is.
     fn known_of(&self, question: &str, inputs: &str) -> Option<(&str, &str)> {
-        let entry = self.entries.get(&format!("{question} {inputs}"))?;
+        let asked = format!("{question} {inputs}");
+        let (_, entry) = self.entries.iter().find(|(question, _)| *question == asked)?;
         let binary = entry["binary"].as_str()?;
-        let is_current = entry["state"] == state(Path::new(binary)).as_str();
+        let is_current = entry["state"].as_str() == Some(&state(Path::new(binary)));
         if is_current { Some((entry["answer"].as_str()?, binary)) } else { None }
     }
 
@@ -286,17 +290,17 @@ impl Memo {
         if self.entries.len() >= ENTRIES_MAX {
             self.entries.clear();
         }
-        let entry = serde_json::json!({
-            "answer": answer,
-            "binary": binary.to_string_lossy(),
-            "state": state(binary),
-        });
-        self.entries.insert(format!("{question} {inputs}"), entry);
+        let asked = format!("{question} {inputs}");
+        let entry = Json::object([
+            ("answer", answer.into()),
+            ("binary", binary.to_string_lossy().into()),
+            ("state", (&state(binary)).into()),
+        ]);
+        self.entries.retain(|(question, _)| *question != asked);
+        self.entries.push((asked, entry));
         if let Some(file) = self.file {
-            drop(files::write_atomically(
-                &file,
-                Value::Object(self.entries).to_string().as_bytes(),
-            ));
+            let text = Json::Object(self.entries).to_string();
+            drop(files::write_atomically(&file, text.as_bytes()));
         }
     }
 }

@@ -126,7 +126,7 @@ impl SharedCache {
     /// # Errors
     ///
     /// When sccache cannot be started.
-    pub(super) fn compile(
+    pub fn compile(
         &self,
         reach: CacheReach,
         compiler: &[OsString],
@@ -172,7 +172,7 @@ impl SharedCache {
     }
 
     /// What the server has counted since it was started.
-    pub(super) fn counts(&self, reach: CacheReach, dir: &Path) -> Option<CacheCounts> {
+    pub fn counts(&self, reach: CacheReach, dir: &Path) -> Option<CacheCounts> {
         let stats = self.ask(reach, &["--show-stats", "--stats-format=json"], dir)?;
         CacheCounts::of_server(&stats)
     }
@@ -217,44 +217,12 @@ impl SharedCache {
         }
         bail!("it is slow: looking up a crate takes {} ms", fastest.as_millis());
     }
-
-    /// Compiles a small new crate several times, until it comes from the cache. For `doctor`; it
-    /// takes about half a second, and not much longer than 5 s when something is wrong.
-    ///
-    /// # Errors
-    ///
-    /// With what is wrong.
-    pub fn prove(
-        &self,
-        reach: CacheReach,
-        rustc: &OsString,
-        scratch: &Path,
-        now: SystemTime,
-    ) -> anyhow::Result<()> {
-        const TRIES: u32 = 10; // sccache answers before it has stored what it compiled.
-        const PAUSE: Duration = Duration::from_millis(100);
-
-        let compiler = probe(rustc, scratch, "right.rs", now, 0);
-        let compile_and_count = || {
-            let said = self.compile(reach, &compiler, scratch)?.context(SILENT)?;
-            ensure!(said.status.success(), first_line(&said));
-            self.counts(reach, scratch).context("it does not answer `--show-stats`")
-        };
-        let before = compile_and_count()?;
-        for _ in 0..TRIES {
-            if compile_and_count()?.hits > before.hits {
-                return Ok(());
-            }
-            std::thread::sleep(PAUSE);
-        }
-        bail!("it stores nothing: a crate that was just compiled is not in it")
-    }
 }
 
-const SILENT: &str = "it does not answer";
+pub const SILENT: &str = "it does not answer";
 
 /// The call that compiles a library, another one at each moment and with each number.
-fn probe(
+pub fn probe(
     rustc: &OsString,
     scratch: &Path,
     source: &str,
@@ -279,7 +247,7 @@ fn probe(
 }
 
 /// The reason that sccache gives for a failure, without passwords.
-pub(super) fn first_line(said: &Output) -> String {
+pub fn first_line(said: &Output) -> String {
     let texts = [&said.stderr, &said.stdout].map(|text| String::from_utf8_lossy(text).into_owned());
     match texts.iter().flat_map(|text| text.lines()).map(str::trim).find(|line| !line.is_empty()) {
         Some(line) => {

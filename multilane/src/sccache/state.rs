@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
-
+use crate::json::Json;
 use crate::project::toolchain::Version;
 use crate::sccache::variables::CacheReach;
 
@@ -79,13 +78,19 @@ impl CacheState {
 
     pub(super) fn to_text(&self) -> String {
         let until = self.until.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let name = REACHES.iter().find(|(reach, _)| *reach == self.reach).map(|(_, name)| name);
-        json!({ "reach": name, "problem": self.problem, "until": until }).to_string()
+        let name = REACHES.iter().find(|(reach, _)| *reach == self.reach).map(|(_, name)| *name);
+        let fields = [
+            ("reach", name.into()),
+            ("problem", self.problem.as_ref().into()),
+            ("until", until.into()),
+        ];
+        Json::object(fields).to_string()
     }
 
     pub(super) fn from_text(text: &str) -> Option<CacheState> {
-        let value: Value = serde_json::from_str(text).ok()?;
-        let (reach, _) = REACHES.into_iter().find(|(_, name)| value["reach"] == *name)?;
+        let value = Json::read(text.as_bytes())?;
+        let (reach, _) =
+            REACHES.into_iter().find(|(_, name)| value["reach"].as_str() == Some(name))?;
         let until = UNIX_EPOCH.checked_add(Duration::from_secs(value["until"].as_u64()?))?;
         Some(CacheState { reach, problem: value["problem"].as_str().map(str::to_owned), until })
     }
@@ -161,8 +166,7 @@ mod tests {
         let stats = br#"{"stats":{"compile_requests":7,"cache_hits":{"counts":{"Rust":3,"C":4}}}}"#;
         mutations(stats, |text| {
             let text = String::from_utf8_lossy(text);
-            let counts = CacheCounts::of_server(&text).unwrap_or_default();
-            _ = counts.is_too_little();
+            _ = CacheCounts::of_server(&text);
         });
     }
 }

@@ -13,9 +13,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
-
 use crate::files::{self, lock, remove_own_file, write_atomically};
+use crate::json::Json;
 
 /// How long others may hold a lock of ours.
 pub(super) const LOCKED_MAX: Duration = Duration::from_secs(5);
@@ -35,11 +34,11 @@ pub struct CacheCounts {
 impl CacheCounts {
     /// From what sccache says to `--show-stats --stats-format=json`.
     pub(super) fn of_server(json: &str) -> Option<CacheCounts> {
-        let value: Value = serde_json::from_str(json).ok()?;
-        let hits = value["stats"]["cache_hits"]["counts"].as_object()?;
+        let value = Json::read(json.as_bytes())?;
+        let Json::Object(hits) = &value["stats"]["cache_hits"]["counts"] else { return None };
         Some(CacheCounts {
             asked: value["stats"]["compile_requests"].as_u64()?,
-            hits: hits.values().filter_map(Value::as_u64).fold(0, u64::saturating_add),
+            hits: hits.iter().filter_map(|(_, count)| count.as_u64()).fold(0, u64::saturating_add),
         })
     }
 
@@ -50,20 +49,12 @@ impl CacheCounts {
         self.hits.checked_sub(before.hits).filter(|_| is_known)
     }
 
-    /// Whether the cache has cost more time than it has saved. A miss costs a quarter of what a hit
-    /// saves (docs/measurements/cache.md). A cache that is new is not judged yet.
-    pub fn is_too_little(self) -> bool {
-        const ENOUGH: u64 = 2000;
-        const ONE_IN: u64 = 5;
-        self.asked >= ENOUGH && self.hits < self.asked / ONE_IN
-    }
-
     fn to_text(self) -> String {
-        json!({ "asked": self.asked, "hits": self.hits }).to_string()
+        Json::object([("asked", self.asked.into()), ("hits", self.hits.into())]).to_string()
     }
 
     fn read(file: &Path) -> Option<CacheCounts> {
-        let value: Value = serde_json::from_str(&files::read_text(file).ok()?).ok()?;
+        let value = Json::read(&files::read(file).ok()?)?;
         Some(CacheCounts { asked: value["asked"].as_u64()?, hits: value["hits"].as_u64()? })
     }
 }
@@ -172,17 +163,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cache_is_judged_after_a_while() {
-        assert!(!CacheCounts { asked: 1999, hits: 0 }.is_too_little());
-        assert!(CacheCounts { asked: 2000, hits: 399 }.is_too_little());
-        assert!(!CacheCounts { asked: 2000, hits: 400 }.is_too_little());
-    }
-
-    #[test]
     fn hits_are_known_only_if_no_other_build_was_served() {
         let read = |asked: u64, hits: u64| {
-            let counts = json!({ "counts": { "Rust": hits, "C/C++": 1 } });
-            let stats = json!({ "stats": { "compile_requests": asked, "cache_hits": counts } });
+            let counts = serde_json::json!({ "counts": { "Rust": hits, "C/C++": 1 } });
+            let stats =
+                serde_json::json!({ "stats": { "compile_requests": asked, "cache_hits": counts } });
             CacheCounts::of_server(&stats.to_string()).expect("counts")
         };
         assert_eq!(read(15, 7).hits_since(read(10, 3), 5), Some(4));

@@ -34,15 +34,14 @@ use std::fs::Metadata;
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
-pub use dep_info::{DepInfo, list_in_other_tree, record_in_other_tree};
-use layout::{UnitPlace, profile_dirs};
-pub use reach::Reach;
-use serde_json::Value;
-
 use crate::files;
 use crate::files::parallel::in_parallel;
 use crate::files::search::find;
+use crate::json::Json;
 use crate::project::git_dir;
+pub use dep_info::{DepInfo, list_in_other_tree, record_in_other_tree};
+use layout::{UnitPlace, profile_dirs};
+pub use reach::Reach;
 
 /// What cargo calls a unit: one run of a compiler or of a build script.
 #[derive(Clone, Debug, Default)]
@@ -408,7 +407,7 @@ fn is_of_vendored_package(dep_info: &DepInfo) -> bool {
 
 /// What its fingerprint directory says of a unit. `None` where it is incomplete, or not as we know
 /// units.
-fn read_records(lane: &Path, found: &UnitPlace) -> (Unit, Option<Value>) {
+fn read_records(lane: &Path, found: &UnitPlace) -> (Unit, Option<Json>) {
     let UnitPlace { package, fingerprint, .. } = found;
     let mut unit =
         Unit { package: package.clone(), fingerprint: fingerprint.clone(), ..Unit::default() };
@@ -416,7 +415,7 @@ fn read_records(lane: &Path, found: &UnitPlace) -> (Unit, Option<Value>) {
     (unit, read)
 }
 
-fn add_records(lane: &Path, unit: &mut Unit) -> Option<Value> {
+fn add_records(lane: &Path, unit: &mut Unit) -> Option<Json> {
     let names: Vec<String> = files::names(&lane.join(&unit.fingerprint)).collect();
     let mut targets = names.iter().filter_map(|name| name.strip_suffix(".json"));
     unit.target = targets.next()?.to_owned();
@@ -429,7 +428,7 @@ fn add_records(lane: &Path, unit: &mut Unit) -> Option<Value> {
     unit.id = u64::from_str_radix(std::str::from_utf8(&mark.hash).ok()?, 16).ok()?.swap_bytes();
     let dependencies = fingerprint["deps"].as_array()?;
     unit.dependencies =
-        dependencies.iter().filter_map(|dependency| dependency.get(3)?.as_u64()).collect();
+        dependencies.iter().filter_map(|dependency| dependency[3].as_u64()).collect();
     if unit.dependencies.len() != dependencies.len() {
         return None; // A format that we do not know.
     }
@@ -441,10 +440,10 @@ fn add_records(lane: &Path, unit: &mut Unit) -> Option<Value> {
 /// The mark first, then what it vouches for. `None` where either is missing or still being written:
 /// that the JSON has its name says only that cargo has begun to write it, the last thing that it
 /// does for a unit.
-fn read_fingerprint(lane: &Path, fingerprint: &Path, target: &str) -> Option<(Mark, Value)> {
+fn read_fingerprint(lane: &Path, fingerprint: &Path, target: &str) -> Option<(Mark, Json)> {
     let mark = Mark::read(lane, fingerprint.join(target))?;
     let json = files::read(lane.join(fingerprint).join(format!("{target}.json"))).ok()?;
-    Some((mark, serde_json::from_slice(&json).ok()?))
+    Some((mark, Json::read(&json)?))
 }
 
 impl Mark {
@@ -464,7 +463,7 @@ impl Mark {
 
 /// Whether there are arguments for the linker that may have it read a file of the tree: all but
 /// those that choose a linker or say how it links.
-fn has_link_args(fingerprint: &Value) -> bool {
+fn has_link_args(fingerprint: &Json) -> bool {
     const HARMLESS: [&str; 8] =
         ["-fuse-ld=", "--ld-path=", "-B", "-Wl,-O", "-Wl,-z", "-Wl,--", "-static", "-no-pie"];
     let flags = fingerprint["rustflags"].as_array().into_iter().flatten();
@@ -479,11 +478,11 @@ fn has_link_args(fingerprint: &Value) -> bool {
     })
 }
 
-fn local<'a>(fingerprint: &'a Value, kind: &str) -> Option<&'a Value> {
+fn local<'a>(fingerprint: &'a Json, kind: &str) -> Option<&'a Json> {
     fingerprint["local"].as_array()?.iter().find_map(|local| local.get(kind))
 }
 
-fn read_run(lane: &Path, unit: &Unit, fingerprint: &Value) -> Option<Run> {
+fn read_run(lane: &Path, unit: &Unit, fingerprint: &Json) -> Option<Run> {
     let find = |names: &[&str]| {
         let is_it = |entry: &&Entry| {
             let name = entry.path.file_name().unwrap_or_default();

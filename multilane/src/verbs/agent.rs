@@ -1,50 +1,69 @@
-//! `lane run` and `lane env`: a command that knows nothing of lanes builds in one.
+//! `lane run`: a command that knows nothing of lanes builds in one. `lane env` of multilane-tools
+//! does the same for a shell.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
-use clap::ArgMatches;
+use anyhow::Context as _;
 
-use super::surroundings::{Dialect, Surroundings};
 use super::worktree::{NewWorktree, make_worktree, worktree_named};
 use super::{Answer, Call, run};
 use crate::cargo_line::CargoLine;
-use crate::lanes::Agent;
+use crate::lanes::{Agent, DETOUR_VARIABLES};
 use crate::process::Shell;
 use crate::process::step::{Program, Step};
 use crate::project::worktrees::checkout_of;
 use crate::project::{Project, shared_program};
-use crate::ui;
 
 /// Where a builder is to work.
-struct Place {
+pub struct Place {
     /// Of a worktree or, where there is none, of an agent.
-    name: String,
+    pub name: String,
     /// Make the worktree if there is none.
-    new: bool,
+    pub new: bool,
     /// Only a worktree.
-    worktree: bool,
+    pub worktree: bool,
     /// Only an agent.
-    agent: bool,
+    pub agent: bool,
 }
 
-impl Place {
-    fn of(own: &ArgMatches) -> Option<Place> {
-        Some(Place {
-            name: own.get_one::<String>("name")?.clone(),
-            new: own.get_flag("new"),
-            worktree: own.get_flag("worktree"),
-            agent: own.get_flag("agent"),
-        })
+/// Where a builder works, and as whom.
+pub struct Surroundings {
+    pub dir: PathBuf,
+    /// `None`: the owner of the worktree, who builds in its `target/`.
+    pub agent: Option<String>,
+}
+
+impl Surroundings {
+    /// The variables but `PATH`; `None` unsets one.
+    ///
+    /// What leads all builds of this user to one directory is for nobody's good here; set again in
+    /// there, it counts.
+    pub fn variables(&self) -> Vec<(&'static str, Option<&str>)> {
+        let mut variables = vec![("AGENT_ID", self.agent.as_deref())];
+        if self.agent.is_some() {
+            variables.extend(DETOUR_VARIABLES.map(|name| (name, None)));
+        }
+        variables
+    }
+
+    /// The same with `PATH`, for a process.
+    fn environment(&self, path: Option<OsString>) -> Vec<(OsString, Option<OsString>)> {
+        let variables = self.variables().into_iter();
+        let mut env: Vec<_> =
+            variables.map(|(name, value)| (name.into(), value.map(OsString::from))).collect();
+        env.extend(path.map(|path| ("PATH".into(), Some(path))));
+        env
     }
 }
 
 pub(super) fn lane_run(call: Call) -> Answer {
     let own = call.own;
     let mut project = run::open(call.session, &CargoLine::default())?;
-    let surroundings = surroundings(&mut project, &Place::of(&own).context("no name")?)?;
+    let name = own.get_one::<String>("name").context("no name")?.clone();
+    let is = |flag| own.get_flag(flag);
+    let place = Place { name, new: is("new"), worktree: is("worktree"), agent: is("agent") };
+    let surroundings = surroundings(&mut project, &place)?;
     let ui = project.session.ui;
     let bin = install_shim(&project).inspect_err(|err| {
         ui.warn(format_args!(
@@ -68,32 +87,8 @@ pub(super) fn lane_run(call: Call) -> Answer {
     Shell::outside_of_cargo(env).become_step(&step, &surroundings.dir)
 }
 
-pub(super) fn lane_env(call: Call) -> Answer {
-    let own = call.own;
-    let mut project = run::open(call.session, &CargoLine::default())?;
-    let dialect = match own.get_one::<String>("shell").map(String::as_str) {
-        Some("fish") => Dialect::Fish,
-        Some("powershell") => Dialect::PowerShell,
-        Some(_) => Dialect::Sh,
-        None if cfg!(windows) && project.session.env.get("SHELL").is_none() => Dialect::PowerShell,
-        None => Dialect::of(project.session.env.get("SHELL").map(Path::new)),
-    };
-    let Some(place) = Place::of(&own) else {
-        ui::data(dialect.leave(&shared_program::common(&project)?.bin()))?;
-        return Ok(ExitCode::SUCCESS);
-    };
-
-    let surroundings = surroundings(&mut project, &place)?;
-    let bin = install_shim(&project)?;
-    if surroundings.dir.to_str().is_none() || bin.to_str().is_none() {
-        bail!("{} is not UTF-8, so no shell can be told of it", surroundings.dir.display());
-    }
-    ui::data(dialect.enter(&surroundings, &bin))?;
-    Ok(ExitCode::SUCCESS)
-}
-
 /// Where the builder that `place` names works, and as whom.
-fn surroundings(project: &mut Project, place: &Place) -> anyhow::Result<Surroundings> {
+pub fn surroundings(project: &mut Project, place: &Place) -> anyhow::Result<Surroundings> {
     let (root, here) = (project.repo.root.clone(), project.repo.start.clone());
     let found = if place.agent { None } else { worktree_named(project, &place.name).ok() };
     let top = match found {
@@ -120,7 +115,7 @@ fn surroundings(project: &mut Project, place: &Place) -> anyhow::Result<Surround
 }
 
 /// Puts the shim where all worktrees have it, and says in which directory.
-fn install_shim(project: &Project) -> anyhow::Result<PathBuf> {
+pub fn install_shim(project: &Project) -> anyhow::Result<PathBuf> {
     let common = shared_program::common(project)?;
     shared_program::share(&common)?;
     shared_program::install_shim(&common)

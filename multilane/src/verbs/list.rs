@@ -4,11 +4,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
-
 use super::{Answer, Call, run};
 use crate::cargo_line::CargoLine;
 use crate::files;
+use crate::json::Json;
 use crate::lanes::choose::{self, LaneChoice, Lockfile};
 use crate::lanes::list::{self, Found};
 use crate::lanes::{KeyInputs, lockfile_hash};
@@ -17,8 +16,9 @@ use crate::{environment, ui};
 
 pub(super) fn list(call: Call) -> Answer {
     let project = run::open(call.session, &CargoLine::default())?;
-    let found =
-        list::of_repository(&project.sh, &project.repo, &choose::worktree_lane(&project).dir);
+    let worktrees = list::worktrees(&project.sh, &project.repo);
+    let own_dir = choose::worktree_lane(&project).dir;
+    let found = list::of_worktrees(&worktrees, &project.repo, &own_dir);
     let today = LaneChoice { lockfile: Lockfile::MustStay, ..LaneChoice::default() };
     let today = choose::key_inputs(&project, &today)?;
     let row = |lane: Found| {
@@ -28,7 +28,7 @@ pub(super) fn list(call: Call) -> Answer {
     let rows: Vec<Row> = found.into_iter().map(row).collect();
 
     if call.own.get_flag("json") {
-        ui::data(Value::Array(rows.iter().map(Row::to_json).collect()))?;
+        ui::data(rows.iter().map(Row::to_json).collect::<Json>())?;
     } else {
         ui::data(ui::printable(table(&project, &rows, environment::now())))?;
     }
@@ -51,21 +51,19 @@ impl Row {
         Row { lane, differs }
     }
 
-    fn to_json(&self) -> Value {
+    fn to_json(&self) -> Json {
         let Found { worktree, dir, agent, key, inputs, size, last_use, in_use, .. } = &self.lane;
-        json!({
-            "worktree": worktree.to_string_lossy(),
-            "path": dir.to_string_lossy(),
-            "agent": agent,
-            "key": key,
-            "size_bytes": size,
-            "last_use_unix_seconds": last_use.and_then(unix_seconds),
-            "in_use": in_use,
-            "differs": self.differs,
-            "inputs": inputs.as_ref().map(|inputs| {
-                Value::Object(inputs.fields().map(|(name, value)| (name.to_owned(), value.into())).into_iter().collect())
-            }),
-        })
+        Json::object([
+            ("worktree", worktree.to_string_lossy().into()),
+            ("path", dir.to_string_lossy().into()),
+            ("agent", agent.as_ref().into()),
+            ("key", key.as_ref().into()),
+            ("size_bytes", (*size).into()),
+            ("last_use_unix_seconds", last_use.and_then(unix_seconds).into()),
+            ("in_use", (*in_use).into()),
+            ("differs", self.differs.iter().copied().collect()),
+            ("inputs", inputs.as_ref().map(KeyInputs::to_json).into()),
+        ])
     }
 }
 

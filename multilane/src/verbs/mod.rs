@@ -2,7 +2,7 @@
 //! them.
 
 pub(crate) mod affected;
-pub(crate) mod agent;
+pub mod agent;
 pub(crate) mod build;
 pub(crate) mod cargo;
 pub(crate) mod clean;
@@ -10,7 +10,6 @@ pub(crate) mod cranelift;
 pub(crate) mod fork;
 pub(crate) mod list;
 pub(crate) mod run;
-pub(crate) mod surroundings;
 pub(crate) mod test;
 pub mod worktree;
 
@@ -78,7 +77,7 @@ impl Verb {
     pub(crate) fn command(&self, called: &str, prefix: &str) -> Command {
         let text = |text: &str| text.replace("cargo xtask", called);
         let name = format!("{prefix} {}", self.name);
-        let mut command = styled(Command::new(self.name).bin_name(&name)).about(text(self.about));
+        let mut command = Command::new(self.name).bin_name(&name).about(text(self.about));
         if !self.more.is_empty() {
             command = command.long_about(text(&format!("{}\n\n{}", self.about, self.more)));
         }
@@ -97,13 +96,59 @@ impl Verb {
     }
 }
 
-fn styled(command: Command) -> Command {
-    command.max_term_width(80)
+/// Wraps the texts of a command's help to 80 columns. With clap's own feature for it every clone
+/// would compile terminal_size and rustix first.
+pub fn fit(mut command: Command) -> Command {
+    const WIDTH: usize = 80;
+    let is_long = command.get_long_about().is_some()
+        || command.get_arguments().any(|arg| arg.get_long_help().is_some());
+    let length = |arg: &Arg| {
+        let names = arg.get_value_names();
+        let value = names.map_or(arg.get_id().as_str().len(), |names| names[0].len()) + " <>".len();
+        let takes_value = arg.get_action().takes_values();
+        arg.get_long().map_or(0, |long| long.len() + 2) + if takes_value { value } else { 0 }
+    };
+    let longest = command.get_arguments().map(length).max().unwrap_or_default();
+    let name = longest.max("--version".len()) + "  -x,   ".len();
+    let beside_name = WIDTH.saturating_sub(name);
+    command = command.max_term_width(WIDTH).mut_args(|arg| {
+        let Some(help) = arg.get_help().map(ToString::to_string) else { return arg };
+        let long = arg.get_long_help().map_or_else(|| help.clone(), ToString::to_string);
+        let arg = arg.help(wrapped(&help, beside_name));
+        if is_long { arg.long_help(wrapped(&long, WIDTH - 10)) } else { arg }
+    });
+    if let Some(about) = command.get_about().map(ToString::to_string) {
+        command = command.about(wrapped(&about, WIDTH));
+    }
+    if let Some(about) = command.get_long_about().map(ToString::to_string) {
+        command = command.long_about(wrapped(&about, WIDTH));
+    }
+    command.mut_subcommands(fit)
+}
+
+fn wrapped(text: &str, width: usize) -> String {
+    let mut wrapped = String::new();
+    for line in text.lines() {
+        let mut column = 0;
+        for (index, word) in line.split(' ').enumerate() {
+            let length = word.chars().count();
+            let (space, start) = match column + 1 + length {
+                _ if index == 0 => ("", 0),
+                end if end > width => ("\n", 0),
+                _ => (" ", column + 1),
+            };
+            column = start + length;
+            wrapped += space;
+            wrapped += word;
+        }
+        wrapped.push('\n');
+    }
+    wrapped.trim_end().to_owned()
 }
 
 /// The command line above all verbs.
 pub(crate) fn root(called: &'static str) -> Command {
-    styled(Command::new(called))
+    Command::new(called)
         .bin_name(called)
         .version(env!("CARGO_PKG_VERSION"))
         .about("Build one workspace with many builders at once")
@@ -136,7 +181,7 @@ pub(crate) static ALL: &[Verb] = &[
          environment.",
     )
     .options(|command| {
-        let mode = option("mode", "MODE", "What to build, instead of MODE");
+        let mode = option("mode", "MODE", "What to build");
         dry_run(command).arg(mode.value_parser(build::MODES))
     }),
     verb(
@@ -153,7 +198,7 @@ pub(crate) static ALL: &[Verb] = &[
     verb(
         "build-test",
         Kind::Cargo(build::build_test),
-        "Build the test executables without running them: `cargo test --no-run`",
+        "Build the tests without running them: `cargo test --no-run`",
         "",
     )
     .options(dry_run),
@@ -242,10 +287,7 @@ pub(crate) static ALL: &[Verb] = &[
     tool("init", "Make a clone of the template a project of your own"),
     tool("setup", "Make plain cargo and plain git warm in this clone"),
     tool("doctor", "Diagnose slow or broken build setups"),
-    tool(
-        "install-tools",
-        "Install tools that make builds quicker, and configure the linker that works",
-    ),
+    tool("install-tools", "Install tools that make builds quicker, and set up a linker"),
     tool("analyze", "Find what builds spend their time on, and what to change first"),
     tool("editor", "Let an editor's rust-analyzer build in a lane of its own"),
     tool("completions", "Print the script by which a shell completes the command line"),
@@ -308,7 +350,7 @@ pub(crate) static LANE: &[Verb] = &[
     verb(
         "run",
         Kind::Own(agent::lane_run),
-        "Run a command, such as a coding agent, whose cargo builds in a lane of its own",
+        "Run a command, such as an agent, whose cargo builds in its own lane",
         "If there is a worktree of this name, as `lane new` makes them, the command runs in it, \
          and its lane is the worktree's `target/`. Otherwise it runs in the current directory, as \
          the agent of this name (AGENT_ID), and its lane is in `.lanes/`. One line says which of \
@@ -321,30 +363,19 @@ pub(crate) static LANE: &[Verb] = &[
     )
     .options(|command| {
         let command_to_run = Arg::new("command").value_name("COMMAND").last(true).num_args(0..);
-        place(command, true).arg(
-            command_to_run
-                .help("What to run [default: $SHELL]")
-                .value_parser(value_parser!(OsString)),
-        )
+        let agent = "An agent in the current directory, even if there is such a worktree";
+        command
+            .arg(name("Name of a worktree or, where there is none, of an agent"))
+            .arg(flag("new", "Make the worktree if there is none, as `lane new` does"))
+            .arg(flag("worktree", "Only a worktree; fail if there is none"))
+            .arg(flag("agent", agent).conflicts_with_all(["new", "worktree"]))
+            .arg(
+                command_to_run
+                    .help("What to run [default: $SHELL]")
+                    .value_parser(value_parser!(OsString)),
+            )
     }),
-    verb(
-        "env",
-        Kind::Own(agent::lane_env),
-        "Print what a shell evaluates to work as a command of `lane run` does",
-        "sh:         eval \"$(cargo xtask lane env fix-parser)\"\n\
-         fish:       cargo xtask lane env fix-parser | source\n\
-         PowerShell: cargo xtask lane env fix-parser --shell powershell |\n            \
-         Out-String | Invoke-Expression\n\n\
-         The way back is `lane env --unset` in the same manner; the directory stays.",
-    )
-    .options(|command| {
-        let unset = flag("unset", "Print what undoes it");
-        let shell = option("shell", "SHELL", "For this shell [default: the one in $SHELL]");
-        place(command, false)
-            .arg(unset.conflicts_with_all(["name", "new", "worktree", "agent"]))
-            .arg(shell.value_parser(["sh", "fish", "powershell"]))
-            .group(clap::ArgGroup::new("what").args(["name", "unset"]).required(true))
-    }),
+    tool("env", "Print what a shell evaluates to work as a command of `lane run` does"),
     tool("hook", "Have git warm every new worktree"),
     tool("verify", "Show that a forked lane equals one built from scratch"),
     tool("bench", "Measure what multilane adds to a cargo that has nothing to do"),
@@ -396,14 +427,4 @@ fn changed_if_affected(command: Command) -> Command {
     changed(command.arg(flag("affected", affected)))
         .mut_arg("dependents", |arg| arg.requires("affected"))
         .mut_arg("base", |arg| arg.requires("affected"))
-}
-
-/// Where a builder works.
-fn place(command: Command, is_required: bool) -> Command {
-    let new = flag("new", "Make the worktree if there is none, as `lane new` does");
-    command
-        .arg(name("Name of a worktree or, where there is none, of an agent").required(is_required))
-        .arg(new.conflicts_with("agent"))
-        .arg(flag("worktree", "Only a worktree; fail if there is none").conflicts_with("agent"))
-        .arg(flag("agent", "An agent in the current directory, even if there is such a worktree"))
 }

@@ -32,7 +32,7 @@ const ROWS: [&[&str]; 5] = [
     &["fork", "cold_start", "retarget", "sccache"],
     &["units", "lanes", "record"],
     &["project", "cargo_line"],
-    &["process", "files", "ui", "environment"],
+    &["process", "files", "ui", "environment", "json"],
 ];
 
 /// `fork` of `multilane/src/fork/plan.rs`.

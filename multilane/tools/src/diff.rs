@@ -1,5 +1,8 @@
-//! Unified diffs, for what `--dry-run` shows.
+//! Unified diffs, for what `--dry-run` shows, and the question before something is changed.
 
+use std::io::IsTerminal as _;
+
+use multilane::ui::data;
 use similar::TextDiff;
 
 /// What turns `old` into `new`, in git's form. `path` is relative to the root of the workspace; an
@@ -11,4 +14,19 @@ pub(crate) fn unified(path: &str, old: &str, new: &str) -> String {
     };
     let diff = TextDiff::from_lines(old, new);
     diff.unified_diff().header(&name('a', old), &name('b', new)).to_string()
+}
+
+/// Prints a unified diff as data, coloured on a terminal.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    if !std::io::stdout().is_terminal() {
+        return data(text.trim_end_matches('\n'));
+    }
+    let paint = |line: &str| match line.as_bytes() {
+        [b'+', b'+', b'+', ..] | [b'-', b'-', b'-', ..] => format!("\x1b[1m{line}\x1b[0m\n"),
+        [b'+', ..] => format!("\x1b[32m{line}\x1b[0m\n"),
+        [b'-', ..] => format!("\x1b[31m{line}\x1b[0m\n"),
+        [b'@', ..] => format!("\x1b[36m{line}\x1b[0m\n"),
+        _ => format!("{line}\n"),
+    };
+    data(text.lines().map(paint).collect::<String>().trim_end_matches('\n'))
 }

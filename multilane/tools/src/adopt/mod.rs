@@ -13,11 +13,11 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use multilane::process::Shell;
 use multilane::project::Session;
-use multilane::ui;
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
 use self::edits::{Edits, check_vcs};
 use self::engine::Engine;
+use crate::diff;
 
 /// Bring multilane into an existing workspace
 ///
@@ -96,7 +96,7 @@ impl Adopt {
             ui.status("Unchanged", format_args!("{} has everything already", root.display()));
             return Ok(ExitCode::SUCCESS);
         }
-        ui::diff(&edits.diff())?;
+        diff::print(&edits.diff())?;
         ui.status("Engine", format_args!("{} ({})", chosen.engine, chosen.reason));
         if self.check {
             return Ok(ExitCode::FAILURE);

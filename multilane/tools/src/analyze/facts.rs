@@ -106,7 +106,7 @@ impl Gathering<'_> {
         let words = words.map(|word| word.to_string_lossy().into_owned());
         let selection: Vec<String> =
             inside.into_iter().filter(|inside| !inside.is_empty()).chain(words).collect();
-        let history_file = common.map(|common| common.history());
+        let history_file = common.map(|common| common.dir.join("analyze.json"));
         let history = history_file.as_ref().and_then(|path| multilane::files::read(path).ok());
 
         let sccache = (has(Part::Cache) && has_program("sccache")).then(|| {

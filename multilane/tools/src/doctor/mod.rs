@@ -11,10 +11,12 @@ mod reruns;
 pub(crate) mod toolchain;
 mod wrappers;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, UNIX_EPOCH};
 
+use anyhow::{Context as _, bail, ensure};
 use multilane::environment::Environment;
 use multilane::files::scratch::Scratch;
 use multilane::fork::write;
@@ -219,7 +221,7 @@ fn shared_cache(
         let proof = if reach == CacheReach::All && facts.is_read_only {
             cache.try_out(reach, &rustc, dir, environment::now())
         } else {
-            cache.prove(reach, &rustc, dir, environment::now())
+            prove(&cache, reach, &rustc, dir)
         };
         proof.map_err(|err| format!("{err:#}"))
     };
@@ -240,6 +242,37 @@ fn shared_cache(
     }
     (facts.proofs, facts.beyond, facts.disk) = (proofs, beyond, disk);
     Some(facts)
+}
+
+/// Compiles a small new crate several times, until it comes from the cache. It
+/// takes about half a second, and not much longer than 5 s when something is wrong.
+///
+/// # Errors
+///
+/// With what is wrong.
+fn prove(
+    cache: &SharedCache,
+    reach: CacheReach,
+    rustc: &OsString,
+    scratch: &Path,
+) -> anyhow::Result<()> {
+    const TRIES: u32 = 10; // sccache answers before it has stored what it compiled.
+    const PAUSE: Duration = Duration::from_millis(100);
+
+    let compiler = server::probe(rustc, scratch, "right.rs", environment::now(), 0);
+    let compile_and_count = || {
+        let said = cache.compile(reach, &compiler, scratch)?.context(server::SILENT)?;
+        ensure!(said.status.success(), server::first_line(&said));
+        cache.counts(reach, scratch).context("it does not answer `--show-stats`")
+    };
+    let before = compile_and_count()?;
+    for _ in 0..TRIES {
+        if compile_and_count()?.hits > before.hits {
+            return Ok(());
+        }
+        std::thread::sleep(PAUSE);
+    }
+    bail!("it stores nothing: a crate that was just compiled is not in it")
 }
 
 /// From `sccache --show-stats --stats-format=json`; `None` where the cache is not on the disk.

@@ -22,7 +22,7 @@ impl Editor {
         };
         match (self.editor.plan(old.as_deref(), ui.called), path) {
             (Plan::Write(text), Some(path)) if self.dry_run => {
-                ui::diff(&diff::unified(path, old.as_deref().unwrap_or_default(), &text))?;
+                diff::print(&diff::unified(path, old.as_deref().unwrap_or_default(), &text))?;
             }
             (Plan::Write(text), Some(path)) => {
                 files::provide(&project.repo.root.join(path), &text)?;

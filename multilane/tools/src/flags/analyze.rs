@@ -45,19 +45,19 @@ pub(crate) struct Analyze {
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 pub(crate) enum Part {
-    /// Units that take long, what they wait for, and what changes would save
+    /// Slow units, what they wait for, what a change would save
     Timings,
-    /// What changes to each crate cost: how often it is changed, times what that compiles
+    /// What the changes to each crate cost, by how many there are
     Graph,
-    /// Functions that are instantiated many times, by the code that LLVM is given
+    /// Functions with many instances, by the code for LLVM
     Mono,
-    /// Duplicate versions, crates that are built twice, unused dependencies
+    /// Duplicate versions, crates built twice, unused ones
     Deps,
-    /// Hits of sccache, and what a new worktree would have to compile, and why
+    /// Hits of sccache; what a new worktree would compile, and why
     Cache,
     /// Disk space of the lanes
     Disk,
-    /// Earlier builds of the same kind, and crates that became slower
+    /// Earlier builds of the same kind; crates that became slower
     Trend,
 }
 

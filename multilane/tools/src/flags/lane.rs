@@ -3,9 +3,51 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, ValueEnum};
 
 use super::CargoWords;
+
+/// Print what a shell evaluates to work as a command of `lane run` does
+///
+/// For the shell in $SHELL, if none is named.
+///
+/// sh:         eval "$(cargo xtask lane env fix-parser)"
+/// fish:       cargo xtask lane env fix-parser | source
+/// PowerShell: cargo xtask lane env fix-parser --shell powershell |
+///             Out-String | Invoke-Expression
+///
+/// The way back is `lane env --unset` in the same manner; the directory stays.
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+#[command(group = clap::ArgGroup::new("what").args(["name", "unset"]).required(true))]
+pub struct LaneEnv {
+    /// Name of a worktree or, where there is none, of an agent
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub name: Option<String>,
+    /// Make the worktree if there is none, as `lane new` does
+    #[arg(long, conflicts_with_all = ["agent", "unset"])]
+    pub new: bool,
+    /// Only a worktree; fail if there is none
+    #[arg(long, conflicts_with_all = ["agent", "unset"])]
+    pub worktree: bool,
+    /// An agent in the current directory, even if there is such a worktree
+    #[arg(long, conflicts_with = "unset")]
+    pub agent: bool,
+    /// Print what undoes it
+    #[arg(long)]
+    pub unset: bool,
+    /// For this shell
+    #[arg(long)]
+    pub shell: Option<Shell>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Shell {
+    Sh,
+    Fish,
+    Powershell,
+}
 
 /// Have git warm every new worktree
 ///
@@ -71,7 +113,7 @@ pub struct Bench {
     /// Number of runs of each
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub runs: u32,
-    /// Number of builders that start at the same moment
+    /// Builders that start at the same moment
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub at_once: u32,
     /// Print JSON

@@ -17,7 +17,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use multilane::cargo_line::{self, CargoLine};
 
 #[derive(Parser)]
-#[command(version, max_term_width = 80, disable_help_subcommand = true)]
+#[command(version, disable_help_subcommand = true)]
 pub(crate) struct Tools {
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -42,6 +42,7 @@ pub(crate) enum Verb {
 /// Manage lanes
 #[derive(Subcommand)]
 pub(crate) enum Lane {
+    Env(lane::LaneEnv),
     Hook(lane::LaneHook),
     Verify(lane::LaneVerify),
     Bench(lane::Bench),
@@ -87,7 +88,10 @@ impl Tools {
         called: &'static str,
         mut words: Vec<OsString>,
     ) -> Result<Tools, clap::Error> {
-        let mut root = Tools::command().name(called).bin_name(called).no_binary_name(true);
+        let mut root = multilane::verbs::fit(Tools::command())
+            .name(called)
+            .bin_name(called)
+            .no_binary_name(true);
         root.build();
         let mut command = &root;
         let mut depth = 0;
@@ -140,5 +144,18 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Tools::command().debug_assert();
+    }
+
+    #[test]
+    fn help_fits_80_columns() {
+        fn check(command: &mut clap::Command) {
+            let (short, long) = (command.render_help(), command.render_long_help());
+            for line in short.to_string().lines().chain(long.to_string().lines()) {
+                let is_list = line.contains("[possible values: "); // It would be less clear in two.
+                assert!(line.chars().count() <= 80 || is_list, "{line}");
+            }
+            command.get_subcommands_mut().for_each(check);
+        }
+        check(&mut multilane::verbs::fit(Tools::command()));
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-/// Install tools that make builds quicker, and configure the linker that works
+/// Install tools that make builds quicker, and set up a linker
 ///
 /// Each tool is installed by the quickest installer of this machine: a package manager, a wheel
 /// from PyPI, `cargo binstall`, `cargo install`. Tools that are new enough are kept. If one cannot

@@ -125,7 +125,7 @@ fn install_in_front(
         let of = of.to_str().context("core.hooksPath is not UTF-8")?;
         let of_repository = hooks_path(project, &["--local"])?.unwrap_or_default();
         let before = format!("{of}\n{of_repository}");
-        files::write_atomically(&common.hooks_path_file(), before.as_bytes())?;
+        files::write_atomically(&hooks_path_file(common), before.as_bytes())?;
         let own_dir = hooks.own_dir.to_str().context("the path of the repository is not UTF-8")?;
         set_hooks_path(project, own_dir)?;
     }
@@ -159,7 +159,7 @@ pub(crate) fn remove(project: &Project, common: &Common) -> anyhow::Result<bool>
         let (_, before) = hooks_path_before(common).unwrap_or_default();
         set_hooks_path(project, &before)?;
     }
-    files::remove_own_file(&common.hooks_path_file())?;
+    files::remove_own_file(&hooks_path_file(common))?;
     for entry in std::fs::read_dir(&hooks.own_dir).into_iter().flatten().flatten() {
         if files::read(entry.path())
             .is_ok_and(|script| script::is_as_written(&script) == Some(true))
@@ -194,9 +194,13 @@ pub(super) fn hooks_of(common: &Common, configured: Option<PathBuf>) -> Hooks {
     }
 }
 
+fn hooks_path_file(common: &Common) -> PathBuf {
+    common.dir.join("hooks-path")
+}
+
 /// `core.hooksPath` before we stood in front: the effective value, and the repository's own.
 fn hooks_path_before(common: &Common) -> Option<(String, String)> {
-    let text = files::read_text(common.hooks_path_file()).ok()?;
+    let text = files::read_text(hooks_path_file(common)).ok()?;
     let (effective, of_repository) = text.split_once('\n')?;
     Some((effective.to_owned(), of_repository.to_owned()))
 }

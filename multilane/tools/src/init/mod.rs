@@ -9,12 +9,12 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use multilane::process::Shell;
 use multilane::project::Session;
-use multilane::ui;
 use toml_edit::{Array, DocumentMut, Item, Value};
 
 use crate::adopt::edits::{Edits, check_vcs, git};
 use crate::adopt::engine::{self, Engine};
 use crate::adopt::workspace_root;
+use crate::diff;
 
 /// Make a clone of the template a project of your own
 ///
@@ -35,10 +35,10 @@ pub(crate) struct Init {
     /// Keep the example crates
     #[arg(long)]
     keep_examples: bool,
-    /// What the project does, in one sentence
+    /// What the project does
     #[arg(long, value_name = "TEXT", default_value = "A new project")]
     description: String,
-    /// SPDX expression, or `none`
+    /// SPDX, or `none`
     #[arg(long, value_name = "SPDX", default_value = "MIT OR Apache-2.0")]
     license: String,
     /// An author (can be repeated) [default: git's user.name and user.email]
@@ -121,7 +121,7 @@ impl Init {
         let mut edits = Edits::of(root.clone());
         self.plan(&mut edits, &files, &chosen.engine, is_vendored)?;
         if self.dry_run {
-            ui::diff(&edits.diff())?;
+            diff::print(&edits.diff())?;
         }
         ui.status("Engine", format_args!("{} ({})", chosen.engine, chosen.reason));
         if self.dry_run {

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use multilane::files;
 use multilane::process::Held;
 use multilane::project::Project;
 use multilane::ui::Ui;
-use multilane::{files, ui};
 
 use crate::diff;
 use crate::doctor::config_files;
@@ -82,7 +82,7 @@ pub(crate) fn reset_local_config(project: &Project, ui: Ui) -> anyhow::Result<()
         return Ok(());
     }
     write_local_config(project, &new)?;
-    ui::diff(&diff::unified(".cargo/local.toml", &old, &new))?;
+    diff::print(&diff::unified(".cargo/local.toml", &old, &new))?;
     ui.status(
         "Reset",
         ".cargo/local.toml; if the linker changes, the next build compiles everything once",
@@ -262,7 +262,7 @@ impl Target<'_> {
             Set::Written(new) => new,
         };
         ui.status("Change", "in .cargo/local.toml; the next build then compiles everything once");
-        ui::diff(&diff::unified(".cargo/local.toml", &old, &new))?;
+        diff::print(&diff::unified(".cargo/local.toml", &old, &new))?;
         if asks {
             match ui.confirm(&format!("Have cargo link with {}?", candidate.name)) {
                 Ok(true) => {}

@@ -592,3 +592,9 @@ fn tools() {
     first("tools", Note, "not installed: cargo-nextest", reply("cargo-nextest", None));
     nothing("tools", reply("mold", version(Version(2, 40, 0))));
 }
+
+#[test]
+fn a_cache_is_judged_after_a_while() {
+    let judged = |asked, hits| tools::is_too_little(CacheCounts { asked, hits });
+    assert!(!judged(1999, 0) && judged(2000, 399) && !judged(2000, 400));
+}

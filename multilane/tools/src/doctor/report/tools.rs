@@ -5,6 +5,7 @@ use std::path::Path;
 use multilane::project::cranelift::is_nightly;
 use multilane::project::toolchain::{Rustc, Version};
 use multilane::sccache::state::VERSION_MIN;
+use multilane::sccache::tally::CacheCounts;
 use multilane::sccache::variables::CacheReach;
 use multilane::ui::bytes;
 
@@ -241,6 +242,14 @@ fn no_shared_cache(facts: &Facts) -> &'static str {
     }
 }
 
+/// Whether the cache has cost more time than it has saved. A miss costs a quarter of what a hit
+/// saves (docs/measurements/cache.md). A cache that is new is not judged yet.
+pub(super) fn is_too_little(counts: CacheCounts) -> bool {
+    const ENOUGH: u64 = 2000;
+    const ONE_IN: u64 = 5;
+    counts.asked >= ENOUGH && counts.hits * ONE_IN < counts.asked
+}
+
 /// One that our wrapper passes compilers on to; builds go on without it.
 fn shared_cache(facts: &Facts, cache: &SharedCacheFacts, found: &mut Findings) {
     const COST: &str = "crates that another lane or machine has compiled are compiled again here";
@@ -283,7 +292,7 @@ fn shared_cache(facts: &Facts, cache: &SharedCacheFacts, found: &mut Findings) {
                 found.ok(ok);
             }
         }
-        if proof.is_ok() && !cache.is_read_only && brought.is_too_little() {
+        if proof.is_ok() && !cache.is_read_only && is_too_little(brought) {
             found.note(
                 format!("only {} of {} crates came from {name}", brought.hits, brought.asked),
                 "below one in five, builds from nothing are slower with it than without",

@@ -1,46 +1,47 @@
-//! What is different for a command that `lane run` starts, and for a shell that evaluates what
-//! `lane env` prints.
+//! `lane env`: what a shell evaluates to work as a command of `lane run` does.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::process::ExitCode;
 
-use crate::lanes::DETOUR_VARIABLES;
-use crate::process::step::quoted;
+use anyhow::bail;
+use multilane::process::step::quoted;
+use multilane::project::{Session, shared_program};
+use multilane::ui;
+use multilane::verbs::agent::{Place, Surroundings, install_shim, surroundings};
 
-/// Where a builder works, and as whom.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Surroundings {
-    pub dir: PathBuf,
-    /// `None`: the owner of the worktree, who builds in its `target/`.
-    pub agent: Option<String>,
-}
+use crate::flags;
+use crate::flags::lane::Shell;
 
-impl Surroundings {
-    /// The variables but `PATH`; `None` unsets one.
-    ///
-    /// What leads all builds of this user to one directory is for nobody's good here; set again in
-    /// there, it counts.
-    pub(crate) fn variables(&self) -> Vec<(&'static str, Option<&str>)> {
-        let mut variables = vec![("AGENT_ID", self.agent.as_deref())];
-        if self.agent.is_some() {
-            variables.extend(DETOUR_VARIABLES.map(|name| (name, None)));
+impl flags::lane::LaneEnv {
+    pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
+        let mut project = session.project(None)?;
+        let dialect = match (self.shell, project.session.env.get("SHELL")) {
+            (Some(Shell::Sh), _) => Dialect::Sh,
+            (Some(Shell::Fish), _) => Dialect::Fish,
+            (Some(Shell::Powershell), _) => Dialect::PowerShell,
+            (None, None) if cfg!(windows) => Dialect::PowerShell,
+            (None, shell) => Dialect::of(shell.map(Path::new)),
+        };
+        let Some(name) = self.name else {
+            ui::data(dialect.leave(&shared_program::common(&project)?.bin()))?;
+            return Ok(ExitCode::SUCCESS);
+        };
+
+        let (new, worktree, agent) = (self.new, self.worktree, self.agent);
+        let place = Place { name, new, worktree, agent };
+        let surroundings = surroundings(&mut project, &place)?;
+        let bin = install_shim(&project)?;
+        if surroundings.dir.to_str().is_none() || bin.to_str().is_none() {
+            bail!("{} is not UTF-8, so no shell can be told of it", surroundings.dir.display());
         }
-        variables
-    }
-
-    /// The same with `PATH`, for a process.
-    pub(crate) fn environment(&self, path: Option<OsString>) -> Vec<(OsString, Option<OsString>)> {
-        let variables = self.variables().into_iter();
-        let mut env: Vec<_> =
-            variables.map(|(name, value)| (name.into(), value.map(OsString::from))).collect();
-        env.extend(path.map(|path| ("PATH".into(), Some(path))));
-        env
+        ui::data(dialect.enter(&surroundings, &bin))?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 
 /// A shell, by how it is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Dialect {
+enum Dialect {
     Sh,
     Fish,
     PowerShell,
@@ -49,7 +50,7 @@ pub(crate) enum Dialect {
 impl Dialect {
     /// Which one `$SHELL` names: whatever it may be called and is neither fish nor PowerShell reads
     /// sh.
-    pub(crate) fn of(shell: Option<&Path>) -> Dialect {
+    fn of(shell: Option<&Path>) -> Dialect {
         let name = shell
             .and_then(Path::file_stem)
             .unwrap_or_default()
@@ -63,7 +64,7 @@ impl Dialect {
     }
 
     /// What a shell evaluates to work in `surroundings`, with the shim in `bin`. Twice is no harm.
-    pub(crate) fn enter(self, surroundings: &Surroundings, bin: &Path) -> String {
+    fn enter(self, surroundings: &Surroundings, bin: &Path) -> String {
         let mut lines = vec![self.prepend(bin)];
         for (name, value) in surroundings.variables() {
             lines.push(match value {
@@ -76,7 +77,7 @@ impl Dialect {
     }
 
     /// The way back, but for the directory.
-    pub(crate) fn leave(self, bin: &Path) -> String {
+    fn leave(self, bin: &Path) -> String {
         [self.remove(bin), self.unset("AGENT_ID")].join("\n")
     }
 
