@@ -13,7 +13,7 @@ use crate::lanes::{choose, list, occupy};
 use crate::project::cargo_config::CargoConfig;
 use crate::project::git_dir::{self, Common, workspace_in};
 use crate::project::root::Repo;
-use crate::project::worktrees::{checkouts, git, top};
+use crate::project::worktrees::{checkout_of, checkouts, git, top};
 use crate::project::{Project, Session, alias};
 use crate::ui::{self, Ui};
 use crate::{environment, files, fork, record, retarget};
@@ -238,6 +238,9 @@ fn warm_this_worktree(session: Session) -> anyhow::Result<()> {
 /// at `of`, and a warm lane. From then on it is the workspace.
 fn warm(project: &mut Project, ui: Ui, verb: &str, root: &Path, of: &Path) -> anyhow::Result<()> {
     carry_over_configuration(of, root)?;
+    if let Err(err) = carry_over_included(project, ui, of, root) {
+        ui.warn(format_args!("cannot copy what {INCLUDE} names: {err:#}"));
+    }
     if root.join("Cargo.toml").is_file() {
         project.repo = Repo::locate(root.to_owned(), root)?;
         project.config = CargoConfig::read(root, &project.session.env);
@@ -330,6 +333,50 @@ pub fn carry_over_configuration(from: &Path, to: &Path) -> anyhow::Result<()> {
     for path in [Some(local), is_wanted.then_some(config)].into_iter().flatten() {
         files::carry_over(&from.join(path), &to.join(path))
             .with_context(|| format!("cannot carry over {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Names files that git ignores and a new worktree needs, by the rules of `.gitignore`.
+const INCLUDE: &str = ".worktreeinclude";
+
+/// Copies what `.worktreeinclude` names and git ignores, where the new tree has none. The list is
+/// that of the tree which the files are in: a branch of others cannot ask for them.
+fn carry_over_included(project: &Project, ui: Ui, of: &Path, root: &Path) -> anyhow::Result<()> {
+    let from = checkout_of(project, of)?;
+    if !from.join(INCLUDE).is_file() {
+        return Ok(());
+    }
+    let inside = of.strip_prefix(&from).unwrap_or(Path::new("")).components().count();
+    let to = root.ancestors().nth(inside).unwrap_or(root);
+    let list = |options: &[&str], paths: &[String]| -> anyhow::Result<Vec<String>> {
+        let words = ["--literal-pathspecs", "ls-files", "--others", "--ignored", "-z"];
+        let words = words.iter().chain(options).chain(&["--"]).map(ToString::to_string);
+        let listed = project.sh.read("git", words.chain(paths.iter().cloned()), &from)?;
+        let listed = String::from_utf8_lossy(&listed).into_owned();
+        Ok(listed.split_terminator('\0').map(str::to_owned).collect())
+    };
+    let is_built = |path: &str| {
+        let folders = Path::new(path).ancestors().skip(1);
+        folders.into_iter().any(|folder| from.join(folder).join("CACHEDIR.TAG").is_file())
+    };
+    let mut named = list(&[&format!("--exclude-from={INCLUDE}")], &[])?;
+    named.retain(|path| !path.ends_with('/') && !is_built(path));
+
+    const PATHS_MAX: usize = 500; // A command line has a limit.
+    let mut copied = Vec::new();
+    for named in named.chunks(PATHS_MAX) {
+        for path in list(&["--exclude-standard"], named)? {
+            let copy = to.join(&path);
+            let is_free = copy.symlink_metadata().is_err() && !files::is_behind_link(to, &copy);
+            if is_free && from.join(&path).is_file() {
+                files::carry_over(&from.join(&path), &copy).context(path.clone())?;
+                copied.push(path);
+            }
+        }
+    }
+    if !copied.is_empty() {
+        ui.status("Copied", format_args!("what {INCLUDE} names: {}", copied.join(", ")));
     }
     Ok(())
 }

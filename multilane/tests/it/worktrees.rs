@@ -1,6 +1,6 @@
 //! `lane new` and `lane remove`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::fork::{donor, printed};
 use crate::support::Project;
@@ -64,7 +64,7 @@ fn xtask_itself_is_forked_too() {
     project.xtask("build").agent("a").within(&dir).ok().compiled(0);
     let lanes = project.records();
     let lane = lanes.last().and_then(|record| record["lane"].as_str()).expect("a lane");
-    let lane = std::path::Path::new(lane);
+    let lane = Path::new(lane);
     assert!(lane.join("debug").is_dir() && !lane.join("xtask").exists());
 }
 
@@ -169,4 +169,38 @@ fn a_worktree_in_use_stays() {
     project.write("go", "");
     assert!(child.wait_with_output().expect("it ends").status.success());
     project.xtask("lane remove fix").ok();
+}
+
+#[test]
+fn what_worktreeinclude_names_and_git_ignores_is_copied() {
+    let project = Project::workspace(&[("one", &[])]);
+    project.write(".gitignore", "/target/\n.env\n*.db\n/secret\n").commit();
+    project.write(".worktreeinclude", ".env\n/local/\n/target/\n*.txt\n");
+    for ignored in [".env", "crates/one/.env", "local/cache.db", "secret", "target/debug/.env"] {
+        project.write(ignored, "here");
+    }
+    project.write("target/CACHEDIR.TAG", "").write("notes.txt", "git would show it");
+    let copied = |second: &Path| {
+        let is_there = |path: &&str| second.join(path).exists();
+        let paths = [".env", "crates/one/.env", "local/cache.db", "secret", "target/debug/.env"];
+        let all = paths.into_iter().chain(["notes.txt", "target/CACHEDIR.TAG"]);
+        all.filter(is_there).collect::<Vec<_>>()
+    };
+    let second = new(&project, "second");
+    assert_eq!(copied(&second), [".env", "crates/one/.env", "local/cache.db"]);
+
+    // A branch may bring a link: nothing is written through it, and no list of its own counts.
+    #[cfg(unix)]
+    {
+        let outside = project.root.join("../outside");
+        std::fs::create_dir(&outside).expect("a directory");
+        std::fs::write(second.join(".worktreeinclude"), "secret\n").expect("it can be written");
+        std::fs::remove_dir_all(second.join("local")).expect("it was copied");
+        std::os::unix::fs::symlink(&outside, second.join("local")).expect("a link");
+        project.git_in(&second, &["add", "--force", ".worktreeinclude", "local"]);
+        project.git_in(&second, &["commit", "--quiet", "--message=link"]);
+        let third = new(&project, "third --from second");
+        assert_eq!(copied(&third), [".env", "crates/one/.env"]);
+        assert_eq!(std::fs::read_dir(&outside).expect("a directory").count(), 0);
+    }
 }
