@@ -119,8 +119,8 @@ fn toolchain_path(dir: &Path) -> Option<PathBuf> {
     Some(file.with_file_name(document.get("toolchain")?.get("path")?.as_str()?))
 }
 
-/// Where cargo or rustc are asked: outside of a tree that names a toolchain by its path, or that has
-/// something else than a file in its place, for which rustup would wait.
+/// Where cargo or rustc are asked: outside of a tree that names a toolchain by its path, or that
+/// has something else than a file in its place, for which rustup would wait.
 pub fn dir_to_ask_in(env: &Environment, dir: &Path) -> PathBuf {
     let mut named = dir.ancestors().flat_map(|dir| TOOLCHAIN_FILES.map(|name| dir.join(name)));
     let is_no_file = named.any(|file| file.exists() && !file.is_file());
