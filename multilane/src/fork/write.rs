@@ -23,13 +23,13 @@ use std::time::SystemTime;
 
 use crate::environment;
 use crate::files::parallel::in_parallel;
-use crate::files::scratch::Scratch;
+use crate::files::scratch::{self, Scratch};
 use crate::files::{self, delete_dir, lock, set_modified, subdirectories};
 use crate::fork::plan::{
     ForkPlan, ForkedCache, ForkedFile, ForkedUnit, LeftToCargo, NewTime, PathRewrite, Transfer,
     Why, still_brought,
 };
-use crate::lanes::occupy::{STAGED, STAMP, lock_files, make_lane};
+use crate::lanes::occupy::{STAGED, STAMP, is_cargo_lock, lock_files, make_lane};
 use crate::project::git_dir;
 use crate::project::packages::normalized;
 use crate::units::incremental::{FORKED, FORKED_PROGRAM};
@@ -66,6 +66,7 @@ pub fn carry_out(
 ) -> io::Result<Forked> {
     let lane = &plan.own.lane;
     make_lane(lane)?;
+    scratch::sweep(lane, &[STAGED]);
     let scratch = Scratch::make(lane, STAGED)?;
     let staged = Staged { reflinks: can_reflink(&scratch.dir), dir: scratch.dir.clone() };
     let result = bring(plan, &staged, now, progress);
@@ -267,9 +268,8 @@ fn publish(
     let mut is_whole = true;
     for dir in subdirectories(&staged.dir) {
         let place = lane.join(dir.file_name().unwrap_or_default());
-        if place.symlink_metadata().is_ok() || std::fs::rename(&dir, &place).is_err() {
-            is_whole = false;
-        }
+        let _locks = if is_emptied(&place) { lock_for_adding(lane)? } else { Vec::new() };
+        is_whole &= fill(&dir, &place);
     }
     if is_whole {
         return files::write_atomically(&lane.join(FILLED_AT), b"");
@@ -310,6 +310,30 @@ fn publish(
         publish_cache(cache, lane, staged)?;
     }
     Ok(())
+}
+
+/// Renames a directory, or what is in it, if nothing but cargo's locks is in its place. Returns
+/// whether all of it is there now.
+fn fill(from: &Path, place: &Path) -> bool {
+    if place.symlink_metadata().is_err() {
+        return std::fs::rename(from, place).is_ok();
+    }
+    if !is_emptied(place) {
+        return false;
+    }
+    let mut names: Vec<_> = files::entries(from).map(|entry| entry.file_name()).collect();
+    names.sort_by_key(|name| name == ".fingerprint"); // Nothing counts before.
+    names.iter().all(|name| fill(&from.join(name), &place.join(name)))
+}
+
+/// Whether `clean` has left nothing in a directory but cargo's locks.
+fn is_emptied(dir: &Path) -> bool {
+    dir.is_dir()
+        && !dir.is_symlink()
+        && files::entries(dir).all(|entry| {
+            let path = entry.path();
+            is_cargo_lock(&path) || is_emptied(&path)
+        })
 }
 
 /// The mark before the cache: one that is not marked is taken for this tree's own.

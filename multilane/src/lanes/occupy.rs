@@ -245,7 +245,7 @@ fn holds_lock(profile: &Path) -> bool {
     CARGO_LOCKS.iter().any(|lock| profile.join(lock).is_file())
 }
 
-fn is_cargo_lock(path: &Path) -> bool {
+pub fn is_cargo_lock(path: &Path) -> bool {
     path.file_name().is_some_and(|name| CARGO_LOCKS.iter().any(|lock| name == *lock))
 }
 

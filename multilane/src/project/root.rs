@@ -9,9 +9,9 @@
 //! │   └── .lane                the stamp: who builds here holds a shared lock on it
 //! └── .lanes/                  the lanes of agents; git-ignored, outside `target/`
 //!     ├── .gitignore           `*`, written before the first lane
-//!     ├── .trash-*/            a lane on its way out; `clean` finishes what a kill has left
+//!     ├── .trash-*/            a lane on its way out; the next build deletes what a kill has left
 //!     └── <agent>/<key>/       one lane: a target directory, with a `.lane` of its own
-//!         └── .fork-*/         a fork on its way in, as in `target/`; effects/disk/fork.rs draws it
+//!         └── .fork-*/         a fork on its way in, as in `target/`; fork/write.rs draws it
 //! ```
 
 use std::path::{Path, PathBuf};

@@ -77,15 +77,15 @@ pub fn rustc(
     let mut args: Vec<OsString> =
         toolchain.map(|name| format!("+{name}").into()).into_iter().collect();
     args.push("-vV".into());
-    let version =
-        sh.read(&rustc, &args, &repo.start).context("cannot ask rustc for its version")?;
+    let dir = dir_to_ask_in(env, &repo.start);
+    let version = sh.read(&rustc, &args, &dir).context("cannot ask rustc for its version")?;
     let version = String::from_utf8(version).context("rustc's version is not UTF-8")?;
 
     // The compiler itself, where `rustc` on `PATH` is rustup's proxy: it is what `rustup update`
     // replaces.
     args.pop();
     args.extend(["--print".into(), "sysroot".into()]);
-    let sysroot = sh.read(&rustc, &args, &repo.start).unwrap_or_default();
+    let sysroot = sh.read(&rustc, &args, &dir).unwrap_or_default();
     let sysroot = PathBuf::from(String::from_utf8_lossy(&sysroot).trim());
     let binary = sysroot.join("bin/rustc").with_extension(std::env::consts::EXE_EXTENSION);
     memo.remember("rustc", &inputs, &version, &binary);
@@ -119,13 +119,16 @@ fn toolchain_path(dir: &Path) -> Option<PathBuf> {
     Some(file.with_file_name(document.get("toolchain")?.get("path")?.as_str()?))
 }
 
-/// Where cargo or rustc answer without obeying a file of the tree.
+/// Where cargo or rustc are asked: outside of a tree that names a toolchain by its path, or that
+/// has something else than a file in its place, for which rustup would wait.
 pub fn dir_to_ask_in(env: &Environment, dir: &Path) -> PathBuf {
+    let mut named = dir.ancestors().flat_map(|dir| TOOLCHAIN_FILES.map(|name| dir.join(name)));
+    let is_no_file = named.any(|file| file.exists() && !file.is_file());
     let is_chosen = env.get("RUSTUP_TOOLCHAIN").is_some();
-    match toolchain_path(dir).filter(|_| !is_chosen) {
-        Some(_) => std::env::temp_dir(),
-        None => dir.to_owned(),
+    if !is_chosen && (is_no_file || toolchain_path(dir).is_some()) {
+        return std::env::temp_dir();
     }
+    dir.to_owned()
 }
 
 /// A compiler that is not asked for its version: its file tells it from others, and the usual one

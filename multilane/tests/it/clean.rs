@@ -32,7 +32,9 @@ fn the_worktrees_lane_is_emptied_but_for_xtask() {
     assert!(!project.exists("target/debug/deps"));
     assert!(project.exists("target/xtask/xtask"));
     project.only_lane();
+    assert!(!project.exists("target/.filled-at"));
     project.xtask("check").ok().forked_from("/.lanes/a/");
+    assert!(project.exists("target/.filled-at"), "it was not filled as an empty lane is");
     project.xtask("clean --all").ok();
     project.xtask("check").ok().compiled_of(1, &["core"]);
 }

@@ -292,3 +292,28 @@ fn a_workspace_in_a_folder_of_the_repository() {
     is_warm(&project, &outer.with_file_name("second").join("rust"));
     std::fs::create_dir_all(&project.root).expect("a directory");
 }
+
+/// A script of ours with lines of somebody else's in it is theirs too.
+#[test]
+fn lines_that_others_have_added_are_kept() {
+    let project = donor();
+    project.write(".husky/pre-commit", "");
+    for in_front in [false, true] {
+        let hook = if in_front {
+            project.git(&["config", "core.hooksPath", ".husky"]);
+            ".git/multilane/hooks/pre-commit"
+        } else {
+            ".git/hooks/post-checkout"
+        };
+        project.xtask("lane hook --install").ok();
+        let edited = project.read(hook) + "git lfs post-checkout \"$@\"\n";
+        project.write(hook, &edited);
+        for verb in ["--install", "--remove"] {
+            project.xtask(&format!("lane hook {verb}")).fails_with(1).says("has not written");
+            assert_eq!(project.read(hook), edited, "{verb}");
+        }
+        std::fs::remove_file(project.root.join(hook)).expect("it is there");
+        project.xtask("lane hook --install").ok();
+        project.xtask("lane hook --remove").ok();
+    }
+}

@@ -208,3 +208,46 @@ fn looking_is_not_running() {
     std::fs::write(dir.join("rust-toolchain.toml"), toolchain).expect("it can be written");
     look_around();
 }
+
+/// Whoever opens a pipe to read waits until somebody writes.
+#[cfg(unix)]
+#[test]
+fn no_pipe_is_waited_for() {
+    let project = project();
+    project.xtask("check").ok();
+    project.xtask("check").agent("a").ok();
+    let lane = project.only_lane();
+    let is_over = |words: &str, agent: &str| {
+        let mut call = project.xtask(words).agent(agent);
+        call.command.env_remove("RUSTUP_TOOLCHAIN"); // So that rustup looks for it in the tree.
+        call.run();
+    };
+    for (file, words) in [
+        ("target/.lane", "check"),
+        ("target/.place", "check"),
+        ("target/.filled-at", "check"),
+        (".cargo/wrapper/config.toml", "check"),
+        // cargo itself would wait for these.
+        (".cargo/config.toml", "lane list"),
+        ("Cargo.lock", "lane list"),
+        ("Cargo.toml", "lane list"),
+        ("rust-toolchain.toml", "lane list"),
+        ("target/debug/.cargo-lock", "clean"),
+        (&format!("{lane}/.lane"), "check"),
+    ] {
+        let path = project.root.join(file);
+        let old = project.root.with_file_name("old");
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        let was_there = std::fs::rename(&path, &old).is_ok();
+        let made = project.command("mkfifo").arg(&path).status().expect("mkfifo starts");
+        assert!(made.success(), "{file}");
+        is_over(words, "");
+        is_over(words, "a");
+        is_over("lane list", "");
+        is_over("lane fork --dry-run", "b");
+        std::fs::remove_file(&path).ok();
+        if was_there {
+            std::fs::rename(&old, &path).expect("it can be moved");
+        }
+    }
+}

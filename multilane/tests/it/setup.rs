@@ -132,3 +132,19 @@ fn a_configuration_of_the_projects_own_is_not_touched() {
     assert!(project.exists(".cargo/wrapper/rustc"));
     assert_eq!(status(&project), "");
 }
+
+#[test]
+fn what_others_have_put_beside_our_files_stays() {
+    let project = foreign();
+    setup(&project, "--yes").ok();
+    project.write(".cargo/wrapper/notes.md", "mine");
+    // In another worktree the folder was never ours.
+    let second = add_worktree(&project, "second");
+    let theirs = second.join(".cargo/wrapper");
+    std::fs::remove_dir_all(&theirs).ok();
+    std::fs::create_dir_all(&theirs).expect("a directory");
+    std::fs::write(theirs.join("rustc"), "#!/bin/sh\n").expect("it can be written");
+    setup(&project, "--remove --yes").ok().says("stays");
+    assert_eq!(project.read(".cargo/wrapper/notes.md"), "mine");
+    assert!(theirs.join("rustc").is_file());
+}
