@@ -634,8 +634,12 @@ impl World {
             let file = root.join(piece.file());
             drop(std::fs::rename(file.with_extension("backup.local"), &file));
         }
-        // What the build has written there is no part of what comes next.
-        self.project.git(&["checkout", "--quiet", "--", "crates"]);
+        // What the build has written over is no part of what comes next. Of other files git would
+        // change the times.
+        for piece in self.pieces.iter().filter(|piece| piece.reader == Reader::Rewriter) {
+            let file = format!("crates/base/src/rewritten{}.rs", piece.number);
+            self.project.git(&["checkout", "--quiet", "--", &file]);
+        }
     }
 
     fn make_fork(&self) {
