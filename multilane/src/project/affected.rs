@@ -111,6 +111,11 @@ pub(crate) fn affected(
     Affected::Packages(names)
 }
 
+/// What the sources name by paths with `..`.
+pub(crate) fn named_paths(mentions: &[Mention], packages: &[Package]) -> BTreeSet<PathBuf> {
+    mentions.iter().flat_map(|mention| Named::of(mention, packages).paths).collect()
+}
+
 /// Whether a package is concerned because of where it, or a path dependency of it, lies.
 fn is_taken_by_place(package: &Package, packages: &[Package], file: &Path) -> bool {
     const OF_ALL_BELOW: [&str; 4] =

@@ -99,20 +99,21 @@ pub(crate) fn read(sh: &Shell, repo: &Repo, base: Option<&str>) -> anyhow::Resul
     let options =
         ["--name-only", "--no-renames", "--no-relative", "--no-color", "--no-ext-diff", "-z"];
     let tracked = git(&[&["diff", "--ignore-submodules=none"], &options[..], &[&commit]].concat());
-    let untracked = git(&["ls-files", "--others", "--exclude-standard", "-z"]);
     let checkouts = line(&["show", "--no-patch", "--format=%ct", &commit])
         .and_then(|seconds| Ok(UNIX_EPOCH + Duration::from_secs(seconds.parse()?)))
         .and_then(|since| Checkouts::of(sh, &top, since));
-    let (tracked, untracked, checkouts) = match (tracked, untracked, checkouts) {
-        (Ok(tracked), Ok(untracked), Ok(checkouts)) => (tracked, untracked, checkouts),
-        (Err(err), ..) | (_, Err(err), _) | (.., Err(err)) => return unknown(&why_no_git(&err)),
+    let (tracked, checkouts) = match (tracked, checkouts) {
+        (Ok(tracked), Ok(checkouts)) => (tracked, checkouts),
+        (Err(err), _) | (_, Err(err)) => return unknown(&why_no_git(&err)),
     };
-    let untracked = paths(&top, &untracked).filter(|path| !is_of_no_source(&top, path));
-    let mut files: Vec<PathBuf> = paths(&top, &tracked).chain(untracked).collect();
+    let mut files: Vec<PathBuf> = paths(&top, &tracked).collect();
     for checkout in &checkouts.tops {
-        match ignored(sh, checkout) {
-            Ok(ignored) => files.extend(ignored.into_iter().filter(|path| checkouts.is_new(path))),
-            Err(err) => return unknown(&why_no_git(&err)),
+        match (untracked(sh, checkout), ignored(sh, checkout)) {
+            (Ok(untracked), Ok(ignored)) => {
+                files.extend(untracked);
+                files.extend(ignored.into_iter().filter(|path| checkouts.is_new(path)));
+            }
+            (Err(err), _) | (_, Err(err)) => return unknown(&why_no_git(&err)),
         }
     }
     files.extend(checkouts.edited_unseen.iter().cloned());
@@ -179,6 +180,25 @@ impl Checkouts {
         path.starts_with(&self.tops[0])
     }
 
+    /// Whether it lies elsewhere, and it or something below was written since the commit.
+    pub(crate) fn is_elsewhere_and_new(&self, path: &Path) -> bool {
+        const ENTRIES_MAX: usize = 10_000; // Of which nobody wants to wait for more.
+        if self.has(path) || self.tops[0].starts_with(path) {
+            return false;
+        }
+        let (mut ahead, mut seen) = (vec![path.to_owned()], 0);
+        while let Some(path) = ahead.pop() {
+            seen += 1;
+            if self.is_new(&path) || seen > ENTRIES_MAX {
+                return true;
+            }
+            if path.is_dir() && !path.join("CACHEDIR.TAG").exists() {
+                ahead.extend(files::entries(&path).map(|entry| entry.path()));
+            }
+        }
+        false
+    }
+
     /// Lines in the manifests and Rust sources, tracked or not, that lead out of a directory or
     /// hold a name of one of these files.
     pub(crate) fn mentions(&self, sh: &Shell, files: &[PathBuf]) -> anyhow::Result<Vec<Mention>> {
@@ -221,6 +241,11 @@ impl Checkouts {
 fn paths(top: &Path, listed: &[u8]) -> impl Iterator<Item = PathBuf> {
     let listed = listed.split(|&byte| byte == 0).filter(|file| !file.is_empty());
     listed.map(|file| top.join(path_from(file)).components().collect())
+}
+
+fn untracked(sh: &Shell, top: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let listed = sh.read("git", ["ls-files", "--others", "--exclude-standard", "-z"], top)?;
+    Ok(paths(top, &listed).filter(|path| !is_of_no_source(top, path)).collect())
 }
 
 /// The files that git ignores, those of ignored directories too, but for what builds and other

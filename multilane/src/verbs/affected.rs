@@ -65,9 +65,6 @@ pub(super) fn narrow(
         Changes::Unknown { why } => return all(&why),
     };
     let configured = configured(project);
-    // What lies elsewhere git does not know.
-    let is_elsewhere_and_new = |path: &&PathBuf| !checkouts.has(path) && checkouts.is_new(path);
-    files.extend(configured.iter().filter(is_elsewhere_and_new).cloned());
     let root = &project.repo.root;
     let packages = packages::read(&project.sh, &project.session.env, root)
         .context("cannot list the workspace's packages")?;
@@ -75,19 +72,24 @@ pub(super) fn narrow(
         let dirs = package.path_dependencies.iter().chain([&package.dir]);
         files.extend(dirs.filter(|dir| !checkouts.has(dir)).cloned());
     }
-    if files.is_empty() {
-        ui.status("Affected", format_args!("none: nothing changed since {base}"));
-        return Ok(None);
-    }
-
     const NAMES_MAX: usize = 1000; // Each is looked for in all sources.
     if files.len() > NAMES_MAX {
         return all(&format!("{} files changed since {base}", files.len()));
     }
-    let references = match checkouts.mentions(&project.sh, &files) {
-        Ok(mentions) => References { mentions, links: checkouts.links, configured },
+    let mentions = match checkouts.mentions(&project.sh, &files) {
+        Ok(mentions) => mentions,
         Err(err) => return all(&format!("{err:#}")),
     };
+    // What lies elsewhere git does not know.
+    let mut named = affected::named_paths(&mentions, &packages);
+    named.extend(configured.iter().cloned());
+    named.extend(checkouts.links.iter().map(|(_, target)| target.clone()));
+    files.extend(named.into_iter().filter(|path| checkouts.is_elsewhere_and_new(path)));
+    if files.is_empty() {
+        ui.status("Affected", format_args!("none: nothing changed since {base}"));
+        return Ok(None);
+    }
+    let references = References { mentions, links: checkouts.links, configured };
     let start = &project.repo.start;
     let workspace = Workspace { root, start, packages: &packages };
     let mut affected = affected::affected(&workspace, &files, &references);

@@ -347,7 +347,7 @@ fn a_submodule_concerns_its_packages_whether_edited_or_at_another_commit() {
     project.write("crates/core/src/lib.rs", "include!(\"../../../lib/alone/src/lib.rs\");");
     project.commit();
     affects(&project, "check-fast --base HEAD", "");
-    project.write("lib/alone/src/new.rs", "");
+    project.write("lib/alone/src/lib.rs", "");
     affects(&project, "check-fast --base HEAD", "core inner");
 }
 
@@ -367,6 +367,22 @@ fn files_out_of_the_checkout_count_when_they_are_new() {
     for file in [".cargo/config.toml", "clippy.toml", "rust-toolchain.toml"] {
         outer.write(file, "");
         assert!(affected().starts_with("cargo check "), "{file}");
+        std::fs::remove_file(outer.root.join(file)).expect("it is there");
+        assert_eq!(affected(), "");
+    }
+    // What a source names out of the checkout, and what a link leads to.
+    outer.write("inner/core/src/lib.rs", "const X: &str = include_str!(\"../../../x/x.txt\");");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("../../../y/y.rs", inner.join("core/src/y.rs")).expect("a link");
+    outer.git_in(&inner, &["add", "--all"]);
+    outer.git_in(&inner, &["commit", "--quiet", "--message=state"]);
+    for file in [
+        "x/x.txt",
+        #[cfg(unix)]
+        "y/y.rs",
+    ] {
+        outer.write(file, "");
+        assert_eq!(affected(), "cargo check --package core\n", "{file}");
         std::fs::remove_file(outer.root.join(file)).expect("it is there");
         assert_eq!(affected(), "");
     }

@@ -403,7 +403,11 @@ impl World {
             let mut text = format!(
                 "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n{rest}\n"
             );
-            for dependency in dependencies.iter().filter(|dependency| self.has(dependency)) {
+            let is_needed = |dependency: &&&str| match name {
+                "app" => self.is_shown_by(dependency),
+                _ => self.has(dependency),
+            };
+            for dependency in dependencies.iter().filter(is_needed) {
                 writeln!(text, "{dependency} = {{ path = \"../{dependency}\" }}")
                     .expect("a string");
             }
@@ -436,6 +440,12 @@ impl World {
             "outer" => any(&MACROS[..1]),
             _ => true,
         }
+    }
+
+    /// Whether the program names it: what it gets through others it does not.
+    fn is_shown_by(&self, dependency: &str) -> bool {
+        let names = |piece: &Piece| piece.shown().starts_with(&format!("{dependency}::"));
+        dependency == "base" || self.pieces.iter().any(names)
     }
 
     fn write_sources(&self) {
@@ -634,8 +644,12 @@ impl World {
             let file = root.join(piece.file());
             drop(std::fs::rename(file.with_extension("backup.local"), &file));
         }
-        // What the build has written there is no part of what comes next.
-        self.project.git(&["checkout", "--quiet", "--", "crates"]);
+        // What the build has written over is no part of what comes next. Of other files git would
+        // change the times.
+        for piece in self.pieces.iter().filter(|piece| piece.reader == Reader::Rewriter) {
+            let file = format!("crates/base/src/rewritten{}.rs", piece.number);
+            self.project.git(&["checkout", "--quiet", "--", &file]);
+        }
     }
 
     fn make_fork(&self) {
@@ -748,23 +762,32 @@ impl World {
     fn difference(&self) -> Option<String> {
         self.write();
         self.build_donor();
-        let donors_program = self.project.root.join("target/debug/app");
-        let donors_bytes = std::fs::read(&donors_program).ok();
         self.make_fork();
         let found = self.compare("the first build");
         if found.is_some() || !self.edits {
-            return found.or_else(|| self.look_at_donor(&donors_program, donors_bytes));
+            return found;
         }
         let edited = self.own.join("crates/base/src/lib.rs");
         let text = std::fs::read_to_string(&edited).expect("it is there");
         write(&edited, &text.replace("\"plain\"", "\"edited\""));
-        self.compare("an edit").or_else(|| self.look_at_donor(&donors_program, donors_bytes))
+        self.compare("an edit")
     }
 
     fn compare(&self, after: &str) -> Option<String> {
         let before = files_of(&self.own);
         let ran = self.call(&self.own, self.verb(), true).run();
         let fork = self.outcome(&ran);
+        // What tools write over, such as strip, is not the donor's.
+        let donors = self.project.root.join("target/debug/app");
+        let before_strip = std::fs::read(&donors).ok();
+        if let Ok(mut own) =
+            std::fs::File::options().append(true).open(self.lane().join("debug/app"))
+        {
+            std::io::Write::write_all(&mut own, b"stripped").expect("it can be written");
+        }
+        if std::fs::read(&donors).ok() != before_strip {
+            return Some("the donor's program is that of the fork".to_owned());
+        }
         // Its donor may go.
         let away = self.project.root.with_file_name("away");
         if ran.output.status.success() && self.way != Way::Agent {
@@ -797,20 +820,6 @@ impl World {
                 ran.report()
             )
         })
-    }
-
-    /// What tools write over in the fork is not the donor's, and neither was built anew.
-    fn look_at_donor(&self, program: &Path, before: Option<Vec<u8>>) -> Option<String> {
-        self.call(&self.own, self.verb(), true).run();
-        if let Ok(mut own) =
-            std::fs::File::options().append(true).open(self.lane().join("debug/app"))
-        {
-            std::io::Write::write_all(&mut own, b"stripped").expect("it can be written");
-        }
-        let is_donors_lane =
-            self.way != Way::Agent || self.lane() != self.project.root.join("target");
-        (is_donors_lane && std::fs::read(program).ok() != before)
-            .then(|| "the donor's program was changed".to_owned())
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -218,7 +219,21 @@ pub(crate) fn findings_of(output: &Output) -> Vec<String> {
         Likeness::Other(how) => Some(how.as_str()),
         _ => None,
     };
-    names.chain(how.map(|how| format!("{path}: {how}"))).collect()
+    let made_by = output.made_by.as_ref().map(|made_by| format!(" (by {made_by})"));
+    let made_by = made_by.unwrap_or_default();
+    names.chain(how.map(|how| format!("{path}: {how}{made_by}"))).collect()
+}
+
+/// The files of the checkout that the builds in one tree have left, and those in the other have
+/// not.
+pub(crate) fn only_in_one(forked: &BTreeSet<PathBuf>, scratch: &BTreeSet<PathBuf>) -> Vec<String> {
+    let only = |one: &BTreeSet<PathBuf>, other: &BTreeSet<PathBuf>, where_: &str| {
+        let paths = one.difference(other);
+        paths.map(|path| format!("{} in the checkout: only {where_}", path.display())).collect()
+    };
+    let (forked_only, scratch_only): (Vec<String>, Vec<String>) =
+        (only(forked, scratch, "in the fork"), only(scratch, forked, "from scratch"));
+    [forked_only, scratch_only].concat()
 }
 
 /// The result, as text and as JSON.
@@ -448,6 +463,26 @@ error: 2 targets failed:
         let names = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(restless(names("a b"), names("b a")), None);
         assert!(restless(names("a"), names("")).is_some());
+    }
+
+    #[test]
+    fn files_of_the_checkout_tell_lanes_apart() {
+        let files = |names: &str| names.split_whitespace().map(PathBuf::from).collect();
+        expect![[r#"
+            a in the checkout: only in the fork
+            c in the checkout: only from scratch"#]]
+        .assert_eq(&only_in_one(&files("a b"), &files("b c")).join("\n"));
+    }
+
+    #[test]
+    fn a_difference_is_told_with_the_code_that_made_it() {
+        let output = Output {
+            path: "debug/app".into(),
+            likeness: Likeness::Other("x".to_owned()),
+            made_by: Some("the build script of core".to_owned()),
+            ..Output::default()
+        };
+        assert_eq!(findings_of(&output), ["debug/app: x (by the build script of core)"]);
     }
 
     #[test]

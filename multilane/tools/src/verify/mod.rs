@@ -18,6 +18,7 @@
 pub(crate) mod compare;
 pub(crate) mod outputs;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -221,6 +222,8 @@ struct Built {
     results: Results,
     /// The packages that a second build compiles.
     again: Vec<String>,
+    /// The files of the checkout after the build, and before any test.
+    files: BTreeSet<PathBuf>,
 }
 
 impl Verification<'_> {
@@ -250,6 +253,7 @@ impl Verification<'_> {
 
         let outputs = self.compare(&aside)?;
         let mut findings = Vec::from_iter(compare::restless(forked.again, scratch.again));
+        findings.extend(compare::only_in_one(&forked.files, &scratch.files));
         let mut runs = Runs { forked: vec![forked.results], scratch: vec![scratch.results] };
         self.run_again_what_differs(&mut runs, &aside)?;
         findings.extend(runs.differing().iter().map(ToString::to_string));
@@ -357,11 +361,12 @@ impl Verification<'_> {
                 ui::duration(started.elapsed())
             ),
         );
+        let files = outputs::files_of_checkout(tree, &lane.dir);
         let results = self.test(name, tree, &lane)?;
         let [build, build_tests] = self.flags.building(&lane);
         let mut again = self.build(name, tree, &build)?;
         again.extend(self.build(name, tree, &build_tests)?);
-        Ok(Built { compiled, results, again })
+        Ok(Built { compiled, results, again, files })
     }
 
     /// The packages of the units that were compiled.

@@ -33,6 +33,8 @@ pub(crate) struct Output {
     pub(crate) path: PathBuf,
     /// Empty where cargo has given the file a second name.
     pub(crate) package: String,
+    /// The code that had a hand in it: a build script, or a macro that can look around.
+    pub(crate) made_by: Option<String>,
     pub(crate) role: Role,
     pub(crate) likeness: Likeness,
     /// Where it names the donor's tree, outside of debug information.
@@ -160,6 +162,7 @@ fn compare_file(question: &Question<'_>, path: &Path, unit: Option<&Unit>) -> Op
     let mut output = Output {
         path: path.to_owned(),
         package: unit.map(|unit| unit.package.clone()).unwrap_or_default(),
+        made_by: unit.and_then(made_by),
         role,
         ..Output::default()
     };
@@ -191,6 +194,35 @@ fn compare_file(question: &Question<'_>, path: &Path, unit: Option<&Unit>) -> Op
     };
     question.add_names(&mut output, &forked, unit);
     Some(output)
+}
+
+fn made_by(unit: &Unit) -> Option<String> {
+    match &unit.widest_macro {
+        _ if unit.is_run() => Some(format!("the build script of {}", unit.package)),
+        Some((package, _)) => Some(format!("{}, which calls the macro {package}", unit.package)),
+        None => None,
+    }
+}
+
+/// The files of a checkout that neither git nor cargo nor multilane has put there.
+pub(crate) fn files_of_checkout(top: &Path, target_dir: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    let mut ahead = vec![top.to_owned()];
+    while let Some(dir) = ahead.pop() {
+        for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
+            let (path, is_dir) = (entry.path(), entry.file_type().is_ok_and(|kind| kind.is_dir()));
+            let is_left_out = [".git", ".lanes", ".cargo/wrapper", ".cargo/cranelift.toml"];
+            if path == target_dir || is_left_out.iter().any(|name| path.ends_with(name)) {
+                continue;
+            }
+            if is_dir {
+                ahead.push(path);
+            } else {
+                found.extend(path.strip_prefix(top).ok().map(Path::to_owned));
+            }
+        }
+    }
+    found
 }
 
 fn to_cargo(printed: &[u8]) -> Vec<u8> {
