@@ -104,10 +104,13 @@ pub fn fit(mut command: Command) -> Command {
     let is_long = command.get_long_about().is_some()
         || command.get_arguments().any(|arg| arg.get_long_help().is_some());
     let length = |arg: &Arg| {
-        let names = arg.get_value_names();
-        let value = names.map_or(arg.get_id().as_str().len(), |names| names[0].len()) + " <>".len();
-        let takes_value = arg.get_action().takes_values();
-        arg.get_long().map_or(0, |long| long.len() + 2) + if takes_value { value } else { 0 }
+        let of_value = |name: &str| " <>".len() + name.len();
+        let value = match arg.get_value_names() {
+            _ if !arg.get_action().takes_values() => 0,
+            Some(names) => names.iter().map(|name| of_value(name)).sum(),
+            None => of_value(arg.get_id().as_str()),
+        };
+        arg.get_long().map_or(0, |long| long.len() + 2) + value
     };
     let longest = command.get_arguments().map(length).max().unwrap_or_default();
     let name = longest.max("--version".len()) + "  -x,   ".len();
