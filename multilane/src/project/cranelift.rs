@@ -55,35 +55,14 @@ pub struct Request<'a> {
     pub has_component: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Backend {
-    Cranelift,
-    Llvm(Why),
-}
-
-/// Why it is LLVM.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Why {
-    NotAsked,
-    OtherProfile,
-    /// The component is for the host.
-    OtherTarget,
-    NotNightly,
-    NoComponent,
-}
-
-pub fn backend(request: &Request<'_>) -> Backend {
+/// Whether Cranelift builds it. Its component is for the host alone.
+pub fn is_chosen(request: &Request<'_>) -> bool {
     let host = request.toolchain.lines().find_map(|line| line.strip_prefix("host: "));
-    match () {
-        () if request.settings.is_none() => Backend::Llvm(Why::NotAsked),
-        () if request.has_profile => Backend::Llvm(Why::OtherProfile),
-        () if request.targets.iter().any(|target| Some(target.as_str()) != host) => {
-            Backend::Llvm(Why::OtherTarget)
-        }
-        () if !is_nightly(request.toolchain) => Backend::Llvm(Why::NotNightly),
-        () if !request.has_component => Backend::Llvm(Why::NoComponent),
-        () => Backend::Cranelift,
-    }
+    request.settings.is_some()
+        && !request.has_profile
+        && request.targets.iter().all(|target| Some(target.as_str()) == host)
+        && is_nightly(request.toolchain)
+        && request.has_component
 }
 
 /// Also one that somebody has built: `-dev`.
@@ -133,17 +112,17 @@ mod tests {
         };
         let stable = NIGHTLY.replace("-nightly", "");
         let dev = NIGHTLY.replace("-nightly", "-dev");
-        assert_eq!(backend(&all), Backend::Cranelift);
-        assert_eq!(backend(&Request { targets: &host, ..all.clone() }), Backend::Cranelift);
-        assert_eq!(backend(&Request { toolchain: &dev, ..all.clone() }), Backend::Cranelift);
-        for (request, why) in [
-            (Request { settings: None, ..all.clone() }, Why::NotAsked),
-            (Request { has_profile: true, ..all.clone() }, Why::OtherProfile),
-            (Request { targets: &other, ..all.clone() }, Why::OtherTarget),
-            (Request { toolchain: &stable, ..all.clone() }, Why::NotNightly),
-            (Request { has_component: false, ..all.clone() }, Why::NoComponent),
+        assert!(is_chosen(&all));
+        assert!(is_chosen(&Request { targets: &host, ..all.clone() }));
+        assert!(is_chosen(&Request { toolchain: &dev, ..all.clone() }));
+        for request in [
+            Request { settings: None, ..all.clone() },
+            Request { has_profile: true, ..all.clone() },
+            Request { targets: &other, ..all.clone() },
+            Request { toolchain: &stable, ..all.clone() },
+            Request { has_component: false, ..all.clone() },
         ] {
-            assert_eq!(backend(&request), Backend::Llvm(why), "{request:?}");
+            assert!(!is_chosen(&request), "{request:?}");
         }
     }
 

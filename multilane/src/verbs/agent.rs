@@ -1,11 +1,13 @@
-//! `lane run`: a command that knows nothing of lanes builds in one. `lane env` of multilane-tools
-//! does the same for a shell.
+//! `lane run` and `lane env`: a command that knows nothing of lanes builds in one.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
+use clap::ArgMatches;
 
+use super::shell::Dialect;
 use super::worktree::{NewWorktree, make_worktree, worktree_named};
 use super::{Answer, Call, run};
 use crate::cargo_line::CargoLine;
@@ -14,24 +16,13 @@ use crate::process::Shell;
 use crate::process::step::{Program, Step};
 use crate::project::worktrees::checkout_of;
 use crate::project::{Project, shared_program};
-
-/// Where a builder is to work.
-pub struct Place {
-    /// Of a worktree or, where there is none, of an agent.
-    pub name: String,
-    /// Make the worktree if there is none.
-    pub new: bool,
-    /// Only a worktree.
-    pub worktree: bool,
-    /// Only an agent.
-    pub agent: bool,
-}
+use crate::ui;
 
 /// Where a builder works, and as whom.
-pub struct Surroundings {
-    pub dir: PathBuf,
+pub(super) struct Surroundings {
+    pub(super) dir: PathBuf,
     /// `None`: the owner of the worktree, who builds in its `target/`.
-    pub agent: Option<String>,
+    pub(super) agent: Option<String>,
 }
 
 impl Surroundings {
@@ -39,7 +30,7 @@ impl Surroundings {
     ///
     /// What leads all builds of this user to one directory is for nobody's good here; set again in
     /// there, it counts.
-    pub fn variables(&self) -> Vec<(&'static str, Option<&str>)> {
+    pub(super) fn variables(&self) -> Vec<(&'static str, Option<&str>)> {
         let mut variables = vec![("AGENT_ID", self.agent.as_deref())];
         if self.agent.is_some() {
             variables.extend(DETOUR_VARIABLES.map(|name| (name, None)));
@@ -60,10 +51,7 @@ impl Surroundings {
 pub(super) fn lane_run(call: Call) -> Answer {
     let own = call.own;
     let mut project = run::open(call.session, &CargoLine::default())?;
-    let name = own.get_one::<String>("name").context("no name")?.clone();
-    let is = |flag| own.get_flag(flag);
-    let place = Place { name, new: is("new"), worktree: is("worktree"), agent: is("agent") };
-    let surroundings = surroundings(&mut project, &place)?;
+    let surroundings = surroundings(&mut project, &own)?;
     let ui = project.session.ui;
     let bin = install_shim(&project).inspect_err(|err| {
         ui.warn(format_args!(
@@ -87,19 +75,37 @@ pub(super) fn lane_run(call: Call) -> Answer {
     Shell::outside_of_cargo(env).become_step(&step, &surroundings.dir)
 }
 
-/// Where the builder that `place` names works, and as whom.
-pub fn surroundings(project: &mut Project, place: &Place) -> anyhow::Result<Surroundings> {
+pub(super) fn lane_env(call: Call) -> Answer {
+    let own = call.own;
+    let mut project = run::open(call.session, &CargoLine::default())?;
+    let named = own.get_one::<String>("shell").map(String::as_str);
+    let dialect = Dialect::choose(named, &project.session.env);
+    if own.get_flag("unset") {
+        ui::data(dialect.leave(&shared_program::common(&project)?.bin()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let surroundings = surroundings(&mut project, &own)?;
+    let bin = install_shim(&project)?;
+    if surroundings.dir.to_str().is_none() || bin.to_str().is_none() {
+        bail!("{} is not UTF-8, so no shell can be told of it", surroundings.dir.display());
+    }
+    ui::data(dialect.enter(&surroundings, &bin))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where the builder that the options name works, and as whom.
+fn surroundings(project: &mut Project, own: &ArgMatches) -> anyhow::Result<Surroundings> {
+    let name = own.get_one::<String>("name").context("no name")?;
     let (root, here) = (project.repo.root.clone(), project.repo.start.clone());
-    let found = if place.agent { None } else { worktree_named(project, &place.name).ok() };
+    let found = if own.get_flag("agent") { None } else { worktree_named(project, name).ok() };
     let top = match found {
         Some(top) => top,
-        None if place.new => make_worktree(
-            project,
-            &NewWorktree { name: place.name.clone(), ..NewWorktree::default() },
-        )?,
-        None if place.worktree => worktree_named(project, &place.name)?,
+        None if own.get_flag("new") => {
+            make_worktree(project, &NewWorktree { name: name.clone(), ..NewWorktree::default() })?
+        }
+        None if own.get_flag("worktree") => worktree_named(project, name)?,
         None => {
-            let agent = Agent::from_environment(Some(OsStr::new(&place.name)))?;
+            let agent = Agent::from_environment(Some(OsStr::new(name)))?;
             let agent = agent.context("an agent needs a name")?.name().to_owned();
             return Ok(Surroundings { dir: here, agent: Some(agent) });
         }
@@ -115,7 +121,7 @@ pub fn surroundings(project: &mut Project, place: &Place) -> anyhow::Result<Surr
 }
 
 /// Puts the shim where all worktrees have it, and says in which directory.
-pub fn install_shim(project: &Project) -> anyhow::Result<PathBuf> {
+fn install_shim(project: &Project) -> anyhow::Result<PathBuf> {
     let common = shared_program::common(project)?;
     shared_program::share(&common)?;
     shared_program::install_shim(&common)

@@ -5,7 +5,7 @@ use anyhow::bail;
 use super::run::Options;
 use crate::cargo_line::CargoLine;
 use crate::files;
-use crate::project::cranelift::{self, Backend, FILE, PROFILE, Request};
+use crate::project::cranelift::{self, FILE, PROFILE, Request};
 use crate::project::{Project, toolchain};
 
 /// Has a build of the `dev` profile made with that of Cranelift instead. Nothing is asked where the
@@ -32,7 +32,7 @@ pub(super) fn choose_backend(
         has_component: rustc.has_cranelift(),
         toolchain: &rustc.version,
     };
-    if cranelift::backend(&request) != Backend::Cranelift {
+    if !cranelift::is_chosen(&request) {
         return Ok(line);
     }
 

@@ -2,7 +2,7 @@
 //! them.
 
 pub(crate) mod affected;
-pub mod agent;
+pub(crate) mod agent;
 pub(crate) mod build;
 pub(crate) mod cargo;
 pub(crate) mod clean;
@@ -10,6 +10,7 @@ pub(crate) mod cranelift;
 pub(crate) mod fork;
 pub(crate) mod list;
 pub(crate) mod run;
+mod shell;
 pub(crate) mod test;
 pub mod worktree;
 
@@ -103,10 +104,13 @@ pub fn fit(mut command: Command) -> Command {
     let is_long = command.get_long_about().is_some()
         || command.get_arguments().any(|arg| arg.get_long_help().is_some());
     let length = |arg: &Arg| {
-        let names = arg.get_value_names();
-        let value = names.map_or(arg.get_id().as_str().len(), |names| names[0].len()) + " <>".len();
-        let takes_value = arg.get_action().takes_values();
-        arg.get_long().map_or(0, |long| long.len() + 2) + if takes_value { value } else { 0 }
+        let of_value = |name: &str| " <>".len() + name.len();
+        let value = match arg.get_value_names() {
+            _ if !arg.get_action().takes_values() => 0,
+            Some(names) => names.iter().map(|name| of_value(name)).sum(),
+            None => of_value(arg.get_id().as_str()),
+        };
+        arg.get_long().map_or(0, |long| long.len() + 2) + value
     };
     let longest = command.get_arguments().map(length).max().unwrap_or_default();
     let name = longest.max("--version".len()) + "  -x,   ".len();
@@ -363,19 +367,31 @@ pub(crate) static LANE: &[Verb] = &[
     )
     .options(|command| {
         let command_to_run = Arg::new("command").value_name("COMMAND").last(true).num_args(0..);
-        let agent = "An agent in the current directory, even if there is such a worktree";
-        command
-            .arg(name("Name of a worktree or, where there is none, of an agent"))
-            .arg(flag("new", "Make the worktree if there is none, as `lane new` does"))
-            .arg(flag("worktree", "Only a worktree; fail if there is none"))
-            .arg(flag("agent", agent).conflicts_with_all(["new", "worktree"]))
-            .arg(
-                command_to_run
-                    .help("What to run [default: $SHELL]")
-                    .value_parser(value_parser!(OsString)),
-            )
+        place(command, true).arg(
+            command_to_run
+                .help("What to run [default: $SHELL]")
+                .value_parser(value_parser!(OsString)),
+        )
     }),
-    tool("env", "Print what a shell evaluates to work as a command of `lane run` does"),
+    verb(
+        "env",
+        Kind::Own(agent::lane_env),
+        "Print what a shell evaluates to work as a command of `lane run` does",
+        "For the shell in $SHELL, if none is named.\n\n\
+         sh:         eval \"$(cargo xtask lane env fix-parser)\"\n\
+         fish:       cargo xtask lane env fix-parser | source\n\
+         PowerShell: cargo xtask lane env fix-parser --shell powershell |\n            \
+         Out-String | Invoke-Expression\n\n\
+         The way back is `lane env --unset` in the same manner; the directory stays.",
+    )
+    .options(|command| {
+        let unset = flag("unset", "Print what undoes it");
+        let shell = option("shell", "SHELL", "For this shell");
+        place(command, false)
+            .arg(unset.conflicts_with_all(["name", "new", "worktree", "agent"]))
+            .arg(shell.value_parser(["sh", "fish", "powershell"]))
+            .group(clap::ArgGroup::new("what").args(["name", "unset"]).required(true))
+    }),
     tool("hook", "Have git warm every new worktree"),
     tool("verify", "Show that a forked lane equals one built from scratch"),
     tool("bench", "Measure what multilane adds to a cargo that has nothing to do"),
@@ -427,4 +443,14 @@ fn changed_if_affected(command: Command) -> Command {
     changed(command.arg(flag("affected", affected)))
         .mut_arg("dependents", |arg| arg.requires("affected"))
         .mut_arg("base", |arg| arg.requires("affected"))
+}
+
+/// Where a builder works.
+fn place(command: Command, is_required: bool) -> Command {
+    let new = flag("new", "Make the worktree if there is none, as `lane new` does");
+    command
+        .arg(name("Name of a worktree or, where there is none, of an agent").required(is_required))
+        .arg(new.conflicts_with("agent"))
+        .arg(flag("worktree", "Only a worktree; fail if there is none").conflicts_with("agent"))
+        .arg(flag("agent", "An agent in the current directory, even if there is such a worktree"))
 }

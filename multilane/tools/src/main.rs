@@ -18,7 +18,6 @@ mod install;
 mod linkers;
 mod process;
 mod setup;
-mod shell;
 mod stats;
 mod verify;
 
@@ -64,7 +63,6 @@ fn answer(verb: Verb, session: Session) -> anyhow::Result<ExitCode> {
         Verb::Editor(flags) => flags.run(session),
         Verb::Completions(flags) => flags.run(),
         Verb::Complete(flags) => flags.run(session),
-        Verb::Lane(Lane::Env(flags)) => flags.run(session),
         Verb::Lane(Lane::Hook(flags)) => flags.run(session),
         Verb::Lane(Lane::Verify(flags)) => flags.run(session),
         Verb::Lane(Lane::Bench(flags)) => flags.run(session),

@@ -3,51 +3,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::CargoWords;
-
-/// Print what a shell evaluates to work as a command of `lane run` does
-///
-/// For the shell in $SHELL, if none is named.
-///
-/// sh:         eval "$(cargo xtask lane env fix-parser)"
-/// fish:       cargo xtask lane env fix-parser | source
-/// PowerShell: cargo xtask lane env fix-parser --shell powershell |
-///             Out-String | Invoke-Expression
-///
-/// The way back is `lane env --unset` in the same manner; the directory stays.
-#[derive(Args)]
-#[command(verbatim_doc_comment)]
-#[command(group = clap::ArgGroup::new("what").args(["name", "unset"]).required(true))]
-pub struct LaneEnv {
-    /// Name of a worktree or, where there is none, of an agent
-    #[arg(value_parser = NonEmptyStringValueParser::new())]
-    pub name: Option<String>,
-    /// Make the worktree if there is none, as `lane new` does
-    #[arg(long, conflicts_with_all = ["agent", "unset"])]
-    pub new: bool,
-    /// Only a worktree; fail if there is none
-    #[arg(long, conflicts_with_all = ["agent", "unset"])]
-    pub worktree: bool,
-    /// An agent in the current directory, even if there is such a worktree
-    #[arg(long, conflicts_with = "unset")]
-    pub agent: bool,
-    /// Print what undoes it
-    #[arg(long)]
-    pub unset: bool,
-    /// For this shell
-    #[arg(long)]
-    pub shell: Option<Shell>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-pub enum Shell {
-    Sh,
-    Fish,
-    Powershell,
-}
 
 /// Have git warm every new worktree
 ///

@@ -42,7 +42,6 @@ pub(crate) enum Verb {
 /// Manage lanes
 #[derive(Subcommand)]
 pub(crate) enum Lane {
-    Env(lane::LaneEnv),
     Hook(lane::LaneHook),
     Verify(lane::LaneVerify),
     Bench(lane::Bench),
