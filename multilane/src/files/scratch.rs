@@ -27,7 +27,8 @@ pub const STAGED_FILE: &str = ".multilane-";
 #[derive(Debug)]
 pub struct Scratch {
     pub dir: PathBuf,
-    _lock: File,
+    /// Until everything else is deleted.
+    lock: Option<File>,
 }
 
 impl Scratch {
@@ -43,7 +44,7 @@ impl Scratch {
             let dir = parent.join(unforeseeable(prefix));
             std::fs::create_dir(&dir)?;
             match lock_in(&dir) {
-                Ok(Some(_lock)) => return Ok(Scratch { dir, _lock }),
+                Ok(lock @ Some(_)) => return Ok(Scratch { dir, lock }),
                 Err(err) if err.kind() != io::ErrorKind::NotFound => {
                     drop(delete_dir(&dir));
                     return Err(err);
@@ -59,8 +60,14 @@ impl Scratch {
     /// # Errors
     ///
     /// When something in it cannot be deleted.
-    pub fn delete(self) -> io::Result<()> {
-        delete_last_its_lock(&self.dir)
+    pub fn delete(mut self) -> io::Result<()> {
+        self.delete_now()
+    }
+
+    fn delete_now(&mut self) -> io::Result<()> {
+        delete_all_but_lock(&self.dir)?;
+        self.lock = None; // Windows deletes no file that is open.
+        delete_dir(&self.dir)
     }
 
     #[cfg(test)]
@@ -71,7 +78,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        drop(delete_last_its_lock(&self.dir));
+        drop(self.delete_now());
     }
 }
 
@@ -85,7 +92,7 @@ fn lock_in(dir: &Path) -> io::Result<Option<File>> {
 }
 
 /// As long as something else is left, the lock says that it may be deleted.
-fn delete_last_its_lock(dir: &Path) -> io::Result<()> {
+fn delete_all_but_lock(dir: &Path) -> io::Result<()> {
     for entry in entries(dir).filter(|entry| entry.file_name() != LOCK) {
         if entry.file_type()?.is_dir() {
             delete_dir(&entry.path())?;
@@ -93,7 +100,7 @@ fn delete_last_its_lock(dir: &Path) -> io::Result<()> {
             remove_own_file(&entry.path())?;
         }
     }
-    delete_dir(dir)
+    Ok(())
 }
 
 /// Deletes what was made in `parent` with one of these prefixes by processes that have ended since,
@@ -123,7 +130,9 @@ pub fn sweep(parent: &Path, prefixes: &[&str]) {
 fn sweep_one(dir: &Path) {
     match super::open(OpenOptions::new().read(true).write(true), &dir.join(LOCK)) {
         Ok(lock) if matches!(lock::try_exclusive(&lock), Ok(true)) => {
-            drop(delete_last_its_lock(dir));
+            let deleted = delete_all_but_lock(dir);
+            drop(lock);
+            drop(deleted.and_then(|()| delete_dir(dir)));
         }
         // Its maker was killed, or is about to lock it. Only if it is empty.
         Err(err) if err.kind() == io::ErrorKind::NotFound => drop(std::fs::remove_dir(dir)),
