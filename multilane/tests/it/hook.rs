@@ -276,6 +276,8 @@ fn a_workspace_in_a_folder_of_the_repository() {
     project.git(&["init", "--quiet", "--initial-branch=main", outer.to_str().expect("UTF-8")]);
     std::fs::remove_dir_all(project.root.join(".git")).expect("it is there");
     std::fs::rename(&project.root, outer.join("rust")).expect("it can be moved");
+    // What was built in another place is not brought.
+    std::fs::remove_dir_all(outer.join("rust/target")).expect("it is there");
     let git = |args: &[&str]| {
         let output =
             project.command("git").current_dir(&outer).args(args).output().expect("git starts");
