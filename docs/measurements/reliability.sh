@@ -16,12 +16,14 @@ trap 'rm -rf "$W"' EXIT
 mkdir "$W/app" && cd "$W/app"
 git init -q -b main
 printf '/target/\n/.lanes/\n/.cargo/wrapper/\n' >.gitignore
-mkdir -p crates/base/src crates/app/src .cargo
+mkdir -p crates/base/src crates/other/src crates/app/src .cargo
 printf 'include = [{ path = "wrapper/config.toml", optional = true }]\n' >.cargo/config.toml
 printf '[workspace]\nresolver = "3"\nmembers = ["crates/*"]\n' >Cargo.toml
 printf '[package]\nname = "base"\nversion = "0.1.0"\nedition = "2024"\n' >crates/base/Cargo.toml
-printf '[package]\nname = "app"\nversion = "0.1.0"\nedition = "2024"\n[dependencies]\nbase = { path = "../base" }\n' >crates/app/Cargo.toml
-echo 'fn main() { println!("{}", base::text()); }' >crates/app/src/main.rs
+printf '[package]\nname = "app"\nversion = "0.1.0"\nedition = "2024"\n[dependencies]\nbase = { path = "../base" }\nother = { path = "../other" }\n' >crates/app/Cargo.toml
+printf '[package]\nname = "other"\nversion = "0.1.0"\nedition = "2024"\n' >crates/other/Cargo.toml
+echo 'pub fn nothing() -> &'"'static"' str { "" }' >crates/other/src/lib.rs # No edit concerns it, so it is forked.
+echo 'fn main() { println!("{}{}", base::text(), other::nothing()); }' >crates/app/src/main.rs
 say() { echo "pub fn text() -> &'static str { \"$1\" }" >crates/base/src/lib.rs; }
 say one
 cargo generate-lockfile -q
