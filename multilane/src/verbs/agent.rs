@@ -8,13 +8,13 @@ use anyhow::{Context as _, bail};
 use clap::ArgMatches;
 
 use super::shell::Dialect;
-use super::worktree::{NewWorktree, make_worktree, worktree_named};
+use super::worktree::{NewWorktree, find_worktree, make_worktree, worktree_named};
 use super::{Answer, Call, run};
 use crate::cargo_line::CargoLine;
 use crate::lanes::{Agent, DETOUR_VARIABLES};
 use crate::process::Shell;
 use crate::process::step::{Program, Step};
-use crate::project::worktrees::checkout_of;
+use crate::project::worktrees::{checkout_of, checkouts};
 use crate::project::{Project, shared_program};
 use crate::ui;
 
@@ -97,7 +97,12 @@ pub(super) fn lane_env(call: Call) -> Answer {
 fn surroundings(project: &mut Project, own: &ArgMatches) -> anyhow::Result<Surroundings> {
     let name = own.get_one::<String>("name").context("no name")?;
     let (root, here) = (project.repo.root.clone(), project.repo.start.clone());
-    let found = if own.get_flag("agent") { None } else { worktree_named(project, name).ok() };
+    // Without git there are no worktrees, and agents all the same.
+    let found = if own.get_flag("agent") || checkouts(project).is_err() {
+        None
+    } else {
+        find_worktree(project, name)?
+    };
     let top = match found {
         Some(top) => top,
         None if own.get_flag("new") => {

@@ -297,27 +297,34 @@ pub(super) fn make_worktree(
     Ok(path)
 }
 
-/// By a path or the name that `lane new` was given; else by the name of the directory. Never the
+/// By the name that `lane new` was given, the name of the directory, or a path. Never the
 /// repository's main checkout.
+///
+/// # Errors
+///
+/// When there is none, or more than one that the name fits.
 pub fn worktree_named(project: &Project, name: &str) -> anyhow::Result<PathBuf> {
+    find_worktree(project, name)?.with_context(|| {
+        let called = project.session.ui.called;
+        format!("there is no worktree {name}\nhelp: {called} lane list, or git worktree list")
+    })
+}
+
+/// The same, but that there is none is no error.
+pub fn find_worktree(project: &Project, name: &str) -> anyhow::Result<Option<PathBuf>> {
     let mut tops = checkouts(project)?;
     let main = tops.remove(0);
     let named = [beside(&main, name), beside(&top(project)?, name), project.repo.start.join(name)];
-    if let Some(top) = tops.iter().find(|top| named.contains(top)) {
-        return Ok(top.clone());
+    let is_path = Path::new(name).is_absolute() || name.starts_with('.');
+    tops.retain(|top| {
+        let is_called = !is_path && top.file_name().is_some_and(|file_name| file_name == name);
+        is_called || named.contains(top)
+    });
+    if let [first, second, ..] = &*tops {
+        let (first, second) = (first.display(), second.display());
+        bail!("{name} may be {first} or {second}\nhelp: name it by its path");
     }
-    tops.retain(|top| top.file_name().is_some_and(|file_name| file_name == name));
-    match &*tops {
-        [top] => Ok(top.clone()),
-        [] => bail!(
-            "there is no worktree {name}\nhelp: {} lane list, or git worktree list",
-            project.session.ui.called
-        ),
-        [first, ..] => bail!(
-            "several worktrees are called {name}\nhelp: name it by its path, such as {}",
-            first.display()
-        ),
-    }
+    Ok(tops.pop())
 }
 
 /// Copies cargo's configuration that belongs to this machine and is in no commit, where the tree at

@@ -172,6 +172,22 @@ fn a_worktree_in_use_stays() {
 }
 
 #[test]
+fn a_name_of_two_worktrees_is_refused() {
+    let project = donor();
+    let made = new(&project, "fix");
+    let other = project.root.with_file_name("fix");
+    let path = other.to_str().expect("UTF-8");
+    project.git(&["worktree", "add", "--quiet", "--detach", path]);
+    for words in ["lane remove fix", "lane run fix -- true"] {
+        let ran = project.xtask(words).fails_with(1);
+        ran.says(path).says(made.to_str().expect("UTF-8"));
+    }
+    project.xtask("lane remove").arg(path).ok();
+    project.xtask("lane remove fix").ok();
+    assert!(!other.exists() && !made.exists());
+}
+
+#[test]
 fn what_worktreeinclude_names_and_git_ignores_is_copied() {
     let project = Project::workspace(&[("one", &[])]);
     project.write(".gitignore", "/target/\n.env\n*.db\n/secret\n").commit();
