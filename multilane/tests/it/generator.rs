@@ -609,8 +609,8 @@ impl World {
 
     fn with_variables(&self, mut call: Call, is_fork: bool) -> Call {
         for piece in self.pieces.iter().filter(|piece| piece.source == Source::Variable) {
-            // Of others nobody knows with which value the donor was built: an open difference, which
-            // docs/measurements/soundness.md describes.
+            // Of others nobody knows with which value the donor was built: an open difference
+            // (docs/measurements/soundness.md).
             let is_tracked = matches!(piece.reader, Reader::NamingScript | Reader::Rustc);
             let is_other = is_fork && is_tracked && piece.change != Change::Nothing;
             if !(is_other && piece.change == Change::Gone) {
