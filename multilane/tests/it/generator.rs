@@ -351,14 +351,16 @@ impl Drawn {
         let mut dice = Dice(seed);
         // More than one may hide what is wrong with one of them.
         let count = dice.one(&[1, 1, 1, 2, 3]);
-        let pieces = (0..count).map(|number| Piece::draw(number, &mut dice)).collect();
+        let pieces: Vec<Piece> = (0..count).map(|number| Piece::draw(number, &mut dice)).collect();
         let ways = [Way::Worktree, Way::Worktree, Way::Worktree, Way::Agent, Way::Agent];
         let way = match dice.below(7) {
             5 => Way::Copied,
             6 => Way::ThroughLink,
             at => ways[at],
         };
-        let (tests, edits) = (dice.is_one_in(5), dice.is_one_in(4));
+        let (tests, mut edits) = (dice.is_one_in(5), dice.is_one_in(4));
+        // After an edit git says something else, of which cargo is not told, in no lane.
+        edits &= pieces.iter().all(|piece| piece.source != Source::Dirty);
         Drawn { way, tests, edits, adopted: dice.is_one_in(2), pieces }
     }
 }
