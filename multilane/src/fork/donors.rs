@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::files;
 use crate::lanes::list::Found;
@@ -140,11 +140,28 @@ pub(super) fn same_git_since(donor_root: &Path, own_root: &Path) -> Option<Syste
 }
 
 /// Since when cargo's `[env]` is the same in both trees; `None` where it differs.
-pub(super) fn same_env_since(own: &CargoConfig, donors: &CargoConfig) -> Option<SystemTime> {
+pub(super) fn same_env_since(
+    own: &CargoConfig,
+    donors: &CargoConfig,
+    donor_root: &Path,
+) -> Option<SystemTime> {
     let texts = |config: &CargoConfig| {
         config.env_tables.iter().map(|(_, text)| text.clone()).collect::<Vec<_>>()
     };
     let files = donors.env_tables.iter().map(|(file, _)| file.metadata().ok()?.modified().ok());
-    let newest = files.max().unwrap_or(Some(SystemTime::UNIX_EPOCH));
+    let newest = files.chain([Some(configuration_changed(donor_root))]).max().flatten();
     newest.filter(|_| texts(own) == texts(donors))
+}
+
+/// When a file of cargo's configuration may have come or gone. The wrapper's folder does not count.
+fn configuration_changed(root: &Path) -> SystemTime {
+    const APART_MAX: Duration = Duration::from_secs(1);
+    let dir = root.join(".cargo");
+    let Ok(changed) = dir.metadata().and_then(|meta| meta.modified()) else {
+        return SystemTime::UNIX_EPOCH;
+    };
+    let wrapper = dir.join("wrapper").metadata().and_then(|meta| meta.created());
+    let is_ours =
+        wrapper.is_ok_and(|made| changed.duration_since(made).unwrap_or_default() < APART_MAX);
+    if is_ours { SystemTime::UNIX_EPOCH } else { changed }
 }

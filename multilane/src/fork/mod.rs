@@ -276,7 +276,7 @@ pub fn fork_plan(
         removes_linked: wrapper::has_wrapper(project)
             && wrapper::is_current(&donor.place.root.join(WRAPPER_DIR)),
         same_git_since: donors::same_git_since(&donor.place.root, &own.root),
-        same_env_since: donors::same_env_since(&project.config, &donors_config),
+        same_env_since: donors::same_env_since(&project.config, &donors_config, &donor.place.root),
         donor_forked_at: write::forked_at(&donor.place.lane),
         caches: if brings_caches {
             incremental::read(&donor.place.lane, with_xtask)

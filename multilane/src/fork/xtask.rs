@@ -52,7 +52,7 @@ fn plan_of(project: &Project, donor: &Place, own: &Place) -> ForkPlan {
         sources_of_xtask: &SourceQuery::default(),
         removes_linked: false,
         same_git_since: donors::same_git_since(&donor.root, &own.root),
-        same_env_since: donors::same_env_since(&project.config, &donors_config),
+        same_env_since: donors::same_env_since(&project.config, &donors_config, &donor.root),
         donor_forked_at: write::forked_at(&donor.lane),
         caches: Vec::new(),
         present_caches: &[],
