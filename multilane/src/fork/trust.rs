@@ -14,16 +14,17 @@ use crate::units::Place;
 pub(crate) fn may_give(sh: &Shell, repo: &Repo, place: &Place) -> bool {
     let dirs = [&place.lane, &place.root];
     dirs.iter().all(|dir| files::is_of_own_user(dir))
-        && (place.root == repo.root || is_listed(repo, &place.root))
+        && (place.root == repo.root
+            || is_listed(repo.settings.donors.as_deref(), &repo.root, &place.root))
         && !is_tracked(sh, place)
 }
 
 /// `donors` in `[workspace.metadata.multilane]`: names or paths of worktrees. Without it, all.
-fn is_listed(repo: &Repo, root: &Path) -> bool {
-    let Some(names) = &repo.settings.donors else { return true };
+fn is_listed(donors: Option<&[String]>, own: &Path, root: &Path) -> bool {
+    let Some(names) = donors else { return true };
     names.iter().any(|name| {
         let is_name = root.file_name().is_some_and(|own| own == name.as_str());
-        is_name || normalized(&repo.root.join(name)) == root
+        is_name || normalized(&own.join(name)) == root
     })
 }
 
@@ -44,17 +45,13 @@ fn is_tracked(sh: &Shell, place: &Place) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::project::root::Settings;
 
     #[test]
     fn donors_are_named_or_all() {
         let is_listed = |donors: Option<&[&str]>, root: &str| {
-            let donors = donors.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
-            let settings = Settings { donors, ..Settings::default() };
-            let own = Path::new("/w/app-fix");
-            let mut repo = Repo::locate(own.to_owned(), own).expect("a place");
-            repo.settings = settings;
-            is_listed(&repo, Path::new(root))
+            let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+            let donors: Option<Vec<String>> = donors.map(names);
+            is_listed(donors.as_deref(), Path::new("/w/app-fix"), Path::new(root))
         };
         assert!(is_listed(None, "/w/app"));
         assert!(is_listed(Some(&["app"]), "/w/app") && is_listed(Some(&["../app"]), "/w/app"));

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use crate::environment::is_executable;
 use crate::files::scratch::{self, Scratch};
 use crate::files::{self, write_atomically, write_program};
+use crate::lanes::lockfile_hash;
 use crate::process::Unheard;
 use crate::project::{Project, git_dir};
 use crate::ui::Ui;
@@ -40,21 +41,45 @@ include = [
 
 /// How a configuration of ours begins, of this version or an earlier one.
 const SIGN: &str = "# Written by cargo xtask";
-const CONFIG: &str = "# Written by cargo xtask; what ../local.toml says goes before it.\n\
-    [build]\nrustc-wrapper = \"wrapper/rustc\"\n";
 const SCRIPT: &str = include_str!("rustc-wrapper.sh");
-const FILES: [(&str, &str); 3] =
-    [(".gitignore", "*\n"), ("config.toml", CONFIG), ("rustc", SCRIPT)];
+const IGNORED: &str = "*\n";
+
+/// The configuration tells, too, how the script was that it was written with.
+fn config() -> String {
+    let hash = lockfile_hash(SCRIPT.as_bytes());
+    format!(
+        "{SIGN}; what ../local.toml says goes before it.\n\
+         {OF_SCRIPT}{hash:.16}\n[build]\nrustc-wrapper = \"wrapper/rustc\"\n"
+    )
+}
+
+/// How the line of a configuration begins that has the script's hash.
+const OF_SCRIPT: &str = "# Of the script beside it: ";
+
+fn files_of_wrapper() -> [(&'static str, String); 3] {
+    [(".gitignore", IGNORED.to_owned()), ("config.toml", config()), ("rustc", SCRIPT.to_owned())]
+}
+
+/// Whether the script at `dir` was edited since we wrote it, in this version or an earlier one. What
+/// is no script any more was damaged.
+fn is_edited(dir: &Path) -> bool {
+    let Ok(script) = files::read(dir.join("rustc")) else { return false };
+    let config = files::read_text(dir.join("config.toml")).unwrap_or_default();
+    let mut lines = config.lines();
+    let noted = lines.find_map(|line| line.strip_prefix(OF_SCRIPT));
+    script != SCRIPT.as_bytes() && noted != Some(&*format!("{:.16}", lockfile_hash(&script)))
+}
 
 /// Has all compilers go through the wrapper from now on, those of plain cargo too: of a cache that
 /// one builder made with the wrapper and the next without it, nothing would be left at every turn.
-/// A folder that we did not write stays as it is.
+/// What we did not write stays as it is.
 pub fn provide_wrapper(project: &Project, ui: Ui) {
     let dir = wrapper_dir(project);
     let is_wanted = cfg!(unix)
         && project.config.includes.contains(&dir.join("config.toml"))
         && git_dir::checkout(&project.repo.root).is_some()
-        && is_free_or_ours(&dir);
+        && is_free_or_ours(&dir)
+        && !is_edited(&dir);
     if !is_wanted {
         return;
     }
@@ -148,7 +173,8 @@ fn install(dir: &Path, starts: impl FnOnce(&Path) -> bool) -> io::Result<bool> {
         let scratch = Scratch::make(parent, STAGED)?;
         let staged = scratch.dir.join("wrapper");
         std::fs::create_dir(&staged)?;
-        let made = FILES.iter().try_for_each(|(name, text)| write(&staged.join(name), text));
+        let mut files = files_of_wrapper().into_iter();
+        let made = files.try_for_each(|(name, text)| write(&staged.join(name), &text));
         let tried = made.and_then(|()| {
             if starts(&staged.join("rustc")) {
                 Ok(())
@@ -169,7 +195,7 @@ fn install(dir: &Path, starts: impl FnOnce(&Path) -> bool) -> io::Result<bool> {
         };
     }
     // The script before the configuration that names it.
-    for (name, text) in FILES.iter().rev() {
+    for (name, text) in files_of_wrapper().iter().rev() {
         let path = dir.join(name);
         if !has_text(&path, text) || (is_program(text) && !is_executable(&path)) {
             write(&path, text)?;
@@ -180,7 +206,7 @@ fn install(dir: &Path, starts: impl FnOnce(&Path) -> bool) -> io::Result<bool> {
 
 /// Whether the one at `dir` is as whole and new as ours would be.
 pub fn is_current(dir: &Path) -> bool {
-    FILES.iter().all(|(name, text)| has_text(&dir.join(name), text))
+    files_of_wrapper().iter().all(|(name, text)| has_text(&dir.join(name), text))
 }
 
 fn has_text(path: &Path, text: &str) -> bool {
@@ -193,10 +219,13 @@ fn has_text(path: &Path, text: &str) -> bool {
 ///
 /// When it is not ours, or something in it is not.
 pub fn remove(dir: &Path) -> io::Result<()> {
-    let names = FILES.map(|(name, _)| name).into_iter().chain(OF_CACHE).collect::<Vec<_>>();
+    let names = files_of_wrapper().map(|(name, _)| name).into_iter().chain(OF_CACHE);
+    let names: Vec<_> = names.collect();
     let is_known = |name: &str| names.contains(&name) || name.starts_with(scratch::STAGED_FILE);
     let mut entries = files::entries(dir);
-    if !is_free_or_ours(dir) || !entries.all(|entry| is_known(&entry.file_name().to_string_lossy()))
+    if !is_free_or_ours(dir)
+        || is_edited(dir)
+        || !entries.all(|entry| is_known(&entry.file_name().to_string_lossy()))
     {
         return Err(io::Error::other("it is not ours, or something in it is not"));
     }
@@ -247,6 +276,24 @@ mod tests {
     }
 
     #[test]
+    fn a_script_that_was_edited_stays() {
+        let scratch = Scratch::of_test("edited");
+        let dir = scratch.dir.join(".cargo/wrapper");
+        install(&dir, |_| true).expect("it can be written");
+        assert!(!is_edited(&dir));
+        // As an earlier version wrote it.
+        let other = "#!/bin/sh\nexec \"$@\"\n";
+        std::fs::write(dir.join("rustc"), other).expect("it can be written");
+        assert!(is_edited(&dir));
+        remove(&dir).expect_err("it was edited");
+        let noted = format!("{SIGN}\n{OF_SCRIPT}{:.16}\n", lockfile_hash(other.as_bytes()));
+        std::fs::write(dir.join("config.toml"), noted).expect("it can be written");
+        assert!(!is_edited(&dir));
+        install(&dir, |_| true).expect("it can be written");
+        assert!(is_current(&dir));
+    }
+
+    #[test]
     fn a_folder_of_another_hand_is_left_alone() {
         let scratch = Scratch::of_test("foreign");
         let parent = scratch.dir.clone();
@@ -255,7 +302,7 @@ mod tests {
         std::fs::create_dir_all(&dir).expect("a directory");
         std::fs::write(dir.join("rustc"), "#!/bin/sh\nexec \"$@\"\n").expect("it can be written");
         assert!(!is_free_or_ours(&dir) && !is_of_our_kind(&dir.join("rustc")));
-        std::fs::write(dir.join("config.toml"), CONFIG).expect("it can be written");
+        std::fs::write(dir.join("config.toml"), config()).expect("it can be written");
         assert!(is_free_or_ours(&dir) && is_of_our_kind(&dir.join("rustc")));
         #[cfg(unix)]
         {

@@ -65,6 +65,7 @@ const README: &str = include_str!("templates/README.md");
 const MAIN: &str = include_str!("templates/main.rs");
 const LIB: &str = include_str!("templates/lib.rs");
 const WORKFLOW: &str = include_str!("templates/ci.yml");
+const CI_RUN: &str = include_str!("templates/ci-run.sh");
 
 /// What is about the template itself. A folder ends in a slash.
 const OF_TEMPLATE: [&str; 5] =
@@ -154,6 +155,7 @@ impl Init {
         edits.put("README.md", self.readme(license))?;
         edits.put("CHANGELOG.md", "# Changelog\n\n## Unreleased\n".to_owned())?;
         edits.put(".github/workflows/ci.yml", WORKFLOW.to_owned())?;
+        edits.put(".ci/run", CI_RUN.to_owned())?;
         let agents = edits.read("AGENTS.md")?;
         edits.put("AGENTS.md", about_project(&agents))?;
         let config = edits.read(".cargo/config.toml")?;
