@@ -2,7 +2,7 @@
 //! one of them is first called.
 //!
 //! ```text
-//! <user's cache>/multilane/tools/
+//! <CARGO_HOME, or XDG_CACHE_HOME where it is set>/multilane/tools/
 //! ├── sources                    what the files of the sources hash to, by their sizes and times
 //! ├── <hash of the sources>/     the same in all worktrees and repositories, so each version is compiled once
 //! │   └── multilane-tools
@@ -70,7 +70,7 @@ pub(crate) fn call(
 }
 
 fn program(session: &Session, engine: Option<&Path>, may_compile: bool) -> anyhow::Result<PathBuf> {
-    if let Some(program) = session.env.get(VARIABLE) {
+    if let Some(program) = session.env.get(VARIABLE).filter(|program| !program.is_empty()) {
         return Ok(program.into());
     }
     let dir = environment::exe_dir().unwrap_or_default();
@@ -81,8 +81,14 @@ fn program(session: &Session, engine: Option<&Path>, may_compile: bool) -> anyho
     }
     // Beside the build of xtask most of it is compiled already.
     let target_dir = outer.filter(|_| session.ui.called == "cargo xtask" && dir.ends_with("xtask"));
-    let cache = session.env.cache_home().map(|cache| cache.join("multilane/tools"));
-    let places = cache.into_iter().chain(target_dir.map(|dir| dir.join(PROGRAM)));
+    // cargo's own home is often the same in containers and sandboxes that have a home each.
+    let (cargo_home, cache_home) = (session.env.cargo_home(), session.env.cache_home());
+    let homes = match session.env.get("XDG_CACHE_HOME") {
+        Some(_) => [cache_home, cargo_home],
+        None => [cargo_home, cache_home],
+    };
+    let places = homes.into_iter().flatten().map(|home| home.join("multilane/tools"));
+    let places = places.chain(target_dir.map(|dir| dir.join(PROGRAM)));
     let home = places.chain([session.env.runtime_dir().join("tools")]).find(|dir| is_writable(dir));
     let home = home.context("no directory for caches can be written\nhelp: set XDG_CACHE_HOME")?;
     match engine {

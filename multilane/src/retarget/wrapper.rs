@@ -60,14 +60,16 @@ fn files_of_wrapper() -> [(&'static str, String); 3] {
     [(".gitignore", IGNORED.to_owned()), ("config.toml", config()), ("rustc", SCRIPT.to_owned())]
 }
 
-/// Whether the script at `dir` was edited since we wrote it, in this version or an earlier one. What
-/// is no script any more was damaged.
+/// Whether the script at `dir` was edited since we wrote it, in this version or an earlier one.
+/// What is no script any more was damaged.
 fn is_edited(dir: &Path) -> bool {
     let Ok(script) = files::read(dir.join("rustc")) else { return false };
     let config = files::read_text(dir.join("config.toml")).unwrap_or_default();
     let mut lines = config.lines();
     let noted = lines.find_map(|line| line.strip_prefix(OF_SCRIPT));
-    script != SCRIPT.as_bytes() && noted != Some(&*format!("{:.16}", lockfile_hash(&script)))
+    script.starts_with(b"#!")
+        && script != SCRIPT.as_bytes()
+        && noted != Some(&*format!("{:.16}", lockfile_hash(&script)))
 }
 
 /// Has all compilers go through the wrapper from now on, those of plain cargo too: of a cache that
