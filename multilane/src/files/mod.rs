@@ -327,13 +327,12 @@ pub fn is_same_file(_file: &File, path: &Path) -> bool {
     path.exists()
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
     use crate::files::scratch::Scratch;
 
     /// Nothing here is waited for: a pipe without a writer, one without a reader, what never ends.
-    #[cfg(unix)]
     #[test]
     fn only_regular_files_are_opened() {
         let scratch = Scratch::of_test("files");
@@ -351,7 +350,6 @@ mod tests {
         assert!(!scratch.dir.join("copy").exists());
     }
 
-    #[cfg(unix)]
     #[test]
     fn rights_stay_what_they_are() {
         use std::os::unix::fs::PermissionsExt as _;

@@ -406,6 +406,18 @@ fn why_nothing_at_all_is_forked_is_told_once() {
 
 #[test]
 #[cfg(unix)]
+fn a_lane_of_another_user_is_no_donor() {
+    const OTHER: u32 = 65534;
+    let project = donor();
+    let second = worktree(&project, "second");
+    if std::os::unix::fs::chown(project.root.join("target"), Some(OTHER), None).is_err() {
+        return skipped("only root can give a directory to somebody else");
+    }
+    first_build(&project, &second).forked_nothing().compiled(3);
+}
+
+#[test]
+#[cfg(unix)]
 fn a_tree_of_another_owner_is_told_with_the_command_that_permits_it() {
     const OTHER: u32 = 65534;
     let project = donor();
