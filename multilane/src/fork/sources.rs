@@ -395,8 +395,8 @@ fn ignored(sh: &Shell, root: &Path, repositories: &BTreeSet<PathBuf>) -> Option<
     let is_output = |name: &str| {
         let name = Path::new(name.trim_end_matches('/'));
         ["target", ".lanes", ".cargo/cranelift.toml"].iter().any(|ours| name.ends_with(ours))
-            // Of a folder that ignores itself, git lists the files.
-            || name.ancestors().any(|dir| dir.ends_with(".cargo/wrapper"))
+            // Of a folder that ignores itself, git lists what is in it, too.
+            || name.ancestors().any(|dir| dir.ends_with(".cargo/wrapper") || dir.ends_with(".lanes"))
     };
     let mut files = BTreeSet::new();
     for repository in [Path::new("")].into_iter().chain(repositories.iter().map(PathBuf::as_path)) {
