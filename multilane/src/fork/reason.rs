@@ -70,7 +70,9 @@ impl StateDiffers {
             StateDiffers::File(_) => {
                 "have the same file in both trees, or the code read nothing but variables of cargo's"
             }
-            StateDiffers::Since(_) => "build the donor once more",
+            StateDiffers::Since(_) => {
+                "run `cargo clean --package` with its name in the donor, and build there"
+            }
             StateDiffers::Unknown => {
                 "have git ignore single files and no directories but build output, of 256 MiB at most"
             }
