@@ -92,7 +92,7 @@ impl Environment {
     pub fn runtime_dir(&self) -> PathBuf {
         match self.get("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_dir()) {
             Some(dir) => dir.join("multilane"),
-            None => std::env::temp_dir().join(format!("multilane-{}", user_id())),
+            None => temporary_dir(),
         }
     }
 
@@ -111,6 +111,12 @@ impl Environment {
         let dirs = std::env::split_paths(self.get("PATH").unwrap_or_default());
         dirs.map(move |dir| dir.join(&name)).filter(|candidate| is_executable(candidate))
     }
+}
+
+/// This user's own in the directory for temporary files that all users share. Its maker has to see
+/// that no other user has made it ([`crate::files::make_private_dir`]).
+pub fn temporary_dir() -> PathBuf {
+    std::env::temp_dir().join(format!("multilane-{}", user_id()))
 }
 
 /// Tells the users of a machine apart.

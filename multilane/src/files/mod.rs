@@ -15,7 +15,7 @@ use std::fs::{DirEntry, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-/// The bytes of a file that somebody else may have made.
+/// The bytes of a file that other programs may have made.
 ///
 /// # Errors
 ///
@@ -46,7 +46,7 @@ pub fn open_to_read(path: &Path) -> io::Result<File> {
     open(OpenOptions::new().read(true), path)
 }
 
-/// Opens a regular file, and waits for nobody.
+/// Opens a regular file, without waiting.
 ///
 /// # Errors
 ///
@@ -82,7 +82,7 @@ fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
 ///
 /// # Errors
 ///
-/// When a link is in its place: somebody else has put it there, and what is behind it is not ours.
+/// When a link is in its place: we make none, and what is behind it is not ours.
 pub fn open_own(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     if path.is_symlink() {
         return Err(io::Error::other("it is a symbolic link"));
@@ -184,7 +184,7 @@ pub fn copy_new(from: &Path, to: &Path) -> io::Result<()> {
     copy.set_permissions(file.metadata()?.permissions())
 }
 
-/// For nobody else, until the rights are set.
+/// For this user alone, until the rights are set.
 #[cfg(unix)]
 fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     use std::os::unix::fs::OpenOptionsExt as _;

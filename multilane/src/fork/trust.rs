@@ -28,7 +28,7 @@ fn is_listed(donors: Option<&[String]>, own: &Path, root: &Path) -> bool {
     })
 }
 
-/// Units that somebody has committed were not built here. Without git, nothing is committed.
+/// Units that are committed were not built here. Without git, nothing is committed.
 fn is_tracked(sh: &Shell, place: &Place) -> bool {
     const OF_UNITS: [&str; 4] = [".fingerprint", "fingerprint", "build", "deps"];
     let args = ["--literal-pathspecs", "ls-files", "-z", "--"];

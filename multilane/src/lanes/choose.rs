@@ -9,7 +9,7 @@ use crate::cargo_line::Selection;
 use crate::environment;
 use crate::files;
 use crate::project::git_dir::Common;
-use crate::project::{Project, cranelift, shared_program, toolchain};
+use crate::project::{Project, cranelift, toolchain};
 
 /// What of a command line decides on the lane.
 #[derive(Default)]
@@ -144,11 +144,7 @@ pub fn is_behind_link(project: &Project, dir: &Path) -> bool {
 }
 
 /// Marks the lane as in use. What we cannot write is no reason not to build.
-pub fn enter(project: &Project, mut lane: Lane) -> (Lane, Option<InUse>) {
-    if let Owner::Agent { detours, .. } = &mut lane.owner {
-        // Without it, a cargo that a test starts builds in the worktree's own lane.
-        detours.runner.take_if(|_| shared_program::provide_test_runner(project).is_err());
-    }
+pub fn enter(project: &Project, lane: Lane) -> (Lane, Option<InUse>) {
     let stamp = occupy::stamp_text(&lane);
     let now = environment::now();
     match &lane.owner {

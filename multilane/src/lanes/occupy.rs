@@ -31,9 +31,6 @@ const TRASH: &str = ".trash-";
 pub const STAGED: &str = ".fork-";
 pub const PROBE: &str = ".probe-";
 
-/// The same in the directory that all users share.
-pub const PROBE_IN_TMP: &str = "multilane-probe-";
-
 /// How long a build waits for a lane that is locked; `clean` only renames it meanwhile.
 const LOCKED_MAX: Duration = Duration::from_secs(5);
 
@@ -176,10 +173,10 @@ pub fn remove_agent_lane(lanes_dir: &Path, lane: &Path) -> io::Result<Removal> {
 /// which is running.
 ///
 /// The locks of cargo stay where they are: a cargo that waits for one would else hold a lock that
-/// nobody else finds, and build together with the next.
+/// no other finds, and build together with the next.
 pub fn empty_target_dir(dir: &Path, kept: &BTreeSet<PathBuf>) -> io::Result<Removal> {
     const KEPT: [&str; 5] = ["xtask", "CACHEDIR.TAG", STAMP, TRASH, STAGED];
-    // What comes later is somebody else's who has begun to build.
+    // What comes later is of a build that has begun since.
     let found: Vec<DirEntry> = std::fs::read_dir(dir)?.collect::<io::Result<_>>()?;
     let Some(locks) = lock_whole(dir)? else {
         return Ok(Removal::InUse);
@@ -212,7 +209,7 @@ fn is_target_dir(dir: &Path) -> bool {
     dir.join("CACHEDIR.TAG").is_file()
 }
 
-/// Where things go that nobody shall find any more.
+/// Where things go on their way out.
 struct Trash {
     scratch: Scratch,
     count: u32,
@@ -255,7 +252,6 @@ pub fn sweep(lanes_dir: &Path, lane: &Path) {
     for dir in [lanes_dir, lane].iter().filter(|dir| !dir.is_symlink()) {
         scratch::sweep(dir, &[TRASH, STAGED, PROBE]);
     }
-    scratch::sweep(&std::env::temp_dir(), &[PROBE_IN_TMP]);
 }
 
 /// Whether it is the name of something that we put into a worktree's own lane.
@@ -274,13 +270,8 @@ pub fn remove_empty_folders(lanes_dir: &Path) {
     }
 }
 
-/// Whether nobody builds in a lane at this moment.
-pub fn is_free(dir: &Path) -> io::Result<bool> {
-    Ok(lock_whole(dir)?.is_some())
-}
-
-/// Every lock of a lane, held until the result is dropped, or `None` if one is held by somebody.
-/// Waits for nobody.
+/// Every lock of a lane, held until the result is dropped, or `None` if another process holds one.
+/// It does not wait.
 pub fn lock_whole(dir: &Path) -> io::Result<Option<Vec<File>>> {
     let mut locks = Vec::new();
     for path in lock_files(dir) {
@@ -301,7 +292,7 @@ pub fn lock_whole(dir: &Path) -> io::Result<Option<Vec<File>>> {
 
 /// The files that tell by their locks whether a lane is in use: the stamp, and cargo's in each
 /// profile's directory (`<dir>/<profile>` and `<dir>/<triple>/<profile>`), but for xtask's own
-/// profile. Also behind links: whoever builds through one uses the lane.
+/// profile. Also behind links: a build through one uses the lane.
 pub fn lock_files(dir: &Path) -> Vec<PathBuf> {
     let dirs_in =
         |dir: &Path| files::entries(dir).map(|entry| entry.path()).filter(|path| path.is_dir());
@@ -414,7 +405,7 @@ mod tests {
         assert!(is_target_dir(&dir));
     }
 
-    /// A branch may have brought it: `target/.lane` as a link to somebody's file.
+    /// A branch may have brought it: `target/.lane` as a link to another file.
     #[cfg(unix)]
     #[test]
     fn no_stamp_is_written_through_a_link() {

@@ -185,7 +185,8 @@ fn is_source_of(package: &Package, file: &Path) -> bool {
 
 /// Whether it is of a kind that no build reads, unless a source names it.
 fn is_of_no_build(file: &Path) -> bool {
-    const NAMES: [&str; 9] = [
+    const NAMES: [&str; 10] = [
+        ".DS_Store",
         ".editorconfig",
         ".gitattributes",
         ".gitignore",
@@ -218,7 +219,7 @@ struct Named<'a> {
     package: Option<&'a Package>,
     /// Files and directories that a path with `..` in it leads to.
     paths: Vec<PathBuf>,
-    /// File names in other paths, of which nobody knows where they begin.
+    /// File names in other paths, of which it is not known where they begin.
     names: HashSet<&'a str>,
 }
 
@@ -397,7 +398,7 @@ mod tests {
             check(&[file, "/w/app/x"], &[], &format!("all: {shown} changed"));
         }
         check(&["/w/NEWS.md", "/w/LICENSE-MIT", "/w/.github/workflows/ci.yml"], &[], "");
-        // Somebody reads a file of this name; it may be this one.
+        // A source reads a file of this name; it may be this one.
         let reads = ("/w/crates/core/src/lib.rs", r#"std::fs::read_to_string("NEWS.md")"#);
         check(&["/w/NEWS.md"], &[reads], "all: NEWS.md changed");
         check(&["/w/app/NEWS.md"], &[reads], "app core");

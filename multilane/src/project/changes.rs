@@ -120,6 +120,12 @@ pub(crate) fn read(sh: &Shell, repo: &Repo, base: Option<&str>) -> anyhow::Resul
     Ok(Changes::Known { base, files, checkouts })
 }
 
+/// Files of a worktree and its submodules that are not what git has of them, where
+/// `skip-worktree` or `assume-unchanged` keeps git from seeing it.
+pub(crate) fn edited_unseen(sh: &Shell, top: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    Ok(Checkouts::of(sh, top, UNIX_EPOCH)?.edited_unseen)
+}
+
 impl Checkouts {
     fn of(sh: &Shell, top: &Path, since: SystemTime) -> anyhow::Result<Checkouts> {
         let tops = vec![top.to_owned()];
@@ -182,7 +188,7 @@ impl Checkouts {
 
     /// Whether it lies elsewhere, and it or something below was written since the commit.
     pub(crate) fn is_elsewhere_and_new(&self, path: &Path) -> bool {
-        const ENTRIES_MAX: usize = 10_000; // Of which nobody wants to wait for more.
+        const ENTRIES_MAX: usize = 10_000; // More would take too long.
         if self.has(path) || self.tops[0].starts_with(path) {
             return false;
         }

@@ -111,7 +111,7 @@ fn named_by_files(
     Some(path.join("bin/rustc").with_extension(std::env::consts::EXE_EXTENSION))
 }
 
-/// The toolchain that a file names by its path, for whoever starts `rustc` or `cargo` in `dir`.
+/// The toolchain that a file names by its path, for a `rustc` or `cargo` that is started in `dir`.
 fn toolchain_path(dir: &Path) -> Option<PathBuf> {
     let mut named = dir.ancestors().flat_map(|dir| TOOLCHAIN_FILES.map(|name| dir.join(name)));
     let (text, file) = named.find_map(|file| Some((files::read_text(&file).ok()?, file)))?;
@@ -120,22 +120,27 @@ fn toolchain_path(dir: &Path) -> Option<PathBuf> {
 }
 
 /// Where cargo or rustc are asked: outside of a tree that names a toolchain by its path, or that
-/// has something else than a file in its place, for which rustup would wait.
+/// has something else than a file in its place, for which rustup would wait. That is the root of
+/// the file system, in and above which no other user puts files for cargo and rustup to read.
 pub fn dir_to_ask_in(env: &Environment, dir: &Path) -> PathBuf {
     let mut named = dir.ancestors().flat_map(|dir| TOOLCHAIN_FILES.map(|name| dir.join(name)));
     let is_no_file = named.any(|file| file.exists() && !file.is_file());
     let is_chosen = env.get("RUSTUP_TOOLCHAIN").is_some();
     if !is_chosen && (is_no_file || toolchain_path(dir).is_some()) {
-        return std::env::temp_dir();
+        return root_of(dir).to_owned();
     }
     dir.to_owned()
+}
+
+fn root_of(dir: &Path) -> &Path {
+    dir.ancestors().last().unwrap_or(dir)
 }
 
 /// A compiler that is not asked for its version: its file tells it from others, and the usual one
 /// says for what it compiles.
 fn unasked(sh: &Shell, env: &Environment, program: &Path) -> Rustc {
     let usual = env.find_program("rustc").filter(|usual| usual.is_absolute());
-    let version = usual.and_then(|usual| sh.read(usual, ["-vV"], &std::env::temp_dir()).ok());
+    let version = usual.and_then(|usual| sh.read(&usual, ["-vV"], root_of(&usual)).ok());
     let version = version.map(|version| String::from_utf8_lossy(&version).into_owned());
     let identity = match files::read(program) {
         Ok(bytes) => Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect(),

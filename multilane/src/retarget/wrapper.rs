@@ -41,24 +41,20 @@ include = [
 
 /// How a configuration of ours begins, of this version or an earlier one.
 const SIGN: &str = "# Written by cargo xtask";
+/// It tells, too, how the script was that it was written with: a test holds it to that.
+const CONFIG: &str = "# Written by cargo xtask; what ../local.toml says goes before it.\n\
+    # Of the script beside it: 8edcd92e2b5a629c\n\
+    [build]\nrustc-wrapper = \"wrapper/rustc\"\n";
 const SCRIPT: &str = include_str!("rustc-wrapper.sh");
-const IGNORED: &str = "*\n";
+const FILES: [(&str, &str); 3] =
+    [(".gitignore", "*\n"), ("config.toml", CONFIG), ("rustc", SCRIPT)];
 
-/// The configuration tells, too, how the script was that it was written with.
-fn config() -> String {
-    let hash = lockfile_hash(SCRIPT.as_bytes());
-    format!(
-        "{SIGN}; what ../local.toml says goes before it.\n\
-         {OF_SCRIPT}{hash:.16}\n[build]\nrustc-wrapper = \"wrapper/rustc\"\n"
-    )
+fn hash(script: &[u8]) -> String {
+    format!("{:.16}", lockfile_hash(script))
 }
 
 /// How the line of a configuration begins that has the script's hash.
 const OF_SCRIPT: &str = "# Of the script beside it: ";
-
-fn files_of_wrapper() -> [(&'static str, String); 3] {
-    [(".gitignore", IGNORED.to_owned()), ("config.toml", config()), ("rustc", SCRIPT.to_owned())]
-}
 
 /// Whether the script at `dir` was edited since we wrote it, in this version or an earlier one.
 /// What is no script any more was damaged.
@@ -67,9 +63,7 @@ fn is_edited(dir: &Path) -> bool {
     let config = files::read_text(dir.join("config.toml")).unwrap_or_default();
     let mut lines = config.lines();
     let noted = lines.find_map(|line| line.strip_prefix(OF_SCRIPT));
-    script.starts_with(b"#!")
-        && script != SCRIPT.as_bytes()
-        && noted != Some(&*format!("{:.16}", lockfile_hash(&script)))
+    script.starts_with(b"#!") && script != SCRIPT.as_bytes() && noted != Some(&*hash(&script))
 }
 
 /// Has all compilers go through the wrapper from now on, those of plain cargo too: of a cache that
@@ -175,8 +169,7 @@ fn install(dir: &Path, starts: impl FnOnce(&Path) -> bool) -> io::Result<bool> {
         let scratch = Scratch::make(parent, STAGED)?;
         let staged = scratch.dir.join("wrapper");
         std::fs::create_dir(&staged)?;
-        let mut files = files_of_wrapper().into_iter();
-        let made = files.try_for_each(|(name, text)| write(&staged.join(name), &text));
+        let made = FILES.iter().try_for_each(|(name, text)| write(&staged.join(name), text));
         let tried = made.and_then(|()| {
             if starts(&staged.join("rustc")) {
                 Ok(())
@@ -197,7 +190,7 @@ fn install(dir: &Path, starts: impl FnOnce(&Path) -> bool) -> io::Result<bool> {
         };
     }
     // The script before the configuration that names it.
-    for (name, text) in files_of_wrapper().iter().rev() {
+    for (name, text) in FILES.iter().rev() {
         let path = dir.join(name);
         if !has_text(&path, text) || (is_program(text) && !is_executable(&path)) {
             write(&path, text)?;
@@ -208,7 +201,7 @@ fn install(dir: &Path, starts: impl FnOnce(&Path) -> bool) -> io::Result<bool> {
 
 /// Whether the one at `dir` is as whole and new as ours would be.
 pub fn is_current(dir: &Path) -> bool {
-    files_of_wrapper().iter().all(|(name, text)| has_text(&dir.join(name), text))
+    FILES.iter().all(|(name, text)| has_text(&dir.join(name), text))
 }
 
 fn has_text(path: &Path, text: &str) -> bool {
@@ -221,8 +214,7 @@ fn has_text(path: &Path, text: &str) -> bool {
 ///
 /// When it is not ours, or something in it is not.
 pub fn remove(dir: &Path) -> io::Result<()> {
-    let names = files_of_wrapper().map(|(name, _)| name).into_iter().chain(OF_CACHE);
-    let names: Vec<_> = names.collect();
+    let names = FILES.map(|(name, _)| name).into_iter().chain(OF_CACHE).collect::<Vec<_>>();
     let is_known = |name: &str| names.contains(&name) || name.starts_with(scratch::STAGED_FILE);
     let mut entries = files::entries(dir);
     if !is_free_or_ours(dir)
@@ -283,12 +275,13 @@ mod tests {
         let dir = scratch.dir.join(".cargo/wrapper");
         install(&dir, |_| true).expect("it can be written");
         assert!(!is_edited(&dir));
+        assert!(CONFIG.contains(&format!("{OF_SCRIPT}{}\n", hash(SCRIPT.as_bytes()))));
         // As an earlier version wrote it.
         let other = "#!/bin/sh\nexec \"$@\"\n";
         std::fs::write(dir.join("rustc"), other).expect("it can be written");
         assert!(is_edited(&dir));
         remove(&dir).expect_err("it was edited");
-        let noted = format!("{SIGN}\n{OF_SCRIPT}{:.16}\n", lockfile_hash(other.as_bytes()));
+        let noted = format!("{SIGN}\n{OF_SCRIPT}{}\n", hash(other.as_bytes()));
         std::fs::write(dir.join("config.toml"), noted).expect("it can be written");
         assert!(!is_edited(&dir));
         install(&dir, |_| true).expect("it can be written");
@@ -304,7 +297,7 @@ mod tests {
         std::fs::create_dir_all(&dir).expect("a directory");
         std::fs::write(dir.join("rustc"), "#!/bin/sh\nexec \"$@\"\n").expect("it can be written");
         assert!(!is_free_or_ours(&dir) && !is_of_our_kind(&dir.join("rustc")));
-        std::fs::write(dir.join("config.toml"), config()).expect("it can be written");
+        std::fs::write(dir.join("config.toml"), CONFIG).expect("it can be written");
         assert!(is_free_or_ours(&dir) && is_of_our_kind(&dir.join("rustc")));
         #[cfg(unix)]
         {

@@ -132,7 +132,7 @@ fn configured(project: &Project) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = config.includes.clone();
     paths.extend(config.lockfile.clone());
     paths.extend(env.get("CLIPPY_CONF_DIR").map(|dir| repo.start.join(dir)));
-    // A variable in `[env]` may be anything; as a path, it is read by somebody.
+    // A variable in `[env]` may be anything; as a path, something may read it.
     paths.extend(config.env.values().filter(|value| value.contains('/')).map(PathBuf::from));
     let above = repo.root.ancestors().skip(1);
     paths.extend(above.flat_map(|dir| FILES.map(|name| dir.join(name))));

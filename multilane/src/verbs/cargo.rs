@@ -100,7 +100,12 @@ fn through_lane(session: Session, words: &[OsString]) -> anyhow::Result<Option<S
         lane
     };
     let is_cargos_own_choice = lane.owner == Owner::Worktree;
-    Ok((!is_cargos_own_choice).then(|| in_lane(line, &lane, kind).uncounted()))
+    if is_cargos_own_choice {
+        return Ok(None);
+    }
+    let mut step = in_lane(line, &lane, kind).uncounted();
+    run::provide_runner(&project, std::slice::from_mut(&mut step), false);
+    Ok(Some(step))
 }
 
 fn kind_of(project: &Project, line: &CargoLine) -> Kind {

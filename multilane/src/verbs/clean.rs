@@ -40,7 +40,7 @@ pub(super) fn clean(call: Call) -> Answer {
     // Where cargo keeps intermediates elsewhere, cargo alone knows where.
     let is_left_to_cargo = !all && lane.owner == Owner::Worktree && project.config.has_build_dir;
     if is_part || is_left_to_cargo {
-        if !occupy::is_free(&lane.dir).unwrap_or(true) {
+        if matches!(occupy::lock_whole(&lane.dir), Ok(None)) {
             return Err(in_use(&project, &project.shown(&lane.dir)));
         }
         let line = if options.dry_run { line.and("--dry-run") } else { line };
@@ -151,7 +151,7 @@ fn kept(project: &Project, dir: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
     let list = ["--literal-pathspecs", "ls-files", "-z"];
     let tracked = listed(&[&list[..], &["--"]].concat(), &[dir.to_owned()]);
     let Ok(mut named) = tracked else {
-        return Ok(unknown.into_iter().collect()); // Nobody can say.
+        return Ok(unknown.into_iter().collect()); // It cannot be told.
     };
     if !unknown.is_empty() {
         let others = ["--others", "--exclude-standard", "--directory", "--"];

@@ -9,6 +9,7 @@ pub(crate) mod clean;
 pub(crate) mod cranelift;
 pub(crate) mod fork;
 pub(crate) mod list;
+pub(crate) mod remove;
 pub(crate) mod run;
 mod shell;
 pub(crate) mod test;
@@ -341,7 +342,7 @@ pub(crate) static LANE: &[Verb] = &[
     }),
     verb(
         "remove",
-        Kind::Own(worktree::remove),
+        Kind::Own(remove::remove),
         "Remove a worktree and its lanes",
         "Not where work would be lost: files that are in no commit, commits that no branch has, \
          submodules, and other repositories or worktrees inside. Its branch stays.",

@@ -15,11 +15,12 @@ use crate::lanes::occupy::{self, InUse};
 use crate::lanes::{Agent, Lane};
 use crate::process::step::{Counting, Recipe, Step};
 use crate::process::{Outcome, Units, exit_code};
-use crate::project::{Project, Session};
+use crate::project::git_dir::Common;
+use crate::project::{Project, Session, shared_program};
 use crate::record::{self, Build};
 use crate::sccache::tally::{TALLY, Tally};
 use crate::ui::{self, milliseconds};
-use crate::{files, retarget, sccache};
+use crate::{environment, files, retarget, sccache};
 
 /// What a call wants beside what it asks of cargo.
 #[derive(Clone, Copy, Default)]
@@ -107,8 +108,9 @@ pub(super) fn carry_out(
     project: &Project,
     options: &Options,
     entered: &Entered,
-    recipe: Recipe,
+    mut recipe: Recipe,
 ) -> Answer {
+    provide_runner(project, &mut recipe.steps, options.dry_run);
     if options.dry_run {
         return show(project, recipe);
     }
@@ -127,11 +129,31 @@ pub(super) fn carry_out(
     code
 }
 
+/// Puts the runner in its place with which the steps start tests. Where it cannot be there they do
+/// without: a cargo that a test starts then builds in the worktree's own lane.
+pub(super) fn provide_runner(project: &Project, steps: &mut [Step], dry_run: bool) {
+    if steps.iter().all(|step| step.runner.is_none()) {
+        return;
+    }
+    let is_there = match dry_run {
+        true => Common::of(&project.repo.root).is_some_and(|git| git.test_runner().is_file()),
+        false => shared_program::provide_test_runner(project).is_ok(),
+    };
+    if !is_there {
+        steps.iter_mut().for_each(|step| step.runner = None);
+    }
+}
+
 /// Deletes what calls that were killed have left, where this one builds.
 pub(super) fn sweep(project: &Project, lane: &Lane) {
     occupy::sweep(&project.repo.lanes_dir(), &lane.dir);
     retarget::wrapper::sweep(&retarget::wrapper::wrapper_dir(project));
-    files::scratch::sweep(&project.session.env.runtime_dir(), &[occupy::PROBE]);
+    let (runtime_dir, temporary_dir) =
+        (project.session.env.runtime_dir(), environment::temporary_dir());
+    files::scratch::sweep(&temporary_dir, &[occupy::PROBE]);
+    if runtime_dir != temporary_dir {
+        files::scratch::sweep(&runtime_dir, &[occupy::PROBE]);
+    }
 }
 
 /// Prints `recipe` so that it can be pasted.

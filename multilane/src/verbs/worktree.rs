@@ -1,19 +1,18 @@
-//! `lane new` and `lane remove`: worktrees that come with a warm lane, and go without losing work.
-//! And what git's hook calls.
+//! `lane new`: worktrees that come with a warm lane. And what git's hook calls.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 
 use super::{Answer, Call, run};
 use crate::cargo_line::CargoLine;
-use crate::lanes::{choose, list, occupy};
+use crate::lanes::choose;
 use crate::project::cargo_config::CargoConfig;
 use crate::project::git_dir::{self, Common, workspace_in};
 use crate::project::root::Repo;
-use crate::project::worktrees::{checkout_of, checkouts, git, top};
+use crate::project::worktrees::{checkouts, git, top};
 use crate::project::{Project, Session, alias};
 use crate::ui::{self, Ui};
 use crate::{environment, files, fork, record, retarget};
@@ -46,166 +45,6 @@ pub(super) fn new(call: Call) -> Answer {
     let path = make_worktree(&mut project, &wanted)?;
     ui::data(path.display())?;
     Ok(ExitCode::SUCCESS)
-}
-
-pub(super) fn remove(call: Call) -> Answer {
-    let force = call.own.get_flag("force");
-    let project = run::open(call.session, &CargoLine::default())?;
-    let name = call.own.get_one::<String>("name").context("no name")?;
-    let path = worktree_named(&project, name)?;
-    let shown = path.display();
-    if project.repo.start.starts_with(&path) {
-        bail!("you stand in {shown}\nhelp: cd out of it, then try again");
-    }
-    let worktrees = list::worktrees(&project.sh, &project.repo);
-    let mut locks = Vec::new(); // Until the worktree is gone, so that no build begins in it.
-    for lane in list::places(&worktrees, &project.repo, &choose::worktree_lane(&project).dir) {
-        if lane.worktree != path {
-            continue;
-        }
-        // Only taking the locks tells of builds in other containers as well.
-        match occupy::lock_whole(&lane.dir) {
-            Ok(Some(held)) => locks.extend(held),
-            Err(_) if force => {}
-            _ => {
-                bail!("a build is going on in {shown}\nhelp: wait for the build to end, or stop it")
-            }
-        }
-    }
-
-    let called = project.session.ui.called;
-    let help = format!("help: save it elsewhere, or {called} lane remove --force");
-    if !force {
-        // A branch stays when its worktree goes; the commits of a detached head are on none.
-        let unreachable = [
-            "rev-list",
-            "--max-count=1",
-            "HEAD",
-            "--glob=refs/worktree",
-            "--not",
-            "--branches",
-            "--tags",
-            "--remotes",
-        ];
-        if !project.sh.read("git", unreachable, &path)?.is_empty() {
-            bail!("{shown} has commits that no branch has\n{help}");
-        }
-        if let Some(inner) = repository_inside(&path) {
-            bail!("{} is a repository inside {shown}\n{help}", inner.display());
-        }
-        if let Some(what) = unfinished(&path) {
-            bail!("{what} is under way in {shown}\n{help}");
-        }
-        if let Some(file) = hidden_edit(&project, &path)? {
-            bail!("{} was edited, and git was told not to look at it\n{help}", file.display());
-        }
-        let ignored = only_there(&project, &path)?;
-        if !ignored.is_empty() {
-            const NAMES_MAX: usize = 5;
-            let mut names: Vec<String> =
-                ignored.iter().take(NAMES_MAX).map(|name| name.display().to_string()).collect();
-            names.extend((ignored.len() > NAMES_MAX).then(|| "…".to_owned()));
-            let what = format!("git ignores what is in {shown} alone: {}", names.join(", "));
-            let ui = project.session.ui;
-            if !ui.confirm(&format!("{what}\nDelete it?")).map_err(|_| anyhow!("{what}\n{help}"))? {
-                return Ok(ExitCode::FAILURE);
-            }
-        }
-    }
-    // Whatever the user wants to see of them: git would delete files that it does not show.
-    let untracked = ["-c", "status.showUntrackedFiles=normal", "worktree", "remove"];
-    let mut args: Vec<OsString> = untracked.map(OsString::from).into();
-    args.extend(force.then(|| "--force".into()));
-    args.push(path.clone().into());
-    let removed = project.sh.read("git", args, &project.repo.root);
-    // git refuses where files are in no commit, and where there are submodules.
-    removed
-        .with_context(|| format!("cannot remove the worktree {shown}"))
-        .map_err(|err| if force { err } else { anyhow!("{err:#}\n{help}") })?;
-    drop(locks);
-    project.session.ui.status("Removed", shown);
-    Ok(ExitCode::SUCCESS)
-}
-
-/// What git keeps in the directory of the worktree until it is finished: commits that are not yet
-/// written again, changes that were put aside.
-fn unfinished(worktree: &Path) -> Option<&'static str> {
-    const STATES: [(&str, &str); 8] = [
-        ("rebase-merge", "a rebase"),
-        ("rebase-apply", "a rebase"),
-        ("MERGE_HEAD", "a merge"),
-        ("MERGE_AUTOSTASH", "a merge"),
-        ("CHERRY_PICK_HEAD", "a cherry-pick"),
-        ("REVERT_HEAD", "a revert"),
-        ("sequencer", "a cherry-pick"),
-        ("BISECT_LOG", "a bisection"),
-    ];
-    let git_dir = git_dir::git_dir(worktree)?;
-    STATES.iter().find(|(name, _)| git_dir.join(name).exists()).map(|(_, what)| *what)
-}
-
-/// A file that differs from what git has of it, which `skip-worktree` or `assume-unchanged` keeps
-/// git from seeing.
-fn hidden_edit(project: &Project, worktree: &Path) -> anyhow::Result<Option<PathBuf>> {
-    let git = |args: &[&str]| project.sh.read("git", args, worktree);
-    let listed = git(&["ls-files", "-v", "-z"])?;
-    for entry in listed.split(|byte| *byte == 0) {
-        let (Some(tag), Some(name)) = (entry.first(), entry.get(2..)) else { continue };
-        let name = String::from_utf8_lossy(name);
-        let path = worktree.join(name.as_ref());
-        let is_seen = *tag != b'S' && !tag.is_ascii_lowercase();
-        if is_seen || path.symlink_metadata().is_err() {
-            continue; // A sparse checkout has most of them nowhere.
-        }
-        let known = git(&["rev-parse", &format!(":{name}")])?;
-        if path.is_symlink() || git(&["hash-object", "--", &name]).ok() != Some(known) {
-            return Ok(Some(path));
-        }
-    }
-    Ok(None)
-}
-
-/// What git ignores in a worktree and is neither build output nor in another worktree, too.
-fn only_there(project: &Project, worktree: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let list = ["ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z"];
-    let listed = project.sh.read("git", list, worktree)?;
-    let names = listed.split(|byte| *byte == 0).filter(|name| !name.is_empty());
-    let mut names: Vec<PathBuf> =
-        names.map(|name| PathBuf::from(String::from_utf8_lossy(name).as_ref())).collect();
-    let others = checkouts(project)?;
-    names.retain(|name| {
-        let path = worktree.join(name);
-        let is_elsewhere = |other: &PathBuf| other != worktree && is_same(&path, &other.join(name));
-        !is_output(&path) && !others.iter().any(is_elsewhere)
-    });
-    Ok(names)
-}
-
-/// Whether builds have made it, or this program. A link holds nothing itself.
-fn is_output(path: &Path) -> bool {
-    let is_ours =
-        |dir: &Path| dir.ends_with(".lanes") || dir.ends_with(retarget::wrapper::WRAPPER_DIR);
-    path.is_symlink()
-        || (path.is_dir()
-            && (is_ours(path)
-                || path.join("CACHEDIR.TAG").is_file()
-                || files::entries(path).all(|entry| is_output(&entry.path()))))
-}
-
-/// Whether two files, or all files in two directories, have the same bytes.
-fn is_same(one: &Path, other: &Path) -> bool {
-    if !one.is_dir() || one.is_symlink() {
-        return matches!((files::read(one), files::read(other)), (Ok(a), Ok(b)) if a == b);
-    }
-    files::entries(one).all(|entry| is_same(&entry.path(), &other.join(entry.file_name())))
-}
-
-/// A clone, a worktree or a submodule below `dir`. What builds have made in target directories can
-/// be made again.
-fn repository_inside(dir: &Path) -> Option<PathBuf> {
-    files::subdirectories(dir)
-        .filter(|dir| !dir.join("CACHEDIR.TAG").is_file())
-        .find_map(|dir| if dir.join(".git").exists() { Some(dir) } else { repository_inside(&dir) })
 }
 
 /// In the new worktree, where git starts its hooks. Nothing of it may keep git from going on.
@@ -350,16 +189,15 @@ const INCLUDE: &str = ".worktreeinclude";
 /// Copies what `.worktreeinclude` names and git ignores, where the new tree has none. The list is
 /// that of the tree which the files are in: a branch of others cannot ask for them.
 fn carry_over_included(project: &Project, ui: Ui, of: &Path, root: &Path) -> anyhow::Result<()> {
-    let from = checkout_of(project, of)?;
-    if !from.join(INCLUDE).is_file() {
+    let Some(from) = git_dir::checkout(of).filter(|from| from.join(INCLUDE).is_file()) else {
         return Ok(());
-    }
-    let inside = of.strip_prefix(&from).unwrap_or(Path::new("")).components().count();
+    };
+    let inside = of.strip_prefix(from).unwrap_or(Path::new("")).components().count();
     let to = root.ancestors().nth(inside).unwrap_or(root);
     let list = |options: &[&str], paths: &[String]| -> anyhow::Result<Vec<String>> {
         let words = ["--literal-pathspecs", "ls-files", "--others", "--ignored", "-z"];
         let words = words.iter().chain(options).chain(&["--"]).map(ToString::to_string);
-        let listed = project.sh.read("git", words.chain(paths.iter().cloned()), &from)?;
+        let listed = project.sh.read("git", words.chain(paths.iter().cloned()), from)?;
         let listed = String::from_utf8_lossy(&listed).into_owned();
         Ok(listed.split_terminator('\0').map(str::to_owned).collect())
     };

@@ -173,7 +173,7 @@ enum Way {
     Worktree,
     /// A lane of an agent, in the tree of the donor.
     Agent,
-    /// A worktree that somebody has copied with its `target/` and all times.
+    /// A worktree that was copied with its `target/` and all times.
     Copied,
     /// A donor that was built by way of a symbolic link.
     ThroughLink,

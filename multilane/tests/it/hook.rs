@@ -295,7 +295,7 @@ fn a_workspace_in_a_folder_of_the_repository() {
     std::fs::create_dir_all(&project.root).expect("a directory");
 }
 
-/// A script of ours with lines of somebody else's in it is theirs too.
+/// A script of ours with lines of others in it is theirs too.
 #[test]
 fn lines_that_others_have_added_are_kept() {
     let project = donor();

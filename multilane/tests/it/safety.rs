@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::fork::{donor, first_build, worktree};
 use crate::support::Project;
 
 fn project() -> Project {
@@ -95,7 +96,7 @@ fn what_git_knows_is_no_build_output() {
     project.xtask("check").ok().compiled_of(1, &["core"]);
 }
 
-/// Whoever can write into a donor can run code in what is forked from it.
+/// A user who can write into a donor can run code in what is forked from it.
 #[test]
 fn a_project_says_which_worktrees_are_donors() {
     let project = project();
@@ -128,7 +129,7 @@ fn a_target_that_was_committed_is_no_donor() {
     project.xtask("check").agent("a").ok().compiled_of(1, &["core"]);
 }
 
-/// What calls that were killed have left, where nobody holds the lock in it.
+/// What calls that were killed have left, where the lock in it is free.
 #[test]
 fn what_a_killed_call_has_left_goes_with_the_next_build() {
     let project = project();
@@ -147,7 +148,7 @@ fn what_a_killed_call_has_left_goes_with_the_next_build() {
     for dir in left {
         project.write(&format!("{dir}/.lock"), "").write(&format!("{dir}/debug/app"), "");
     }
-    // This one has no lock of ours in it, so it is somebody else's.
+    // This one has no lock of ours in it, so it is not ours.
     project.write("target/.fork-by-hand/notes.md", "");
     project.xtask("check").ok();
     project.xtask("build").agent("a").ok();
@@ -209,7 +210,7 @@ fn looking_is_not_running() {
     look_around();
 }
 
-/// Whoever opens a pipe to read waits until somebody writes.
+/// A process that opens a pipe to read waits until another one writes.
 #[cfg(unix)]
 #[test]
 fn no_pipe_is_waited_for() {
@@ -250,4 +251,19 @@ fn no_pipe_is_waited_for() {
             std::fs::rename(&old, &path).expect("it can be moved");
         }
     }
+}
+
+/// cargo leaves a directory that was there undeclared, and so does a fork into it.
+#[test]
+fn a_directory_with_files_of_others_gets_no_tag() {
+    let project = donor();
+    project.write(".gitignore", "/target/debug/\n/target/.*\n");
+    project.write("target/notes.md", "written by hand");
+    project.git(&["add", "--force", "target/notes.md"]);
+    project.git(&["commit", "--quiet", "--all", "--message=notes"]);
+    let second = worktree(&project, "second");
+    first_build(&project, &second).forked();
+    assert!(!second.join("target/CACHEDIR.TAG").exists());
+    project.xtask("clean").within(&second).fails_with(1);
+    assert!(second.join("target/notes.md").is_file());
 }

@@ -87,7 +87,7 @@ pub(crate) fn install(project: &Project, common: &Common) -> anyhow::Result<Stri
     }
 }
 
-/// What somebody has added to a script of ours goes neither with a new version of it nor with it.
+/// What was added to a script of ours goes neither with a new version of it nor with it.
 fn refuse_edited(hooks: &Hooks) -> anyhow::Result<()> {
     let own = files::entries(&hooks.own_dir).map(|entry| entry.path());
     let edited = |path: &PathBuf| {

@@ -47,7 +47,7 @@ pub(crate) struct Hooks {
 pub(crate) enum Present {
     Nothing,
     Ours,
-    /// Ours, with lines of somebody else's in it.
+    /// Ours, with lines of others in it.
     Edited,
     Theirs,
 }
@@ -86,7 +86,7 @@ impl Hooks {
     }
 }
 
-/// Whether we have written it, and nobody has edited it since. `None` where we have not.
+/// Whether we have written it, and it was not edited since. `None` where we have not.
 pub(crate) fn is_as_written(script: &[u8]) -> Option<bool> {
     let script = String::from_utf8_lossy(script);
     let (mark, body) = script.strip_prefix(START)?.split_once('\n')?;

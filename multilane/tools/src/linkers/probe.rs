@@ -5,9 +5,10 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use multilane::environment;
 use multilane::files;
 use multilane::files::scratch::Scratch;
-use multilane::lanes::occupy::PROBE_IN_TMP;
+use multilane::lanes::occupy::PROBE;
 use multilane::project::cargo_config::CargoConfig;
 use multilane::units::linker;
 
@@ -90,9 +91,10 @@ pub(crate) struct Trial<'a> {
 
 /// A new temporary directory with these files, deleted when it is dropped.
 pub(crate) fn scratch(name: &str, files: &[(&str, &str)]) -> anyhow::Result<Scratch> {
-    let parent = std::env::temp_dir();
+    let parent = environment::temporary_dir();
     let write = || {
-        let scratch = Scratch::make(&parent, &format!("{PROBE_IN_TMP}{name}-"))?;
+        files::make_private_dir(&parent)?;
+        let scratch = Scratch::make(&parent, &format!("{PROBE}{name}-"))?;
         for (name, text) in files {
             let path = scratch.dir.join(name);
             std::fs::create_dir_all(path.parent().unwrap_or(&scratch.dir))?;
