@@ -71,7 +71,7 @@ pub(super) fn remove(call: Call) -> Answer {
             let mut names: Vec<String> =
                 ignored.iter().take(NAMES_MAX).map(|name| name.display().to_string()).collect();
             names.extend((ignored.len() > NAMES_MAX).then(|| "…".to_owned()));
-            let what = format!("git ignores what is in {shown} alone: {}", names.join(", "));
+            let what = format!("only {shown} has this, which git ignores: {}", names.join(", "));
             let ui = project.session.ui;
             if !ui.confirm(&format!("{what}\nDelete it?")).map_err(|_| anyhow!("{what}\n{help}"))? {
                 return Ok(ExitCode::FAILURE);
