@@ -15,7 +15,7 @@ STAMP := target/xtask/.made
 # A member's manifest is among them because a change there may have to change Cargo.lock, of which lane keys are made.
 # Only some projects have the folder `multilane`.
 SOURCES := Cargo.toml Cargo.lock $(wildcard */Cargo.toml */*/Cargo.toml) $(wildcard rust-toolchain* .cargo/*.toml) \
-	$(foreach dir,xtask/src multilane/src,$(wildcard $(dir)/*.rs $(dir)/*/*.rs $(dir)/*/*/*.rs $(dir)/*/*.sh))
+	$(foreach dir,xtask/src multilane/src multilane/engine/src,$(wildcard $(dir)/*.rs $(dir)/*/*.rs $(dir)/*/*/*.rs $(dir)/*/*.sh))
 FLAGS = $(foreach name,$(PKG),--package $(name)) $(ARGS)
 
 # The stamp is as old as the start of the build, so an edit during the build counts as newer. cargo shows its progress.

@@ -11,13 +11,14 @@ use std::time::Instant;
 
 use clap::{Arg, ArgMatches, Command};
 
-use crate::cargo_line::{self, CargoLine};
-use crate::environment::{self, Environment};
-use crate::project::{Session, alias, toolchain};
+use crate::tools;
 use crate::tools::Caller;
-use crate::ui::Ui;
 use crate::verbs::{self, Answer, Call, Kind, Verb};
-use crate::{retarget, sccache, tools};
+use multilane_engine::cargo_line::{self, CargoLine};
+use multilane_engine::environment::{self, Environment};
+use multilane_engine::project::{Session, alias, toolchain};
+use multilane_engine::ui::Ui;
+use multilane_engine::{retarget, sccache};
 
 /// What a verb of the project's own does with its arguments.
 type Run = fn(&ArgMatches) -> anyhow::Result<ExitCode>;
@@ -226,7 +227,7 @@ fn is_of_cargo(session: &Session, name: &str) -> bool {
     let is_alias = || {
         let here = environment::current_dir();
         here.is_ok_and(|here| {
-            crate::project::cargo_config::CargoConfig::read(&here, &session.env)
+            multilane_engine::project::cargo_config::CargoConfig::read(&here, &session.env)
                 .aliases
                 .contains(name)
         })

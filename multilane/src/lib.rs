@@ -1,53 +1,20 @@
-//! The engine of Multilane: every builder of a workspace has a target directory that it uses alone,
-//! forked from a warm one.
+//! Multilane: every builder of a workspace has a target directory that it uses alone, forked from a
+//! warm one.
 //!
 //! A project's own `xtask` is made from [`Cli`]; the program `cargo-multilane` is the same without
-//! verbs of a project's own. The other modules are for `multilane-tools` of the same version, and
-//! promise nothing.
+//! verbs of a project's own.
 //!
-//! Reading order: `cli`, one file of `verbs`, then what it uses. Imports run one way, from the last
-//! to the first of these groups, and a test holds it:
-//!
-//! 1. `environment`, `files`, `json`, `process`, `ui`
-//! 2. `cargo_line`, `project`
-//! 3. `lanes`, `record`, `units`
-//! 4. `fork`, `cold_start`, `retarget`, `sccache`
-//! 5. `verbs`, `tools`, `cli`
-
-#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "a test writes what it needs"))]
+//! Reading order: `cli`, one file of `verbs`, then what it uses of `multilane-engine`, which has
+//! all that is not the command line.
 
 pub use crate::cli::Cli;
 #[doc(hidden)]
 pub use crate::cli::split;
 
 mod cli;
-mod cold_start;
 mod tools;
 
-#[doc(hidden)]
-pub mod cargo_line;
-#[doc(hidden)]
-pub mod environment;
-#[doc(hidden)]
-pub mod files;
-#[doc(hidden)]
-pub mod fork;
-mod json;
-#[doc(hidden)]
-pub mod lanes;
-#[doc(hidden)]
-pub mod process;
-#[doc(hidden)]
-pub mod project;
-mod record;
-#[doc(hidden)]
-pub mod retarget;
-#[doc(hidden)]
-pub mod sccache;
-#[doc(hidden)]
-pub mod ui;
-#[doc(hidden)]
-pub mod units;
+/// For `multilane-tools` of the same version. Promises nothing.
 #[doc(hidden)]
 pub mod verbs;
 

@@ -21,14 +21,14 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, bail, ensure};
 use sha2::{Digest as _, Sha256};
 
-use crate::files::answers::Answers;
-use crate::files::lock;
-use crate::files::scratch::Scratch;
-use crate::lanes::hex;
-use crate::process::Shell;
-use crate::process::step::{Program, Step};
-use crate::project::{Session, toolchain};
-use crate::{environment, files};
+use multilane_engine::files::answers::Answers;
+use multilane_engine::files::lock;
+use multilane_engine::files::scratch::Scratch;
+use multilane_engine::lanes::hex;
+use multilane_engine::process::Shell;
+use multilane_engine::process::step::{Program, Step};
+use multilane_engine::project::{Session, toolchain};
+use multilane_engine::{environment, files};
 
 const PROGRAM: &str = "multilane-tools";
 
@@ -240,8 +240,10 @@ fn from_registry(session: &Session, home: &Path, may_compile: bool) -> anyhow::R
 /// Of all that the program is made from. The bytes are read once for each state of the files.
 fn hash(home: &Path, engine: &Path) -> anyhow::Result<String> {
     let mut files = Vec::new();
-    for part in ["Cargo.toml", "src", "tools/Cargo.toml", "tools/Cargo.lock", "tools/src"] {
-        files_below(&engine.join(part), &mut files)?;
+    files_below(&engine.join("tools/Cargo.lock"), &mut files)?;
+    for package in ["", "engine", "tools"] {
+        files_below(&engine.join(package).join("Cargo.toml"), &mut files)?;
+        files_below(&engine.join(package).join("src"), &mut files)?;
     }
     files.sort();
     let mut states = Sha256::new();

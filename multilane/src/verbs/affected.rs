@@ -7,11 +7,11 @@ use anyhow::Context as _;
 use clap::ArgMatches;
 
 use super::run::Options;
-use crate::cargo_line::CargoLine;
-use crate::project::Project;
-use crate::project::affected::{self, Affected, References, Workspace};
-use crate::project::changes::{self, Changes};
-use crate::project::packages::{self, normalized};
+use multilane_engine::cargo_line::CargoLine;
+use multilane_engine::project::Project;
+use multilane_engine::project::affected::{self, Affected, References, Workspace};
+use multilane_engine::project::changes::{self, Changes};
+use multilane_engine::project::packages::{self, normalized};
 
 /// What counts as changed.
 pub(super) struct Changed {

@@ -10,13 +10,13 @@ use clap::ArgMatches;
 use super::shell::Dialect;
 use super::worktree::{NewWorktree, find_worktree, make_worktree, worktree_named};
 use super::{Answer, Call, run};
-use crate::cargo_line::CargoLine;
-use crate::lanes::{Agent, DETOUR_VARIABLES};
-use crate::process::Shell;
-use crate::process::step::{Program, Step};
-use crate::project::worktrees::{checkout_of, checkouts};
-use crate::project::{Project, shared_program};
-use crate::ui;
+use multilane_engine::cargo_line::CargoLine;
+use multilane_engine::lanes::{Agent, DETOUR_VARIABLES};
+use multilane_engine::process::Shell;
+use multilane_engine::process::step::{Program, Step};
+use multilane_engine::project::worktrees::{checkout_of, checkouts};
+use multilane_engine::project::{Project, shared_program};
+use multilane_engine::ui;
 
 /// Where a builder works, and as whom.
 pub(super) struct Surroundings {

@@ -6,9 +6,9 @@ use anyhow::bail;
 
 use super::run::{self, Options, begin};
 use super::{Answer, Call, affected, cranelift};
-use crate::lanes::Lane;
-use crate::lanes::in_lane::{Kind, in_lane};
-use crate::process::step::Recipe;
+use multilane_engine::lanes::Lane;
+use multilane_engine::lanes::in_lane::{Kind, in_lane};
+use multilane_engine::process::step::Recipe;
 
 pub(super) const MODES: [&str; 3] = ["dev", "test", "release"];
 

@@ -8,16 +8,16 @@ use anyhow::bail;
 
 use super::run::{self, Options, choice, open};
 use super::{Answer, Call};
-use crate::cargo_line::CargoLine;
-use crate::lanes::choose::{self, Lockfile};
-use crate::lanes::in_lane::{Kind, in_lane, may_build};
-use crate::lanes::{Agent, DETOUR_VARIABLES, Owner};
-use crate::process::Shell;
-use crate::process::step::{Program, Recipe, Step};
-use crate::project::git_dir::{Common, is_shared_program};
-use crate::project::{Project, Session, toolchain};
-use crate::record::{self, Build};
-use crate::{cold_start, environment, retarget};
+use multilane_engine::cargo_line::CargoLine;
+use multilane_engine::lanes::choose::{self, Lockfile};
+use multilane_engine::lanes::in_lane::{Kind, in_lane, may_build};
+use multilane_engine::lanes::{Agent, DETOUR_VARIABLES, Owner};
+use multilane_engine::process::Shell;
+use multilane_engine::process::step::{Program, Recipe, Step};
+use multilane_engine::project::git_dir::{Common, is_shared_program};
+use multilane_engine::project::{Project, Session, toolchain};
+use multilane_engine::record::{self, Build};
+use multilane_engine::{cold_start, environment, retarget};
 
 pub(super) fn cargo(call: Call) -> Answer {
     run(call.session, CargoLine::parse(call.words), call.own.get_flag("dry-run"))

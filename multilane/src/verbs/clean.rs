@@ -9,13 +9,13 @@ use anyhow::{Context as _, anyhow, bail};
 
 use super::run::{self, Options, choice};
 use super::{Answer, Call};
-use crate::lanes::choose::{self, Lockfile};
-use crate::lanes::in_lane::{Kind, in_lane};
-use crate::lanes::occupy::{self, Removal};
-use crate::lanes::{Lane, Owner, list};
-use crate::process::step::Recipe;
-use crate::project::{Project, git_dir};
-use crate::{files, ui, units};
+use multilane_engine::lanes::choose::{self, Lockfile};
+use multilane_engine::lanes::in_lane::{Kind, in_lane};
+use multilane_engine::lanes::occupy::{self, Removal};
+use multilane_engine::lanes::{Lane, Owner, list};
+use multilane_engine::process::step::Recipe;
+use multilane_engine::project::{Project, git_dir};
+use multilane_engine::{files, ui, units};
 
 pub(super) fn clean(call: Call) -> Answer {
     let all = call.own.get_flag("all");

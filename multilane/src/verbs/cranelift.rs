@@ -3,10 +3,10 @@
 use anyhow::bail;
 
 use super::run::Options;
-use crate::cargo_line::CargoLine;
-use crate::files;
-use crate::project::cranelift::{self, FILE, PROFILE, Request};
-use crate::project::{Project, toolchain};
+use multilane_engine::cargo_line::CargoLine;
+use multilane_engine::files;
+use multilane_engine::project::cranelift::{self, FILE, PROFILE, Request};
+use multilane_engine::project::{Project, toolchain};
 
 /// Has a build of the `dev` profile made with that of Cranelift instead. Nothing is asked where the
 /// project says nothing.

@@ -7,9 +7,9 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 
 use super::{Answer, Call, run};
-use crate::cargo_line::CargoLine;
-use crate::lanes::choose::{self, LaneChoice, Lockfile};
-use crate::{fork, record, retarget, ui};
+use multilane_engine::cargo_line::CargoLine;
+use multilane_engine::lanes::choose::{self, LaneChoice, Lockfile};
+use multilane_engine::{fork, record, retarget, ui};
 
 pub(super) fn fork(call: Call) -> Answer {
     let own = call.own;

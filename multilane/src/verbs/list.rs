@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Answer, Call, run};
-use crate::cargo_line::CargoLine;
-use crate::files;
-use crate::json::Json;
-use crate::lanes::choose::{self, LaneChoice, Lockfile};
-use crate::lanes::list::{self, Found};
-use crate::lanes::{KeyInputs, lockfile_hash};
-use crate::project::Project;
-use crate::{environment, ui};
+use multilane_engine::cargo_line::CargoLine;
+use multilane_engine::files;
+use multilane_engine::json::Json;
+use multilane_engine::lanes::choose::{self, LaneChoice, Lockfile};
+use multilane_engine::lanes::list::{self, Found};
+use multilane_engine::lanes::{KeyInputs, lockfile_hash};
+use multilane_engine::project::Project;
+use multilane_engine::{environment, ui};
 
 pub(super) fn list(call: Call) -> Answer {
     let project = run::open(call.session, &CargoLine::default())?;

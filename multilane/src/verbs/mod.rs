@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use crate::project::Session;
+use multilane_engine::project::Session;
 
 /// A verb that was called, with its options.
 pub(crate) struct Call {

@@ -8,11 +8,11 @@ use anyhow::{Context as _, anyhow, bail};
 
 use super::worktree::worktree_named;
 use super::{Answer, Call, run};
-use crate::cargo_line::CargoLine;
-use crate::lanes::{choose, list, occupy};
-use crate::project::worktrees::checkouts;
-use crate::project::{Project, changes, git_dir};
-use crate::{files, retarget};
+use multilane_engine::cargo_line::CargoLine;
+use multilane_engine::lanes::{choose, list, occupy};
+use multilane_engine::project::worktrees::checkouts;
+use multilane_engine::project::{Project, changes, git_dir};
+use multilane_engine::{files, retarget};
 
 pub(super) fn remove(call: Call) -> Answer {
     let force = call.own.get_flag("force");

@@ -7,20 +7,20 @@ use std::process::{ExitCode, ExitStatus};
 use std::time::{Duration, Instant};
 
 use super::{Answer, Call};
-use crate::cargo_line::CargoLine;
-use crate::cold_start::{self, ColdStart};
-use crate::lanes::choose::{self, LaneChoice, Lockfile};
-use crate::lanes::in_lane::{Kind, in_lane};
-use crate::lanes::occupy::{self, InUse};
-use crate::lanes::{Agent, Lane};
-use crate::process::step::{Counting, Recipe, Step};
-use crate::process::{Outcome, Units, exit_code};
-use crate::project::git_dir::Common;
-use crate::project::{Project, Session, shared_program};
-use crate::record::{self, Build};
-use crate::sccache::tally::{TALLY, Tally};
-use crate::ui::{self, milliseconds};
-use crate::{environment, files, retarget, sccache};
+use multilane_engine::cargo_line::CargoLine;
+use multilane_engine::cold_start::{self, ColdStart};
+use multilane_engine::lanes::choose::{self, LaneChoice, Lockfile};
+use multilane_engine::lanes::in_lane::{Kind, in_lane};
+use multilane_engine::lanes::occupy::{self, InUse};
+use multilane_engine::lanes::{Agent, Lane};
+use multilane_engine::process::step::{Counting, Recipe, Step};
+use multilane_engine::process::{Outcome, Units, exit_code};
+use multilane_engine::project::git_dir::Common;
+use multilane_engine::project::{Project, Session, shared_program};
+use multilane_engine::record::{self, Build};
+use multilane_engine::sccache::tally::{TALLY, Tally};
+use multilane_engine::ui::{self, milliseconds};
+use multilane_engine::{environment, files, retarget, sccache};
 
 /// What a call wants beside what it asks of cargo.
 #[derive(Clone, Copy, Default)]
@@ -119,12 +119,12 @@ pub(super) fn carry_out(
         let ui = project.session.ui.quiet(options.quiet);
         sweep(project, &entered.lane);
         retarget::wrapper::provide_wrapper(project, ui);
-        crate::fork::discard_copied(project, ui, &entered.lane);
+        multilane_engine::fork::discard_copied(project, ui, &entered.lane);
         start = cold_start::cold_start(project, ui, &entered.lane, &recipe);
     }
     let code = run_steps(project, options, &entered.lane, &recipe, start);
-    if recipe.builds() && !crate::fork::is_left_to_cargo(project, &entered.lane) {
-        crate::units::claim(&entered.lane.dir);
+    if recipe.builds() && !multilane_engine::fork::is_left_to_cargo(project, &entered.lane) {
+        multilane_engine::units::claim(&entered.lane.dir);
     }
     code
 }

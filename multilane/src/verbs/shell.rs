@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::agent::Surroundings;
-use crate::environment::Environment;
-use crate::process::step::quoted;
+use multilane_engine::environment::Environment;
+use multilane_engine::process::step::quoted;
 
 /// A shell, by how it is spoken to. `{value}` stands for a word in its quotes.
 pub(super) struct Dialect {

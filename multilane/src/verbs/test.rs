@@ -7,13 +7,13 @@ use std::process::ExitCode;
 use super::affected::{self, Changed};
 use super::run::{self, Options};
 use super::{Answer, Call};
-use crate::cargo_line::CargoLine;
-use crate::lanes::Lane;
-use crate::lanes::in_lane::{Kind, in_lane};
-use crate::process::step::{Recipe, Step};
-use crate::project::Project;
-use crate::project::packages::{self, Package, spec_matches};
-use crate::project::toolchain::{self, Nextest};
+use multilane_engine::cargo_line::CargoLine;
+use multilane_engine::lanes::Lane;
+use multilane_engine::lanes::in_lane::{Kind, in_lane};
+use multilane_engine::process::step::{Recipe, Step};
+use multilane_engine::project::Project;
+use multilane_engine::project::packages::{self, Package, spec_matches};
+use multilane_engine::project::toolchain::{self, Nextest};
 
 pub(super) fn test(call: Call) -> Answer {
     let changed = Changed::if_asked(&call.own);

@@ -7,15 +7,15 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 
 use super::{Answer, Call, run};
-use crate::cargo_line::CargoLine;
-use crate::lanes::choose;
-use crate::project::cargo_config::CargoConfig;
-use crate::project::git_dir::{self, Common, workspace_in};
-use crate::project::root::Repo;
-use crate::project::worktrees::{checkouts, git, top};
-use crate::project::{Project, Session, alias};
-use crate::ui::{self, Ui};
-use crate::{environment, files, fork, record, retarget};
+use multilane_engine::cargo_line::CargoLine;
+use multilane_engine::lanes::choose;
+use multilane_engine::project::cargo_config::CargoConfig;
+use multilane_engine::project::git_dir::{self, Common, workspace_in};
+use multilane_engine::project::root::Repo;
+use multilane_engine::project::worktrees::{checkouts, git, top};
+use multilane_engine::project::{Project, Session, alias};
+use multilane_engine::ui::{self, Ui};
+use multilane_engine::{environment, files, fork, record, retarget};
 
 /// A worktree that is to be made.
 #[derive(Default)]

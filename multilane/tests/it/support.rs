@@ -33,7 +33,8 @@ fn tools() -> PathBuf {
     let stamp = tmp.join("tools-built");
     BUILT.call_once(|| {
         let modified = |path: &Path| path.metadata().and_then(|meta| meta.modified()).ok();
-        let sources = ["src", "Cargo.toml", "tools/src", "tools/Cargo.toml", "tools/Cargo.lock"];
+        let sources =
+            ["src", "Cargo.toml", "engine", "tools/src", "tools/Cargo.toml", "tools/Cargo.lock"];
         let newest = sources.iter().filter_map(|path| newest_below(&engine.join(path))).max();
         if modified(&stamp) > newest {
             return;

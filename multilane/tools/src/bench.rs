@@ -7,12 +7,12 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
-use multilane::lanes::choose::{LaneChoice, agent_lane, key_inputs};
-use multilane::lanes::{Agent, Lane, in_lane, occupy};
-use multilane::process::step::{Program, Step};
-use multilane::project::{Project, Session};
-use multilane::ui::{Ui, milliseconds};
-use multilane::{environment, ui};
+use multilane_engine::lanes::choose::{LaneChoice, agent_lane, key_inputs};
+use multilane_engine::lanes::{Agent, Lane, in_lane, occupy};
+use multilane_engine::process::step::{Program, Step};
+use multilane_engine::project::{Project, Session};
+use multilane_engine::ui::{Ui, milliseconds};
+use multilane_engine::{environment, ui};
 use serde::Serialize;
 use serde_json::json;
 

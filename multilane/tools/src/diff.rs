@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal as _;
 
-use multilane::ui::data;
+use multilane_engine::ui::data;
 use similar::TextDiff;
 
 /// What turns `old` into `new`, in git's form. `path` is relative to the root of the workspace; an

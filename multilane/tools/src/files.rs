@@ -5,7 +5,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use multilane::files::{delete_dir, replace};
+use multilane_engine::files::{delete_dir, replace};
 
 /// What has been made so far. Nothing goes by itself: whoever made it says `delete`.
 #[derive(Default)]
@@ -66,7 +66,7 @@ pub(crate) fn name_program(name: &Path, program: &Path) -> io::Result<()> {
     #[cfg(unix)]
     return replace(name, |staged| std::os::unix::fs::symlink(program, staged));
     #[cfg(not(unix))]
-    replace(name, |staged| multilane::files::copy_new(program, staged))
+    replace(name, |staged| multilane_engine::files::copy_new(program, staged))
 }
 
 /// Gives a file another name, which nothing must have yet.

@@ -24,9 +24,9 @@ mod verify;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use multilane::environment::Environment;
-use multilane::project::Session;
-use multilane::ui::Ui;
+use multilane_engine::environment::Environment;
+use multilane_engine::project::Session;
+use multilane_engine::ui::Ui;
 
 use crate::flags::{Lane, Tools, Verb};
 

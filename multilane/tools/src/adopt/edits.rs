@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use multilane::files;
-use multilane::process::Shell;
+use multilane_engine::files;
+use multilane_engine::process::Shell;
 
 use crate::diff;
 

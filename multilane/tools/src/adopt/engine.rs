@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use multilane::environment::Environment;
-use multilane::process::Shell;
+use multilane_engine::environment::Environment;
+use multilane_engine::process::Shell;
 use toml_edit::{DocumentMut, InlineTable, Item, Value};
 
 use super::edits::git;
@@ -107,7 +107,7 @@ fn of_this_project() -> Option<Engine> {
     let here = std::env::current_dir().ok()?;
     let xtask = here
         .ancestors()
-        .find_map(|dir| multilane::files::read_text(dir.join("xtask/Cargo.toml")).ok())?;
+        .find_map(|dir| multilane_engine::files::read_text(dir.join("xtask/Cargo.toml")).ok())?;
     let manifest: DocumentMut = xtask.parse().ok()?;
     let dependency = manifest.get("dependencies")?.get("multilane")?;
     let text = |key: &str| Some(dependency.get(key)?.as_str()?.to_owned());
@@ -120,7 +120,7 @@ fn of_this_project() -> Option<Engine> {
 
 /// `cargo install --git` keeps the address in its record.
 fn of_installation(env: &Environment) -> Option<Engine> {
-    let text = multilane::files::read_text(env.cargo_home()?.join(".crates.toml")).ok()?;
+    let text = multilane_engine::files::read_text(env.cargo_home()?.join(".crates.toml")).ok()?;
     let exe = PathBuf::from(env.get("MULTILANE_ENGINE")?);
     let is_installed = exe.starts_with(env.cargo_home()?.canonicalize().ok()?);
     let record: DocumentMut = text.parse().ok().filter(|_| is_installed)?;

@@ -11,8 +11,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use multilane::process::Shell;
-use multilane::project::Session;
+use multilane_engine::process::Shell;
+use multilane_engine::project::Session;
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
 use self::edits::{Edits, check_vcs};
@@ -123,7 +123,7 @@ pub(crate) fn workspace_root(path: &Path) -> anyhow::Result<PathBuf> {
     let manifests: Vec<&Path> =
         path.ancestors().filter(|dir| dir.join("Cargo.toml").is_file()).collect();
     let is_workspace = |dir: &&&Path| {
-        let text = multilane::files::read_text(dir.join("Cargo.toml")).unwrap_or_default();
+        let text = multilane_engine::files::read_text(dir.join("Cargo.toml")).unwrap_or_default();
         text.parse::<DocumentMut>().is_ok_and(|manifest| manifest.contains_key("workspace"))
     };
     let found = manifests.iter().find(is_workspace).or(manifests.first());
@@ -203,7 +203,7 @@ fn versions(manifest: &DocumentMut, root: &Path) -> Vec<String> {
         ));
     }
     let pinned = ["rust-toolchain.toml", "rust-toolchain"].iter().find_map(|name| {
-        let text = multilane::files::read_text(root.join(name)).ok()?;
+        let text = multilane_engine::files::read_text(root.join(name)).ok()?;
         let channel = match text.parse::<DocumentMut>() {
             Ok(file) => file.get("toolchain")?.get("channel")?.as_str()?.to_owned(),
             Err(_) => text.trim().to_owned(),

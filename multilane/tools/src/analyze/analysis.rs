@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use multilane::files::parallel::in_parallel;
+use multilane_engine::files::parallel::in_parallel;
 
 use crate::analyze::advice::{self, Advice, Situation, TOLERANCE};
 use crate::analyze::churn::{self, Cost};

@@ -5,8 +5,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use multilane::files::parallel::in_parallel;
-use multilane::lanes::list;
+use multilane_engine::files::parallel::in_parallel;
+use multilane_engine::lanes::list;
 use serde::Serialize;
 
 use crate::analyze::most_first;

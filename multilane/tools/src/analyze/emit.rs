@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::bail;
-use multilane::lanes::in_lane;
-use multilane::project::Project;
+use multilane_engine::lanes::in_lane;
+use multilane_engine::project::Project;
 
 use super::metadata::Metadata;
 use super::mono::Emitted;

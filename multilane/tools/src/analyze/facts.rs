@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use anyhow::Context as _;
-use multilane::fork::{fork_for_another_tree, plan};
-use multilane::lanes::{choose, list};
-use multilane::project::git_dir::Common;
-use multilane::project::toolchain;
-use multilane::project::worktrees::git;
-use multilane::units;
+use multilane_engine::fork::{fork_for_another_tree, plan};
+use multilane_engine::lanes::{choose, list};
+use multilane_engine::project::git_dir::Common;
+use multilane_engine::project::toolchain;
+use multilane_engine::project::worktrees::git;
+use multilane_engine::units;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -86,7 +86,7 @@ impl Gathering<'_> {
         let has_program = |name: &str| project.session.env.find_program(name).is_some();
 
         let page = self.timings();
-        let page = multilane::files::read_text(&page)
+        let page = multilane_engine::files::read_text(&page)
             .with_context(|| format!("cannot read {}", page.display()))?;
         let timings = Timings::read(&page)?;
         let units = units::read_present(&lane.dir);
@@ -107,7 +107,8 @@ impl Gathering<'_> {
         let selection: Vec<String> =
             inside.into_iter().filter(|inside| !inside.is_empty()).chain(words).collect();
         let history_file = common.map(|common| common.dir.join("analyze.json"));
-        let history = history_file.as_ref().and_then(|path| multilane::files::read(path).ok());
+        let history =
+            history_file.as_ref().and_then(|path| multilane_engine::files::read(path).ok());
 
         let sccache = (has(Part::Cache) && has_program("sccache")).then(|| {
             let args = ["--show-stats", "--stats-format=json"];
@@ -133,7 +134,7 @@ impl Gathering<'_> {
             is_recorded: !flags.last && !flags.incremental,
             uses_sccache: wrapper.is_some_and(|path| path.to_string_lossy().contains("sccache")),
             timings,
-            processor_seconds: multilane::files::read(self.processor()).ok().and_then(parse),
+            processor_seconds: multilane_engine::files::read(self.processor()).ok().and_then(parse),
             known,
             git_log: log.map(|log| String::from_utf8_lossy(&log).into_owned()),
             weeks: WEEKS,
@@ -180,7 +181,7 @@ struct Fingerprint {
 fn known(unit: &units::Unit, lane: &Path, began: f64) -> Option<Known> {
     let dir = lane.join(&unit.fingerprint);
     let record = dir.join(format!("{}.json", unit.target));
-    let fingerprint: Fingerprint = parse(multilane::files::read(&record).ok()?)?;
+    let fingerprint: Fingerprint = parse(multilane_engine::files::read(&record).ok()?)?;
     let seconds = |path: &Path| -> Option<f64> {
         let modified = path.metadata().ok()?.modified().ok()?;
         Some(modified.duration_since(UNIX_EPOCH).ok()?.as_secs_f64() - began)

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use multilane::fork::plan;
-use multilane::fork::plan::Why;
+use multilane_engine::fork::plan;
+use multilane_engine::fork::plan::Why;
 use serde::Serialize;
 
 use crate::analyze::graph::Graph;
@@ -84,7 +84,7 @@ impl Forks {
 
 #[cfg(test)]
 mod tests {
-    use multilane::fork::reason::StateDiffers;
+    use multilane_engine::fork::reason::StateDiffers;
 
     use super::*;
     use crate::analyze::graph::Unit;

@@ -38,16 +38,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use multilane::cargo_line::CargoLine;
-use multilane::lanes::choose::{self, LaneChoice, Lockfile};
-use multilane::lanes::occupy::{self, Removal};
-use multilane::lanes::{Agent, Lane, in_lane};
-use multilane::process::step::Step;
-use multilane::process::{Outcome, exit_code};
-use multilane::project::{Project, Session};
-use multilane::retarget::wrapper;
-use multilane::ui::{self, Ui};
-use multilane::{environment, files};
+use multilane_engine::cargo_line::CargoLine;
+use multilane_engine::lanes::choose::{self, LaneChoice, Lockfile};
+use multilane_engine::lanes::occupy::{self, Removal};
+use multilane_engine::lanes::{Agent, Lane, in_lane};
+use multilane_engine::process::step::Step;
+use multilane_engine::process::{Outcome, exit_code};
+use multilane_engine::project::{Project, Session};
+use multilane_engine::retarget::wrapper;
+use multilane_engine::ui::{self, Ui};
+use multilane_engine::{environment, files};
 use serde_json::json;
 
 use self::analysis::Analysis;

@@ -107,8 +107,8 @@ pub(crate) fn read(emitted: &[Emitted], metadata: &Metadata) -> Vec<Mono> {
     let crates: HashSet<String> =
         crates.chain(["alloc", "core", "proc_macro", "std", "test"].map(str::to_owned)).collect();
     let read_one = |one: &Emitted| {
-        let file = multilane::files::open_to_read(&one.path).ok()?;
-        let list = one.items.as_ref().and_then(|path| multilane::files::read(path).ok());
+        let file = multilane_engine::files::open_to_read(&one.path).ok()?;
+        let list = one.items.as_ref().and_then(|path| multilane_engine::files::read(path).ok());
         let items = list.and_then(|list| items(&list, &one.name.replace('-', "_"), &crates));
         let target = format!("{} {}", one.kind, one.name);
         let count = count(BufReader::with_capacity(1 << 20, file));

@@ -7,7 +7,7 @@ mod crates;
 mod timeline;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use multilane::ui::bytes;
+use multilane_engine::ui::bytes;
 
 use crate::analyze::advice::Advice;
 use crate::analyze::analysis::Analysis;

@@ -1,7 +1,7 @@
 //! The parts of the answer that the terminal and the page share: paragraphs, tables and lists,
 //! which each of them shows in its way. Between backticks is code.
 
-use multilane::ui::bytes;
+use multilane_engine::ui::bytes;
 
 use crate::analyze::advice::list;
 use crate::analyze::analysis::Analysis;

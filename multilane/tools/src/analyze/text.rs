@@ -9,7 +9,7 @@ use crate::analyze::advice::{Advice, list};
 use crate::analyze::analysis::Analysis;
 use crate::analyze::sections::{self, Block, Row, Table, most_seconds};
 use crate::flags::analyze::Part;
-use multilane::ui::bytes;
+use multilane_engine::ui::bytes;
 
 /// How many of a list are shown; the report and `--json` have all.
 const SHOWN_MAX: usize = 5;

@@ -207,7 +207,7 @@ fn kind(target: &str) -> (Kind, Mode) {
 
 /// The engine's own is in its tests alone.
 #[cfg(test)]
-#[path = "../../../src/files/mutate.rs"]
+#[path = "../../../engine/src/files/mutate.rs"]
 mod mutate;
 
 #[cfg(test)]

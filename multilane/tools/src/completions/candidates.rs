@@ -138,7 +138,8 @@ fn value_of(command: &Command, word: &str, path: &[&str]) -> Option<Completion> 
     if let Some(option) = own {
         return option.get_action().takes_values().then(|| values(option, path));
     }
-    let is_cargos = takes_cargos_options(command) && multilane::cargo_line::takes_value(word);
+    let is_cargos =
+        takes_cargos_options(command) && multilane_engine::cargo_line::takes_value(word);
     let is_package = ["--package", "-p", "--exclude"].contains(&word);
     is_cargos.then(|| Completion {
         known: is_package.then_some(Known::Packages),

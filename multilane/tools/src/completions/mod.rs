@@ -8,8 +8,8 @@ pub(crate) mod candidates;
 use std::path::Path;
 use std::process::ExitCode;
 
-use multilane::project::{Project, Session};
-use multilane::ui;
+use multilane_engine::project::{Project, Session};
+use multilane_engine::ui;
 
 use crate::completions::candidates::Known;
 use crate::flags::project::{Complete, CompletedShell, Completions};
@@ -58,7 +58,7 @@ impl Complete {
 
 /// The packages that come from no registry. Asking cargo would take too long for a key press.
 fn packages_by_lockfile(project: &Project) -> Vec<String> {
-    let text = multilane::files::read_text(project.repo.lockfile()).unwrap_or_default();
+    let text = multilane_engine::files::read_text(project.repo.lockfile()).unwrap_or_default();
     let Ok(lockfile) = text.parse::<toml_edit::DocumentMut>() else { return Vec::new() };
     let packages = lockfile.get("package").and_then(|packages| packages.as_array_of_tables());
     let own = packages.into_iter().flatten().filter(|package| !package.contains_key("source"));
@@ -66,7 +66,9 @@ fn packages_by_lockfile(project: &Project) -> Vec<String> {
 }
 
 fn worktrees_by_name(project: &Project) -> Vec<String> {
-    let tops =
-        multilane::project::worktrees::checkouts(project).unwrap_or_default().into_iter().skip(1);
+    let tops = multilane_engine::project::worktrees::checkouts(project)
+        .unwrap_or_default()
+        .into_iter()
+        .skip(1);
     tops.filter_map(|top| Some(Path::file_name(&top)?.to_string_lossy().into_owned())).collect()
 }

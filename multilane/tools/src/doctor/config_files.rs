@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use multilane::environment::Environment;
-use multilane::project::cargo_config::includes;
-use multilane::project::packages::normalized;
-use multilane::project::root::Repo;
+use multilane_engine::environment::Environment;
+use multilane_engine::project::cargo_config::includes;
+use multilane_engine::project::packages::normalized;
+use multilane_engine::project::root::Repo;
 use serde_json::Value as Json;
 use toml_edit::{DocumentMut, Item, Value};
 
@@ -60,7 +60,7 @@ fn add(path: PathBuf, place: Place, seen: &mut HashSet<PathBuf>, files: &mut Vec
     if !seen.insert(path.clone()) {
         return;
     }
-    let text = multilane::files::read_text(&path).map_err(|err| err.to_string());
+    let text = multilane_engine::files::read_text(&path).map_err(|err| err.to_string());
     let document = text.and_then(|text| {
         text.parse::<DocumentMut>().map_err(|err| err.to_string().trim().replace('\n', " "))
     });
@@ -76,7 +76,7 @@ fn add(path: PathBuf, place: Place, seen: &mut HashSet<PathBuf>, files: &mut Vec
 
 /// The settings in a TOML file; none where it cannot be read.
 pub(crate) fn settings_in(file: &Path) -> Vec<Setting> {
-    let text = multilane::files::read_text(file).unwrap_or_default();
+    let text = multilane_engine::files::read_text(file).unwrap_or_default();
     text.parse::<DocumentMut>().map(|it| settings(&to_json(it.as_item()))).unwrap_or_default()
 }
 

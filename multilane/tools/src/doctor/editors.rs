@@ -33,7 +33,7 @@ pub(crate) fn read(dirs: &[&Path]) -> Vec<Editor> {
     for dir in dirs {
         for (name, prefix) in FILES {
             let file = dir.join(name);
-            if let Ok(text) = multilane::files::read_text(&file) {
+            if let Ok(text) = multilane_engine::files::read_text(&file) {
                 editors.push(Editor { settings: parsed(name, &text, prefix), file });
             }
         }
@@ -71,7 +71,7 @@ fn of_idea(dir: &Path) -> Vec<Editor> {
         entries.filter(|path| path.extension().is_some_and(|it| it == "xml")).collect();
     files.sort();
     let of_file = |file: PathBuf| {
-        let text = multilane::files::read_text(&file).ok()?;
+        let text = multilane_engine::files::read_text(&file).ok()?;
         let setting = |(word, key): &(&str, &str)| {
             let line = text.lines().find(|line| line.contains(word))?;
             Some(Setting { key: (*key).to_owned(), value: line.trim().to_owned() })

@@ -18,7 +18,7 @@ pub(crate) struct FileSystem {
 pub(crate) fn of(dir: &Path) -> Option<FileSystem> {
     use std::os::unix::fs::MetadataExt as _;
     let dir = dir.canonicalize().ok()?;
-    let mounts = multilane::files::read_text("/proc/self/mountinfo").unwrap_or_default();
+    let mounts = multilane_engine::files::read_text("/proc/self/mountinfo").unwrap_or_default();
     Some(FileSystem {
         device: dir.metadata().ok()?.dev(),
         kind: kind(&mounts, &dir),

@@ -10,7 +10,7 @@ pub(crate) struct Machine {
 }
 
 pub(crate) fn read() -> Machine {
-    let text = |path: &str| multilane::files::read_text(path).unwrap_or_default();
+    let text = |path: &str| multilane_engine::files::read_text(path).unwrap_or_default();
     Machine {
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         memory: memory(&text("/proc/meminfo"), &text("/sys/fs/cgroup/memory.max")),

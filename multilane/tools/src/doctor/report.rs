@@ -9,9 +9,9 @@ mod tools;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use multilane::project::cranelift;
-use multilane::sccache::tally::CacheCounts;
-use multilane::sccache::variables::CacheReach;
+use multilane_engine::project::cranelift;
+use multilane_engine::sccache::tally::CacheCounts;
+use multilane_engine::sccache::variables::CacheReach;
 use serde::Serialize;
 use textwrap::{Options, WordSplitter};
 

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use multilane::units;
-use multilane::units::{Place, Watched};
+use multilane_engine::units;
+use multilane_engine::units::{Place, Watched};
 
 /// A path that a build script of the workspace has cargo watch.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

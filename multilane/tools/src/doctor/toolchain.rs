@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use multilane::environment::Environment;
-use multilane::project::cargo_config::CargoConfig;
-use multilane::project::root::Repo;
-use multilane::project::toolchain::Rustc;
+use multilane_engine::environment::Environment;
+use multilane_engine::project::cargo_config::CargoConfig;
+use multilane_engine::project::root::Repo;
+use multilane_engine::project::toolchain::Rustc;
 
 use crate::doctor::config_files::settings_in;
 use crate::process::Asker;
@@ -94,7 +94,8 @@ fn rustc(asker: &Asker<'_>, program: &Path, dir: &Path) -> Result<Rustc, String>
 fn fetches(env: &Environment) -> bool {
     let home = env.get("RUSTUP_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(std::env::home_dir()?.join(".rustup"))).unwrap_or_default();
-    let settings = multilane::files::read_text(home.join("settings.toml")).unwrap_or_default();
+    let settings =
+        multilane_engine::files::read_text(home.join("settings.toml")).unwrap_or_default();
     !settings.lines().any(|line| line.replace([' ', '"'], "") == "auto_install=disable")
 }
 
@@ -118,7 +119,7 @@ fn toolchain_file(start: &Path) -> Option<(PathBuf, String)> {
     let names = ["rust-toolchain", "rust-toolchain.toml"];
     let mut files = start.ancestors().flat_map(|dir| names.map(|name| dir.join(name)));
     files
-        .find_map(|file| Some((multilane::files::read_text(&file).ok()?, file)))
+        .find_map(|file| Some((multilane_engine::files::read_text(&file).ok()?, file)))
         .map(|(text, file)| (file, text))
 }
 

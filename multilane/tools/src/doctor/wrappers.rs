@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use multilane::project::cargo_config::CargoConfig;
-use multilane::project::git_dir;
-use multilane::retarget::wrapper;
+use multilane_engine::project::cargo_config::CargoConfig;
+use multilane_engine::project::git_dir;
+use multilane_engine::retarget::wrapper;
 
 use crate::doctor::toolchain::first_line;
 use crate::process::Asker;

@@ -4,8 +4,8 @@ pub(crate) mod settings;
 
 use std::process::ExitCode;
 
-use multilane::project::Session;
-use multilane::{files, ui};
+use multilane_engine::project::Session;
+use multilane_engine::{files, ui};
 
 use crate::diff;
 use crate::editor::settings::Plan;

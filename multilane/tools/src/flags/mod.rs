@@ -14,7 +14,7 @@ use std::ffi::OsString;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use multilane::cargo_line::{self, CargoLine};
+use multilane_engine::cargo_line::{self, CargoLine};
 
 #[derive(Parser)]
 #[command(version, disable_help_subcommand = true)]

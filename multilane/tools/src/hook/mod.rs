@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use multilane::files;
-use multilane::project::git_dir::Common;
-use multilane::project::{Project, Session, shared_program};
+use multilane_engine::files;
+use multilane_engine::project::git_dir::Common;
+use multilane_engine::project::{Project, Session, shared_program};
 
 use crate::files::{remove_if_empty, rename_to_free};
 use crate::flags;

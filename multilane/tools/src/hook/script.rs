@@ -7,8 +7,8 @@
 
 use std::path::{Path, PathBuf};
 
-use multilane::lanes::lockfile_hash;
-use multilane::process::step::quoted;
+use multilane_engine::lanes::lockfile_hash;
+use multilane_engine::process::step::quoted;
 
 /// The hook that git runs when it has made a worktree.
 pub(crate) const HOOK: &str = "post-checkout";

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use multilane::process::Shell;
-use multilane::project::Session;
+use multilane_engine::process::Shell;
+use multilane_engine::project::Session;
 use toml_edit::{Array, DocumentMut, Item, Value};
 
 use crate::adopt::edits::{Edits, check_vcs, git};
@@ -177,9 +177,14 @@ impl Init {
         let manifest = edits.read("Cargo.toml")?;
         edits.put("Cargo.toml", self.manifest(&manifest, license, is_vendored)?)?;
         if is_vendored {
-            let manifest = edits.read("multilane/Cargo.toml")?;
             let workspace = edits.read("Cargo.toml")?;
-            edits.put("multilane/Cargo.toml", standing_alone(&manifest, &workspace)?)?;
+            for (file, is_root) in
+                [("multilane/Cargo.toml", true), ("multilane/engine/Cargo.toml", false)]
+            {
+                let manifest = standing_alone(&edits.read(file)?, &workspace, is_root)
+                    .with_context(|| format!("cannot parse {file}"))?;
+                edits.put(file, manifest)?;
+            }
         }
 
         for (id, file) in [("MIT", "LICENSE-MIT"), ("Apache-2.0", "LICENSE-APACHE")] {
@@ -236,7 +241,9 @@ impl Init {
         let workspace = manifest.get_mut("workspace").and_then(Item::as_table_mut);
         let workspace = workspace.context("Cargo.toml is no workspace")?;
         let members = workspace.get_mut("members").and_then(Item::as_array_mut);
-        members.context("it has no members")?.retain(|member| member.as_str() != Some("multilane"));
+        let is_engine = |member: &str| member == "multilane" || member.starts_with(ENGINE);
+        let members = members.context("it has no members")?;
+        members.retain(|member| !member.as_str().is_some_and(is_engine));
         if is_vendored {
             let excluded = Array::from_iter(["multilane"]);
             workspace.insert("exclude", toml_edit::value(excluded));
@@ -278,10 +285,10 @@ fn without_pages(text: &str) -> String {
     parts.fold(first, |kept, part| kept + part.split_once(')').map_or("", |(_, rest)| rest))
 }
 
-/// The manifest of the engine, which is then in no workspace: what it inherits, written out.
-fn standing_alone(manifest: &str, workspace: &str) -> anyhow::Result<String> {
-    let mut manifest: DocumentMut =
-        manifest.parse().context("cannot parse multilane/Cargo.toml")?;
+/// The manifest of a package of the engine, which is then in a workspace apart: what it inherits,
+/// written out.
+fn standing_alone(manifest: &str, workspace: &str, is_root: bool) -> anyhow::Result<String> {
+    let mut manifest: DocumentMut = manifest.parse()?;
     let workspace: DocumentMut = workspace.parse().context("cannot parse Cargo.toml")?;
     let of_workspace =
         |table: &str, key: &str| workspace.get("workspace")?.get(table)?.get(key).cloned();
@@ -297,7 +304,9 @@ fn standing_alone(manifest: &str, workspace: &str) -> anyhow::Result<String> {
         }
     }
     manifest.remove("lints");
-    manifest.insert("workspace", Item::Table(toml_edit::Table::new()));
+    if is_root {
+        manifest.insert("workspace", Item::Table(toml_edit::Table::new()));
+    }
     Ok(manifest.to_string())
 }
 
@@ -333,7 +342,7 @@ fn name_problem(name: &str, root: &Path) -> Option<&'static str> {
     if TAKEN.contains(&name) || folder.exists() {
         return Some("is taken");
     }
-    let lockfile = multilane::files::read_text(root.join("Cargo.lock")).unwrap_or_default();
+    let lockfile = multilane_engine::files::read_text(root.join("Cargo.lock")).unwrap_or_default();
     lockfile
         .contains(&format!("name = \"{name}\"\n"))
         .then_some("is a package that xtask depends on")

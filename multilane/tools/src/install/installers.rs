@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use multilane::environment::Environment;
-use multilane::project::Project;
-use multilane::project::toolchain::{Rustc, Version};
+use multilane_engine::environment::Environment;
+use multilane_engine::project::Project;
+use multilane_engine::project::toolchain::{Rustc, Version};
 
 use crate::install::plan::table::{APT, CRANELIFT, MANAGERS, TOOLS};
 use crate::install::plan::{Machine, Manager, Reply, Route, Tool};

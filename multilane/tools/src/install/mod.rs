@@ -9,11 +9,11 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::ensure;
-use multilane::process::Held;
-use multilane::process::step::{Program, Step};
-use multilane::project::{Project, Session};
-use multilane::ui;
-use multilane::ui::Ui;
+use multilane_engine::process::Held;
+use multilane_engine::process::step::{Program, Step};
+use multilane_engine::project::{Project, Session};
+use multilane_engine::ui;
+use multilane_engine::ui::Ui;
 
 use crate::doctor::{read_only_project, toolchain};
 use crate::install::installers::Newest;
@@ -253,7 +253,8 @@ impl Installer<'_> {
                 Err(err) => return Ended::Failure(format!("{err:#}")),
                 Ok(outcome) if outcome.interrupted => return Ended::Interrupted,
                 Ok(outcome) if !outcome.status.success() => {
-                    let output = excerpt(&multilane::files::read_text(log).unwrap_or_default());
+                    let output =
+                        excerpt(&multilane_engine::files::read_text(log).unwrap_or_default());
                     return Ended::Failure(format!(
                         "`{step}` failed: {}\n{output}",
                         outcome.status

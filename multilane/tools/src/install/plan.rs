@@ -11,7 +11,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use multilane::project::toolchain::Version;
+use multilane_engine::project::toolchain::Version;
 use serde::{Serialize, Serializer};
 
 use crate::install::plan::table::TOOLS;

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use multilane::environment::Environment;
+use multilane_engine::environment::Environment;
 
 use crate::doctor::config_files::Setting;
 use crate::install::plan::{Machine, Reply};

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use multilane::files;
-use multilane::process::Held;
-use multilane::project::Project;
-use multilane::ui::Ui;
+use multilane_engine::files;
+use multilane_engine::process::Held;
+use multilane_engine::project::Project;
+use multilane_engine::ui::Ui;
 
 use crate::diff;
 use crate::doctor::config_files;

@@ -5,12 +5,12 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use multilane::environment;
-use multilane::files;
-use multilane::files::scratch::Scratch;
-use multilane::lanes::occupy::PROBE;
-use multilane::project::cargo_config::CargoConfig;
-use multilane::units::linker;
+use multilane_engine::environment;
+use multilane_engine::files;
+use multilane_engine::files::scratch::Scratch;
+use multilane_engine::lanes::occupy::PROBE;
+use multilane_engine::project::cargo_config::CargoConfig;
+use multilane_engine::units::linker;
 
 use crate::process::Asker;
 

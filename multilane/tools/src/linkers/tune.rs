@@ -5,12 +5,12 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
-use multilane::lanes::choose::{LaneChoice, agent_lane, key_inputs, worktree_lane};
-use multilane::lanes::{Agent, Lane, in_lane, occupy};
-use multilane::process::Shell;
-use multilane::ui::milliseconds;
-use multilane::units::Place;
-use multilane::{environment, files, ui, units};
+use multilane_engine::lanes::choose::{LaneChoice, agent_lane, key_inputs, worktree_lane};
+use multilane_engine::lanes::{Agent, Lane, in_lane, occupy};
+use multilane_engine::process::Shell;
+use multilane_engine::ui::milliseconds;
+use multilane_engine::units::Place;
+use multilane_engine::{environment, files, ui, units};
 use serde::Deserialize;
 
 use crate::flags::tools::InstallTools;

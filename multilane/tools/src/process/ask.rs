@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use multilane::process::{Held, Shell, watch};
+use multilane_engine::process::{Held, Shell, watch};
 
 /// Asks programs, from any thread. A signal that comes meanwhile ends every question.
 pub(crate) struct Asker<'a> {
@@ -146,7 +146,7 @@ mod tests {
         let limits = [100, 1_000, 10_000, 60_000].map(Duration::from_millis);
         let child = limits.into_iter().find_map(|limit| {
             assert_eq!(ask(&script, limit), Err(Silence::TimedOut(limit)));
-            multilane::files::read_text(&file).ok().filter(|text| text.ends_with('\n'))
+            multilane_engine::files::read_text(&file).ok().filter(|text| text.ends_with('\n'))
         });
         let child = child.expect("the script has come so far");
         std::fs::remove_file(&file).expect("it is there");
@@ -154,7 +154,7 @@ mod tests {
         // without `/proc` nothing is listed.
         let state = Path::new("/proc").join(child.trim()).join("stat");
         let started = Instant::now();
-        while multilane::files::read_text(&state).is_ok_and(|stat| !stat.contains(") Z")) {
+        while multilane_engine::files::read_text(&state).is_ok_and(|stat| !stat.contains(") Z")) {
             assert!(started.elapsed() < LONG, "it still runs");
             std::thread::sleep(Duration::from_millis(1));
         }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use multilane::process::step::Step;
-use multilane::process::{Forwarding, Outcome, Shell, Units};
+use multilane_engine::process::step::Step;
+use multilane_engine::process::{Forwarding, Outcome, Shell, Units};
 
 /// Runs `step` in `dir`. What it writes to stdout and stderr goes to `log`, in the order in
 /// which it is written, and each line of it that is not for counting units to `hear`, soon
@@ -26,10 +26,10 @@ pub(crate) fn listen(
 ) -> anyhow::Result<Outcome> {
     const LOOKING_EVERY: Duration = Duration::from_millis(50);
     let cannot_write = || format!("cannot write {}", log.display());
-    let write =
-        multilane::files::open_own(File::options().append(true), log).with_context(cannot_write)?;
+    let write = multilane_engine::files::open_own(File::options().append(true), log)
+        .with_context(cannot_write)?;
     let mut said = Said {
-        reader: BufReader::new(multilane::files::open_to_read(log)?),
+        reader: BufReader::new(multilane_engine::files::open_to_read(log)?),
         line: Vec::new(),
         units: Units::default(),
     };

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 
-use multilane::process::Shell;
-use multilane::process::step::Step;
+use multilane_engine::process::Shell;
+use multilane_engine::process::step::Step;
 
 /// What took how long.
 pub(crate) struct Measured {

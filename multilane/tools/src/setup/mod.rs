@@ -18,12 +18,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
-use multilane::files;
-use multilane::project::cargo_config::CargoConfig;
-use multilane::project::git_dir::{Common, workspace_in};
-use multilane::project::root::Repo;
-use multilane::project::{Project, Session, shared_program, worktrees};
-use multilane::retarget::wrapper::{self, UNTRACKED_CONFIG, WRAPPER_DIR};
+use multilane_engine::files;
+use multilane_engine::project::cargo_config::CargoConfig;
+use multilane_engine::project::git_dir::{Common, workspace_in};
+use multilane_engine::project::root::Repo;
+use multilane_engine::project::{Project, Session, shared_program, worktrees};
+use multilane_engine::retarget::wrapper::{self, UNTRACKED_CONFIG, WRAPPER_DIR};
 
 use crate::files::remove_if_empty;
 use crate::flags::project::Setup;

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use multilane::files;
-use multilane::project::git_dir::Common;
+use multilane_engine::files;
+use multilane_engine::project::git_dir::Common;
 use serde::{Deserialize, Serialize};
 
 /// `<git common dir>/multilane/setup.json`. A field that is missing means that nothing was done.

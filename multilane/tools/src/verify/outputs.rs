@@ -9,10 +9,10 @@ mod object;
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use multilane::files::parallel::in_parallel;
-use multilane::files::search::find;
-use multilane::units;
-use multilane::units::{Place, Unit, with_path};
+use multilane_engine::files::parallel::in_parallel;
+use multilane_engine::files::search::find;
+use multilane_engine::units;
+use multilane_engine::units::{Place, Unit, with_path};
 use object::Section;
 
 /// The lanes to compare.
@@ -106,7 +106,7 @@ pub(crate) fn differing<'a>(
     paths: impl Iterator<Item = &'a Path>,
 ) -> Vec<PathBuf> {
     let is_same = |path: &Path| {
-        let read = |lane: &Path| multilane::files::read(lane.join(path)).ok();
+        let read = |lane: &Path| multilane_engine::files::read(lane.join(path)).ok();
         let (Some(one), Some(other)) = (read(one), read(other)) else { return false };
         let loaded = |file| object::loaded(file).map(|sections| bytes_of(&sections));
         one == other
@@ -166,7 +166,7 @@ fn compare_file(question: &Question<'_>, path: &Path, unit: Option<&Unit>) -> Op
         role,
         ..Output::default()
     };
-    let read = |lane: &Path| multilane::files::read(lane.join(path)).ok();
+    let read = |lane: &Path| multilane_engine::files::read(lane.join(path)).ok();
     let (forked, scratch) = match (read(question.forked), read(&question.scratch.lane)) {
         (Some(forked), Some(scratch)) => (forked, scratch),
         (None, Some(_)) => return Some(Output { likeness: Likeness::Lacking, ..output }),

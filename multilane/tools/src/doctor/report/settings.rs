@@ -6,8 +6,8 @@
 
 use std::path::Path;
 
-use multilane::project::cranelift::is_nightly;
-use multilane::project::toolchain::Version;
+use multilane_engine::project::cranelift::is_nightly;
+use multilane_engine::project::toolchain::Version;
 
 use crate::doctor::config_files::{ConfigFile, Place, Setting, resolved};
 use crate::doctor::report::Level::{self, Note, Ok as Fine, Warning};

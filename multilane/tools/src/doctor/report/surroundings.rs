@@ -1,7 +1,7 @@
 //! Where the lanes are: git, file systems, disk and memory.
 
-use multilane::project::toolchain::Version;
-use multilane::ui::bytes;
+use multilane_engine::project::toolchain::Version;
+use multilane_engine::ui::bytes;
 
 use crate::doctor::report::{Facts, Findings, shown};
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use multilane::project::toolchain::{Rustc, Version};
+use multilane_engine::project::toolchain::{Rustc, Version};
 
 use super::*;
 use crate::doctor::config_files::{Place, Setting};

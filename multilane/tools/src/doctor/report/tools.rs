@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use multilane::project::cranelift::is_nightly;
-use multilane::project::toolchain::{Rustc, Version};
-use multilane::sccache::state::VERSION_MIN;
-use multilane::sccache::tally::CacheCounts;
-use multilane::sccache::variables::CacheReach;
-use multilane::ui::bytes;
+use multilane_engine::project::cranelift::is_nightly;
+use multilane_engine::project::toolchain::{Rustc, Version};
+use multilane_engine::sccache::state::VERSION_MIN;
+use multilane_engine::sccache::tally::CacheCounts;
+use multilane_engine::sccache::variables::CacheReach;
+use multilane_engine::ui::bytes;
 
 use crate::doctor::report::{CacheDisk, Facts, Findings, SharedCacheFacts, shown};
 use crate::doctor::toolchain::{Choice, Toolchain};

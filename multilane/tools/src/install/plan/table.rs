@@ -1,8 +1,8 @@
 //! The table: what is known of each tool. A line changes here when a newer version has been tried;
 //! `install-tools --newer` lists those that exist.
 
-use multilane::project::toolchain::Version;
-use multilane::sccache::state;
+use multilane_engine::project::toolchain::Version;
+use multilane_engine::sccache::state;
 
 use crate::install::plan::Route::*;
 use crate::install::plan::{Manager, Tool, Wanted};

@@ -64,7 +64,7 @@ mod tests {
         let archive = format!("!<arch>\n{}abc\n{}de", header(3), header(2));
         assert_eq!(loaded(archive.as_bytes()), None, "no member of it is an object");
         assert_eq!(loaded(b"text"), None);
-        let own = multilane::files::read(std::env::current_exe().expect("a path"))
+        let own = multilane_engine::files::read(std::env::current_exe().expect("a path"))
             .expect("it can be read");
         assert_eq!(loaded(&own[..own.len() / 2]), None);
     }
@@ -73,12 +73,13 @@ mod tests {
     #[test]
     fn what_a_process_sees_is_found() {
         const TEXT: &[u8] = b"a text that this program holds";
-        let own = multilane::files::read(std::env::current_exe().expect("a path"))
+        let own = multilane_engine::files::read(std::env::current_exe().expect("a path"))
             .expect("it can be read");
         let sections = loaded(&own).expect("it is known");
         let has = |name: &str| sections.iter().any(|section| section.name.contains(name));
         assert!(has("text") && !has("debug_info"));
-        let finds = |section: &Section<'_>| multilane::files::search::find(section.bytes, TEXT);
+        let finds =
+            |section: &Section<'_>| multilane_engine::files::search::find(section.bytes, TEXT);
         assert!(sections.iter().any(|section| finds(section).is_some()));
     }
 }

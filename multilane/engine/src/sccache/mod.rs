@@ -82,14 +82,14 @@ pub(crate) fn provide_shared_cache(env: &Environment, dir: &Path, ui: Ui) -> any
 
 /// A tally for a build that begins now. `None` without a shared cache. `dir` is the wrapper's
 /// folder.
-pub(crate) fn tally(env: &Environment, dir: &Path) -> Option<Tally> {
+pub fn tally(env: &Environment, dir: &Path) -> Option<Tally> {
     let is_used = dir.join(THROUGH_CACHE).exists();
     is_used.then(|| Tally::new(&env.runtime_dir(), environment::now()))
 }
 
 /// How many units came from the cache, if that is known. Warns of what was wrong with it.
 /// `configured` is `[env]` of cargo's configuration.
-pub(crate) fn read_tally(
+pub fn read_tally(
     tally: &Tally,
     env: &Environment,
     configured: &BTreeMap<String, String>,
@@ -118,7 +118,7 @@ pub(crate) fn read_tally(
 
 /// Runs `compiler`, a program and its arguments, through the cache or without it. `path` is how the
 /// wrapper has started this process.
-pub(crate) fn compile(session: &Session, path: &Path, compiler: &[OsString]) -> ExitCode {
+pub fn compile(session: &Session, path: &Path, compiler: &[OsString]) -> ExitCode {
     let dir = path.parent().unwrap_or(path);
     // The wrapper tries with one word whether this program starts.
     let cache = if compiler.len() < 2 || server::is_switched_off(&session.env) {

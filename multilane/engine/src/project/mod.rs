@@ -1,9 +1,9 @@
 //! The workspace that a call works on: read once, and handed on as plain values.
 
-pub(crate) mod affected;
-pub(crate) mod alias;
+pub mod affected;
+pub mod alias;
 pub mod cargo_config;
-pub(crate) mod changes;
+pub mod changes;
 pub mod cranelift;
 pub mod git_dir;
 pub mod packages;

@@ -20,7 +20,7 @@ use crate::json::Json;
 pub(super) const LOCKED_MAX: Duration = Duration::from_secs(5);
 
 /// The variable that names the tally to what a build starts.
-pub(crate) const TALLY: &str = "XTASK_CACHE_TALLY";
+pub const TALLY: &str = "XTASK_CACHE_TALLY";
 
 const TOTALS: &str = "multilane/brought.json";
 
@@ -60,8 +60,8 @@ impl CacheCounts {
 }
 
 /// Where the compilers of one build write what came of the cache.
-pub(crate) struct Tally {
-    pub(crate) file: PathBuf,
+pub struct Tally {
+    pub file: PathBuf,
 }
 
 impl Tally {

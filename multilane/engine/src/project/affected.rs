@@ -20,7 +20,7 @@ use crate::project::packages::{Package, normalized};
 
 /// What has to be built.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Affected {
+pub enum Affected {
     All {
         why: String,
     },
@@ -30,23 +30,23 @@ pub(crate) enum Affected {
 
 /// How files lead to others, beyond lying in the same package.
 #[derive(Default)]
-pub(crate) struct References {
-    pub(crate) mentions: Vec<Mention>,
+pub struct References {
+    pub mentions: Vec<Mention>,
     /// Symbolic links and what they point to.
-    pub(crate) links: Vec<(PathBuf, PathBuf)>,
+    pub links: Vec<(PathBuf, PathBuf)>,
     /// Files and directories that cargo's configuration names.
-    pub(crate) configured: Vec<PathBuf>,
+    pub configured: Vec<PathBuf>,
 }
 
 /// The workspace, as far as it decides on this. All paths are absolute, without `.` and `..`.
-pub(crate) struct Workspace<'a> {
-    pub(crate) root: &'a Path,
+pub struct Workspace<'a> {
+    pub root: &'a Path,
     /// Where cargo is started: it looks for its configuration from there upwards.
-    pub(crate) start: &'a Path,
-    pub(crate) packages: &'a [Package],
+    pub start: &'a Path,
+    pub packages: &'a [Package],
 }
 
-pub(crate) fn affected(
+pub fn affected(
     workspace: &Workspace<'_>,
     changed: &[PathBuf],
     references: &References,
@@ -112,7 +112,7 @@ pub(crate) fn affected(
 }
 
 /// What the sources name by paths with `..`.
-pub(crate) fn named_paths(mentions: &[Mention], packages: &[Package]) -> BTreeSet<PathBuf> {
+pub fn named_paths(mentions: &[Mention], packages: &[Package]) -> BTreeSet<PathBuf> {
     mentions.iter().flat_map(|mention| Named::of(mention, packages).paths).collect()
 }
 
@@ -136,7 +136,7 @@ fn is_taken_by_place(package: &Package, packages: &[Package], file: &Path) -> bo
 }
 
 /// Adds the packages that depend on the affected ones, through any number of others.
-pub(crate) fn with_dependents(affected: Affected, packages: &[Package]) -> Affected {
+pub fn with_dependents(affected: Affected, packages: &[Package]) -> Affected {
     let Affected::Packages(mut names) = affected else {
         return affected;
     };

@@ -30,7 +30,7 @@ use crate::units::{self, Place};
 
 /// What a build remembers of its cold start, if it had one.
 #[derive(Default)]
-pub(crate) struct ColdStart {
+pub struct ColdStart {
     /// For as long as others may wait for us.
     lead: Option<Lead>,
     /// The last step of the recipe that builds.
@@ -44,20 +44,20 @@ pub(crate) struct ColdStart {
 
 impl ColdStart {
     /// Before this process becomes cargo, which then leads.
-    pub(crate) fn hand_on(&mut self) {
+    pub fn hand_on(&mut self) {
         self.before_step(self.last);
         if let Some(lead) = self.lead.take() {
             lead.hand_on();
         }
     }
 
-    pub(crate) fn before_step(&mut self, step: usize) {
+    pub fn before_step(&mut self, step: usize) {
         if let Some(lead) = self.lead.as_mut().filter(|_| step == self.last) {
             lead.start_last_step(units::count(&lead.note.lane));
         }
     }
 
-    pub(crate) fn after_step(&mut self, step: usize, has_succeeded: bool) {
+    pub fn after_step(&mut self, step: usize, has_succeeded: bool) {
         let is_last = !has_succeeded || step == self.last;
         if let Some(lead) = self.lead.take_if(|_| is_last) {
             // A program or a test that fails was built.
@@ -74,7 +74,7 @@ fn is_all_complete(lane: &Path) -> bool {
 
 /// Before a build in an empty lane: forks what other lanes have, and waits for a builder that is
 /// making the same. On any error cargo builds without.
-pub(crate) fn cold_start(project: &Project, ui: Ui, lane: &Lane, recipe: &Recipe) -> ColdStart {
+pub fn cold_start(project: &Project, ui: Ui, lane: &Lane, recipe: &Recipe) -> ColdStart {
     let mut start = ColdStart::default();
     if !is_cold(project, lane) {
         start.no_fork = begins_elsewhere(project, ui, lane);

@@ -9,7 +9,7 @@ use hifijson::value::Value;
 
 /// A value.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) enum Json {
+pub enum Json {
     #[default]
     Null,
     Bool(bool),
@@ -32,7 +32,7 @@ impl Json {
         Some(value.ok()?.into())
     }
 
-    pub(crate) fn object<const N: usize>(fields: [(&str, Json); N]) -> Json {
+    pub fn object<const N: usize>(fields: [(&str, Json); N]) -> Json {
         Json::Object(fields.map(|(name, value)| (name.to_owned(), value)).into())
     }
 

@@ -32,7 +32,7 @@ const NAMES_MAX: usize = 20;
 
 /// What a build did.
 #[derive(Default)]
-pub(crate) struct Build<'a> {
+pub struct Build<'a> {
     /// What cargo was asked for, or this program where it called no cargo.
     pub commands: Vec<Vec<String>>,
     /// `None` where cargo was not asked for its units.
@@ -71,20 +71,20 @@ pub struct LeftUnit {
 
 /// A wait for another builder.
 #[derive(Debug)]
-pub(crate) struct Wait {
+pub struct Wait {
     pub builder: String,
     pub time: Duration,
 }
 
 /// Appends the record of a build in `lane`.
-pub(crate) fn write(project: &Project, lane: &Lane, build: &Build<'_>) {
+pub fn write(project: &Project, lane: &Lane, build: &Build<'_>) {
     let Some(file) = file(project) else { return };
     let line = format!("{}\n", to_json(project, lane, build));
     drop(append(&file, line.as_bytes()));
 }
 
 /// The same for a verb of ours that has forked and built nothing.
-pub(crate) fn write_fork(project: &Project, lane: &Lane, verb: &str, fork: Option<Fork>) {
+pub fn write_fork(project: &Project, lane: &Lane, verb: &str, fork: Option<Fork>) {
     if let Some(fork) = fork {
         let commands = vec![vec![verb.to_owned()]];
         let forks = &[fork];

@@ -29,7 +29,7 @@ use crate::{environment, files};
 
 /// `words` is a compiler and its arguments. When something goes wrong here, rustc sees for itself
 /// that the cache is not for it.
-pub(crate) fn retarget(env: &Environment, words: &[OsString]) -> anyhow::Result<()> {
+pub fn retarget(env: &Environment, words: &[OsString]) -> anyhow::Result<()> {
     if let Some(compilation) = Compilation::read(words) {
         let forked = compilation.incremental.join(incremental::FORKED);
         let names = incremental::forked(&forked, compilation.crate_name);

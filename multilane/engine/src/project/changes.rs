@@ -11,7 +11,7 @@ use crate::project::packages::normalized;
 use crate::project::root::Repo;
 
 /// The changed files, or why they cannot be known.
-pub(crate) enum Changes {
+pub enum Changes {
     Known {
         /// What they were compared with, for people.
         base: String,
@@ -27,16 +27,16 @@ pub(crate) enum Changes {
 
 /// A line that may name a file out of its package, and the lines behind it.
 #[derive(Debug)]
-pub(crate) struct Mention {
+pub struct Mention {
     pub(crate) file: PathBuf,
     pub(crate) text: String,
 }
 
 /// The checkout that the workspace is in, and what git knows of those inside it.
-pub(crate) struct Checkouts {
+pub struct Checkouts {
     tops: Vec<PathBuf>,
     /// Symbolic links that git tracks, with what they point to, as absolute paths.
-    pub(crate) links: Vec<(PathBuf, PathBuf)>,
+    pub links: Vec<(PathBuf, PathBuf)>,
     /// Files that git was told to take for unchanged, and that are not what it has of them.
     edited_unseen: Vec<PathBuf>,
     /// When the commit was made with which all is compared.
@@ -50,7 +50,7 @@ pub(crate) struct Checkouts {
 /// # Errors
 ///
 /// When `base` was named by the user and is no commit.
-pub(crate) fn read(sh: &Shell, repo: &Repo, base: Option<&str>) -> anyhow::Result<Changes> {
+pub fn read(sh: &Shell, repo: &Repo, base: Option<&str>) -> anyhow::Result<Changes> {
     let unknown = |why: &str| Ok(Changes::Unknown { why: why.to_owned() });
     let top = match top_level(sh, repo) {
         Ok(top) => top,
@@ -122,7 +122,7 @@ pub(crate) fn read(sh: &Shell, repo: &Repo, base: Option<&str>) -> anyhow::Resul
 
 /// Files of a worktree and its submodules that are not what git has of them, where
 /// `skip-worktree` or `assume-unchanged` keeps git from seeing it.
-pub(crate) fn edited_unseen(sh: &Shell, top: &Path) -> anyhow::Result<Vec<PathBuf>> {
+pub fn edited_unseen(sh: &Shell, top: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(Checkouts::of(sh, top, UNIX_EPOCH)?.edited_unseen)
 }
 
@@ -182,12 +182,12 @@ impl Checkouts {
     }
 
     /// Whether it lies in this checkout, so that git has told of it.
-    pub(crate) fn has(&self, path: &Path) -> bool {
+    pub fn has(&self, path: &Path) -> bool {
         path.starts_with(&self.tops[0])
     }
 
     /// Whether it lies elsewhere, and it or something below was written since the commit.
-    pub(crate) fn is_elsewhere_and_new(&self, path: &Path) -> bool {
+    pub fn is_elsewhere_and_new(&self, path: &Path) -> bool {
         const ENTRIES_MAX: usize = 10_000; // More would take too long.
         if self.has(path) || self.tops[0].starts_with(path) {
             return false;
@@ -207,7 +207,7 @@ impl Checkouts {
 
     /// Lines in the manifests and Rust sources, tracked or not, that lead out of a directory or
     /// hold a name of one of these files.
-    pub(crate) fn mentions(&self, sh: &Shell, files: &[PathBuf]) -> anyhow::Result<Vec<Mention>> {
+    pub fn mentions(&self, sh: &Shell, files: &[PathBuf]) -> anyhow::Result<Vec<Mention>> {
         const LINES: usize = 6; // Those that one call of a macro may take.
         let names: BTreeSet<&str> = files
             .iter()

@@ -12,7 +12,7 @@ pub(crate) mod rules;
 pub(crate) mod sources;
 pub(crate) mod trust;
 pub mod write;
-pub(crate) mod xtask;
+pub mod xtask;
 
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};

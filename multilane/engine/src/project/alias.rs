@@ -21,7 +21,7 @@ const QUIET: &str = "# Written by `cargo xtask` (.cargo/xtask.toml).\n[alias]\n\
 
 /// Has later calls show nothing of cargo's. `dir` is where the program is; one that was moved, or
 /// was built elsewhere, has no such file that cargo would read.
-pub(crate) fn silence(dir: &Path) {
+pub fn silence(dir: &Path) {
     let is_included = dir.ends_with("target/xtask") && dir.join("../../.cargo/xtask.toml").exists();
     if is_included {
         files::provide(&dir.join("alias.toml"), QUIET).ok(); // Otherwise cargo's lines go on.

@@ -14,7 +14,7 @@ use crate::units::{self, Place};
 const XTASK: &str = "xtask";
 
 /// Brings it into a worktree's own `lane` that has none. Where that fails, cargo compiles it.
-pub(crate) fn fork_xtask(project: &Project, lane: &Lane) {
+pub fn fork_xtask(project: &Project, lane: &Lane) {
     const TRIED_MAX: usize = 3;
     if lane.dir.join(XTASK).exists() || is_left_to_cargo(project, lane) {
         return;

@@ -131,7 +131,7 @@ pub fn foreign_wrapper(project: &Project) -> Option<&Path> {
     (!is_none && !is_of_our_kind(first)).then_some(first)
 }
 
-pub(crate) fn wrapper_dir(project: &Project) -> PathBuf {
+pub fn wrapper_dir(project: &Project) -> PathBuf {
     project.repo.root.join(WRAPPER_DIR)
 }
 

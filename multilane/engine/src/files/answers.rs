@@ -15,7 +15,7 @@ use crate::files::search::find;
 /// when it is full.
 const BYTES_MAX: usize = 1 << 20;
 
-pub(crate) struct Answers {
+pub struct Answers {
     file: PathBuf,
     /// From the first end of a line on.
     lines: Vec<u8>,
@@ -23,7 +23,7 @@ pub(crate) struct Answers {
 
 impl Answers {
     /// Empty where there are none, or too many.
-    pub(crate) fn open(file: PathBuf) -> Answers {
+    pub fn open(file: PathBuf) -> Answers {
         let mut lines = crate::files::read(&file).unwrap_or_default();
         if lines.len() > BYTES_MAX {
             lines.clear();
@@ -33,7 +33,7 @@ impl Answers {
         Answers { file, lines }
     }
 
-    pub(crate) fn get(&self, question: &str) -> Option<&str> {
+    pub fn get(&self, question: &str) -> Option<&str> {
         let start = format!("\n{question} ");
         let answer = &self.lines[find(&self.lines, start.as_bytes())? + start.len()..];
         std::str::from_utf8(&answer[..find(answer, b"\n")?]).ok()
@@ -42,7 +42,7 @@ impl Answers {
     /// # Errors
     ///
     /// When it cannot be written; then the next one has to ask again.
-    pub(crate) fn add(&self, question: &str, answer: &str) -> io::Result<()> {
+    pub fn add(&self, question: &str, answer: &str) -> io::Result<()> {
         if let Some(dir) = self.file.parent().filter(|dir| !dir.exists()) {
             std::fs::create_dir(dir)?; // Git's own directory is there, or there is no repository.
         }

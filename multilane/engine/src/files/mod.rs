@@ -3,8 +3,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the one place")]
 
-pub(crate) mod answers;
-pub(crate) mod lock;
+pub mod answers;
+pub mod lock;
 #[cfg(test)]
 pub(crate) mod mutate;
 pub mod parallel;

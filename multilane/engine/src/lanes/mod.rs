@@ -118,7 +118,7 @@ impl KeyInputs {
         ]
     }
 
-    pub(crate) fn to_json(&self) -> Json {
+    pub fn to_json(&self) -> Json {
         Json::object(self.fields().map(|(name, value)| (name, value.into())))
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::open_own;
 
 /// Takes the lock, if no other process has it. Returns whether it was free.
-pub(crate) fn try_exclusive(file: &File) -> io::Result<bool> {
+pub fn try_exclusive(file: &File) -> io::Result<bool> {
     system::lock(file, true)
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn wait(path: &Path, limit: Duration) -> io::Result<File> {
 /// # Errors
 ///
 /// When `take` fails, or after `limit`.
-pub(crate) fn wait_for(
+pub fn wait_for(
     path: &Path,
     limit: Duration,
     take: impl Fn() -> io::Result<bool>,

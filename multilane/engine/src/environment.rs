@@ -196,7 +196,7 @@ fn program() -> Option<PathBuf> {
 }
 
 /// The engine's program, for `multilane-tools`.
-pub(crate) const ENGINE_VARIABLE: &str = "MULTILANE_ENGINE";
+pub const ENGINE_VARIABLE: &str = "MULTILANE_ENGINE";
 
 /// The folder of ours in git's directory.
 pub const FOLDER: &str = "multilane";
