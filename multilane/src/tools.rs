@@ -6,6 +6,8 @@
 //! ├── sources                    what the files of the sources hash to, by their sizes and times
 //! ├── <hash of the sources>/     the same in all worktrees and repositories, so each version is compiled once
 //! │   └── multilane-tools
+//! ├── <hash of the sources>-part/  without the verbs that need libraries of their own
+//! │   └── multilane-tools
 //! └── target/                    where an installed engine compiles it
 //! ```
 //!
@@ -56,7 +58,9 @@ pub(crate) fn call(
     let engine = sources(&session, caller, &here);
     // Who presses TAB does not wait for a compilation.
     let may_compile = words.first().is_none_or(|word| word != "complete");
-    let program = program(&session, engine.as_deref(), may_compile)?;
+    let is = |at: usize, word: &str| words.get(at).is_some_and(|typed| typed == word);
+    let is_whole = is(0, "analyze") || (is(0, "lane") && is(1, "verify"));
+    let program = program(&session, engine.as_deref(), is_whole, may_compile)?;
     let sh = Shell::new(&session.env);
     let mut args: Vec<OsString> = vec![session.ui.called.into()];
     args.extend(words);
@@ -69,7 +73,12 @@ pub(crate) fn call(
     sh.become_step(&step, &here)
 }
 
-fn program(session: &Session, engine: Option<&Path>, may_compile: bool) -> anyhow::Result<PathBuf> {
+fn program(
+    session: &Session,
+    engine: Option<&Path>,
+    is_whole: bool,
+    may_compile: bool,
+) -> anyhow::Result<PathBuf> {
     if let Some(program) = session.env.get(VARIABLE).filter(|program| !program.is_empty()) {
         return Ok(program.into());
     }
@@ -92,7 +101,7 @@ fn program(session: &Session, engine: Option<&Path>, may_compile: bool) -> anyho
     let home = places.chain([session.env.runtime_dir().join("tools")]).find(|dir| is_writable(dir));
     let home = home.context("no directory for caches can be written\nhelp: set XDG_CACHE_HOME")?;
     match engine {
-        Some(engine) => compiled(session, &home, engine, target_dir, may_compile),
+        Some(engine) => compiled(session, &home, engine, target_dir, is_whole, may_compile),
         None => from_registry(session, &home, may_compile),
     }
 }
@@ -119,17 +128,24 @@ fn engine_of(dir: &Path) -> Option<PathBuf> {
     dir.join("xtask").join(path).canonicalize().ok()
 }
 
-/// The program made from these sources, compiled if there is none yet.
+/// The program made from these sources, compiled if there is none yet. `analyze` and `lane verify`
+/// need all of it; the first `doctor` has not to wait for their libraries.
 fn compiled(
     session: &Session,
     home: &Path,
     engine: &Path,
     target_dir: Option<&Path>,
+    is_whole: bool,
     may_compile: bool,
 ) -> anyhow::Result<PathBuf> {
     let name = with_suffix(PROGRAM);
     let key = hash(home, engine)?;
-    let program = home.join(&key).join(&name);
+    let whole = home.join(&key).join(&name);
+    if whole.is_file() {
+        return Ok(whole);
+    }
+    let part = home.join(format!("{key}-part")).join(&name);
+    let program = if is_whole { whole } else { part };
     if program.is_file() {
         return Ok(program);
     }
@@ -146,6 +162,7 @@ fn compiled(
         ["build", "--locked", "--profile", "xtask", "--manifest-path"].map(Into::into).into();
     args.push(engine.join("tools/Cargo.toml").into());
     args.extend(["--target-dir".into(), target_dir.clone().into()]);
+    args.extend((!is_whole).then(|| "--no-default-features".into()));
     if !std::io::stderr().is_terminal() {
         args.push("--quiet".into()); // A line for each crate is of use to a person alone.
     }

@@ -2,8 +2,13 @@
 //! of them is first called, and starts it as `multilane-tools <how the engine was called> <words>`.
 
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "a test writes what it needs"))]
+#![cfg_attr(
+    not(feature = "analyze"),
+    expect(dead_code, unused_imports, reason = "what only `analyze` and `lane verify` use")
+)]
 
 mod adopt;
+#[cfg(feature = "analyze")]
 mod analyze;
 mod bench;
 mod completions;
@@ -19,6 +24,7 @@ mod linkers;
 mod process;
 mod setup;
 mod stats;
+#[cfg(feature = "analyze")]
 mod verify;
 
 use std::process::ExitCode;
@@ -59,12 +65,18 @@ fn answer(verb: Verb, session: Session) -> anyhow::Result<ExitCode> {
         Verb::Doctor(flags) => flags.run(session),
         Verb::Init(flags) => flags.run(session),
         Verb::InstallTools(flags) => flags.run(session),
+        #[cfg(feature = "analyze")]
         Verb::Analyze(flags) => flags.run(session),
         Verb::Editor(flags) => flags.run(session),
         Verb::Completions(flags) => flags.run(),
         Verb::Complete(flags) => flags.run(session),
         Verb::Lane(Lane::Hook(flags)) => flags.run(session),
+        #[cfg(feature = "analyze")]
         Verb::Lane(Lane::Verify(flags)) => flags.run(session),
+        #[cfg(not(feature = "analyze"))]
+        Verb::Analyze(_) | Verb::Lane(Lane::Verify(_)) => {
+            anyhow::bail!("this multilane-tools was compiled without its feature `analyze`")
+        }
         Verb::Lane(Lane::Bench(flags)) => flags.run(session),
     }
 }
