@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The numbers of docs/codebase-shape.md: for each rule a workspace before and after, made from nothing in a scratch directory.
+# The numbers of docs/measurements/codebase-shape.md: for each rule a workspace before and after, made from nothing in a scratch directory.
 #
 #     docs/measurements/codebase-shape.sh [runs]
 #

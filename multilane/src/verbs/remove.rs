@@ -9,10 +9,11 @@ use anyhow::{Context as _, anyhow, bail};
 use super::worktree::worktree_named;
 use super::{Answer, Call, run};
 use multilane_engine::cargo_line::CargoLine;
+use multilane_engine::files;
 use multilane_engine::lanes::{choose, list, occupy};
 use multilane_engine::project::worktrees::checkouts;
 use multilane_engine::project::{Project, changes, git_dir};
-use multilane_engine::{files, retarget};
+use multilane_engine::retarget::wrapper;
 
 pub(super) fn remove(call: Call) -> Answer {
     let force = call.own.get_flag("force");
@@ -128,11 +129,12 @@ fn only_there(project: &Project, worktree: &Path) -> anyhow::Result<Vec<PathBuf>
 
 /// Whether builds have made it, or this program. A link holds nothing itself.
 fn is_output(path: &Path) -> bool {
-    let is_ours =
-        |dir: &Path| dir.ends_with(".lanes") || dir.ends_with(retarget::wrapper::WRAPPER_DIR);
+    // Of the wrapper git lists the files, since its own `.gitignore` is what ignores them.
+    let is_wrapper = path.ancestors().take(2).any(|dir| dir.ends_with(wrapper::WRAPPER_DIR));
     path.is_symlink()
+        || is_wrapper
         || (path.is_dir()
-            && (is_ours(path)
+            && (path.ends_with(".lanes")
                 || path.join("CACHEDIR.TAG").is_file()
                 || files::entries(path).all(|entry| is_output(&entry.path()))))
 }

@@ -98,6 +98,19 @@ fn work_is_not_lost() {
     new(&project, "fix --branch fix");
 }
 
+#[test]
+fn what_multilane_has_made_is_no_work() {
+    let project = donor();
+    let include = "include = [{ path = \"wrapper/config.toml\", optional = true }]\n";
+    project.write(".cargo/config.toml", include).commit();
+    let dir = new(&project, "fix");
+    project.xtask("build").within(&dir).ok();
+    assert!(cfg!(not(target_os = "linux")) || dir.join(".cargo/wrapper/rustc").is_file());
+    project.xtask("check").agent("a").within(&dir).ok();
+    project.xtask("lane remove fix").ok();
+    assert!(!dir.exists());
+}
+
 /// Each of these is seen by no `git status` as it is called by default, or as this user has it.
 #[test]
 fn work_that_git_does_not_show_is_not_lost() {
