@@ -12,13 +12,22 @@ fn cli_md_describes_the_command_line() {
     expect_test::expect_file![page].assert_eq(&reference());
 }
 
+/// Options that would be said over and over.
+const COMMON: [(&str, &str); 3] = [
+    ("--dry-run", "Print what would be done, don't do it"),
+    ("--json", "Print JSON"),
+    ("-q, --quiet", "Print nothing but errors"),
+];
+
 fn reference() -> String {
     let root = tree();
     let environment = root.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let common: String =
+        COMMON.iter().map(|(name, help)| format!("- `{name}`: {help}\n")).collect();
     let mut text = format!(
         "# The command line\n\n{}\n\nThe same for `cargo multilane`. This page is written from the \
          program's own help, by a test:\n\n```sh\nUPDATE_EXPECT=1 cargo test --manifest-path \
-         multilane/tools/Cargo.toml cli_md\n```\n\n```text\n{environment}\n```\n",
+         multilane/tools/Cargo.toml cli_md\n```\n\n```text\n{environment}\n```\n\nAlways the same, where a verb has it:\n\n{common}",
         paragraphs(&root)
     );
     describe_all(&mut text, &root);
@@ -42,11 +51,15 @@ fn describe(text: &mut String, bin: &str, verb: &Command) -> std::fmt::Result {
     // It has the whole line, or begins with the name of the verb.
     let (_, usage) = usage.split_once(verb.get_name()).unwrap_or_default();
     let line = format!("{bin} {}", verb.get_name());
-    write!(text, "\n## {line}\n\n{}\n\n```text\n{line}{usage}\n```\n", paragraphs(verb))?;
+    write!(text, "\n## {line}\n\n{}\n", paragraphs(verb))?;
+    if usage.trim() != "[OPTIONS] [CARGO OPTIONS] [-- ARGS]" {
+        write!(text, "\n```text\n{line}{usage}\n```\n")?;
+    }
     let options: String = verb
         .get_arguments()
         .filter(|option| !option.is_hide_set() && option.get_id() != "help")
         .map(entry)
+        .filter(|line| !COMMON.iter().any(|(name, help)| *line == format!("- `{name}`: {help}\n")))
         .collect();
     if options.is_empty() { Ok(()) } else { write!(text, "\n{options}") }
 }
