@@ -46,14 +46,23 @@ pub(super) fn sees_the_same(
     }
 }
 
+/// Whether git would say the same now as it did then.
+pub(super) fn git_says_the_same(inputs: &ForkInputs<'_>, then: SystemTime) -> bool {
+    inputs.same_git_since.is_some_and(|since| since <= then)
+}
+
 /// A unit with a macro in it: what that may have read, and what of it is compiled in.
 pub(super) fn check_macros(
     inputs: &ForkInputs<'_>,
     unit: &Unit,
     then: SystemTime,
 ) -> Result<(), Why> {
-    let Some((package, reach)) = &unit.widest_macro else { return Ok(()) };
-    sees_the_same(inputs, *reach, then).map_err(|state| Why::Macro(package.clone(), state))?;
+    let Some(found) = &unit.widest_macro else { return Ok(()) };
+    sees_the_same(inputs, found.reach, then)
+        .map_err(|state| Why::Macro(found.package.clone(), state))?;
+    if found.reach == Reach::Anything && found.may_ask_git && !git_says_the_same(inputs, then) {
+        return Err(Why::Commit);
+    }
     if unit.names.lane || (unit.names.root && inputs.donor.root != inputs.own.root) {
         return Err(Why::CompiledIn);
     }

@@ -66,7 +66,7 @@ pub struct Source {
 impl Sources {
     /// Counts what somebody has put beside what cargo builds as files of the trees.
     pub(super) fn compare_targets(&mut self, places: [&Place; 2]) {
-        let TreeState::Same(path, changed) = &self.trees else { return };
+        let TreeState::Same(path, last_change) = &self.trees else { return };
         let [donors, own] = places.map(|place| {
             let dirs = BTreeSet::from([place.lane.clone(), place.root.join("target")]);
             dirs.iter().flat_map(|dir| units::foreign(dir)).collect::<Vec<_>>()
@@ -74,18 +74,28 @@ impl Sources {
         let names = |found: &[PathBuf]| {
             found.iter().map(|path| path.file_name().map(OsStr::to_owned)).collect::<BTreeSet<_>>()
         };
-        let last = donors.iter().filter_map(|path| Some((modified(path)?, path))).max();
-        self.trees = match last {
+        // What is written over in a directory leaves the time of the directory as it is.
+        let files: Vec<PathBuf> =
+            donors.iter().flat_map(|path| walk(Path::new(""), path)).collect();
+        if files.len() > FOREIGN_MAX {
+            self.trees = TreeState::Unknown;
+            return;
+        }
+        let last = files.iter().filter_map(|path| Some((modified(path).max(changed(path))?, path)));
+        self.trees = match last.max() {
             _ if places[0].root != places[1].root && !(donors.is_empty() && own.is_empty()) => {
                 let other = donors.first().or(own.first()).cloned().unwrap_or_default();
                 TreeState::Differs(other)
             }
             _ if names(&donors) != names(&own) => TreeState::Unknown,
-            Some((time, path)) if time > *changed => TreeState::Same(path.clone(), time),
-            _ => TreeState::Same(path.clone(), *changed),
+            Some((time, path)) if time > *last_change => TreeState::Same(path.clone(), time),
+            _ => TreeState::Same(path.clone(), *last_change),
         };
     }
 }
+
+/// Up to this many files that no build has made are looked at in a target directory.
+const FOREIGN_MAX: usize = 10_000;
 
 /// Up to this many bytes, all files of two trees are compared for the sake of macros that may read
 /// them.

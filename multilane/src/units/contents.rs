@@ -1,7 +1,7 @@
 //! What nothing tells but a look into sources and into what was built: hundreds of megabytes, so
 //! what was found is remembered.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -15,8 +15,9 @@ use crate::files::parallel::in_parallel;
 use crate::files::search::find;
 use crate::lanes::hex;
 use crate::project::git_dir::Common;
-use crate::units::reach::{Reach, names_git, reach_of};
-use crate::units::{Entry, EntryKind, Named, Place, Unit, elf, is_dynamic_library};
+use crate::units::climbs::climbs;
+use crate::units::reach::{Reach, code_names_git, names_git, reach_of};
+use crate::units::{Entry, EntryKind, Named, Place, Unit, WideMacro, elf, is_dynamic_library};
 
 /// Finds out what the macros and build scripts of path packages can get at, and which of the units
 /// that they had a hand in name the lane or its tree.
@@ -38,7 +39,7 @@ pub(super) fn look_into(units: &mut [Unit], place: &Place, own_root: &Path) {
     let mut read: Vec<usize> = built_from.iter().flatten().copied().collect();
     read.sort_unstable();
     read.dedup();
-    let found = remembered.ask("reach", units, &read, |unit| sources_reach(unit, place));
+    let found = remembered.ask("reach and git", units, &read, |unit| sources_reach(unit, place));
     let reach: HashMap<usize, (Reach, bool)> =
         read.into_iter().zip(found.into_iter().map(decoded)).collect();
     for (at, built_from) in code.iter().zip(built_from) {
@@ -50,8 +51,8 @@ pub(super) fn look_into(units: &mut [Unit], place: &Place, own_root: &Path) {
         if is_of_tree(&units[at]) && !units[at].is_run() {
             let macros = graph.macros(units, &units[at]).into_iter().map(|at| &units[at]);
             let widest = macros.filter(|unit| unit.reach > Reach::Package);
-            let widest = widest.max_by_key(|unit| unit.reach);
-            units[at].widest_macro = widest.map(|unit| (unit.package.clone(), unit.reach));
+            let widest = widest.max_by_key(|unit| (unit.reach, unit.may_ask_git));
+            units[at].widest_macro = widest.map(WideMacro::of);
         }
     }
 
@@ -60,10 +61,17 @@ pub(super) fn look_into(units: &mut [Unit], place: &Place, own_root: &Path) {
         let mut watched = unit.dep_info.iter().flat_map(|dep_info| &dep_info.watched_absolutely);
         unit.is_path && watched.any(|path| place.source_in_tree(path).is_some())
     };
-    // A package of a registry may only have included what it has generated.
+    // A package of a registry may only have included what it has generated: by way of `OUT_DIR`, or
+    // of a variable that its script has set.
     let has_generated = |unit: &Unit| {
         let mut variables = unit.dep_info.iter().flat_map(|dep_info| &dep_info.variables);
-        !unit.is_path && variables.any(|(name, value)| name == "OUT_DIR" && value.is_some())
+        let lane = place.lane.as_os_str().as_encoded_bytes();
+        let names_lane = |value: &Option<String>| {
+            value.as_ref().is_some_and(|v| find(v.as_bytes(), lane).is_some())
+        };
+        !unit.is_path
+            && variables
+                .any(|(name, value)| (name == "OUT_DIR" && value.is_some()) || names_lane(value))
     };
     let is_suspect = |at: &usize| {
         let unit = &units[*at];
@@ -74,6 +82,59 @@ pub(super) fn look_into(units: &mut [Unit], place: &Place, own_root: &Path) {
     for (at, names) in suspects.into_iter().zip(names) {
         units[at].names = Named { lane: names & 1 != 0, root: names & 2 != 0 };
     }
+}
+
+/// Finds out which code of packages from elsewhere looks for the tree that it is built in: a macro
+/// or a build script that climbs from `OUT_DIR`, or that knows one of these variables, which hold a
+/// place in the tree.
+pub(super) fn look_for_tree_readers(
+    units: &mut [Unit],
+    place: &Place,
+    own_root: &Path,
+    variables: &[&str],
+) {
+    let remembered = Remembered::of(place, own_root);
+    let graph = Graph::of(units);
+    let is_code = |unit: &Unit| {
+        !is_of_tree(unit) && (unit.target.starts_with("build-script-") || is_macro(unit))
+    };
+    let code: Vec<usize> = (0..units.len()).filter(|at| is_code(&units[*at])).collect();
+    let built_from: Vec<Vec<usize>> = code.iter().map(|at| graph.built_from(units, *at)).collect();
+    let mut read: Vec<usize> = built_from.iter().flatten().copied().collect();
+    read.sort_unstable();
+    read.dedup();
+    let question = format!("tree readers {}", variables.join(" "));
+    let found =
+        remembered.ask(&question, units, &read, |unit| looks_for_tree(unit, place, variables));
+    let looking: HashSet<usize> =
+        read.into_iter().zip(found).filter(|(_, found)| *found != 0).map(|(at, _)| at).collect();
+    let mut readers = HashSet::new();
+    for (at, built_from) in code.into_iter().zip(built_from) {
+        if built_from.iter().any(|at| looking.contains(at)) {
+            units[at].reach = Reach::Anything;
+            readers.insert(at);
+        }
+    }
+    for at in 0..units.len() {
+        if !is_of_tree(&units[at]) && !units[at].is_run() {
+            let mut macros = graph.macros(units, &units[at]).into_iter();
+            let found = macros.find(|at| readers.contains(at));
+            units[at].widest_macro = found.map(|at| WideMacro::of(&units[at]));
+        }
+    }
+}
+
+/// As a number.
+fn looks_for_tree(unit: &Unit, place: &Place, variables: &[&str]) -> io::Result<u8> {
+    let Some(dep_info) = &unit.dep_info else { return Ok(u8::MAX) };
+    for source in &dep_info.sources {
+        let bytes = files::read(place.root.join(source))?;
+        let names = |name: &&str| find(&bytes, name.as_bytes()).is_some();
+        if variables.iter().any(names) || climbs(&bytes) {
+            return Ok(1);
+        }
+    }
+    Ok(0)
 }
 
 /// The units by the numbers that name them.
@@ -135,8 +196,10 @@ fn sources_reach(unit: &Unit, place: &Place) -> io::Result<u8> {
         let bytes = files::read(place.root.join(source))?;
         if source.extension().is_some_and(|extension| extension == "rs") {
             reach = reach.max(reach_of(&bytes, is_script));
+            git |= code_names_git(&bytes);
+        } else {
+            git |= names_git(&bytes);
         }
-        git |= names_git(&bytes);
     }
     Ok(encoded(reach, git))
 }
