@@ -6,6 +6,7 @@ pub(crate) mod display;
 pub(crate) mod donors;
 mod evidence;
 pub(crate) mod files;
+pub mod noted;
 pub mod plan;
 pub mod reason;
 pub(crate) mod rules;
@@ -22,6 +23,7 @@ use anyhow::{Context as _, bail};
 
 use crate::files::delete_dir;
 use crate::fork::donors::{Donor, Donors};
+use crate::fork::noted::Noted;
 use crate::fork::plan::{ForkInputs, ForkPlan, LeftToCargo, WantedDonor, Why};
 use crate::fork::sources::SourceQuery;
 use crate::lanes::choose::{LaneChoice, Lockfile};
@@ -140,6 +142,7 @@ pub fn discard_copied(project: &Project, ui: Ui, lane: &Lane) {
         let mut variables = unit.dep_info.iter().flat_map(|dep_info| &dep_info.variables);
         let reads_tree = || unit.dependencies.iter().any(|id| tree_readers.contains(id));
         unit.is_path
+            || unit.is_vendored
             || unit.mark.is_none()
             || variables.any(is_place)
             || unit.widest_macro.is_some()
@@ -305,6 +308,8 @@ pub fn fork_plan(
         same_git_since: donors::same_git_since(&donor.place.root, &own.root),
         same_env_since: donors::same_env_since(&project.config, &donors_config, &donor.place.root),
         donor_forked_at: write::forked_at(&donor.place.lane),
+        noted: Noted::read(&donor.place.lane),
+        env: &project.session.env,
         caches: if brings_caches {
             incremental::read(&donor.place.lane, with_xtask)
         } else {
@@ -336,6 +341,8 @@ pub fn fork_for_another_tree(project: &Project, lane: &Lane) -> ForkPlan {
         same_git_since: Some(SystemTime::UNIX_EPOCH),
         same_env_since: Some(SystemTime::UNIX_EPOCH),
         donor_forked_at: None,
+        noted: None,
+        env: &project.session.env,
         caches: Vec::new(),
         present_caches: &[],
     })

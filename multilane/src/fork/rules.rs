@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::fork::evidence::{
-    Dependencies, check_link, check_macros, git_says_the_same, known_at, sees_the_same,
+    Dependencies, check_link, check_macros, git_says_the_same, known_at, names_the_same,
+    sees_the_same,
 };
 use crate::fork::plan::{ForkInputs, NewTime, Why};
 use crate::fork::sources::{Source, SourceQuery};
@@ -224,6 +225,9 @@ fn check_run(
         let scripts = dependencies.of(unit).filter(|unit| !unit.is_run());
         let reach = scripts.map(|script| script.reach).max().unwrap_or_default();
         sees_the_same(inputs, reach.max(Reach::Environment), then).map_err(Why::Script)?;
+        for script in dependencies.of(unit).filter(|script| script.is_vendored) {
+            names_the_same(inputs, script, then).map_err(Why::Script)?;
+        }
         return Ok(Vec::new());
     }
     if run.generated_names_donor {
@@ -238,6 +242,7 @@ fn check_run(
     let known = known_at(inputs, mark, run.started_at.unwrap_or(printed_at));
     for script in dependencies.of(unit).filter(|unit| !unit.is_run()) {
         sees_the_same(inputs, script.reach, known).map_err(Why::Script)?;
+        names_the_same(inputs, script, known).map_err(Why::Script)?;
         let asks_git = script.reach == Reach::Anything && script.may_ask_git;
         if asks_git && !git_says_the_same(inputs, known) {
             return Err(Why::Commit);

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use crate::environment;
 use crate::files::parallel::in_parallel;
 use crate::process::Shell;
+use crate::project::packages::normalized;
 use crate::units::{self, Place};
 
 /// What is to be compared. Paths are relative to the workspace root, or absolute.
@@ -216,6 +217,50 @@ fn last_change(
         Some((time, path)) => TreeState::Same(path.to_owned(), time),
         None => TreeState::Unknown,
     }
+}
+
+/// Whether a file or a directory out of the checkout is the same in both places, and has not been
+/// changed since then. Of one that is not there, the directory is looked at in which it was.
+pub(super) fn is_same_outside(donors: &Path, own: &Path, then: SystemTime) -> bool {
+    let (donors, own) = (normalized(donors), normalized(own));
+    let is_old = |path: &Path| {
+        let last = if path.join("Cargo.toml").is_file() {
+            let files = walk_sources(path);
+            let times = files.iter().map(|path| modified(path).max(changed(path)));
+            if files.len() > FOREIGN_MAX { None } else { times.max().flatten() }
+        } else {
+            let there = path.ancestors().find(|path| path.exists()).unwrap_or(path);
+            modified(there).max(if there == path { changed(there) } else { None })
+        };
+        last.is_some_and(|last| last <= then)
+    };
+    if donors == own {
+        return is_old(&own);
+    }
+    let is_equal = match (donors.symlink_metadata(), own.symlink_metadata()) {
+        (Err(_), Err(_)) => true,
+        (Ok(theirs), Ok(ours)) if theirs.is_file() && ours.is_file() => {
+            matches!((crate::files::read(&donors), crate::files::read(&own)), (Ok(a), Ok(b)) if a == b)
+        }
+        _ => false,
+    };
+    is_equal && is_old(&donors)
+}
+
+/// Of a package, but for what is built in it and what git keeps.
+fn walk_sources(dir: &Path) -> Vec<PathBuf> {
+    let mut found = vec![dir.to_owned()];
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let is_left_out =
+            ["target", ".git", ".lanes"].iter().any(|name| entry.file_name() == *name);
+        match is_dir {
+            true if is_left_out => {}
+            true => found.extend(walk(Path::new(""), &entry.path())),
+            false => found.push(entry.path()),
+        }
+    }
+    found
 }
 
 /// The same inputs of two trees at the same time: git takes its time for each.

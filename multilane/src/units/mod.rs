@@ -28,9 +28,10 @@ pub(crate) mod elf;
 pub(crate) mod incremental;
 mod layout;
 pub mod linker;
+mod literals;
 mod reach;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::Metadata;
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
@@ -83,6 +84,11 @@ pub struct Unit {
     /// The macro with the widest reach of those that a path unit may call, if any can get at more
     /// than the package. Of other units, one that looks for the tree.
     pub widest_macro: Option<WideMacro>,
+    /// The variables of the environment that such code names, and the paths out of the checkout,
+    /// absolute or relative to the workspace root: of a macro or a build script its own, of other
+    /// units those of the macros.
+    pub variables: BTreeSet<String>,
+    pub outside: BTreeSet<PathBuf>,
     /// What its outputs name; looked for where such a macro, or something that it has generated,
     /// may have been compiled in.
     pub names: Named,

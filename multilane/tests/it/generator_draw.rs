@@ -272,17 +272,7 @@ impl Piece {
             sources if sources.contains(&source) => source,
             sources => dice.one(sources),
         };
-        let mut piece = Piece { number, reader, source, change };
-        // What nothing compares: open differences (docs/measurements/soundness.md).
-        if !piece.is_compared() {
-            piece.change = Change::Nothing;
-        }
-        piece
-    }
-
-    /// Whether a file out of the checkout is read without being named.
-    fn is_compared(&self) -> bool {
-        self.source != Source::FileBeside || self.reader == Reader::NamingScript
+        Piece { number, reader, source, change }
     }
 }
 
@@ -332,11 +322,7 @@ impl Drawn {
         let again = dice.is_one_in(5).then(|| {
             let changes = [Change::Nothing, Change::Nothing, Change::Own, Change::Donors];
             let way = dice.one(&[Way::Worktree, Way::Agent]);
-            let change = |piece: &Piece| match dice.one(&changes) {
-                change if piece.is_compared() => change,
-                _ => Change::Nothing,
-            };
-            (way, pieces.iter().map(change).collect())
+            (way, pieces.iter().map(|_| dice.one(&changes)).collect())
         });
         Drawn { way, tests, edits, adopted, pieces, merged, incremental, debug, again }
     }

@@ -82,10 +82,11 @@ impl<'a> World<'a> {
 
     fn with_variables(&self, mut call: Call, is_fork: bool) -> Call {
         for piece in self.drawn.pieces.iter().filter(|piece| piece.source == Source::Variable) {
-            // Of others nothing tells with which value the donor was built: an open difference
+            // With which value plain cargo has built a donor nothing tells: an open difference
             // (docs/measurements/soundness.md).
             let is_tracked = matches!(piece.reader, Reader::NamingScript | Reader::Rustc);
-            let is_other = is_fork && is_tracked && piece.change != Change::Nothing;
+            let is_known = is_tracked || self.way != Way::ThroughLink;
+            let is_other = is_fork && is_known && piece.change != Change::Nothing;
             if !(is_other && piece.change == Change::Gone) {
                 let name = format!("VARIABLE{}", piece.number);
                 call = call.env(&name, if is_other { "two" } else { "one" });
