@@ -15,10 +15,21 @@ pub struct Environment {
     vars: BTreeMap<OsString, OsString>,
 }
 
+/// The user's home directory.
+pub fn home_dir() -> Option<PathBuf> {
+    std::env::home_dir()
+}
+
 impl Environment {
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     pub fn read() -> Environment {
         Environment { vars: std::env::vars_os().collect() }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(vars: &[(&str, &str)]) -> Environment {
+        let vars = vars.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        Environment { vars: vars.collect() }
     }
 
     /// The value as it is. An empty value counts as none: that is how shells unset a variable for
@@ -37,6 +48,11 @@ impl Environment {
 
     pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.vars.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+
+    /// The value as it is, also an empty one.
+    pub fn value(&self, name: &str) -> Option<&OsStr> {
+        self.vars.get(OsStr::new(name)).map(OsString::as_os_str)
     }
 
     /// Where cargo keeps its own configuration, registries and installed programs.

@@ -121,12 +121,21 @@ pub(super) fn carry_out(
         retarget::wrapper::provide_wrapper(project, ui);
         multilane_engine::fork::discard_copied(project, ui, &entered.lane);
         start = cold_start::cold_start(project, ui, &entered.lane, &recipe);
+        note_environment(project, &entered.lane);
     }
     let code = run_steps(project, options, &entered.lane, &recipe, start);
     if recipe.builds() && !multilane_engine::fork::is_left_to_cargo(project, &entered.lane) {
         multilane_engine::units::claim(&entered.lane.dir);
+        note_environment(project, &entered.lane); // Where cargo has made the directory.
     }
     code
+}
+
+/// For those that fork from the lane.
+fn note_environment(project: &Project, lane: &Lane) {
+    if lane.dir.is_dir() && !multilane_engine::fork::is_left_to_cargo(project, lane) {
+        multilane_engine::fork::noted::note(&lane.dir, &project.session.env, environment::now());
+    }
 }
 
 /// Puts the runner in its place with which the steps start tests. Where it cannot be there they do

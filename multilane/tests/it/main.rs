@@ -30,6 +30,14 @@ mod fork_sources;
 mod fork_traps;
 #[cfg(unix)]
 mod generator;
+#[cfg(unix)]
+mod generator_common;
+#[cfg(unix)]
+mod generator_draw;
+#[cfg(unix)]
+mod generator_sources;
+#[cfg(unix)]
+mod generator_world;
 mod hook;
 mod init;
 #[cfg(unix)]

@@ -68,6 +68,12 @@ impl Project {
         Project::within(&std::env::temp_dir(), "xtask-it-")
     }
 
+    /// One in a directory that the caller has chosen.
+    #[cfg(unix)]
+    pub(crate) fn below(dir: &Path) -> Project {
+        Project::within(dir, "generator-")
+    }
+
     fn within(dir: &Path, prefix: &str) -> Project {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);

@@ -6,12 +6,12 @@
 //! files, and none was changed since it ran.
 
 use std::collections::HashSet;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::fork::plan::{ForkInputs, Why};
 use crate::fork::reason::StateDiffers;
-use crate::fork::sources::TreeState;
+use crate::fork::sources::{TreeState, is_same_outside};
 use crate::units::{Mark, Reach, Unit};
 
 /// When the unit was last known to be what cargo would make: when it was built, or when a fork
@@ -46,14 +46,46 @@ pub(super) fn sees_the_same(
     }
 }
 
+/// Whether what the unit's code names besides is the same now as it was then: variables, and files
+/// out of the checkout. Code that cannot read names nothing.
+pub(super) fn names_the_same(
+    inputs: &ForkInputs<'_>,
+    unit: &Unit,
+    then: SystemTime,
+) -> Result<(), StateDiffers> {
+    if let Some(noted) = &inputs.noted {
+        let is_same = |name: &&String| noted.is_same(name, inputs.env.value(name), then);
+        if let Some(name) = unit.variables.iter().find(|name| !is_same(name)) {
+            return Err(StateDiffers::Variable(name.clone()));
+        }
+    }
+    let is_same = |path: &&PathBuf| {
+        is_same_outside(&inputs.donor.root.join(path), &inputs.own.root.join(path), then)
+    };
+    match unit.outside.iter().find(|path| !is_same(path)) {
+        Some(path) => Err(StateDiffers::Outside(path.clone())),
+        None => Ok(()),
+    }
+}
+
+/// Whether git would say the same now as it did then.
+pub(super) fn git_says_the_same(inputs: &ForkInputs<'_>, then: SystemTime) -> bool {
+    inputs.same_git_since.is_some_and(|since| since <= then)
+}
+
 /// A unit with a macro in it: what that may have read, and what of it is compiled in.
 pub(super) fn check_macros(
     inputs: &ForkInputs<'_>,
     unit: &Unit,
     then: SystemTime,
 ) -> Result<(), Why> {
-    let Some((package, reach)) = &unit.widest_macro else { return Ok(()) };
-    sees_the_same(inputs, *reach, then).map_err(|state| Why::Macro(package.clone(), state))?;
+    let Some(found) = &unit.widest_macro else { return Ok(()) };
+    sees_the_same(inputs, found.reach, then)
+        .map_err(|state| Why::Macro(found.package.clone(), state))?;
+    names_the_same(inputs, unit, then).map_err(|state| Why::Macro(found.package.clone(), state))?;
+    if found.reach == Reach::Anything && found.may_ask_git && !git_says_the_same(inputs, then) {
+        return Err(Why::Commit);
+    }
     if unit.names.lane || (unit.names.root && inputs.donor.root != inputs.own.root) {
         return Err(Why::CompiledIn);
     }

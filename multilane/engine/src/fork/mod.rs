@@ -6,6 +6,7 @@ pub(crate) mod display;
 pub(crate) mod donors;
 mod evidence;
 pub(crate) mod files;
+pub mod noted;
 pub mod plan;
 pub mod reason;
 pub(crate) mod rules;
@@ -14,6 +15,7 @@ pub(crate) mod trust;
 pub mod write;
 pub mod xtask;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
@@ -21,6 +23,7 @@ use anyhow::{Context as _, bail};
 
 use crate::files::delete_dir;
 use crate::fork::donors::{Donor, Donors};
+use crate::fork::noted::Noted;
 use crate::fork::plan::{ForkInputs, ForkPlan, LeftToCargo, WantedDonor, Why};
 use crate::fork::sources::SourceQuery;
 use crate::lanes::choose::{LaneChoice, Lockfile};
@@ -28,11 +31,12 @@ use crate::lanes::occupy::make_lane;
 use crate::lanes::{Lane, Owner};
 use crate::project::Project;
 use crate::project::cargo_config::CargoConfig;
+use crate::project::git_dir;
 use crate::record::Fork;
 use crate::retarget::wrapper;
 use crate::retarget::wrapper::WRAPPER_DIR;
 use crate::ui::Ui;
-use crate::units::{Place, Unit, incremental};
+use crate::units::{Place, Reach, Unit, incremental};
 use crate::{environment, ui, units};
 
 /// Fills a lane in which nothing was built yet, but from none of the `avoided` lanes. Whatever goes
@@ -113,8 +117,8 @@ pub fn is_cold(project: &Project, lane: &Lane) -> bool {
 }
 
 /// In a target directory that was copied or moved here with its times, cargo takes for fresh what
-/// names the other place. So the units that may do so are discarded: those of path packages, and
-/// those that have included what they generated.
+/// names the other place. So the units that may do so are discarded: those of path packages, those
+/// in which a path is compiled in, and of other packages what may have read the tree or `[env]`.
 pub fn discard_copied(project: &Project, ui: Ui, lane: &Lane) {
     if lane.owner != Owner::Worktree || is_left_to_cargo(project, lane) {
         return;
@@ -123,10 +127,26 @@ pub fn discard_copied(project: &Project, ui: Ui, lane: &Lane) {
         return units::claim(&lane.dir);
     }
     let own = Place::new(project.repo.root.clone(), lane.dir.clone());
-    let units = units::read(&own, &own.root, false);
+    let units = read_units(project, &own, &own, false);
+    let has_env = !project.config.env_tables.is_empty();
+    let tree_readers: HashSet<u64> = units
+        .iter()
+        .filter(|unit| unit.reach == Reach::Anything && !unit.is_run())
+        .map(|unit| unit.id)
+        .collect();
+    let is_place = |(name, value): &(String, Option<String>)| {
+        let is_path = value.as_ref().is_some_and(|value| Path::new(value).is_absolute());
+        is_path && !name.starts_with("CARGO_MANIFEST_")
+    };
     let may_name_place = |unit: &&Unit| {
         let mut variables = unit.dep_info.iter().flat_map(|dep_info| &dep_info.variables);
-        unit.is_path || unit.mark.is_none() || variables.any(|(name, _)| name == "OUT_DIR")
+        let reads_tree = || unit.dependencies.iter().any(|id| tree_readers.contains(id));
+        unit.is_path
+            || unit.is_vendored
+            || unit.mark.is_none()
+            || variables.any(is_place)
+            || unit.widest_macro.is_some()
+            || (unit.is_run() && (has_env || reads_tree()))
     };
     let discarded: Vec<_> = units.iter().filter(may_name_place).collect();
     let deleted =
@@ -243,6 +263,16 @@ pub fn best_fork(project: &Project, lane: &Lane, donors: &Donors) -> Option<Fork
     best
 }
 
+/// The donor's units, with what is known of the code of other packages that looks for the tree.
+fn read_units(project: &Project, donor: &Place, own: &Place, with_xtask: bool) -> Vec<Unit> {
+    let mut units = units::read(donor, &own.root, with_xtask);
+    let top = git_dir::checkout(&project.repo.root).unwrap_or(&project.repo.root);
+    let places = project.config.env.iter().filter(|(_, value)| Path::new(value).starts_with(top));
+    let variables: Vec<&str> = places.map(|(name, _)| name.as_str()).collect();
+    units::look_for_tree_readers(&mut units, donor, &own.root, &variables);
+    units
+}
+
 pub fn fork_plan(
     project: &Project,
     lane: &Lane,
@@ -253,7 +283,7 @@ pub fn fork_plan(
     let own = Place::new(project.repo.root.clone(), lane.dir.clone());
     // Agents start xtask from the worktree's own lane.
     let with_xtask = lane.owner == Owner::Worktree && !own.lane.join("xtask").exists();
-    let units = units::read(&donor.place, &own.root, with_xtask);
+    let units = read_units(project, &donor.place, &own, with_xtask);
     let wanted = plan::wanted(&units, &donor.place, &own.root);
     let mut sources = sources::compare(&project.sh, &donor.place.root, &own.root, &wanted);
     sources.compare_targets([&donor.place, &own]);
@@ -278,6 +308,8 @@ pub fn fork_plan(
         same_git_since: donors::same_git_since(&donor.place.root, &own.root),
         same_env_since: donors::same_env_since(&project.config, &donors_config, &donor.place.root),
         donor_forked_at: write::forked_at(&donor.place.lane),
+        noted: Noted::read(&donor.place.lane),
+        env: &project.session.env,
         caches: if brings_caches {
             incremental::read(&donor.place.lane, with_xtask)
         } else {
@@ -294,7 +326,7 @@ pub fn fork_for_another_tree(project: &Project, lane: &Lane) -> ForkPlan {
     // Nobody looks into it; it is only somewhere else.
     let other = project.repo.root.join("..").join(lane.dir.file_name().unwrap_or_default());
     let own = Place::new(other.clone(), other.join("target"));
-    let units = units::read(&donor, &own.root, false);
+    let units = read_units(project, &donor, &own, false);
     let wanted = plan::wanted(&units, &donor, &own.root);
     plan::plan(&ForkInputs {
         donor: &donor,
@@ -309,6 +341,8 @@ pub fn fork_for_another_tree(project: &Project, lane: &Lane) -> ForkPlan {
         same_git_since: Some(SystemTime::UNIX_EPOCH),
         same_env_since: Some(SystemTime::UNIX_EPOCH),
         donor_forked_at: None,
+        noted: None,
+        env: &project.session.env,
         caches: Vec::new(),
         present_caches: &[],
     })

@@ -22,6 +22,8 @@ use super::files::{crate_name, forked_cache, forked_unit};
 pub use super::reason::Why;
 use super::rules::check;
 pub use super::rules::wanted;
+use crate::environment::Environment;
+use crate::fork::noted::Noted;
 use crate::fork::sources::{SourceQuery, Sources};
 use crate::record::LeftUnit;
 use crate::units::incremental::Cache;
@@ -48,6 +50,10 @@ pub struct ForkInputs<'a> {
     pub same_env_since: Option<SystemTime>,
     /// When a fork filled the donor's lane, if one did. What it brought was the same then.
     pub donor_forked_at: Option<SystemTime>,
+    /// With which environment the donor's builds were started, as far as that is known…
+    pub noted: Option<Noted>,
+    /// …and ours.
+    pub env: &'a Environment,
     /// The incremental caches that our compilers could make use of…
     pub caches: Vec<Cache>,
     /// …and those in our lane already, by their directories.

@@ -55,6 +55,10 @@ pub enum Why {
 pub enum StateDiffers {
     /// `[env]` in cargo's configuration.
     Environment,
+    /// A variable of the environment that the code names.
+    Variable(String),
+    /// A file out of the checkout that the code names.
+    Outside(PathBuf),
     /// A file, between the two trees.
     File(PathBuf),
     /// A file or a directory, since the donor's build.
@@ -67,6 +71,12 @@ impl StateDiffers {
     fn remedy(&self) -> &'static str {
         match self {
             StateDiffers::Environment => "have the same [env] in both trees",
+            StateDiffers::Variable(_) => {
+                "set the variable to the donor's value, or to one value for all builders"
+            }
+            StateDiffers::Outside(_) => {
+                "run `cargo clean --package` with its name in the donor, and build there"
+            }
             StateDiffers::File(_) => {
                 "have the same file in both trees, or the code read nothing but variables of cargo's"
             }
@@ -84,6 +94,12 @@ impl fmt::Display for StateDiffers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StateDiffers::Environment => f.write_str("[env] of the configuration differs"),
+            StateDiffers::Variable(name) => {
+                write!(f, "{name} had another value in the donor's build")
+            }
+            StateDiffers::Outside(path) => {
+                write!(f, "{} was changed after the donor's build, or differs", path.display())
+            }
             StateDiffers::File(path) => write!(f, "{} differs", path.display()),
             StateDiffers::Since(path) => {
                 write!(f, "{} was changed after the donor's build", path.display())

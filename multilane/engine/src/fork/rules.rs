@@ -4,7 +4,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::fork::evidence::{Dependencies, check_link, check_macros, known_at, sees_the_same};
+use crate::fork::evidence::{
+    Dependencies, check_link, check_macros, git_says_the_same, known_at, names_the_same,
+    sees_the_same,
+};
 use crate::fork::plan::{ForkInputs, NewTime, Why};
 use crate::fork::sources::{Source, SourceQuery};
 use crate::units;
@@ -15,7 +18,7 @@ pub fn wanted(units: &[Unit], donor: &Place, own_root: &Path) -> SourceQuery {
     // Only for code that looks around: comparing whole trees takes its time.
     let everything = units.iter().any(|unit| {
         let may_read =
-            unit.widest_macro.as_ref().is_some_and(|(_, reach)| *reach == Reach::Anything);
+            unit.widest_macro.as_ref().is_some_and(|found| found.reach == Reach::Anything);
         may_read
             || unit.reach == Reach::Anything
             || unit.has_link_args
@@ -84,6 +87,7 @@ pub(super) fn check(
     let dep_info = unit.dep_info.as_ref().ok_or(Why::Unknown)?;
     check_paths(inputs, unit, dep_info)?;
     if !(unit.is_path || unit.is_vendored) {
+        check_macros(inputs, unit, known_at(inputs, mark, mark.modified))?;
         return Ok(Vec::new());
     }
     let (_, built) = dep_info.record.as_ref().ok_or(Why::Unknown)?;
@@ -214,13 +218,16 @@ fn check_run(
         return Err(Why::Printed);
     }
     if !unit.is_path {
-        // A registry's package has nothing to do with the tree, but `[env]` may concern it. A
-        // vendored one lies in the tree.
+        // A registry's package has nothing to do with the tree unless its script looks for it, but
+        // `[env]` may concern it. A vendored one lies in the tree.
         let then = run.started_at.or(run.printed_at).ok_or(Why::Unknown)?;
         let then = known_at(inputs, mark, then);
-        let scripts = dependencies.of(unit).filter(|unit| unit.is_vendored);
+        let scripts = dependencies.of(unit).filter(|unit| !unit.is_run());
         let reach = scripts.map(|script| script.reach).max().unwrap_or_default();
         sees_the_same(inputs, reach.max(Reach::Environment), then).map_err(Why::Script)?;
+        for script in dependencies.of(unit).filter(|script| script.is_vendored) {
+            names_the_same(inputs, script, then).map_err(Why::Script)?;
+        }
         return Ok(Vec::new());
     }
     if run.generated_names_donor {
@@ -235,8 +242,9 @@ fn check_run(
     let known = known_at(inputs, mark, run.started_at.unwrap_or(printed_at));
     for script in dependencies.of(unit).filter(|unit| !unit.is_run()) {
         sees_the_same(inputs, script.reach, known).map_err(Why::Script)?;
+        names_the_same(inputs, script, known).map_err(Why::Script)?;
         let asks_git = script.reach == Reach::Anything && script.may_ask_git;
-        if asks_git && inputs.same_git_since.is_none_or(|since| since > known) {
+        if asks_git && !git_says_the_same(inputs, known) {
             return Err(Why::Commit);
         }
     }

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use crate::environment;
 use crate::files::parallel::in_parallel;
 use crate::process::Shell;
+use crate::project::packages::normalized;
 use crate::units::{self, Place};
 
 /// What is to be compared. Paths are relative to the workspace root, or absolute.
@@ -66,7 +67,7 @@ pub struct Source {
 impl Sources {
     /// Counts what somebody has put beside what cargo builds as files of the trees.
     pub(super) fn compare_targets(&mut self, places: [&Place; 2]) {
-        let TreeState::Same(path, changed) = &self.trees else { return };
+        let TreeState::Same(path, last_change) = &self.trees else { return };
         let [donors, own] = places.map(|place| {
             let dirs = BTreeSet::from([place.lane.clone(), place.root.join("target")]);
             dirs.iter().flat_map(|dir| units::foreign(dir)).collect::<Vec<_>>()
@@ -74,18 +75,28 @@ impl Sources {
         let names = |found: &[PathBuf]| {
             found.iter().map(|path| path.file_name().map(OsStr::to_owned)).collect::<BTreeSet<_>>()
         };
-        let last = donors.iter().filter_map(|path| Some((modified(path)?, path))).max();
-        self.trees = match last {
+        // What is written over in a directory leaves the time of the directory as it is.
+        let files: Vec<PathBuf> =
+            donors.iter().flat_map(|path| walk(Path::new(""), path)).collect();
+        if files.len() > FOREIGN_MAX {
+            self.trees = TreeState::Unknown;
+            return;
+        }
+        let last = files.iter().filter_map(|path| Some((modified(path).max(changed(path))?, path)));
+        self.trees = match last.max() {
             _ if places[0].root != places[1].root && !(donors.is_empty() && own.is_empty()) => {
                 let other = donors.first().or(own.first()).cloned().unwrap_or_default();
                 TreeState::Differs(other)
             }
             _ if names(&donors) != names(&own) => TreeState::Unknown,
-            Some((time, path)) if time > *changed => TreeState::Same(path.clone(), time),
-            _ => TreeState::Same(path.clone(), *changed),
+            Some((time, path)) if time > *last_change => TreeState::Same(path.clone(), time),
+            _ => TreeState::Same(path.clone(), *last_change),
         };
     }
 }
+
+/// Up to this many files that no build has made are looked at in a target directory.
+const FOREIGN_MAX: usize = 10_000;
 
 /// Up to this many bytes, all files of two trees are compared for the sake of macros that may read
 /// them.
@@ -206,6 +217,50 @@ fn last_change(
         Some((time, path)) => TreeState::Same(path.to_owned(), time),
         None => TreeState::Unknown,
     }
+}
+
+/// Whether a file or a directory out of the checkout is the same in both places, and has not been
+/// changed since then. Of one that is not there, the directory is looked at in which it was.
+pub(super) fn is_same_outside(donors: &Path, own: &Path, then: SystemTime) -> bool {
+    let (donors, own) = (normalized(donors), normalized(own));
+    let is_old = |path: &Path| {
+        let last = if path.join("Cargo.toml").is_file() {
+            let files = walk_sources(path);
+            let times = files.iter().map(|path| modified(path).max(changed(path)));
+            if files.len() > FOREIGN_MAX { None } else { times.max().flatten() }
+        } else {
+            let there = path.ancestors().find(|path| path.exists()).unwrap_or(path);
+            modified(there).max(if there == path { changed(there) } else { None })
+        };
+        last.is_some_and(|last| last <= then)
+    };
+    if donors == own {
+        return is_old(&own);
+    }
+    let is_equal = match (donors.symlink_metadata(), own.symlink_metadata()) {
+        (Err(_), Err(_)) => true,
+        (Ok(theirs), Ok(ours)) if theirs.is_file() && ours.is_file() => {
+            matches!((crate::files::read(&donors), crate::files::read(&own)), (Ok(a), Ok(b)) if a == b)
+        }
+        _ => false,
+    };
+    is_equal && is_old(&donors)
+}
+
+/// Of a package, but for what is built in it and what git keeps.
+fn walk_sources(dir: &Path) -> Vec<PathBuf> {
+    let mut found = vec![dir.to_owned()];
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let is_left_out =
+            ["target", ".git", ".lanes"].iter().any(|name| entry.file_name() == *name);
+        match is_dir {
+            true if is_left_out => {}
+            true => found.extend(walk(Path::new(""), &entry.path())),
+            false => found.push(entry.path()),
+        }
+    }
+    found
 }
 
 /// The same inputs of two trees at the same time: git takes its time for each.

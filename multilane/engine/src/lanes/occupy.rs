@@ -256,7 +256,7 @@ pub fn sweep(lanes_dir: &Path, lane: &Path) {
 
 /// Whether it is the name of something that we put into a worktree's own lane.
 pub fn is_own_name(name: &str) -> bool {
-    const OWN: [&str; 4] = [STAMP, ".place", ".filled-at", ".cargo-lock"];
+    const OWN: [&str; 5] = [STAMP, ".place", ".filled-at", ".environment", ".cargo-lock"];
     OWN.contains(&name)
         || [TRASH, STAGED, PROBE, scratch::STAGED_FILE]
             .iter()

@@ -1,7 +1,7 @@
 //! What nothing tells but a look into sources and into what was built: hundreds of megabytes, so
 //! what was found is remembered.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -9,14 +9,18 @@ use std::time::UNIX_EPOCH;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::environment;
 use crate::files;
 use crate::files::answers::Answers;
 use crate::files::parallel::in_parallel;
 use crate::files::search::find;
 use crate::lanes::hex;
 use crate::project::git_dir::Common;
-use crate::units::reach::{Reach, names_git, reach_of};
-use crate::units::{Entry, EntryKind, Named, Place, Unit, elf, is_dynamic_library};
+use crate::project::packages::normalized;
+use crate::units::climbs::climbs;
+use crate::units::literals::Literals;
+use crate::units::reach::{Reach, code_names_git, names_git, reach_of};
+use crate::units::{Entry, EntryKind, Named, Place, Unit, WideMacro, elf, is_dynamic_library};
 
 /// Finds out what the macros and build scripts of path packages can get at, and which of the units
 /// that they had a hand in name the lane or its tree.
@@ -38,7 +42,7 @@ pub(super) fn look_into(units: &mut [Unit], place: &Place, own_root: &Path) {
     let mut read: Vec<usize> = built_from.iter().flatten().copied().collect();
     read.sort_unstable();
     read.dedup();
-    let found = remembered.ask("reach", units, &read, |unit| sources_reach(unit, place));
+    let found = remembered.ask("reach and git", units, &read, |unit| sources_reach(unit, place));
     let reach: HashMap<usize, (Reach, bool)> =
         read.into_iter().zip(found.into_iter().map(decoded)).collect();
     for (at, built_from) in code.iter().zip(built_from) {
@@ -50,20 +54,28 @@ pub(super) fn look_into(units: &mut [Unit], place: &Place, own_root: &Path) {
         if is_of_tree(&units[at]) && !units[at].is_run() {
             let macros = graph.macros(units, &units[at]).into_iter().map(|at| &units[at]);
             let widest = macros.filter(|unit| unit.reach > Reach::Package);
-            let widest = widest.max_by_key(|unit| unit.reach);
-            units[at].widest_macro = widest.map(|unit| (unit.package.clone(), unit.reach));
+            let widest = widest.max_by_key(|unit| (unit.reach, unit.may_ask_git));
+            units[at].widest_macro = widest.map(WideMacro::of);
         }
     }
+    find_names(units, place, &graph, &remembered, &code);
 
     // What such a macro has read it may also have compiled in: the path of its caller.
     let looks_outside = |unit: &Unit| {
         let mut watched = unit.dep_info.iter().flat_map(|dep_info| &dep_info.watched_absolutely);
         unit.is_path && watched.any(|path| place.source_in_tree(path).is_some())
     };
-    // A package of a registry may only have included what it has generated.
+    // A package of a registry may only have included what it has generated: by way of `OUT_DIR`, or
+    // of a variable that its script has set.
     let has_generated = |unit: &Unit| {
         let mut variables = unit.dep_info.iter().flat_map(|dep_info| &dep_info.variables);
-        !unit.is_path && variables.any(|(name, value)| name == "OUT_DIR" && value.is_some())
+        let lane = place.lane.as_os_str().as_encoded_bytes();
+        let names_lane = |value: &Option<String>| {
+            value.as_ref().is_some_and(|v| find(v.as_bytes(), lane).is_some())
+        };
+        !unit.is_path
+            && variables
+                .any(|(name, value)| (name == "OUT_DIR" && value.is_some()) || names_lane(value))
     };
     let is_suspect = |at: &usize| {
         let unit = &units[*at];
@@ -74,6 +86,171 @@ pub(super) fn look_into(units: &mut [Unit], place: &Place, own_root: &Path) {
     for (at, names) in suspects.into_iter().zip(names) {
         units[at].names = Named { lane: names & 1 != 0, root: names & 2 != 0 };
     }
+}
+
+/// Finds out which variables and paths out of the checkout code names that can read them. Of paths
+/// only those that the tree's own sources name.
+fn find_names(
+    units: &mut [Unit],
+    place: &Place,
+    graph: &Graph,
+    remembered: &Remembered<'_>,
+    code: &[usize],
+) {
+    let wide: Vec<usize> =
+        code.iter().copied().filter(|at| units[*at].reach > Reach::Package).collect();
+    let built_from: Vec<Vec<usize>> = wide.iter().map(|at| graph.built_from(units, *at)).collect();
+    let mut read: Vec<usize> = built_from.iter().flatten().copied().collect();
+    read.sort_unstable();
+    read.dedup();
+    let variables = remembered.ask_text("variables", units, &read, |unit| {
+        let variables = literals(unit, place, Literals::of)?.variables;
+        Ok(variables.into_iter().collect::<Vec<_>>().join(" "))
+    });
+    let variables: HashMap<usize, Vec<String>> = read
+        .iter()
+        .copied()
+        .zip(variables)
+        .map(|(at, names)| (at, names.unwrap_or_default()))
+        .map(|(at, names)| (at, names.split_whitespace().map(str::to_owned).collect()))
+        .collect();
+    let paths: HashMap<usize, BTreeSet<PathBuf>> = read
+        .iter()
+        .copied()
+        .filter(|at| is_of_tree(&units[*at]))
+        .map(|at| (at, outside(&units[at], place, Literals::of)))
+        .collect();
+    for (at, built_from) in wide.iter().zip(&built_from) {
+        let unit = &mut units[*at];
+        unit.variables = built_from.iter().flat_map(|at| variables[at].clone()).collect();
+        if unit.reach == Reach::Anything {
+            let paths = built_from.iter().filter_map(|at| paths.get(at)).flatten();
+            unit.outside = paths.cloned().collect();
+        }
+    }
+    for at in 0..units.len() {
+        if units[at].widest_macro.is_none() {
+            continue;
+        }
+        let macros = graph.macros(units, &units[at]);
+        let mut names = (BTreeSet::new(), BTreeSet::new());
+        for found in macros.iter().map(|at| &units[*at]) {
+            names.0.extend(found.variables.iter().cloned());
+            names.1.extend(found.outside.iter().cloned());
+        }
+        let told = units[at].widest_macro.as_ref().is_some_and(|m| m.reach == Reach::Anything);
+        if told {
+            let literals = literals(&units[at], place, Literals::of_calls).unwrap_or_default();
+            names.0.extend(literals.variables);
+            names.1.extend(outside(&units[at], place, Literals::of_calls));
+        }
+        (units[at].variables, units[at].outside) = names;
+    }
+}
+
+/// Of all sources of a unit.
+fn literals(
+    unit: &Unit,
+    place: &Place,
+    literals_of: impl Fn(&[u8]) -> Literals,
+) -> io::Result<Literals> {
+    let mut found = Literals::default();
+    let sources = unit.dep_info.iter().flat_map(|dep_info| &dep_info.sources);
+    for source in sources.filter(|source| source.extension().is_some_and(|end| end == "rs")) {
+        let literals = literals_of(&files::read(place.root.join(source))?);
+        found.variables.extend(literals.variables);
+        found.paths.extend(literals.paths);
+        found.of_home.extend(literals.of_home);
+    }
+    Ok(found)
+}
+
+/// The paths out of the checkout to which the literals in a unit's sources can lead: relative to
+/// the workspace root, or absolute. A package that lies there itself is one of them.
+fn outside(
+    unit: &Unit,
+    place: &Place,
+    literals_of: impl Fn(&[u8]) -> Literals,
+) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    let Ok(literals) = literals(unit, place, literals_of) else { return found };
+    let source = unit.dep_info.as_ref().and_then(|dep_info| dep_info.sources.first());
+    let dir = source.and_then(|source| {
+        let dirs = source.ancestors().skip(1);
+        dirs.take(4).find(|dir| place.root.join(dir).join("Cargo.toml").is_file())
+    });
+    let dir = dir.unwrap_or(Path::new(""));
+    let is_outside = |path: &Path| !place.has(&normalized(&place.root.join(path)));
+    if is_outside(dir) {
+        found.insert(dir.to_owned());
+    }
+    for path in &literals.paths {
+        let relative = path.trim_start_matches('/');
+        let climbing = [dir.join(relative), PathBuf::from(relative)];
+        let climbing = climbing.into_iter().filter(|_| path.split('/').any(|part| part == ".."));
+        found.extend(climbing.filter(|path| is_outside(path)));
+        // Most are appended to something, and nothing is at that place of the file system.
+        let absolute = Some(Path::new(path)).filter(|path| path.is_absolute() && path.exists());
+        found.extend(absolute.filter(|path| is_outside(path)).map(Path::to_owned));
+    }
+    if let Some(home) = environment::home_dir().filter(|_| !literals.of_home.is_empty()) {
+        let paths = literals.of_home.iter().map(|path| home.join(path));
+        found.extend(paths.filter(|path| is_outside(path) && path.exists()));
+    }
+    found
+}
+
+/// Finds out which code of packages from elsewhere looks for the tree that it is built in: a macro
+/// or a build script that climbs from `OUT_DIR`, or that knows one of these variables, which hold a
+/// place in the tree.
+pub(super) fn look_for_tree_readers(
+    units: &mut [Unit],
+    place: &Place,
+    own_root: &Path,
+    variables: &[&str],
+) {
+    let remembered = Remembered::of(place, own_root);
+    let graph = Graph::of(units);
+    let is_code = |unit: &Unit| {
+        !is_of_tree(unit) && (unit.target.starts_with("build-script-") || is_macro(unit))
+    };
+    let code: Vec<usize> = (0..units.len()).filter(|at| is_code(&units[*at])).collect();
+    let built_from: Vec<Vec<usize>> = code.iter().map(|at| graph.built_from(units, *at)).collect();
+    let mut read: Vec<usize> = built_from.iter().flatten().copied().collect();
+    read.sort_unstable();
+    read.dedup();
+    let question = format!("tree readers {}", variables.join(" "));
+    let found =
+        remembered.ask(&question, units, &read, |unit| looks_for_tree(unit, place, variables));
+    let looking: HashSet<usize> =
+        read.into_iter().zip(found).filter(|(_, found)| *found != 0).map(|(at, _)| at).collect();
+    let mut readers = HashSet::new();
+    for (at, built_from) in code.into_iter().zip(built_from) {
+        if built_from.iter().any(|at| looking.contains(at)) {
+            units[at].reach = Reach::Anything;
+            readers.insert(at);
+        }
+    }
+    for at in 0..units.len() {
+        if !is_of_tree(&units[at]) && !units[at].is_run() {
+            let mut macros = graph.macros(units, &units[at]).into_iter();
+            let found = macros.find(|at| readers.contains(at));
+            units[at].widest_macro = found.map(|at| WideMacro::of(&units[at]));
+        }
+    }
+}
+
+/// As a number.
+fn looks_for_tree(unit: &Unit, place: &Place, variables: &[&str]) -> io::Result<u8> {
+    let Some(dep_info) = &unit.dep_info else { return Ok(u8::MAX) };
+    for source in &dep_info.sources {
+        let bytes = files::read(place.root.join(source))?;
+        let names = |name: &&str| find(&bytes, name.as_bytes()).is_some();
+        if variables.iter().any(names) || climbs(&bytes) {
+            return Ok(1);
+        }
+    }
+    Ok(0)
 }
 
 /// The units by the numbers that name them.
@@ -135,8 +312,10 @@ fn sources_reach(unit: &Unit, place: &Place) -> io::Result<u8> {
         let bytes = files::read(place.root.join(source))?;
         if source.extension().is_some_and(|extension| extension == "rs") {
             reach = reach.max(reach_of(&bytes, is_script));
+            git |= code_names_git(&bytes);
+        } else {
+            git |= names_git(&bytes);
         }
-        git |= names_git(&bytes);
     }
     Ok(encoded(reach, git))
 }
@@ -177,19 +356,35 @@ impl<'a> Remembered<'a> {
         wanted: &[usize],
         look: impl Fn(&Unit) -> io::Result<u8> + Sync,
     ) -> Vec<u8> {
+        let found = self
+            .ask_text(question, units, wanted, |unit| look(unit).map(|found| found.to_string()));
+        let number = |text: Option<String>| text.and_then(|text| text.parse().ok());
+        found.into_iter().map(|text| number(text).unwrap_or(u8::MAX)).collect()
+    }
+
+    /// The same for answers of one line, `None` where it cannot see.
+    fn ask_text(
+        &self,
+        question: &str,
+        units: &[Unit],
+        wanted: &[usize],
+        look: impl Fn(&Unit) -> io::Result<String> + Sync,
+    ) -> Vec<Option<String>> {
         let found = in_parallel(wanted, |at| {
             let unit = &units[*at];
             let question = self.question(question, unit);
             let known =
                 question.as_deref().and_then(|question| self.answers.as_ref()?.get(question));
-            match known.and_then(|known| known.parse().ok()) {
-                Some(known) => (known, None),
-                None => look(unit).map_or((u8::MAX, None), |answer| (answer, question)),
+            match known {
+                Some(known) => (Some(known.to_owned()), None),
+                None => look(unit).map_or((None, None), |answer| (Some(answer), question)),
             }
         });
-        let add = |(answer, question): (u8, Option<String>)| {
-            if let (Some(question), Some(answers)) = (question, &self.answers) {
-                _ = answers.add(&question, &answer.to_string()); // Otherwise the next one looks again.
+        let add = |(answer, question): (Option<String>, Option<String>)| {
+            if let (Some(answer), Some(question), Some(answers)) =
+                (&answer, question, &self.answers)
+            {
+                _ = answers.add(&question, answer); // Otherwise the next one looks again.
             }
             answer
         };

@@ -20,6 +20,7 @@
 //! incomplete, no more. Each unit's mark is read before anything else of it, so that whoever copies
 //! the unit can see by the mark afterwards whether all that was read belongs together.
 
+mod climbs;
 mod contents;
 pub(crate) mod crate_files;
 mod dep_info;
@@ -27,9 +28,10 @@ pub(crate) mod elf;
 pub(crate) mod incremental;
 mod layout;
 pub mod linker;
+mod literals;
 mod reach;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::Metadata;
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
@@ -74,18 +76,40 @@ pub struct Unit {
     pub dep_info: Option<DepInfo>,
     /// For the run of a build script.
     pub run: Option<Run>,
-    /// Of a macro or a build script that a path package uses: what its code can get at.
+    /// Of a macro or a build script that a path package uses: what its code can get at. Of others,
+    /// whether they look for the tree.
     pub reach: Reach,
     /// Whether that code knows git by name.
     pub may_ask_git: bool,
     /// The macro with the widest reach of those that a path unit may call, if any can get at more
-    /// than the package.
-    pub widest_macro: Option<(String, Reach)>,
+    /// than the package. Of other units, one that looks for the tree.
+    pub widest_macro: Option<WideMacro>,
+    /// The variables of the environment that such code names, and the paths out of the checkout,
+    /// absolute or relative to the workspace root: of a macro or a build script its own, of other
+    /// units those of the macros.
+    pub variables: BTreeSet<String>,
+    pub outside: BTreeSet<PathBuf>,
     /// What its outputs name; looked for where such a macro, or something that it has generated,
     /// may have been compiled in.
     pub names: Named,
     /// Whether `rustflags` have the linker read files.
     pub has_link_args: bool,
+}
+
+/// A macro that can get at more than the package that calls it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WideMacro {
+    pub package: String,
+    pub reach: Reach,
+    /// Whether its code knows git by name.
+    pub may_ask_git: bool,
+}
+
+impl WideMacro {
+    fn of(unit: &Unit) -> WideMacro {
+        let Unit { reach, may_ask_git, .. } = *unit;
+        WideMacro { package: unit.package.clone(), reach, may_ask_git }
+    }
 }
 
 /// Which places the outputs of a unit name, otherwise than rustc does.
@@ -251,6 +275,17 @@ pub fn read(place: &Place, other_root: &Path, with_xtask: bool) -> Vec<Unit> {
     let mut units = read_some(place, other_root, layout::find(&place.lane, with_xtask));
     contents::look_into(&mut units, place, other_root);
     units
+}
+
+/// Finds out which code of packages from elsewhere looks for the tree: see
+/// [`Unit::widest_macro`] and [`Unit::reach`]. `variables` are those that hold a place in it.
+pub fn look_for_tree_readers(
+    units: &mut [Unit],
+    place: &Place,
+    other_root: &Path,
+    variables: &[&str],
+) {
+    contents::look_for_tree_readers(units, place, other_root, variables);
 }
 
 /// The units of xtask itself in a worktree's own lane.

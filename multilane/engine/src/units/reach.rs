@@ -119,7 +119,7 @@ const REACHING: &[&str] = &[
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Token<'a> {
+pub(super) enum Token<'a> {
     Word(&'a str),
     /// The content of a string literal.
     Text(&'a str),
@@ -252,8 +252,19 @@ fn is_of_package(name: &str, is_script: bool) -> bool {
                 || name.starts_with("CARGO_FEATURE_")))
 }
 
-/// Whether a source knows git by name: only what can spell it can ask it. The names of sites and
-/// files that begin with it do not count.
+/// Whether code knows git by name: only what can spell it can ask it. Comments do not run.
+pub(super) fn code_names_git(source: &[u8]) -> bool {
+    if !names_git(source) {
+        return false;
+    }
+    let Some(tokens) = std::str::from_utf8(source).ok().and_then(tokens) else { return true };
+    tokens.iter().any(
+        |token| matches!(token, Token::Word(text) | Token::Text(text) if names_git(text.as_bytes())),
+    )
+}
+
+/// The same of a file that is no source of Rust. The names of sites and files that begin with it do
+/// not count.
 pub(super) fn names_git(source: &[u8]) -> bool {
     const OTHERS: [&[u8]; 4] = [b"hub", b"lab", b"ignore", b"its"];
     let mut rest = source;
@@ -270,7 +281,7 @@ pub(super) fn names_git(source: &[u8]) -> bool {
 }
 
 /// `None` where a literal or a comment does not end.
-fn tokens(source: &str) -> Option<Vec<Token<'_>>> {
+pub(super) fn tokens(source: &str) -> Option<Vec<Token<'_>>> {
     let bytes = source.as_bytes();
     let mut tokens = Vec::new();
     let mut at = 0;
@@ -418,6 +429,9 @@ mod tests {
             names_git(b"Command::new(\"git\")") && names_git(b"gix::open") && names_git(b".git")
         );
         assert!(!names_git(b"https://github.com digit .gitignore"));
+        let comment = b"/// See https://git.musl-libc.org and git(1).\nfn f() {}";
+        assert!(names_git(comment) && !code_names_git(comment));
+        assert!(code_names_git(b"fn f() { run(\"git\") }"));
     }
 
     #[test]
@@ -425,7 +439,7 @@ mod tests {
         let source = "use std::{env, fs as f}; // std::fs\n/* a /* b */ */ fn f<'a>(x: &'a str) {\n\
                       let c = '\\''; let r = r#\"std::fs\"#; f::read(\"\\\"x\"); git }";
         mutations(source.as_bytes(), |source| {
-            _ = (reach_of(source, true), reach_of(source, false), names_git(source));
+            _ = (reach_of(source, true), reach_of(source, false), code_names_git(source));
         });
     }
 }

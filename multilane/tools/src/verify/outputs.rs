@@ -199,7 +199,7 @@ fn compare_file(question: &Question<'_>, path: &Path, unit: Option<&Unit>) -> Op
 fn made_by(unit: &Unit) -> Option<String> {
     match &unit.widest_macro {
         _ if unit.is_run() => Some(format!("the build script of {}", unit.package)),
-        Some((package, _)) => Some(format!("{}, which calls the macro {package}", unit.package)),
+        Some(found) => Some(format!("{}, which calls the macro {}", unit.package, found.package)),
         None => None,
     }
 }

@@ -1,0 +1,143 @@
+//! With which environment a lane's builds were started: a hash of each variable, and since when it
+//! has this value. cargo notes only the variables of which it is told.
+//!
+//! ```text
+//! <lane>/.environment     salt; then a line for each: name, hash, nanoseconds since 1970
+//! ```
+//!
+//! Values are not written down. The salt keeps the hashes of two lanes from being compared.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use crate::environment::Environment;
+use crate::files;
+
+const FILE: &str = ".environment";
+
+/// What is known of the environment of a lane's builds.
+#[derive(Debug, Default, PartialEq)]
+pub struct Noted {
+    salt: String,
+    /// `None` for a variable that is no longer set.
+    variables: BTreeMap<String, (Option<u64>, SystemTime)>,
+}
+
+/// Notes the environment of a build that begins in the lane.
+pub fn note(lane: &Path, env: &Environment, now: SystemTime) {
+    let old = Noted::read(lane);
+    let new = match &old {
+        Some(old) => old.updated(env, now),
+        // What is in the lane was brought by a fork, for which this environment was compared, or
+        // was built by plain cargo, of which nothing is known.
+        None => {
+            Noted { salt: salt(lane, now), ..Noted::default() }.updated(env, SystemTime::UNIX_EPOCH)
+        }
+    };
+    if old.as_ref() != Some(&new) {
+        _ = files::write_atomically(&lane.join(FILE), new.to_text().as_bytes()); // Then nothing is known.
+    }
+}
+
+impl Noted {
+    /// `None` where the lane was built in by plain cargo alone.
+    pub fn read(lane: &Path) -> Option<Noted> {
+        let text = files::read_text(lane.join(FILE)).ok()?;
+        let mut lines = text.lines();
+        let mut noted = Noted { salt: lines.next()?.to_owned(), ..Noted::default() };
+        for line in lines {
+            let mut parts = line.split('\t');
+            let (name, hash, since) = (parts.next()?, parts.next()?, parts.next()?);
+            let hash = if hash == "-" { None } else { Some(u64::from_str_radix(hash, 16).ok()?) };
+            let since = Duration::from_nanos(since.parse().ok()?);
+            noted.variables.insert(name.to_owned(), (hash, SystemTime::UNIX_EPOCH + since));
+        }
+        Some(noted)
+    }
+
+    fn updated(&self, env: &Environment, now: SystemTime) -> Noted {
+        let is_name = |name: &&str| !name.is_empty() && !name.contains(['\t', '\n']);
+        let set = env.iter().filter_map(|(name, value)| {
+            Some((name.to_str().filter(is_name)?.to_owned(), Some(self.hash(value))))
+        });
+        let mut values: BTreeMap<String, Option<u64>> =
+            self.variables.keys().map(|name| (name.clone(), None)).collect();
+        values.extend(set);
+        let since = |name: &str, value| match self.variables.get(name) {
+            Some((old, since)) if *old == value => *since,
+            _ => now,
+        };
+        let variables = values.into_iter().map(|(name, value)| {
+            let since = since(&name, value);
+            (name, (value, since))
+        });
+        Noted { salt: self.salt.clone(), variables: variables.collect() }
+    }
+
+    /// Whether a variable had this value in the last builds, at least since then.
+    pub fn is_same(&self, name: &str, value: Option<&OsStr>, then: SystemTime) -> bool {
+        let value = value.map(|value| self.hash(value));
+        match self.variables.get(name) {
+            Some((noted, since)) => *noted == value && *since <= then,
+            None => value.is_none(),
+        }
+    }
+
+    fn hash(&self, value: &OsStr) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (&self.salt, value).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    fn to_text(&self) -> String {
+        let mut text = format!("{}\n", self.salt);
+        for (name, (value, since)) in &self.variables {
+            let value = value.map_or("-".to_owned(), |value| format!("{value:016x}"));
+            let since = since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            _ = writeln!(text, "{name}\t{value}\t{}", since.as_nanos());
+        }
+        text
+    }
+}
+
+/// Another one for each lane.
+fn salt(lane: &Path, now: SystemTime) -> String {
+    use std::hash::BuildHasher as _;
+    let random = std::hash::RandomState::new().hash_one((lane, now));
+    format!("{random:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::scratch::Scratch;
+
+    #[test]
+    fn a_variable_has_its_value_since_it_was_set() {
+        let scratch = Scratch::of_test("noted");
+        let lane = &scratch.dir;
+        let at = |seconds: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let is_same = |name: &str, value: Option<&str>, then: u64| {
+            let noted = Noted::read(lane).expect("it is there");
+            noted.is_same(name, value.map(OsStr::new), at(then))
+        };
+        assert_eq!(Noted::read(lane), None);
+        note(lane, &Environment::of(&[("A", "one"), ("B", "one")]), at(10));
+        assert!(is_same("A", Some("one"), 5), "nothing tells of another value");
+        assert!(!is_same("A", Some("two"), 5) && !is_same("A", None, 5));
+        assert!(is_same("C", None, 5) && !is_same("C", Some("one"), 5));
+        note(lane, &Environment::of(&[("A", "two"), ("C", "one")]), at(20));
+        assert!(is_same("A", Some("two"), 20) && !is_same("A", Some("two"), 15));
+        assert!(!is_same("A", Some("one"), 15), "what a unit was built with is not known");
+        assert!(
+            is_same("B", None, 20) && !is_same("B", None, 15) && !is_same("B", Some("one"), 15)
+        );
+        assert!(is_same("C", Some("one"), 20) && !is_same("C", Some("one"), 15));
+        std::fs::write(lane.join(FILE), "salt\nA\tx").expect("it can be written");
+        assert_eq!(Noted::read(lane), None);
+    }
+}
