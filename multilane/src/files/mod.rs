@@ -96,9 +96,14 @@ pub fn set_modified(path: &Path, time: std::time::SystemTime) -> io::Result<()> 
     without_waiting(OpenOptions::new().read(true)).open(path)?.set_modified(time)
 }
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 pub fn set_modified(path: &Path, time: std::time::SystemTime) -> io::Result<()> {
-    OpenOptions::new().write(true).open(path)?.set_modified(time)
+    use std::os::windows::fs::OpenOptionsExt as _;
+    const WRITE_ATTRIBUTES: u32 = 0x100;
+    const BACKUP_SEMANTICS: u32 = 0x0200_0000; // Directories, too.
+    let mut options = OpenOptions::new();
+    options.access_mode(WRITE_ATTRIBUTES).custom_flags(BACKUP_SEMANTICS);
+    options.open(path)?.set_modified(time)
 }
 
 /// Whether a file or directory belongs to the user of this process.
@@ -263,7 +268,7 @@ pub fn carry_over(from: &Path, to: &Path) -> io::Result<()> {
 pub fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
     if std::fs::hard_link(from, to).is_err() {
         copy_new(from, to)?;
-        File::options().write(true).open(to)?.set_modified(from.metadata()?.modified()?)?;
+        set_modified(to, from.metadata()?.modified()?)?;
     }
     Ok(())
 }

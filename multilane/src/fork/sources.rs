@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::environment;
+use crate::environment::{self, real_path};
 use crate::files::parallel::in_parallel;
 use crate::process::Shell;
 use crate::units::{self, Place};
@@ -330,7 +330,7 @@ fn file_len(path: &Path) -> Option<u64> {
 }
 
 fn is_inside(path: &Path, root: &Path) -> bool {
-    matches!((path.canonicalize(), root.canonicalize()), (Ok(path), Ok(root)) if path.starts_with(&root))
+    matches!((real_path(path), real_path(root)), (Ok(path), Ok(root)) if path.starts_with(&root))
 }
 
 /// A path and all below it, sorted. One that is not there is in the list too: then nothing equals

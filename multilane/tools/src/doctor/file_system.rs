@@ -17,7 +17,7 @@ pub(crate) struct FileSystem {
 #[cfg(unix)]
 pub(crate) fn of(dir: &Path) -> Option<FileSystem> {
     use std::os::unix::fs::MetadataExt as _;
-    let dir = dir.canonicalize().ok()?;
+    let dir = multilane::environment::real_path(dir).ok()?;
     let mounts = multilane::files::read_text("/proc/self/mountinfo").unwrap_or_default();
     Some(FileSystem {
         device: dir.metadata().ok()?.dev(),
