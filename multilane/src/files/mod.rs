@@ -10,10 +10,13 @@ pub(crate) mod mutate;
 pub mod parallel;
 pub mod scratch;
 pub mod search;
+mod times;
 
 use std::fs::{DirEntry, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+
+pub use times::{changed, set_modified};
 
 /// The bytes of a file that other programs may have made.
 ///
@@ -88,22 +91,6 @@ pub fn open_own(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
         return Err(io::Error::other("it is a symbolic link"));
     }
     open(options.create(true), path)
-}
-
-/// Sets the time of a file or a directory. Reading is enough, for those that are read-only.
-#[cfg(unix)]
-pub fn set_modified(path: &Path, time: std::time::SystemTime) -> io::Result<()> {
-    without_waiting(OpenOptions::new().read(true)).open(path)?.set_modified(time)
-}
-
-#[cfg(windows)]
-pub fn set_modified(path: &Path, time: std::time::SystemTime) -> io::Result<()> {
-    use std::os::windows::fs::OpenOptionsExt as _;
-    const WRITE_ATTRIBUTES: u32 = 0x100;
-    const BACKUP_SEMANTICS: u32 = 0x0200_0000; // Directories, too.
-    let mut options = OpenOptions::new();
-    options.access_mode(WRITE_ATTRIBUTES).custom_flags(BACKUP_SEMANTICS);
-    options.open(path)?.set_modified(time)
 }
 
 /// Whether a file or directory belongs to the user of this process.

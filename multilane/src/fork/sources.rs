@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::environment::{self, real_path};
+use crate::files::changed;
 use crate::files::parallel::in_parallel;
 use crate::process::Shell;
 use crate::units::{self, Place};
@@ -309,20 +310,6 @@ fn are_same_dirs(donors: &Path, own: &Path) -> bool {
 
 fn modified(path: &Path) -> Option<SystemTime> {
     path.metadata().ok()?.modified().ok()
-}
-
-#[cfg(unix)]
-fn changed(path: &Path) -> Option<SystemTime> {
-    use std::os::unix::fs::MetadataExt as _;
-    let meta = path.metadata().ok()?;
-    let (seconds, nanos) =
-        (u64::try_from(meta.ctime()).ok()?, u32::try_from(meta.ctime_nsec()).ok()?);
-    Some(SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos))
-}
-
-#[cfg(not(unix))]
-fn changed(_path: &Path) -> Option<SystemTime> {
-    None
 }
 
 fn file_len(path: &Path) -> Option<u64> {

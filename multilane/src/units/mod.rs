@@ -214,8 +214,16 @@ fn tree(root: &Path) -> Vec<PathBuf> {
 
 /// Whether `bytes` hold `path` or something below it.
 fn names(bytes: &[u8], path: &Path) -> bool {
-    let needle = path.as_os_str().as_encoded_bytes();
-    let needle = needle.strip_suffix(b"/").unwrap_or(needle); // As somebody may have typed it.
+    let path = path.as_os_str().as_encoded_bytes();
+    // In strings of generated code, and where a tool knows slashes alone.
+    let spelled =
+        |separator: &[u8]| path.split(|byte| *byte == b'\\').collect::<Vec<_>>().join(separator);
+    has_path(bytes, path)
+        || cfg!(windows) && (has_path(bytes, &spelled(br"\\")) || has_path(bytes, &spelled(b"/")))
+}
+
+fn has_path(bytes: &[u8], path: &[u8]) -> bool {
+    let needle = path.strip_suffix(b"/").unwrap_or(path); // As somebody may have typed it.
     let mut from = 0;
     while let Some(at) = find(&bytes[from..], needle) {
         let end = from + at + needle.len();
@@ -625,6 +633,15 @@ mod tests {
         assert!(named("/w") && named("x=/w/src") && named("\"/w\"") && named("/work /w"));
         assert!(names(b"/w/src", Path::new("/w/")));
         assert!(!named("/work") && !named("/w_2/x") && !named(""));
+    }
+
+    /// What a path looks like elsewhere is one and the same.
+    #[cfg(windows)]
+    #[test]
+    fn a_path_is_named_in_any_spelling() {
+        let named = |text: &str| names(text.as_bytes(), Path::new(r"C:\w\a"));
+        assert!(named(r"C:\w\a\x") && named(r#"include!("C:\\w\\a\\x.rs")"#) && named("C:/w/a/x"));
+        assert!(!named(r"C:\w\ab") && !named("C:/w/ab") && !named("w/a"));
     }
 
     /// On a busy machine, tens of milliseconds pass between the steps.

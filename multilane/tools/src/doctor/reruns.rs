@@ -57,7 +57,7 @@ pub(crate) fn read(root: &Path, lanes: &[&Path]) -> Reruns {
 
 fn why(path: &Path, lane: &Path) -> Option<Why> {
     let is_git = path.components().any(|part| part.as_os_str() == ".git");
-    match real_path(&path) {
+    match real_path(path) {
         Err(_) => Some(Why::Missing),
         Ok(_) if is_git => Some(Why::Git),
         Ok(path) => real_path(lane).is_ok_and(|lane| lane.starts_with(&path)).then_some(Why::Lane),

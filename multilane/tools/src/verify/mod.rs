@@ -163,7 +163,7 @@ impl Trees {
     fn of(project: &Project, dir: Option<&Path>) -> anyhow::Result<Trees> {
         let top = worktrees::checkout_of(project, &project.repo.root)?;
         let inside = |dir: &Path| -> anyhow::Result<PathBuf> {
-            let dir = real_path(&dir)?;
+            let dir = real_path(dir)?;
             Ok(dir.strip_prefix(&top).unwrap_or(Path::new("")).to_owned())
         };
         let near = match dir {
