@@ -27,6 +27,7 @@ mod system {
 }
 
 #[cfg(windows)]
+#[expect(unsafe_code, reason = "std does not tell when a file changed")]
 mod system {
     use std::fs::File;
     use std::os::windows::fs::OpenOptionsExt as _;
@@ -68,7 +69,6 @@ mod system {
         let file = open_for(READ_ATTRIBUTES, path).ok()?;
         let mut info = BasicInfo::default();
         let size = u32::try_from(size_of_val(&info)).ok()?;
-        #[expect(unsafe_code, reason = "std does not tell this time yet")]
         // SAFETY: the handle is open, and `info` has the size that is given.
         let is_told = unsafe {
             GetFileInformationByHandleEx(file.as_raw_handle(), BASIC_INFO, &mut info, size)
