@@ -1,4 +1,4 @@
-//! Locks on files, which exclude the ones that cargo takes: `flock` on Unix, `LockFileEx` on Windows.
+//! Locks on files, which exclude those that cargo takes: `flock` on Unix, `LockFileEx` on Windows.
 //!
 //! std has them from Rust 1.89 on; this crate promises to build with an older one.
 
