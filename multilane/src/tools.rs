@@ -125,7 +125,7 @@ fn engine_of(dir: &Path) -> Option<PathBuf> {
     let text = files::read_text(dir.join("xtask/Cargo.toml")).ok()?;
     let manifest: toml_edit::DocumentMut = text.parse().ok()?;
     let path = manifest.get("dependencies")?.get("multilane")?.get("path")?.as_str()?.to_owned();
-    dir.join("xtask").join(path).canonicalize().ok()
+    environment::real_path(&dir.join("xtask").join(path)).ok()
 }
 
 /// The program made from these sources, compiled if there is none yet. `analyze` and `lane verify`

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -72,7 +73,7 @@ impl Environment {
     /// each other for the real one would never end.
     pub fn real_cargo(&self) -> Option<PathBuf> {
         let is_real = |cargo: &PathBuf| {
-            let dir = cargo.parent().and_then(|dir| dir.canonicalize().ok());
+            let dir = cargo.parent().and_then(|dir| real_path(dir).ok());
             dir.is_some_and(|dir| !is_shim_dir(&dir))
         };
         self.programs("cargo").find(is_real)
@@ -191,10 +192,36 @@ pub fn parent_id() -> Option<u32> {
     None
 }
 
+/// The path without links, as cargo and git write it. Windows has a form of its own for that, with
+/// `\\?\` in front, which compares as another path and is found in no file.
+pub fn real_path(path: &Path) -> io::Result<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    let real = path.canonicalize()?;
+    #[cfg(windows)]
+    let real = without_verbatim_prefix(real);
+    Ok(real)
+}
+
+#[cfg(windows)]
+fn without_verbatim_prefix(path: PathBuf) -> PathBuf {
+    use std::path::{Component, Prefix};
+    let mut parts = path.components();
+    let Some(Component::Prefix(prefix)) = parts.next() else { return path };
+    let mut plain = match prefix.kind() {
+        Prefix::VerbatimDisk(disk) => OsString::from(format!("{}:", char::from(disk))),
+        Prefix::VerbatimUNC(server, share) => {
+            [r"\\".as_ref(), server, r"\".as_ref(), share].into_iter().collect()
+        }
+        _ => return path,
+    };
+    plain.push(parts.as_path());
+    plain.into()
+}
+
 /// The engine's program, with links resolved. `multilane-tools` has been told which one called it:
 /// what goes on calling the engine later needs that one.
 pub fn exe() -> Option<PathBuf> {
-    program()?.canonicalize().ok()
+    real_path(&program()?).ok()
 }
 
 /// The directory of the engine's program: `target/xtask`, or where it is installed.

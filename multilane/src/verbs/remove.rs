@@ -79,6 +79,9 @@ pub(super) fn remove(call: Call) -> Answer {
             }
         }
     }
+    if cfg!(windows) {
+        locks.clear(); // No directory goes in which a file is open.
+    }
     // Whatever the user wants to see of them: git would delete files that it does not show.
     let untracked = ["-c", "status.showUntrackedFiles=normal", "worktree", "remove"];
     let mut args: Vec<OsString> = untracked.map(OsString::from).into();

@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use crate::fork::worktree;
-use crate::support::{Call, Project, skipped, wait_until};
+#[cfg(unix)]
+use crate::support::wait_until;
+use crate::support::{Call, Project, skipped};
 
 /// `core` ← `middle` ← `app`, a program, and `aside`, on which nothing depends. `core` was changed
 /// twice, `aside` once.

@@ -3,7 +3,9 @@
 #[cfg(unix)]
 use std::path::Path;
 
-use crate::support::{Call, Project};
+#[cfg(unix)]
+use crate::support::Call;
+use crate::support::Project;
 
 /// A workspace in which xtask has been built.
 #[cfg(unix)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::support::{Call, Project, wait_until};
+use crate::support::{Call, Project};
 
 /// What doctor says beyond `ok`, one line for each: level, area, what.
 #[track_caller]
@@ -271,6 +271,7 @@ mod unix {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::support::wait_until;
 
     fn dir_of_fakes(project: &Project) -> String {
         project.root.join("../fakes").display().to_string()

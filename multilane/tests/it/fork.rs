@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::support::{Project, Ran, skipped};
+#[cfg(unix)]
+use crate::support::skipped;
+use crate::support::{Project, Ran};
 
 /// `app` (a program and a test) → `core`; `alone` beside them. Committed and built.
 pub(crate) fn donor() -> Project {

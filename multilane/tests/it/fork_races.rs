@@ -2,14 +2,20 @@
 //! use.
 
 use std::path::Path;
+#[cfg(unix)]
 use std::process::Child;
 use std::time::Duration;
 
-use crate::fork::{donor, first_build, hours_ago, printed, remove, set_modified, worktree};
-use crate::support::{Project, wait_until};
+use crate::fork::{donor, first_build, printed, remove, worktree};
+#[cfg(unix)]
+use crate::fork::{hours_ago, set_modified};
+#[cfg(unix)]
+use crate::support::Project;
+use crate::support::wait_until;
 
 /// How often each race is run, unless `FORK_ROUNDS` says otherwise: `FORK_ROUNDS=100 cargo test -p
 /// xtask race_with`.
+#[cfg(unix)]
 const ROUNDS: u64 = 16;
 
 fn number_in_environment(name: &str) -> Option<u64> {
@@ -34,6 +40,7 @@ impl Random {
         (mixed ^ (mixed >> 31)) % end
     }
 
+    #[cfg(unix)]
     fn one_in(&mut self, count: u64) -> bool {
         self.below(count) == 0
     }
@@ -62,6 +69,7 @@ exit $code
 
 /// What `app` prints, one word from each: a crate, one that needs it, what a build script of that
 /// one reads, and `app`.
+#[cfg(unix)]
 const ITEMS: [&str; 4] = [
     "crates/core/src/lib.rs",
     "crates/mid/src/lib.rs",

@@ -28,11 +28,11 @@ fn is_warm(project: &Project, dir: &Path) {
 
 fn hook(project: &Project, path: &str, text: &str) {
     project.write(path, text);
-    let path = project.root.join(path);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(project.root.join(path), mode).expect("a mode");
     }
 }
 

@@ -1,5 +1,6 @@
 //! Nothing of anybody else's is written or deleted, whatever a branch has put in our way.
 
+#[cfg(unix)]
 use std::path::{Path, PathBuf};
 
 use crate::fork::{donor, first_build, worktree};

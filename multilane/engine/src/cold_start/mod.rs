@@ -90,7 +90,7 @@ pub fn cold_start(project: &Project, ui: Ui, lane: &Lane, recipe: &Recipe) -> Co
         Ok(fork) => start.forks.extend(fork),
         Err(why) => start.no_fork = Some(why),
     };
-    // Windows lets no process read a file that another one has locked.
+    // Not on Windows, where we cannot tell whether two paths are one directory.
     let last = recipe.steps.iter().rposition(|step| goal::is_shared(&step.line()));
     let goal = last.filter(|_| cfg!(unix)).map(|_| goal_of(project, lane, recipe));
     let (Some(last), Some(Ok(goal))) = (last, goal) else {

@@ -1,4 +1,4 @@
-//! Locks on whole files, the ones that cargo takes: `flock` on Unix, `LockFileEx` on Windows.
+//! Locks on files, which exclude those that cargo takes: `flock` on Unix, `LockFileEx` on Windows.
 //!
 //! std has them from Rust 1.89 on; this crate promises to build with an older one.
 
@@ -96,8 +96,18 @@ mod system {
     use std::io;
     use std::os::windows::io::{AsRawHandle as _, RawHandle};
 
-    /// `OVERLAPPED`: two words, an offset, an event.
-    type Overlapped = [usize; 4];
+    /// Windows keeps every handle from reading or writing what is locked, also the one that has the
+    /// lock if it is shared. So one byte is locked that no file has. cargo locks all that there
+    /// could be, and so this one too.
+    const OFFSET: [u32; 2] = [0, 1 << 30];
+
+    /// `OVERLAPPED`
+    #[repr(C)]
+    struct Overlapped {
+        internal: [usize; 2],
+        offset: [u32; 2],
+        event: usize,
+    }
 
     #[link(name = "kernel32")]
     unsafe extern "system" {
@@ -117,11 +127,10 @@ mod system {
         const EXCLUSIVE: u32 = 2;
         const ERROR_LOCK_VIOLATION: i32 = 33;
         let flags = FAIL_IMMEDIATELY | if is_exclusive { EXCLUSIVE } else { 0 };
-        let mut at = Overlapped::default();
+        let mut at = Overlapped { internal: [0; 2], offset: OFFSET, event: 0 };
         // SAFETY: the handle is open for as long as `file` lives, and `at` for the call: a handle
         // of std's is synchronous.
-        let is_done =
-            unsafe { LockFileEx(file.as_raw_handle(), flags, 0, u32::MAX, u32::MAX, &mut at) } != 0;
+        let is_done = unsafe { LockFileEx(file.as_raw_handle(), flags, 0, 1, 0, &mut at) } != 0;
         let err = io::Error::last_os_error();
         match err.raw_os_error() {
             _ if is_done => Ok(true),
@@ -132,7 +141,7 @@ mod system {
 
     pub(super) fn unlock(file: &File) -> io::Result<()> {
         // SAFETY: the handle is open for as long as `file` lives.
-        match unsafe { UnlockFile(file.as_raw_handle(), 0, 0, u32::MAX, u32::MAX) } {
+        match unsafe { UnlockFile(file.as_raw_handle(), OFFSET[0], OFFSET[1], 1, 0) } {
             0 => Err(io::Error::last_os_error()),
             _ => Ok(()),
         }
@@ -141,6 +150,8 @@ mod system {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
     use crate::files::scratch::Scratch;
 
@@ -157,5 +168,20 @@ mod tests {
         unlock(&held).expect("it is held");
         assert!(try_shared(&held).expect("free") && try_shared(&other).expect("it is shared"));
         assert!(!try_exclusive(&held).expect("it can be asked"), "another shares it");
+    }
+
+    /// cargo locks as std does. And our locks keep nobody from reading what we write.
+    #[test]
+    fn cargos_locks_and_ours_exclude_each_other() {
+        let scratch = Scratch::of_test("lock-cargo");
+        let path = scratch.dir.join("lock");
+        let ours = File::create(&path).expect("a file");
+        let cargos = File::open(&path).expect("a file");
+        assert!(try_shared(&ours).expect("it is free") && cargos.try_lock().is_err());
+        (&ours).write_all(b"text").expect("its owner may write");
+        assert_eq!(std::fs::read(&path).expect("others may read"), b"text");
+        unlock(&ours).expect("it is held");
+        cargos.try_lock().expect("it is free");
+        assert!(!try_shared(&ours).expect("it can be asked"));
     }
 }

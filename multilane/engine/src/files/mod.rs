@@ -10,10 +10,13 @@ pub(crate) mod mutate;
 pub mod parallel;
 pub mod scratch;
 pub mod search;
+mod times;
 
 use std::fs::{DirEntry, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+
+pub use times::{changed, set_modified};
 
 /// The bytes of a file that other programs may have made.
 ///
@@ -88,17 +91,6 @@ pub fn open_own(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
         return Err(io::Error::other("it is a symbolic link"));
     }
     open(options.create(true), path)
-}
-
-/// Sets the time of a file or a directory. Reading is enough, for those that are read-only.
-#[cfg(unix)]
-pub fn set_modified(path: &Path, time: std::time::SystemTime) -> io::Result<()> {
-    without_waiting(OpenOptions::new().read(true)).open(path)?.set_modified(time)
-}
-
-#[cfg(not(unix))]
-pub fn set_modified(path: &Path, time: std::time::SystemTime) -> io::Result<()> {
-    OpenOptions::new().write(true).open(path)?.set_modified(time)
 }
 
 /// Whether a file or directory belongs to the user of this process.
@@ -263,7 +255,7 @@ pub fn carry_over(from: &Path, to: &Path) -> io::Result<()> {
 pub fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
     if std::fs::hard_link(from, to).is_err() {
         copy_new(from, to)?;
-        File::options().write(true).open(to)?.set_modified(from.metadata()?.modified()?)?;
+        set_modified(to, from.metadata()?.modified()?)?;
     }
     Ok(())
 }

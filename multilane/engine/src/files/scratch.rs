@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::environment;
-use crate::files::{delete_dir, entries, is_same_file, lock, remove_own_file};
+use crate::files::{changed, delete_dir, entries, is_same_file, lock, remove_own_file};
 
 const LOCK: &str = ".lock";
 
@@ -106,7 +106,7 @@ fn delete_all_but_lock(dir: &Path) -> io::Result<()> {
 /// Deletes what was made in `parent` with one of these prefixes by processes that have ended since,
 /// and files that were to be renamed there.
 pub fn sweep(parent: &Path, prefixes: &[&str]) {
-    /// A file is renamed as soon as it is written. Its own time may be that of another.
+    /// A file is renamed as soon as it is written. The time of its writing may be that of another.
     const STAGED_MAX: Duration = Duration::from_secs(60);
     for entry in entries(parent) {
         let name = entry.file_name();
@@ -119,7 +119,7 @@ pub fn sweep(parent: &Path, prefixes: &[&str]) {
         if is_dir_of_ours && meta.is_dir() {
             sweep_one(&path);
         } else if !is_dir_of_ours && meta.is_file() {
-            let age = changed(&meta).and_then(|time| environment::now().duration_since(time).ok());
+            let age = changed(&path).and_then(|time| environment::now().duration_since(time).ok());
             if age.is_some_and(|age| age > STAGED_MAX) {
                 drop(remove_own_file(&path));
             }
@@ -140,19 +140,6 @@ fn sweep_one(dir: &Path) {
     }
 }
 
-/// When the file got its name or its rights.
-#[cfg(unix)]
-fn changed(meta: &std::fs::Metadata) -> Option<std::time::SystemTime> {
-    use std::os::unix::fs::MetadataExt as _;
-    let seconds = u64::try_from(meta.ctime()).ok()?;
-    std::time::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
-}
-
-#[cfg(not(unix))]
-fn changed(meta: &std::fs::Metadata) -> Option<std::time::SystemTime> {
-    meta.created().ok()
-}
-
 /// A name that nobody can foresee, so that nobody has put anything there: std's hasher has keys of
 /// the system's.
 pub(super) fn unforeseeable(prefix: &str) -> String {
@@ -167,23 +154,22 @@ mod tests {
     fn what_is_in_use_stays_and_what_is_left_goes() {
         let parent = Scratch::of_test("sweep");
         let used = Scratch::make(&parent.dir, ".trash-").expect("a directory");
-        let left = Scratch::make(&parent.dir, ".trash-").expect("a directory");
+        let mut left = Scratch::make(&parent.dir, ".trash-").expect("a directory");
         let other = Scratch::make(&parent.dir, ".other-").expect("a directory");
         for scratch in [&used, &left, &other] {
             std::fs::create_dir(scratch.dir.join("debug")).expect("a directory");
         }
+        sweep(&parent.dir, &[".trash-"]);
+        assert!(used.dir.exists() && left.dir.exists(), "they are in use");
+
         // As when its maker is killed: the lock is free, nothing is deleted.
-        let (dir, lock) = (left.dir.clone(), left.dir.join(LOCK));
+        left.lock = None;
+        let dir = left.dir.clone();
         std::mem::forget(left);
-        lock::unlock(&File::open(&lock).expect("it is there")).expect("it can be asked");
         assert!(dir.exists());
         sweep(&parent.dir, &[".trash-"]);
-        assert!(used.dir.exists() && other.dir.exists(), "it is in use, or of another kind");
-
-        std::fs::remove_file(&lock).expect("it is there");
-        File::create(&lock).expect("it can be written");
-        sweep(&parent.dir, &[".trash-"]);
         assert!(!dir.exists(), "nobody uses it");
+        assert!(used.dir.exists() && other.dir.exists(), "it is in use, or of another kind");
         let own = used.dir.clone();
         used.delete().expect("it can be deleted");
         assert!(!own.exists());

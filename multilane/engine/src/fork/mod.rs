@@ -21,6 +21,7 @@ use std::time::{Instant, SystemTime};
 
 use anyhow::{Context as _, bail};
 
+use crate::environment::real_path;
 use crate::files::delete_dir;
 use crate::fork::donors::{Donor, Donors};
 use crate::fork::noted::Noted;
@@ -222,7 +223,7 @@ pub fn donors(project: &Project, lane: &Lane, toolchain: Option<&str>) -> anyhow
 /// A worktree, or a lane of one.
 pub fn donor_at(project: &Project, dir: &Path) -> anyhow::Result<Donors> {
     let dir = project.repo.start.join(dir);
-    let dir = dir.canonicalize().with_context(|| format!("--from {}", dir.display()))?;
+    let dir = real_path(&dir).with_context(|| format!("--from {}", dir.display()))?;
     let target_dir = crate::lanes::choose::worktree_lane(project).dir;
     let known = donors::find(&project.sh, &project.repo, &target_dir, &PathBuf::new());
     let is_it = |donor: &&Donor| donor.place.lane == dir || donor.place.lane == dir.join("target");

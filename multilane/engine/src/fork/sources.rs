@@ -7,7 +7,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::environment;
+use crate::environment::{self, real_path};
+use crate::files::changed;
 use crate::files::parallel::in_parallel;
 use crate::process::Shell;
 use crate::project::packages::normalized;
@@ -366,26 +367,12 @@ fn modified(path: &Path) -> Option<SystemTime> {
     path.metadata().ok()?.modified().ok()
 }
 
-#[cfg(unix)]
-fn changed(path: &Path) -> Option<SystemTime> {
-    use std::os::unix::fs::MetadataExt as _;
-    let meta = path.metadata().ok()?;
-    let (seconds, nanos) =
-        (u64::try_from(meta.ctime()).ok()?, u32::try_from(meta.ctime_nsec()).ok()?);
-    Some(SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos))
-}
-
-#[cfg(not(unix))]
-fn changed(_path: &Path) -> Option<SystemTime> {
-    None
-}
-
 fn file_len(path: &Path) -> Option<u64> {
     path.metadata().ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len())
 }
 
 fn is_inside(path: &Path, root: &Path) -> bool {
-    matches!((path.canonicalize(), root.canonicalize()), (Ok(path), Ok(root)) if path.starts_with(&root))
+    matches!((real_path(path), real_path(root)), (Ok(path), Ok(root)) if path.starts_with(&root))
 }
 
 /// A path and all below it, sorted. One that is not there is in the list too: then nothing equals

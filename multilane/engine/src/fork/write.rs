@@ -432,6 +432,7 @@ mod tests {
         );
         std::fs::write(&hash, "").expect("it can be written");
         assert!(!stage(&unit, &donor, &own, &staged).expect("it can be read"), "being rebuilt");
+        drop(file); // Windows deletes no directory in which a file is open.
         delete_dir(&dir).expect("it can be deleted");
     }
 }

@@ -232,7 +232,7 @@ fn is_locked(file: &Path, _locked: Option<&HashSet<u64>>) -> bool {
     is_locked_by_trying(file)
 }
 
-/// Takes the lock for a moment. (Not tried on macOS and Windows.)
+/// Takes the lock for a moment.
 fn is_locked_by_trying(file: &Path) -> bool {
     let file = files::open(std::fs::OpenOptions::new().read(true).write(true), file);
     file.is_ok_and(|file| matches!(lock::try_exclusive(&file), Ok(false)))
@@ -242,6 +242,16 @@ fn is_locked_by_trying(file: &Path) -> bool {
 mod tests {
     use super::*;
     use crate::files::mutate::mutations;
+    use crate::files::scratch::Scratch;
+
+    #[test]
+    fn a_lock_is_found_by_trying() {
+        let scratch = Scratch::of_test("locked");
+        let path = scratch.dir.join(STAMP);
+        let file = std::fs::File::create(&path).expect("it can be written");
+        assert!(!is_locked_by_trying(&path));
+        assert!(lock::try_shared(&file).expect("it is free") && is_locked_by_trying(&path));
+    }
 
     #[test]
     fn any_stamp_is_borne() {

@@ -156,14 +156,22 @@ pub enum Removal {
 /// Takes an agent's lane out of use by renaming it, so that a kill leaves no half lane that looks
 /// whole, and deletes it.
 pub fn remove_agent_lane(lanes_dir: &Path, lane: &Path) -> io::Result<Removal> {
-    let Some(locks) = lock_whole(lane)? else {
+    let Some(mut locks) = lock_whole(lane)? else {
         return Ok(Removal::InUse);
     };
     if !is_target_dir(lane) {
         return Ok(Removal::NoTargetDirectory);
     }
     let trash = Scratch::make(lanes_dir, TRASH)?;
-    std::fs::rename(lane, trash.dir.join("lane"))?;
+    if cfg!(windows) {
+        locks.clear(); // Windows renames no directory in which a file is open, whoever has opened it.
+    }
+    match std::fs::rename(lane, trash.dir.join("lane")) {
+        Err(err) if cfg!(windows) && err.kind() == io::ErrorKind::PermissionDenied => {
+            return Ok(Removal::InUse);
+        }
+        renamed => renamed?,
+    }
     drop(locks);
     trash.delete()?;
     Ok(Removal::Removed)
@@ -328,11 +336,11 @@ mod tests {
     }
 
     /// Everything below a directory but directories that hold something, sorted.
-    fn left(dir: &Path) -> Vec<String> {
+    fn left(dir: &Path) -> Vec<PathBuf> {
         let mut left = Vec::new();
         files::walk(dir, &mut |path, meta| {
             if !meta.is_dir() || files::entries(path).next().is_none() {
-                left.push(path.strip_prefix(dir).expect("inside").to_string_lossy().into_owned());
+                left.push(path.strip_prefix(dir).expect("inside").to_owned());
             }
         });
         left.sort();
@@ -370,9 +378,10 @@ mod tests {
         let waiting = File::open(dir.join(locks[0])).expect("it is there");
         let kept = BTreeSet::from([dir.join("kept")]);
         assert_eq!(empty_target_dir(&dir, &kept).expect("it works"), Removal::Removed);
-        let mut expected = vec!["CACHEDIR.TAG", "bench", "kept/notes.md", "xtask/xtask"];
+        let mut expected = ["CACHEDIR.TAG", "bench", "kept/notes.md", "xtask/xtask"].to_vec();
         expected.extend(locks);
-        expected.sort_unstable();
+        let mut expected: Vec<PathBuf> = expected.iter().map(PathBuf::from).collect();
+        expected.sort();
         assert_eq!(left(&dir), expected);
         assert!(files::is_same_file(&waiting, &dir.join(locks[0])));
 
@@ -383,6 +392,22 @@ mod tests {
             assert_eq!(empty_target_dir(&dir, &kept).expect("it works"), Removal::InUse, "{lock}");
             assert!(dir.join("debug/app").exists());
         }
+    }
+
+    /// Also where the kernel has no list of locks, and where a lock would keep others from reading.
+    #[test]
+    fn a_lane_is_in_use_until_its_last_builder_leaves() {
+        let scratch = Scratch::of_test("occupy");
+        let lane = Lane { dir: scratch.dir.join("a").join("key"), owner: Owner::Named };
+        let enter = || enter_agent_lane(&scratch.dir, &lane, "{}", SystemTime::now());
+        let [first, second] = [enter(), enter()].map(|entered| entered.expect("it is made"));
+        assert_eq!(files::read(lane.dir.join(STAMP)).expect("others may read it"), b"{}");
+        drop(first);
+        let remove = || remove_agent_lane(&scratch.dir, &lane.dir).expect("it can be asked");
+        assert_eq!(remove(), Removal::InUse);
+        drop(second);
+        assert_eq!(remove(), Removal::Removed);
+        assert!(!lane.dir.exists() && enter().is_ok());
     }
 
     #[test]

@@ -18,7 +18,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use crate::environment::FOLDER;
+use crate::environment::{FOLDER, real_path};
 use crate::files;
 
 /// `<git common dir>/multilane`, whether it is there or not.
@@ -39,7 +39,7 @@ impl Common {
     /// without the variables that git sets for hooks: they may speak of another worktree. `None`
     /// where there is no repository.
     pub fn of(root: &Path) -> Option<Common> {
-        let root = root.canonicalize().ok()?;
+        let root = real_path(root).ok()?;
         let top = checkout(&root)?;
         let dir = git_common_dir(top)?.join(FOLDER);
         let inside = root.strip_prefix(top).ok()?.to_owned();
@@ -146,9 +146,7 @@ pub fn workspace_in(top: &Path, inside: &Path) -> PathBuf {
 /// Whether `xtask`, at `exe`, is the shared one of the repository with this `common`.
 pub fn is_shared_program(exe: &Path, common: &Common) -> bool {
     let dir = exe.parent().unwrap_or(exe);
-    [common.dir.clone(), common.bin()]
-        .iter()
-        .any(|own| own.canonicalize().is_ok_and(|own| own == dir))
+    [common.dir.clone(), common.bin()].iter().any(|own| real_path(own).is_ok_and(|own| own == dir))
 }
 
 /// Git's own directory of a checkout, the one that its worktrees share.
@@ -158,8 +156,7 @@ pub fn git_common_dir(top: &Path) -> Option<PathBuf> {
         Ok(text) => git_dir.join(text.trim()),
         Err(_) => git_dir,
     };
-    common
-        .canonicalize()
+    real_path(&common)
         .ok()
         .filter(|dir| dir.components().any(|part| matches!(part, Component::Normal(_))))
 }
@@ -172,4 +169,25 @@ pub fn git_dir(top: &Path) -> Option<PathBuf> {
     }
     let text = files::read_text(&dot_git).ok()?;
     Some(top.join(text.strip_prefix("gitdir:")?.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::scratch::Scratch;
+
+    /// Windows has another form for paths in which links are resolved.
+    #[test]
+    fn gits_directory_is_written_as_a_part_of_the_checkout() {
+        let scratch = Scratch::of_test("git-dir");
+        let top = real_path(&scratch.dir).expect("it is there");
+        let inner = top.join("rust").join("app");
+        for dir in [&inner, &top.join(".git")] {
+            std::fs::create_dir_all(dir).expect("a directory");
+        }
+        assert_eq!(git_common_dir(&top), Some(top.join(".git")));
+        assert!(!top.to_string_lossy().starts_with(r"\\?\"), "{}", top.display());
+        let common = Common::of(&inner).expect("it is a checkout");
+        assert_eq!((common.top.as_path(), common.inside()), (&*top, Path::new("rust/app")));
+    }
 }

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use toml_edit::{DocumentMut, Item};
 
+use crate::environment::real_path;
 use crate::files;
 use crate::project::cargo_config::CargoConfig;
 use crate::project::cranelift;
@@ -70,7 +71,7 @@ impl Repo {
             }
             let pointer = || manifest.get("package")?.get("workspace")?.as_str();
             if let Some(root) = pointer() {
-                let root = dir.join(root).canonicalize().with_context(|| {
+                let root = real_path(&dir.join(root)).with_context(|| {
                     format!(
                         "`package.workspace` in {} names no directory",
                         dir.join("Cargo.toml").display()

@@ -62,7 +62,7 @@ impl Variables {
             variables.0.entry(name.to_owned()).or_insert_with(|| value.to_owned());
         };
         if let Some(home) = cache_home {
-            default("SCCACHE_DIR", &home.join("multilane/sccache").to_string_lossy());
+            default("SCCACHE_DIR", &home.join("multilane").join("sccache").to_string_lossy());
         }
         default("SCCACHE_CACHE_SIZE", CACHE_SIZE);
         // An entry that cannot be stored in a tier is no reason to fail.
@@ -173,8 +173,9 @@ mod tests {
 
     #[test]
     fn what_is_not_set_has_defaults() {
-        let expected = ["CACHE_SIZE=50G", "CACHE_ZSTD_LEVEL=1", "DIR=/caches/multilane/sccache"];
-        check(&[], CacheReach::Local, &expected);
+        let dir = Path::new("/caches").join("multilane").join("sccache");
+        let dir = format!("DIR={}", dir.display());
+        check(&[], CacheReach::Local, &["CACHE_SIZE=50G", "CACHE_ZSTD_LEVEL=1", &dir]);
         assert_eq!(variables(&[]).reaches(), [CacheReach::Local]);
         let small = [("SCCACHE_CACHE_SIZE", "1G"), ("SCCACHE_CACHE_SIZE", "2G")];
         assert_eq!(variables(&small).get("SCCACHE_CACHE_SIZE"), Some("2G"));

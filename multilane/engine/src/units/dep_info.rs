@@ -181,6 +181,7 @@ fn take_number(rest: &mut &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
     use crate::files::mutate::mutations;
+    use crate::units::tests::absolute;
 
     #[test]
     fn sources_and_variables_are_read_as_cargo_reads_them() {
@@ -231,17 +232,13 @@ mod tests {
 
     #[test]
     fn what_lies_in_the_tree_is_named_in_the_other_one() {
-        let place = |root: &str| Place::new(root.into(), Path::new(root).join("target"));
+        let place = |root: &str| Place::new(absolute(root), absolute(root).join("target"));
         let files = |root: &str| {
-            let [manifest, settings] =
-                ["Cargo.toml", "clippy.toml"].map(|name| format!("{root}/{name}"));
-            record(&[
-                (0, "src/lib.rs"),
-                (0, &manifest),
-                (0, &settings),
-                (0, "/w/a/target/x.rs"),
-                (0, "/w/ab"),
-            ])
+            let in_tree = ["Cargo.toml", "clippy.toml"].map(|name| absolute(root).join(name));
+            let paths = in_tree.into_iter().chain(["/w/a/target/x.rs", "/w/ab"].map(absolute));
+            let paths: Vec<String> = paths.map(|path| path.display().to_string()).collect();
+            let paths = ["src/lib.rs"].into_iter().chain(paths.iter().map(String::as_str));
+            record(&paths.map(|path| (0, path)).collect::<Vec<_>>())
         };
         let moved =
             |record: &[u8]| record_in_other_tree(record, &place("/w/a"), &place("/w/longer"));

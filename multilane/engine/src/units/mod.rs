@@ -36,6 +36,7 @@ use std::fs::Metadata;
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::environment::real_path;
 use crate::files;
 use crate::files::parallel::in_parallel;
 use crate::files::search::find;
@@ -237,8 +238,16 @@ fn tree(root: &Path) -> Vec<PathBuf> {
 
 /// Whether `bytes` hold `path` or something below it.
 fn names(bytes: &[u8], path: &Path) -> bool {
-    let needle = path.as_os_str().as_encoded_bytes();
-    let needle = needle.strip_suffix(b"/").unwrap_or(needle); // As somebody may have typed it.
+    let path = path.as_os_str().as_encoded_bytes();
+    // In strings of generated code, and where a tool knows slashes alone.
+    let spelled =
+        |separator: &[u8]| path.split(|byte| *byte == b'\\').collect::<Vec<_>>().join(separator);
+    has_path(bytes, path)
+        || cfg!(windows) && (has_path(bytes, &spelled(br"\\")) || has_path(bytes, &spelled(b"/")))
+}
+
+fn has_path(bytes: &[u8], path: &[u8]) -> bool {
+    let needle = path.strip_suffix(b"/").unwrap_or(path); // As somebody may have typed it.
     let mut from = 0;
     while let Some(at) = find(&bytes[from..], needle) {
         let end = from + at + needle.len();
@@ -354,7 +363,7 @@ const PLACE: &str = ".place";
 
 /// Whether the lane was copied or moved here from another place. `false` where nothing tells.
 pub fn was_built_elsewhere(lane: &Path) -> bool {
-    let Ok(real) = lane.canonicalize() else { return false };
+    let Ok(real) = real_path(lane) else { return false };
     if let Ok(place) = files::read(lane.join(PLACE)) {
         return place != real.as_os_str().as_encoded_bytes();
     }
@@ -367,7 +376,7 @@ pub fn was_built_elsewhere(lane: &Path) -> bool {
         .into_iter()
         .find_map(|list| dep_info::made_in(&files::read_text(lane.join(&list)).ok()?, &list));
     // Through a link it may have had another name.
-    told.is_some_and(|made_in| made_in.canonicalize().ok().as_ref() != Some(&real))
+    told.is_some_and(|made_in| real_path(&made_in).ok().as_ref() != Some(&real))
 }
 
 /// Whether something was built in it that knew of this.
@@ -378,7 +387,7 @@ pub fn is_claimed(lane: &Path) -> bool {
 /// Says in the lane where it lies. Where that cannot be written, the next build looks again.
 pub fn claim(lane: &Path) {
     let place = lane.join(PLACE);
-    let Ok(real) = lane.canonicalize() else { return };
+    let Ok(real) = real_path(lane) else { return };
     let bytes = real.as_os_str().as_encoded_bytes();
     if files::read(&place).ok().as_deref() != Some(bytes) {
         _ = files::write_atomically(&place, bytes);
@@ -631,16 +640,19 @@ mod tests {
     use crate::files::mutate::mutations;
     use crate::files::scratch::Scratch;
 
+    /// `path`, which begins with a slash, as this system writes an absolute one.
+    pub(in crate::units) fn absolute(path: &str) -> PathBuf {
+        PathBuf::from(if cfg!(windows) { format!("C:{path}") } else { path.to_owned() })
+    }
+
     #[test]
     fn a_source_is_written_from_the_workspace_root() {
-        let tree = vec![PathBuf::from("/w/tree"), PathBuf::from("/w/tree/.git")];
-        let place =
-            Place { root: "/w/tree/rust/app".into(), lane: "/w/tree/rust/app/target".into(), tree };
-        let source_in_tree = |path: &str| {
-            place.source_in_tree(Path::new(path)).map(|path| path.to_str().map(str::to_owned))
-        };
-        let is = |path: &str| Some(Some(path.to_owned()));
-        assert_eq!(source_in_tree("src/lib.rs"), is("src/lib.rs"));
+        let tree = vec![absolute("/w/tree"), absolute("/w/tree/.git")];
+        let [root, lane] = ["/w/tree/rust/app", "/w/tree/rust/app/target"].map(absolute);
+        let place = Place { root, lane, tree };
+        let source_in_tree = |path: &str| place.source_in_tree(&absolute(path));
+        let is = |path: &str| Some(PathBuf::from(path));
+        assert_eq!(place.source_in_tree(Path::new("src/lib.rs")), is("src/lib.rs"));
         assert_eq!(source_in_tree("/w/tree/rust/app/Cargo.toml"), is("Cargo.toml"));
         assert_eq!(source_in_tree("/w/tree/README.md"), is("../../README.md"));
         for other in
@@ -656,6 +668,15 @@ mod tests {
         assert!(named("/w") && named("x=/w/src") && named("\"/w\"") && named("/work /w"));
         assert!(names(b"/w/src", Path::new("/w/")));
         assert!(!named("/work") && !named("/w_2/x") && !named(""));
+    }
+
+    /// What a path looks like elsewhere is one and the same.
+    #[cfg(windows)]
+    #[test]
+    fn a_path_is_named_in_any_spelling() {
+        let named = |text: &str| names(text.as_bytes(), Path::new(r"C:\w\a"));
+        assert!(named(r"C:\w\a\x") && named(r#"include!("C:\\w\\a\\x.rs")"#) && named("C:/w/a/x"));
+        assert!(!named(r"C:\w\ab") && !named("C:/w/ab") && !named("w/a"));
     }
 
     /// On a busy machine, tens of milliseconds pass between the steps.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use multilane_engine::environment::Environment;
+use multilane_engine::environment::{Environment, real_path};
 use multilane_engine::process::Shell;
 use toml_edit::{DocumentMut, InlineTable, Item, Value};
 
@@ -40,8 +40,7 @@ pub(crate) fn choose(
             };
             Engine::Git { url: reachable(url).unwrap_or_default(), revision }
         } else {
-            let dir =
-                Path::new(named).canonicalize().with_context(|| format!("--engine {named}"))?;
+            let dir = real_path(Path::new(named)).with_context(|| format!("--engine {named}"))?;
             let of_clone = dir.join("multilane");
             let dir = if of_clone.join("tools/Cargo.toml").is_file() { of_clone } else { dir };
             if !dir.join("tools/Cargo.toml").is_file() {
@@ -122,7 +121,7 @@ fn of_this_project() -> Option<Engine> {
 fn of_installation(env: &Environment) -> Option<Engine> {
     let text = multilane_engine::files::read_text(env.cargo_home()?.join(".crates.toml")).ok()?;
     let exe = PathBuf::from(env.get("MULTILANE_ENGINE")?);
-    let is_installed = exe.starts_with(env.cargo_home()?.canonicalize().ok()?);
+    let is_installed = exe.starts_with(real_path(&env.cargo_home()?).ok()?);
     let record: DocumentMut = text.parse().ok().filter(|_| is_installed)?;
     let packages = record.get("v1")?.as_table_like()?;
     let name = packages.iter().find(|(name, _)| name.starts_with("multilane "))?.0;

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use multilane_engine::environment::real_path;
 use multilane_engine::process::Shell;
 use multilane_engine::project::Session;
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
@@ -119,7 +120,7 @@ impl Adopt {
 
 /// The directory of the workspace that `path` is in; of a single package, its own.
 pub(crate) fn workspace_root(path: &Path) -> anyhow::Result<PathBuf> {
-    let path = path.canonicalize().with_context(|| format!("no directory {}", path.display()))?;
+    let path = real_path(path).with_context(|| format!("no directory {}", path.display()))?;
     let manifests: Vec<&Path> =
         path.ancestors().filter(|dir| dir.join("Cargo.toml").is_file()).collect();
     let is_workspace = |dir: &&&Path| {

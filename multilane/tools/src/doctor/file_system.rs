@@ -17,7 +17,7 @@ pub(crate) struct FileSystem {
 #[cfg(unix)]
 pub(crate) fn of(dir: &Path) -> Option<FileSystem> {
     use std::os::unix::fs::MetadataExt as _;
-    let dir = dir.canonicalize().ok()?;
+    let dir = multilane_engine::environment::real_path(dir).ok()?;
     let mounts = multilane_engine::files::read_text("/proc/self/mountinfo").unwrap_or_default();
     Some(FileSystem {
         device: dir.metadata().ok()?.dev(),

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use multilane_engine::environment::real_path;
 use multilane_engine::units;
 use multilane_engine::units::{Place, Watched};
 
@@ -56,11 +57,9 @@ pub(crate) fn read(root: &Path, lanes: &[&Path]) -> Reruns {
 
 fn why(path: &Path, lane: &Path) -> Option<Why> {
     let is_git = path.components().any(|part| part.as_os_str() == ".git");
-    match path.canonicalize() {
+    match real_path(path) {
         Err(_) => Some(Why::Missing),
         Ok(_) if is_git => Some(Why::Git),
-        Ok(path) => {
-            lane.canonicalize().is_ok_and(|lane| lane.starts_with(&path)).then_some(Why::Lane)
-        }
+        Ok(path) => real_path(lane).is_ok_and(|lane| lane.starts_with(&path)).then_some(Why::Lane),
     }
 }

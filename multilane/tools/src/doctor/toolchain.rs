@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use multilane_engine::environment::Environment;
+use multilane_engine::environment::{Environment, real_path};
 use multilane_engine::project::cargo_config::CargoConfig;
 use multilane_engine::project::root::Repo;
 use multilane_engine::project::toolchain::Rustc;
@@ -138,7 +138,7 @@ fn channel(text: &str) -> Option<String> {
 fn is_rustups(rustc: &Path) -> bool {
     let beside = rustc.with_file_name(format!("rustup{}", std::env::consts::EXE_SUFFIX));
     beside.is_file()
-        || rustc.canonicalize().is_ok_and(|real| {
+        || real_path(rustc).is_ok_and(|real| {
             real.file_stem().is_some_and(|name| name == "rustup" || name == "rustup-init")
         })
 }

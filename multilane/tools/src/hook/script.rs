@@ -138,7 +138,9 @@ exit $status
 
 /// Any other hook: it only starts the user's.
 pub(crate) fn pass_on(name: &str, behind: &Path) -> String {
-    let behind = quoted(behind.join(name).as_os_str());
+    let mut path = behind.to_owned().into_os_string();
+    path.push(format!("/{name}")); // A script has slashes on every system.
+    let behind = quoted(&path);
     sealed(&format!("if [ -x {behind} ]; then exec {behind} \"$@\"; fi\n"))
 }
 

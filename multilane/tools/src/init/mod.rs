@@ -68,8 +68,14 @@ const WORKFLOW: &str = include_str!("templates/ci.yml");
 const CI_RUN: &str = include_str!("templates/ci-run.sh");
 
 /// What is about the template itself. A folder ends in a slash.
-const OF_TEMPLATE: [&str; 5] =
-    ["docs/", "ARCHITECTURE.md", "CONTRIBUTING.md", "cargo-generate.toml", "multilane/tests/"];
+const OF_TEMPLATE: [&str; 6] = [
+    ".ci/platforms",
+    "docs/",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "cargo-generate.toml",
+    "multilane/tests/",
+];
 const ENGINE: &str = "multilane/";
 const EXAMPLES: [&str; 3] = ["crates/notes/", "crates/notes-core/", "crates/notes-file/"];
 

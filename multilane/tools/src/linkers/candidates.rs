@@ -202,7 +202,7 @@ mod tests {
     fn check(driver: Driver, expected: &[&str]) {
         let flags: Vec<String> = candidates(&linkers(driver))
             .into_iter()
-            .map(|candidate| candidate.flags.join(" "))
+            .map(|candidate| candidate.flags.join(" ").replace(std::path::MAIN_SEPARATOR, "/"))
             .collect();
         assert_eq!(flags, expected);
     }

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
+use multilane_engine::environment::real_path;
 use multilane_engine::files;
 use multilane_engine::project::cargo_config::CargoConfig;
 use multilane_engine::project::git_dir::{Common, workspace_in};
@@ -96,7 +97,7 @@ impl Setup {
 
 /// The workspace in each worktree of the repository, the one that the user stands in first.
 fn roots(project: &Project, common: &Common) -> anyhow::Result<Vec<PathBuf>> {
-    let own = project.repo.root.canonicalize()?;
+    let own = real_path(&project.repo.root)?;
     let tops = worktrees::checkouts(project)?;
     let others = tops.iter().map(|top| workspace_in(top, common.inside()));
     let others = others.filter(|root| *root != own && root.join("Cargo.toml").is_file());

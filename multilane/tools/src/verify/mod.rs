@@ -26,6 +26,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
 use multilane::verbs::worktree::{beside, carry_over_configuration};
+use multilane_engine::environment::real_path;
 use multilane_engine::fork::{self, plan};
 use multilane_engine::lanes::{KeyInputs, Lane, Owner, choose, in_lane};
 use multilane_engine::process::step::Step;
@@ -162,13 +163,13 @@ impl Trees {
     fn of(project: &Project, dir: Option<&Path>) -> anyhow::Result<Trees> {
         let top = worktrees::checkout_of(project, &project.repo.root)?;
         let inside = |dir: &Path| -> anyhow::Result<PathBuf> {
-            let dir = dir.canonicalize()?;
+            let dir = real_path(dir)?;
             Ok(dir.strip_prefix(&top).unwrap_or(Path::new("")).to_owned())
         };
         let near = match dir {
             Some(dir) => {
                 let dir = project.repo.start.join(dir);
-                let dir = dir.canonicalize().with_context(|| format!("--dir {}", dir.display()))?;
+                let dir = real_path(&dir).with_context(|| format!("--dir {}", dir.display()))?;
                 ensure!(
                     !dir.starts_with(&top),
                     "--dir {} is in the repository itself",

@@ -102,7 +102,8 @@ fn found(area: &str, change: impl FnOnce(&mut Facts)) -> Vec<Finding> {
 #[track_caller]
 fn first(area: &str, level: Level, start: &str, change: impl FnOnce(&mut Facts)) {
     let found = found(area, change);
-    let is_so = found.first().is_some_and(|it| it.level == level && it.what.starts_with(start));
+    let what = |it: &Finding| it.what.replace(std::path::MAIN_SEPARATOR, "/");
+    let is_so = found.first().is_some_and(|it| it.level == level && what(it).starts_with(start));
     assert!(is_so, "not {level:?}: {start}\n{found:#?}");
     assert!(found.iter().all(|it| !it.cost.is_empty() && !it.fix.is_empty()), "{found:#?}");
 }
@@ -390,23 +391,31 @@ fn ci_costs_where_cargo_heeds_it() {
     nothing("variables", ci("1.99.0", true));
 }
 
+/// `path`, which begins with a slash, as this system writes an absolute one.
+fn absolute(path: &str) -> String {
+    if cfg!(windows) { format!("C:{path}") } else { path.to_owned() }
+}
+
 #[test]
 fn one_directory_for_several_trees_is_wrong() {
+    let [target, build, hashed] =
+        ["/tmp/target", "/tmp/build", "/tmp/{workspace-path-hash}"].map(absolute);
+    let (target, build, hashed) = (target.as_str(), build.as_str(), hashed.as_str());
     let dir = |value: &str, worktrees| {
         let variable = ("CARGO_TARGET_DIR".to_owned(), value.to_owned());
         move |facts: &mut Facts| (facts.variables, facts.worktrees) = (vec![variable], worktrees)
     };
-    first("variables", Error, "CARGO_TARGET_DIR=/tmp/target is set", dir("/tmp/target", 2));
-    first("variables", Warning, "", dir("/tmp/target", 1));
+    first("variables", Error, &format!("CARGO_TARGET_DIR={target} is set"), dir(target, 2));
+    first("variables", Warning, "", dir(target, 1));
     first("variables", Note, "", dir("out", 2));
 
     for (level, place, key, value) in [
-        (Error, Place::Project, "build.target-dir", "/tmp/target"),
+        (Error, Place::Project, "build.target-dir", target),
         (Error, Place::Project, "build.target-dir", "../shared"),
         (Error, Place::Above, "build.target-dir", "target"),
-        (Error, Place::CargoHome, "build.target-dir", "/tmp/target"),
-        (Error, Place::CargoHome, "build.build-dir", "/tmp/build"),
-        (Note, Place::CargoHome, "build.build-dir", "/tmp/{workspace-path-hash}"),
+        (Error, Place::CargoHome, "build.target-dir", target),
+        (Error, Place::CargoHome, "build.build-dir", build),
+        (Note, Place::CargoHome, "build.build-dir", hashed),
         (Level::Ok, Place::Project, "build.target-dir", "out"),
         (Level::Ok, Place::Project, "build.build-dir", "build"),
     ] {
@@ -450,6 +459,7 @@ fn editors_with_other_flags() {
         let editor = Editor { file: "/w/app/.vscode/settings.json".into(), settings };
         move |facts: &mut Facts| facts.editors = vec![editor]
     };
+    let elsewhere = absolute("/tmp/ra");
     for (level, key, value) in [
         (Warning, "cargo.extraEnv.RUSTFLAGS", "-Cx"),
         (Warning, "cargo.features", "all"),
@@ -461,8 +471,8 @@ fn editors_with_other_flags() {
         (Warning, "check.extraEnv.CARGO_PROFILE_DEV_DEBUG", "0"),
         (Warning, "cargo.extraEnv.CARGO_INCREMENTAL", "0"),
         (Note, "cargo.targetDir", "true"),
-        (Error, "cargo.targetDir", "/tmp/ra"),
-        (Error, "cargo.extraEnv.CARGO_TARGET_DIR", "/tmp/ra"),
+        (Error, "cargo.targetDir", &elsewhere),
+        (Error, "cargo.extraEnv.CARGO_TARGET_DIR", &elsewhere),
     ] {
         first("editors", level, ".vscode/settings.json sets ", says(key, value));
     }

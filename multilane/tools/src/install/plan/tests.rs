@@ -44,7 +44,7 @@ fn described(plans: &[Plan]) -> String {
             }
         }
     }
-    text
+    text.replace(std::path::MAIN_SEPARATOR, "/")
 }
 
 #[track_caller]
