@@ -266,8 +266,8 @@ mod tests {
     fn the_newest_records_are_kept() {
         let dir = std::env::temp_dir().join(format!("multilane-records-{}", std::process::id()));
         let file = dir.join("records.jsonl");
-        let line = [b"x".repeat(99).as_slice(), b"\n"].concat();
-        for _ in 0..2 * BYTES_MAX / 100 {
+        let line = [b"x".repeat(999).as_slice(), b"\n"].concat();
+        for _ in 0..2 * BYTES_MAX / 1000 {
             append(&file, &line).expect("it can be written");
         }
         let old = file.with_extension("old.jsonl").metadata().expect("the older ones").len();
