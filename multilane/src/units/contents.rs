@@ -186,9 +186,15 @@ fn outside(
     }
     for path in &literals.paths {
         let relative = path.trim_start_matches('/');
-        let climbing = [dir.join(relative), PathBuf::from(relative)];
-        let climbing = climbing.into_iter().filter(|_| path.split('/').any(|part| part == ".."));
-        found.extend(climbing.filter(|path| is_outside(path)));
+        if path.split('/').any(|part| part == "..") {
+            // Most lead from the package to a file of the tree; from the root, where macros run,
+            // they would leave it.
+            let (of_package, of_root) = (dir.join(relative), PathBuf::from(relative));
+            let is_there = |path: &Path| normalized(&place.root.join(path)).exists();
+            let is_of_root = !is_there(&of_package) && is_outside(&of_root) && is_there(&of_root);
+            found.extend(Some(of_root).filter(|_| is_of_root));
+            found.extend(Some(of_package).filter(|path| is_outside(path)));
+        }
         // Most are appended to something, and nothing is at that place of the file system.
         let absolute = Some(Path::new(path)).filter(|path| path.is_absolute() && path.exists());
         found.extend(absolute.filter(|path| is_outside(path)).map(Path::to_owned));
