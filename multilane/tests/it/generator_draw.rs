@@ -63,9 +63,11 @@ pub(crate) enum Reader {
     VendoredMacro,
     /// The build script of a package beside the checkout.
     BesideScript,
+    /// A script whose answer the script of a dependent is told.
+    Metadata,
 }
 
-const READERS: [Reader; 21] = [
+const READERS: [Reader; 22] = [
     Reader::Script,
     Reader::SilentScript,
     Reader::NamingScript,
@@ -87,6 +89,7 @@ const READERS: [Reader; 21] = [
     Reader::VendoredScript,
     Reader::VendoredMacro,
     Reader::BesideScript,
+    Reader::Metadata,
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -317,7 +320,8 @@ impl Drawn {
         };
         let (tests, rounds) = (dice.is_one_in(5), dice.one(&[0, 0, 0, 1, 1, 2, 3]));
         let edits = (0..rounds).map(|_| dice.one(&EDITS)).collect();
-        let (adopted, merged) = (dice.is_one_in(2), dice.is_one_in(3));
+        let (adopted, mut merged) = (dice.is_one_in(2), dice.is_one_in(3));
+        merged &= pieces.iter().all(|piece| piece.reader != Reader::Metadata);
         let (incremental, debug) = (dice.is_one_in(3), dice.is_one_in(6));
         let again = dice.is_one_in(5).then(|| {
             let changes = [Change::Nothing, Change::Nothing, Change::Own, Change::Donors];

@@ -137,6 +137,7 @@ impl Sources<'_> {
             }
             Reader::Linker => format!("linked{number}()"),
             Reader::LinkFlags => format!("(&raw const MAGIC{number} as usize)"),
+            Reader::Metadata => format!("env!(\"META{number}\")"),
             Reader::Native => format!("unsafe {{ blob{number}() }}"),
             Reader::Rustc => match piece.source {
                 Source::FileHere => format!("part{number}::TEXT"),
@@ -264,6 +265,11 @@ impl Sources<'_> {
             if !self.has(name) {
                 continue;
             }
+            let tells = |piece: &Piece| piece.reader == Reader::Metadata;
+            let rest = match name {
+                "base" if self.drawn.pieces.iter().any(tells) => "links = \"base\"",
+                _ => rest,
+            };
             let mut text = format!(
                 "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n{rest}\n[dependencies]\n"
             );
@@ -450,6 +456,11 @@ impl Sources<'_> {
                     macros_script += "println!(\"cargo::rerun-if-changed=build.rs\");";
                     macros_script += &named(&code);
                     macros += &macro_of(&format!("env!(\"TEXT{number}\").to_owned()"));
+                }
+                Reader::Metadata => {
+                    reruns.push("changed=build.rs".to_owned());
+                    writeln!(script, "println!(\"cargo::metadata=text{number}={{}}\", {code}.trim().replace('\\n', \"|\"));").expect("a string");
+                    writeln!(linking, "println!(\"cargo::rerun-if-changed=build.rs\"); println!(\"cargo::rustc-env=META{number}={{}}\", std::env::var(\"DEP_BASE_TEXT{number}\").unwrap_or(\"unset\".to_owned()));").expect("a string");
                 }
                 Reader::VendoredScript => {
                     vendored_script += &named(&code);
