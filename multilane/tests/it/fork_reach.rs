@@ -254,3 +254,37 @@ fn a_package_beside_the_checkout_whose_script_reads_its_own_file() {
     is_like_from_scratch(&project, &third);
     assert_eq!(printed(&project, &third), "two\n");
 }
+
+/// What it does is in no fingerprint of cargo's.
+#[cfg(unix)]
+#[test]
+fn a_compiler_wrapper_of_the_tree() {
+    let project = undone();
+    project.write(".cargo/config.toml", "[build]\nrustc-wrapper = \"tools/wrapper\"\n");
+    let main = "fn main() { println!(\"{}\", if cfg!(two) { \"two\" } else { \"one\" }); }\n";
+    project.write("crates/app/src/main.rs", main);
+    project.script("tools/wrapper", "exec \"$@\"");
+    project.commit();
+    build(&project);
+    let second = worktree(&project, "second");
+    first_build(&project, &second).compiled(0);
+    let third = worktree(&project, "third");
+    put(third.join("tools/wrapper"), "#!/bin/sh\nexec \"$@\" --cfg two\n");
+    first_build(&project, &third).leaves("tool", "tools/wrapper differs");
+    assert_eq!(printed(&project, &third), "two\n");
+}
+
+/// In another tree its path is another one, which cargo notices.
+#[cfg(unix)]
+#[test]
+fn a_linker_of_the_tree() {
+    let project = undone();
+    project.write(".cargo/config.toml", "[target.'cfg(unix)']\nlinker = \"tools/linker\"\n");
+    project.script("tools/linker", "exec cc \"$@\"");
+    project.commit();
+    build(&project);
+    project.xtask("build").agent("a").ok().compiled(0);
+    project.script("tools/linker", "exec cc \"$@\" -s");
+    let ran = project.xtask("build").agent("b").ok();
+    ran.leaves("tool", "tools/linker was changed").compiled_of(1, &["app"]);
+}

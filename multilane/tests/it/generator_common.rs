@@ -184,6 +184,16 @@ impl Common {
         project
     }
 
+    /// The same as a file.
+    pub(crate) fn library_file(&self, number: usize, text: &str) -> PathBuf {
+        let bytes = self.library(number, text);
+        let file = self.beside("library").join(format!("{number}{text}.a"));
+        if !file.exists() {
+            std::fs::write(&file, bytes).expect("it can be written");
+        }
+        file
+    }
+
     /// A static library that returns the number of this text.
     pub(crate) fn library(&self, number: usize, text: &str) -> Vec<u8> {
         let mut libraries = self.libraries.lock().expect("no thread panics with it");

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::generator_common::{Common, number_of};
+use crate::generator_common::{Common, TEXTS, number_of};
 use crate::generator_draw::{Drawn, Piece, Reader, Source};
 use crate::support::Project;
 
@@ -39,6 +39,8 @@ impl Sources<'_> {
         let (number, package) = (piece.number, self.package(piece));
         match (piece.reader, piece.source) {
             (Reader::LinkFlags, _) => format!("link{number}.args"),
+            (Reader::Wrapper, _) => "tools/wrapper.sh".to_owned(),
+            (Reader::LinkerScript, _) => "tools/linker.sh".to_owned(),
             (Reader::Native, _) => format!("libs/libblob{number}.a"),
             (Reader::Rustc, Source::FileHere) => format!("crates/app/src/part{number}.rs"),
             (Reader::Rustc, Source::FileOfOther) => format!("crates/other/src/part{number}.rs"),
@@ -137,6 +139,8 @@ impl Sources<'_> {
             }
             Reader::Linker => format!("linked{number}()"),
             Reader::LinkFlags => format!("(&raw const MAGIC{number} as usize)"),
+            Reader::Wrapper => format!("WRAPPED{number}"),
+            Reader::LinkerScript => format!("unsafe {{ blob{number}() }}"),
             Reader::Metadata => format!("env!(\"META{number}\")"),
             Reader::Native => format!("unsafe {{ blob{number}() }}"),
             Reader::Rustc => match piece.source {
@@ -457,6 +461,19 @@ impl Sources<'_> {
                     macros_script += &named(&code);
                     macros += &macro_of(&format!("env!(\"TEXT{number}\").to_owned()"));
                 }
+                Reader::Wrapper => {
+                    for text in TEXTS {
+                        writeln!(
+                            items,
+                            "#[cfg(wrapped = {text:?})] const WRAPPED{number}: &str = {text:?};"
+                        )
+                        .expect("a string");
+                    }
+                }
+                Reader::LinkerScript => {
+                    writeln!(items, "unsafe extern \"C\" {{ fn blob{number}() -> i32; }}")
+                        .expect("a string");
+                }
                 Reader::Metadata => {
                     reruns.push("changed=build.rs".to_owned());
                     writeln!(script, "println!(\"cargo::metadata=text{number}={{}}\", {code}.trim().replace('\\n', \"|\"));").expect("a string");
@@ -549,6 +566,15 @@ impl Sources<'_> {
                 let number = number_of(text);
                 write(&file, &format!("-Wl,--defsym,MAGIC{}={number}", piece.number));
             }
+            (Reader::Wrapper, _) => {
+                let script = format!("#!/bin/sh\nexec \"$@\" --cfg 'wrapped=\"{text}\"'\n");
+                write_program(&file, &script);
+            }
+            (Reader::LinkerScript, _) => {
+                let library = self.common.library_file(piece.number, text);
+                let script = format!("#!/bin/sh\nexec cc \"$@\" '{}'\n", library.display());
+                write_program(&file, &script);
+            }
             (Reader::Native, _) => {
                 std::fs::create_dir_all(file.parent().expect("a parent")).expect("a directory");
                 let library = self.common.library(piece.number, text);
@@ -566,16 +592,23 @@ impl Sources<'_> {
         if self.drawn.adopted {
             config += "include = [{ path = \"wrapper/config.toml\", optional = true }]\n";
         }
-        if self.has("vendored") || self.has("vmacros") {
-            config += "[source.crates-io]\nreplace-with = \"vendored\"\n[source.vendored]\ndirectory = \"vendor\"\n";
-        }
         let mut flags = String::new();
         for piece in self.drawn.pieces.iter().filter(|piece| piece.reader == Reader::LinkFlags) {
             write!(flags, "\"-Clink-arg=@{}\", ", self.file(piece)).expect("a string");
         }
         if !flags.is_empty() {
             let fixed = "\"-Crelocation-model=static\", \"-Clink-arg=-no-pie\"";
-            writeln!(config, "[build]\nrustflags = [{flags}{fixed}]").expect("a string");
+            writeln!(config, "build.rustflags = [{flags}{fixed}]").expect("a string");
+        }
+        let uses = |reader: Reader| self.drawn.pieces.iter().any(|piece| piece.reader == reader);
+        if uses(Reader::Wrapper) {
+            config += "build.rustc-wrapper = \"tools/wrapper.sh\"\n";
+        }
+        if uses(Reader::LinkerScript) {
+            config += "[target.'cfg(unix)']\nlinker = \"tools/linker.sh\"\n";
+        }
+        if self.has("vendored") || self.has("vmacros") {
+            config += "[source.crates-io]\nreplace-with = \"vendored\"\n[source.vendored]\ndirectory = \"vendor\"\n";
         }
         config += "[env]\n";
         for Piece { number, .. } in &self.drawn.pieces {
@@ -612,6 +645,13 @@ fn link(number: u32, text: &str) {
     println!("cargo::rustc-link-arg=-Wl,-rpath,{out}");
 }
 "#;
+
+fn write_program(path: &Path, script: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    write(path, script);
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(path, mode).expect("it is ours");
+}
 
 pub(crate) fn write(path: &Path, text: &str) {
     std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");

@@ -152,7 +152,7 @@ impl<'a> World<'a> {
             Way::Agent => {}
             Way::Copied => {
                 self.project.git_in(root, &[&add[..], &["--no-checkout"]].concat());
-                let script = "for name in crates vendor libs Cargo.toml Cargo.lock .gitignore .cargo target; do \
+                let script = "for name in crates vendor libs tools Cargo.toml Cargo.lock .gitignore .cargo target; do \
                     [ ! -e $name ] || cp -a $name \"$0\" || exit; done && \
                     cp .git/index \"$(git -C \"$0\" rev-parse --git-path index)\" && \
                     git -C \"$0\" update-index -q --refresh || true";
@@ -160,7 +160,7 @@ impl<'a> World<'a> {
                 assert!(status.expect("sh starts").success());
                 for piece in &self.drawn.pieces {
                     let file = self.sources().file(piece);
-                    let copied = ["crates", "vendor", "libs", "target", "..", "submodule"];
+                    let copied = ["crates", "vendor", "libs", "tools", "target", "..", "submodule"];
                     let is_copied = copied.iter().any(|start| Path::new(&file).starts_with(start));
                     if !is_copied && root.join(&file).exists() {
                         let text = std::fs::read_to_string(root.join(&file)).expect("text");
