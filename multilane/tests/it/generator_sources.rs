@@ -120,6 +120,9 @@ impl Sources<'_> {
             Reader::OutsideScript if piece.source == Source::OutDir => {
                 "outtool::generated()".to_owned()
             }
+            Reader::OutsideScript if piece.source == Source::FileAboveOutDir => {
+                format!("outclimb::text{number}()")
+            }
             Reader::OutsideScript => format!("outtool::text{number}()"),
             Reader::OutsideMacro => {
                 let call = match piece.source {
@@ -185,16 +188,19 @@ impl Sources<'_> {
             "vendored" => any(&[Reader::VendoredScript]),
             "vmacros" => any(&[Reader::VendoredMacro]),
             "outfacade" | "outinner" | "outreader" => any(&[Reader::OutsideMacro]),
-            "outtool" => any(&[Reader::OutsideScript]),
+            "outtool" | "outclimb" => self.is_shown_by_any(package),
             _ => true,
         }
     }
 
     /// Whether the program names it: what it gets through others it does not.
     fn is_shown_by(&self, dependency: &str) -> bool {
-        let pieces = &self.drawn.pieces;
+        self.has(dependency) && (dependency == "base" || self.is_shown_by_any(dependency))
+    }
+
+    fn is_shown_by_any(&self, dependency: &str) -> bool {
         let names = |piece: &Piece| self.shown(piece).starts_with(&format!("{dependency}::"));
-        self.has(dependency) && (dependency == "base" || pieces.iter().any(names))
+        self.drawn.pieces.iter().any(names)
     }
 
     /// Writes all sources, and what they read, into a new directory.
@@ -238,7 +244,7 @@ impl Sources<'_> {
 
     fn write_packages(&self, project: &Project) {
         let build = if self.drawn.merged { "app" } else { "base" };
-        let helper = format!("[build-dependencies]\nhelper = {{ path = \"../helper\" }}\n");
+        let helper = "[build-dependencies]\nhelper = { path = \"../helper\" }\n";
         let mut packages: Vec<(&str, Vec<&str>)> = Vec::new();
         for (name, rest, dependencies) in [
             ("base", "", &[][..]),
@@ -258,6 +264,7 @@ impl Sources<'_> {
                     "beside",
                     "facade",
                     "macros",
+                    "outclimb",
                     "outer",
                     "outfacade",
                     "outtool",
@@ -287,14 +294,14 @@ impl Sources<'_> {
                 text += &match *dependency {
                     "beside" => "beside = { path = \"../../../beside\" }".to_owned(),
                     "vendored" | "vmacros" => format!("{dependency} = \"0.1.0\""),
-                    "outfacade" => self.common.dependency("outfacade", ""),
+                    "outfacade" | "outclimb" => self.common.dependency(dependency, ""),
                     "outtool" => self.common.dependency("outtool", self.tools_features()),
                     _ => format!("{dependency} = {{ path = \"../{dependency}\" }}"),
                 };
                 text += "\n";
             }
             if name == build && self.has("helper") {
-                text += &helper;
+                text += helper;
                 locked.push("helper");
                 locked.sort_unstable();
             }
@@ -314,6 +321,7 @@ impl Sources<'_> {
             ("outinner", vec!["outreader"]),
             ("outreader", vec![]),
             ("outtool", vec![]),
+            ("outclimb", vec![]),
         ] {
             if self.has(name) {
                 packages.push((name, dependencies));
@@ -349,9 +357,11 @@ impl Sources<'_> {
     }
 
     fn tools_features(&self) -> &'static str {
-        let mut tools = self.drawn.pieces.iter().filter(|p| p.reader == Reader::OutsideScript);
+        let is_tools = |piece: &&Piece| {
+            piece.reader == Reader::OutsideScript && piece.source != Source::FileAboveOutDir
+        };
+        let mut tools = self.drawn.pieces.iter().filter(is_tools);
         match tools.next().map(|piece| piece.source) {
-            Some(Source::FileAboveOutDir) => "\"above\"",
             Some(Source::FileAtPlace) => "\"at_place\"",
             _ => "",
         }
