@@ -14,6 +14,7 @@
 //! | `SEED` | the first workspace |
 //! | `COUNT`, `SECONDS` | how many follow, and for how long |
 //! | `JOBS` | how many are tried at the same time |
+//! | `DIFFERENCES` | after how many of them the rest is not tried |
 //! | `DRAWN` | only those count in which this text is drawn |
 //! | `PLACE` | the directory in which they are made |
 
@@ -25,9 +26,6 @@ use std::time::{Duration, Instant};
 use crate::generator_common::Common;
 use crate::generator_draw::Drawn;
 use crate::generator_world::World;
-
-/// After so many differences the rest is not tried.
-const DIFFERENCES_MAX: usize = 20;
 
 #[test]
 fn a_fork_of_a_random_workspace_is_like_a_build_from_nothing() {
@@ -44,6 +42,7 @@ fn a_fork_of_a_random_workspace_is_like_a_build_from_nothing() {
     };
     let count = number("COUNT").unwrap_or(default);
     let jobs = usize::try_from(number("JOBS").unwrap_or(1)).expect("it is small");
+    let differences_max = usize::try_from(number("DIFFERENCES").unwrap_or(20)).expect("small");
     let wanted = std::env::var("MULTILANE_GENERATOR_DRAWN").unwrap_or_default();
     let common = Common::new();
     let (next, tried, pieces) =
@@ -62,7 +61,7 @@ fn a_fork_of_a_random_workspace_is_like_a_build_from_nothing() {
             let is_late = seconds.is_some_and(|seconds| begun.elapsed() > seconds);
             let differences = found.lock().expect("no thread panics with it").len();
             if is_late
-                || differences >= DIFFERENCES_MAX
+                || differences >= differences_max
                 || tried.fetch_add(1, Ordering::Relaxed) >= count
             {
                 return;

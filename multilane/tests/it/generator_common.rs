@@ -60,9 +60,7 @@ fn main() {
     let read = |path: &Path| std::fs::read_to_string(path).ok();
     let places = ["PLACE0", "PLACE1", "PLACE2"];
     for number in 0..3 {
-        let text = if cfg!(feature = "above") {
-            Path::new(&out).ancestors().find_map(|dir| read(&dir.join(format!("climb{number}.txt"))))
-        } else if cfg!(feature = "at_place") {
+        let text = if cfg!(feature = "at_place") {
             std::env::var(places[number]).ok().and_then(|place| read(&Path::new(&place).join(format!("root{number}.txt"))))
         } else {
             std::env::var(format!("CONFIGURED{number}")).ok()
@@ -70,6 +68,19 @@ fn main() {
         println!("cargo::rustc-env=TEXT{number}={}", text.unwrap_or("none".to_owned()).trim());
     }
     std::fs::write(out + "/tool.txt", "the tool").unwrap();
+}
+"#;
+
+/// That of another package, which knows nothing but where it writes.
+const CLIMBING_SCRIPT: &str = r#"
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    let out = std::env::var("OUT_DIR").unwrap();
+    for number in 0..3 {
+        let mut found = std::path::Path::new(&out).ancestors()
+            .filter_map(|dir| std::fs::read_to_string(dir.join(format!("climb{number}.txt"))).ok());
+        println!("cargo::rustc-env=TEXT{number}={}", found.next().unwrap_or("none".to_owned()).trim());
+    }
 }
 "#;
 
@@ -101,12 +112,14 @@ impl Common {
             ("reader", "[lib]\nproc-macro = true", READER),
             ("inner", "[dependencies]\noutreader = { path = \"../reader\" }", "pub use outreader;"),
             ("facade", "[dependencies]\noutinner = { path = \"../inner\" }", "pub use outinner;"),
-            ("tool", "[features]\nabove = []\nat_place = []", TOOL),
+            ("tool", "[features]\nat_place = []", TOOL),
+            ("climb", "", TOOL.split("pub fn generated").next().expect("it is there")),
         ] {
             project.write(&format!("{name}/Cargo.toml"), &package(&format!("out{name}"), rest));
             project.write(&format!("{name}/src/lib.rs"), source);
         }
         project.write("tool/build.rs", TOOLS_SCRIPT);
+        project.write("climb/build.rs", CLIMBING_SCRIPT);
         project.commit();
         let outside = project.git(&["rev-parse", "HEAD"]).trim().to_owned();
         project.git(&["clone", "--quiet", "--bare", ".", "../outside"]);
@@ -141,8 +154,9 @@ impl Common {
         self.project.write(
             "fetch/Cargo.toml",
             &format!(
-                "[workspace]\n[package]\nname = \"fetch\"\nversion = \"0.1.0\"\n[dependencies]\n{}\n{}\n",
+                "[workspace]\n[package]\nname = \"fetch\"\nversion = \"0.1.0\"\n[dependencies]\n{}\n{}\n{}\n",
                 self.dependency("outfacade", ""),
+                self.dependency("outclimb", ""),
                 self.dependency("outtool", "")
             ),
         );
@@ -182,6 +196,16 @@ impl Common {
             project.set("CARGO_BUILD_JOBS", "1");
         }
         project
+    }
+
+    /// The same as a file.
+    pub(crate) fn library_file(&self, number: usize, text: &str) -> PathBuf {
+        let bytes = self.library(number, text);
+        let file = self.beside("library").join(format!("{number}{text}.a"));
+        if !file.exists() {
+            std::fs::write(&file, bytes).expect("it can be written");
+        }
+        file
     }
 
     /// A static library that returns the number of this text.

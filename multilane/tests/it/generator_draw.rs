@@ -63,9 +63,14 @@ pub(crate) enum Reader {
     VendoredMacro,
     /// The build script of a package beside the checkout.
     BesideScript,
+    /// A script whose answer the script of a dependent is told.
+    Metadata,
+    /// A compiler wrapper in the tree, and a linker.
+    Wrapper,
+    LinkerScript,
 }
 
-const READERS: [Reader; 21] = [
+const READERS: [Reader; 24] = [
     Reader::Script,
     Reader::SilentScript,
     Reader::NamingScript,
@@ -87,6 +92,9 @@ const READERS: [Reader; 21] = [
     Reader::VendoredScript,
     Reader::VendoredMacro,
     Reader::BesideScript,
+    Reader::Metadata,
+    Reader::Wrapper,
+    Reader::LinkerScript,
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -219,7 +227,9 @@ pub(crate) struct Piece {
 
 impl Reader {
     pub(crate) fn is_script(self) -> bool {
-        const OTHERS: [Reader; 7] = [
+        const OTHERS: [Reader; 9] = [
+            Reader::Wrapper,
+            Reader::LinkerScript,
             Reader::Rustc,
             Reader::Macro,
             Reader::MacroOnceRemoved,
@@ -243,7 +253,9 @@ impl Reader {
                 Source::Configured,
                 Source::Place,
             ],
-            Reader::LinkFlags | Reader::Native => &[Source::FileOfRoot],
+            Reader::LinkFlags | Reader::Native | Reader::Wrapper | Reader::LinkerScript => {
+                &[Source::FileOfRoot]
+            }
             Reader::OutsideMacro => &[
                 Source::FileHere,
                 Source::FileOfPackage,
@@ -317,7 +329,14 @@ impl Drawn {
         };
         let (tests, rounds) = (dice.is_one_in(5), dice.one(&[0, 0, 0, 1, 1, 2, 3]));
         let edits = (0..rounds).map(|_| dice.one(&EDITS)).collect();
-        let (adopted, merged) = (dice.is_one_in(2), dice.is_one_in(3));
+        let (mut adopted, mut merged) = (dice.is_one_in(2), dice.is_one_in(3));
+        // There is one wrapper, and one linker.
+        for kind in [Reader::Wrapper, Reader::LinkerScript] {
+            let of_kind = pieces.iter_mut().filter(|piece| piece.reader == kind);
+            of_kind.skip(1).for_each(|piece| piece.reader = Reader::Native);
+        }
+        adopted &= pieces.iter().all(|piece| piece.reader != Reader::Wrapper);
+        merged &= pieces.iter().all(|piece| piece.reader != Reader::Metadata);
         let (incremental, debug) = (dice.is_one_in(3), dice.is_one_in(6));
         let again = dice.is_one_in(5).then(|| {
             let changes = [Change::Nothing, Change::Nothing, Change::Own, Change::Donors];

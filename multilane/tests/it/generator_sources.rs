@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::generator_common::{Common, number_of};
+use crate::generator_common::{Common, TEXTS, number_of};
 use crate::generator_draw::{Drawn, Piece, Reader, Source};
 use crate::support::Project;
 
@@ -39,6 +39,8 @@ impl Sources<'_> {
         let (number, package) = (piece.number, self.package(piece));
         match (piece.reader, piece.source) {
             (Reader::LinkFlags, _) => format!("link{number}.args"),
+            (Reader::Wrapper, _) => "tools/wrapper.sh".to_owned(),
+            (Reader::LinkerScript, _) => "tools/linker.sh".to_owned(),
             (Reader::Native, _) => format!("libs/libblob{number}.a"),
             (Reader::Rustc, Source::FileHere) => format!("crates/app/src/part{number}.rs"),
             (Reader::Rustc, Source::FileOfOther) => format!("crates/other/src/part{number}.rs"),
@@ -118,6 +120,9 @@ impl Sources<'_> {
             Reader::OutsideScript if piece.source == Source::OutDir => {
                 "outtool::generated()".to_owned()
             }
+            Reader::OutsideScript if piece.source == Source::FileAboveOutDir => {
+                format!("outclimb::text{number}()")
+            }
             Reader::OutsideScript => format!("outtool::text{number}()"),
             Reader::OutsideMacro => {
                 let call = match piece.source {
@@ -137,6 +142,9 @@ impl Sources<'_> {
             }
             Reader::Linker => format!("linked{number}()"),
             Reader::LinkFlags => format!("(&raw const MAGIC{number} as usize)"),
+            Reader::Wrapper => format!("WRAPPED{number}"),
+            Reader::LinkerScript => format!("unsafe {{ blob{number}() }}"),
+            Reader::Metadata => format!("env!(\"META{number}\")"),
             Reader::Native => format!("unsafe {{ blob{number}() }}"),
             Reader::Rustc => match piece.source {
                 Source::FileHere => format!("part{number}::TEXT"),
@@ -180,16 +188,19 @@ impl Sources<'_> {
             "vendored" => any(&[Reader::VendoredScript]),
             "vmacros" => any(&[Reader::VendoredMacro]),
             "outfacade" | "outinner" | "outreader" => any(&[Reader::OutsideMacro]),
-            "outtool" => any(&[Reader::OutsideScript]),
+            "outtool" | "outclimb" => self.is_shown_by_any(package),
             _ => true,
         }
     }
 
     /// Whether the program names it: what it gets through others it does not.
     fn is_shown_by(&self, dependency: &str) -> bool {
-        let pieces = &self.drawn.pieces;
+        self.has(dependency) && (dependency == "base" || self.is_shown_by_any(dependency))
+    }
+
+    fn is_shown_by_any(&self, dependency: &str) -> bool {
         let names = |piece: &Piece| self.shown(piece).starts_with(&format!("{dependency}::"));
-        self.has(dependency) && (dependency == "base" || pieces.iter().any(names))
+        self.drawn.pieces.iter().any(names)
     }
 
     /// Writes all sources, and what they read, into a new directory.
@@ -233,7 +244,7 @@ impl Sources<'_> {
 
     fn write_packages(&self, project: &Project) {
         let build = if self.drawn.merged { "app" } else { "base" };
-        let helper = "[build-dependencies]\nhelper = { path = \"../helper\" }\n".to_owned();
+        let helper = "[build-dependencies]\nhelper = { path = \"../helper\" }\n";
         let mut packages: Vec<(&str, Vec<&str>)> = Vec::new();
         for (name, rest, dependencies) in [
             ("base", "", &[][..]),
@@ -253,6 +264,7 @@ impl Sources<'_> {
                     "beside",
                     "facade",
                     "macros",
+                    "outclimb",
                     "outer",
                     "outfacade",
                     "outtool",
@@ -264,6 +276,11 @@ impl Sources<'_> {
             if !self.has(name) {
                 continue;
             }
+            let tells = |piece: &Piece| piece.reader == Reader::Metadata;
+            let rest = match name {
+                "base" if self.drawn.pieces.iter().any(tells) => "links = \"base\"",
+                _ => rest,
+            };
             let mut text = format!(
                 "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n{rest}\n[dependencies]\n"
             );
@@ -277,14 +294,14 @@ impl Sources<'_> {
                 text += &match *dependency {
                     "beside" => "beside = { path = \"../../../beside\" }".to_owned(),
                     "vendored" | "vmacros" => format!("{dependency} = \"0.1.0\""),
-                    "outfacade" => self.common.dependency("outfacade", ""),
+                    "outfacade" | "outclimb" => self.common.dependency(dependency, ""),
                     "outtool" => self.common.dependency("outtool", self.tools_features()),
                     _ => format!("{dependency} = {{ path = \"../{dependency}\" }}"),
                 };
                 text += "\n";
             }
             if name == build && self.has("helper") {
-                text += &helper;
+                text += helper;
                 locked.push("helper");
                 locked.sort_unstable();
             }
@@ -304,6 +321,7 @@ impl Sources<'_> {
             ("outinner", vec!["outreader"]),
             ("outreader", vec![]),
             ("outtool", vec![]),
+            ("outclimb", vec![]),
         ] {
             if self.has(name) {
                 packages.push((name, dependencies));
@@ -339,9 +357,11 @@ impl Sources<'_> {
     }
 
     fn tools_features(&self) -> &'static str {
-        let mut tools = self.drawn.pieces.iter().filter(|p| p.reader == Reader::OutsideScript);
+        let is_tools = |piece: &&Piece| {
+            piece.reader == Reader::OutsideScript && piece.source != Source::FileAboveOutDir
+        };
+        let mut tools = self.drawn.pieces.iter().filter(is_tools);
         match tools.next().map(|piece| piece.source) {
-            Some(Source::FileAboveOutDir) => "\"above\"",
             Some(Source::FileAtPlace) => "\"at_place\"",
             _ => "",
         }
@@ -451,6 +471,24 @@ impl Sources<'_> {
                     macros_script += &named(&code);
                     macros += &macro_of(&format!("env!(\"TEXT{number}\").to_owned()"));
                 }
+                Reader::Wrapper => {
+                    for text in TEXTS {
+                        writeln!(
+                            items,
+                            "#[cfg(wrapped = {text:?})] const WRAPPED{number}: &str = {text:?};"
+                        )
+                        .expect("a string");
+                    }
+                }
+                Reader::LinkerScript => {
+                    writeln!(items, "unsafe extern \"C\" {{ fn blob{number}() -> i32; }}")
+                        .expect("a string");
+                }
+                Reader::Metadata => {
+                    reruns.push("changed=build.rs".to_owned());
+                    writeln!(script, "println!(\"cargo::metadata=text{number}={{}}\", {code}.trim().replace('\\n', \"|\"));").expect("a string");
+                    writeln!(linking, "println!(\"cargo::rerun-if-changed=build.rs\"); println!(\"cargo::rustc-env=META{number}={{}}\", std::env::var(\"DEP_BASE_TEXT{number}\").unwrap_or(\"unset\".to_owned()));").expect("a string");
+                }
                 Reader::VendoredScript => {
                     vendored_script += &named(&code);
                     vendored += &text;
@@ -538,6 +576,15 @@ impl Sources<'_> {
                 let number = number_of(text);
                 write(&file, &format!("-Wl,--defsym,MAGIC{}={number}", piece.number));
             }
+            (Reader::Wrapper, _) => {
+                let script = format!("#!/bin/sh\nexec \"$@\" --cfg 'wrapped=\"{text}\"'\n");
+                write_program(&file, &script);
+            }
+            (Reader::LinkerScript, _) => {
+                let library = self.common.library_file(piece.number, text);
+                let script = format!("#!/bin/sh\nexec cc \"$@\" '{}'\n", library.display());
+                write_program(&file, &script);
+            }
             (Reader::Native, _) => {
                 std::fs::create_dir_all(file.parent().expect("a parent")).expect("a directory");
                 let library = self.common.library(piece.number, text);
@@ -555,16 +602,23 @@ impl Sources<'_> {
         if self.drawn.adopted {
             config += "include = [{ path = \"wrapper/config.toml\", optional = true }]\n";
         }
-        if self.has("vendored") || self.has("vmacros") {
-            config += "[source.crates-io]\nreplace-with = \"vendored\"\n[source.vendored]\ndirectory = \"vendor\"\n";
-        }
         let mut flags = String::new();
         for piece in self.drawn.pieces.iter().filter(|piece| piece.reader == Reader::LinkFlags) {
             write!(flags, "\"-Clink-arg=@{}\", ", self.file(piece)).expect("a string");
         }
         if !flags.is_empty() {
             let fixed = "\"-Crelocation-model=static\", \"-Clink-arg=-no-pie\"";
-            writeln!(config, "[build]\nrustflags = [{flags}{fixed}]").expect("a string");
+            writeln!(config, "build.rustflags = [{flags}{fixed}]").expect("a string");
+        }
+        let uses = |reader: Reader| self.drawn.pieces.iter().any(|piece| piece.reader == reader);
+        if uses(Reader::Wrapper) {
+            config += "build.rustc-wrapper = \"tools/wrapper.sh\"\n";
+        }
+        if uses(Reader::LinkerScript) {
+            config += "[target.'cfg(unix)']\nlinker = \"tools/linker.sh\"\n";
+        }
+        if self.has("vendored") || self.has("vmacros") {
+            config += "[source.crates-io]\nreplace-with = \"vendored\"\n[source.vendored]\ndirectory = \"vendor\"\n";
         }
         config += "[env]\n";
         for Piece { number, .. } in &self.drawn.pieces {
@@ -601,6 +655,13 @@ fn link(number: u32, text: &str) {
     println!("cargo::rustc-link-arg=-Wl,-rpath,{out}");
 }
 "#;
+
+fn write_program(path: &Path, script: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    write(path, script);
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(path, mode).expect("it is ours");
+}
 
 pub(crate) fn write(path: &Path, text: &str) {
     std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");

@@ -122,6 +122,11 @@ impl<'a> World<'a> {
             let call = self.plain().arg("--manifest-path").arg(link.join("Cargo.toml"));
             self.with_variables(call.within("/"), false).run()
         } else {
+            if !self.drawn.adopted {
+                self.tell_rustcs_answers(&self.donors_lane);
+                let tag = "Signature: 8a477f597d28d172789f06886806bc55\n";
+                write(&self.donors_lane.join("CACHEDIR.TAG"), tag);
+            }
             self.call(root, self.verb(), false).run()
         };
         let is_as_cargos = std::fs::read(root.join("Cargo.lock")).ok() == Some(locked);
@@ -147,7 +152,7 @@ impl<'a> World<'a> {
             Way::Agent => {}
             Way::Copied => {
                 self.project.git_in(root, &[&add[..], &["--no-checkout"]].concat());
-                let script = "for name in crates vendor libs Cargo.toml Cargo.lock .gitignore .cargo target; do \
+                let script = "for name in crates vendor libs tools Cargo.toml Cargo.lock .gitignore .cargo target; do \
                     [ ! -e $name ] || cp -a $name \"$0\" || exit; done && \
                     cp .git/index \"$(git -C \"$0\" rev-parse --git-path index)\" && \
                     git -C \"$0\" update-index -q --refresh || true";
@@ -155,7 +160,7 @@ impl<'a> World<'a> {
                 assert!(status.expect("sh starts").success());
                 for piece in &self.drawn.pieces {
                     let file = self.sources().file(piece);
-                    let copied = ["crates", "vendor", "libs", "target", "..", "submodule"];
+                    let copied = ["crates", "vendor", "libs", "tools", "target", "..", "submodule"];
                     let is_copied = copied.iter().any(|start| Path::new(&file).starts_with(start));
                     if !is_copied && root.join(&file).exists() {
                         let text = std::fs::read_to_string(root.join(&file)).expect("text");
@@ -261,18 +266,33 @@ impl<'a> World<'a> {
     /// What plain cargo makes in the lane, from nothing or from what it has made there before.
     fn build_plain(&self) -> Ran {
         let lane = self.lane();
-        let info = lane.join(".rustc_info.json");
-        let known = || self.common.rustc_info.lock().expect("no thread panics with it");
-        if let (Some(answers), false) = (&*known(), info.exists()) {
-            std::fs::write(&info, answers).expect("it can be written");
-        }
         let call = self.plain().within(&self.own).arg("--target-dir").arg(&lane);
-        let ran = self.with_variables(call.arg("--config").arg("build.rustc-wrapper=\"\""), true);
-        let ran = ran.run();
-        if let Ok(answers) = std::fs::read(&info) {
-            known().get_or_insert(answers);
+        let mut call = self.with_variables(call, true);
+        if self.drawn.adopted {
+            call = call.arg("--config").arg("build.rustc-wrapper=\"\"");
+        } else {
+            self.tell_rustcs_answers(&lane);
+        }
+        let ran = call.run();
+        if let (false, Ok(answers)) =
+            (self.drawn.adopted, std::fs::read(lane.join(".rustc_info.json")))
+        {
+            let known = self.common.rustc_info.lock();
+            known.expect("no thread panics with it").get_or_insert(answers);
         }
         ran
+    }
+
+    /// Spares cargo five calls of rustc, whose answers it keeps for itself. It cannot where it
+    /// makes the target directory, nor with an empty wrapper.
+    fn tell_rustcs_answers(&self, lane: &Path) {
+        let known = self.common.rustc_info.lock();
+        let info = lane.join(".rustc_info.json");
+        if let (Some(answers), false) = (&*known.expect("no thread panics with it"), info.exists())
+        {
+            std::fs::create_dir_all(lane).expect("a directory");
+            std::fs::write(&info, answers).expect("it can be written");
+        }
     }
 
     /// Exchanges the lane that is in place for the other one. What lies beside builds in the target

@@ -26,6 +26,7 @@ mod fork_dependencies;
 mod fork_evidence;
 mod fork_linkers;
 mod fork_races;
+mod fork_reach;
 mod fork_sources;
 mod fork_traps;
 #[cfg(unix)]

@@ -100,10 +100,7 @@ pub(super) fn check_link(
     dependencies: &Dependencies<'_>,
     then: SystemTime,
 ) -> Result<(), Why> {
-    let is_linked = unit.outputs.iter().all(|entry| {
-        let extension = entry.path.extension().and_then(|extension| extension.to_str());
-        !matches!(extension, Some("rlib" | "rmeta"))
-    });
+    let is_linked = is_linked(unit);
     let mut reads_tree = is_linked && unit.has_link_args;
     for (run, is_own) in dependencies.runs(unit) {
         if !is_linked && !is_own {
@@ -118,6 +115,26 @@ pub(super) fn check_link(
     }
     if reads_tree {
         sees_the_same(inputs, Reach::Anything, then).map_err(Why::Linked)?;
+    }
+    Ok(())
+}
+
+fn is_linked(unit: &Unit) -> bool {
+    unit.outputs.iter().all(|entry| {
+        let extension = entry.path.extension().and_then(|extension| extension.to_str());
+        !matches!(extension, Some("rlib" | "rmeta"))
+    })
+}
+
+/// Programs of the tree that compile or link may do anything, for every unit.
+pub(super) fn check_tools(
+    inputs: &ForkInputs<'_>,
+    unit: &Unit,
+    then: SystemTime,
+) -> Result<(), Why> {
+    let tools = inputs.tools_of_tree;
+    if tools.compiler || (tools.linker && is_linked(unit)) {
+        sees_the_same(inputs, Reach::Anything, then).map_err(Why::Tool)?;
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ use crate::environment::real_path;
 use crate::files::delete_dir;
 use crate::fork::donors::{Donor, Donors};
 use crate::fork::noted::Noted;
-use crate::fork::plan::{ForkInputs, ForkPlan, LeftToCargo, WantedDonor, Why};
+use crate::fork::plan::{ForkInputs, ForkPlan, LeftToCargo, TreeTools, WantedDonor, Why};
 use crate::fork::sources::SourceQuery;
 use crate::lanes::choose::{LaneChoice, Lockfile};
 use crate::lanes::occupy::make_lane;
@@ -274,6 +274,17 @@ fn read_units(project: &Project, donor: &Place, own: &Place, with_xtask: bool) -
     units
 }
 
+/// Our own wrapper does not count.
+fn tools_of_tree(config: &CargoConfig, place: &Place) -> TreeTools {
+    let is_of_tree =
+        |tool: &PathBuf| place.has(tool) && !tool.starts_with(place.root.join(WRAPPER_DIR));
+    let wrappers = config.rustc_wrappers.iter().chain(&config.workspace_wrappers);
+    TreeTools {
+        compiler: wrappers.chain(&config.rustc).any(is_of_tree),
+        linker: config.linkers.iter().any(is_of_tree),
+    }
+}
+
 pub fn fork_plan(
     project: &Project,
     lane: &Lane,
@@ -285,7 +296,17 @@ pub fn fork_plan(
     // Agents start xtask from the worktree's own lane.
     let with_xtask = lane.owner == Owner::Worktree && !own.lane.join("xtask").exists();
     let units = read_units(project, &donor.place, &own, with_xtask);
-    let wanted = plan::wanted(&units, &donor.place, &own.root);
+    let donors_config = CargoConfig::read(&donor.place.root, &project.session.env);
+    let tools = {
+        let (theirs, ours) =
+            (tools_of_tree(&donors_config, &donor.place), tools_of_tree(&project.config, &own));
+        TreeTools {
+            compiler: theirs.compiler || ours.compiler,
+            linker: theirs.linker || ours.linker,
+        }
+    };
+    let mut wanted = plan::wanted(&units, &donor.place, &own.root);
+    wanted.everything |= tools.compiler || tools.linker;
     let mut sources = sources::compare(&project.sh, &donor.place.root, &own.root, &wanted);
     sources.compare_targets([&donor.place, &own]);
     let is_same_tree = donor.place.root == own.root;
@@ -294,7 +315,6 @@ pub fn fork_plan(
     let brings_caches = is_same_tree || wrapper::has_wrapper(project);
     let of_xtask = Place::new(own.root.clone(), crate::lanes::choose::worktree_lane(project).dir);
     let own_xtask = units::read_xtask(&of_xtask);
-    let donors_config = CargoConfig::read(&donor.place.root, &project.session.env);
     plan::plan(&ForkInputs {
         donor: &donor.place,
         own: &own,
@@ -310,6 +330,7 @@ pub fn fork_plan(
         same_env_since: donors::same_env_since(&project.config, &donors_config, &donor.place.root),
         donor_forked_at: write::forked_at(&donor.place.lane),
         noted: Noted::read(&donor.place.lane),
+        tools_of_tree: tools,
         env: &project.session.env,
         caches: if brings_caches {
             incremental::read(&donor.place.lane, with_xtask)
@@ -328,7 +349,9 @@ pub fn fork_for_another_tree(project: &Project, lane: &Lane) -> ForkPlan {
     let other = project.repo.root.join("..").join(lane.dir.file_name().unwrap_or_default());
     let own = Place::new(other.clone(), other.join("target"));
     let units = read_units(project, &donor, &own, false);
-    let wanted = plan::wanted(&units, &donor, &own.root);
+    let tools = tools_of_tree(&project.config, &donor);
+    let mut wanted = plan::wanted(&units, &donor, &own.root);
+    wanted.everything |= tools.compiler || tools.linker;
     plan::plan(&ForkInputs {
         donor: &donor,
         own: &own,
@@ -343,6 +366,7 @@ pub fn fork_for_another_tree(project: &Project, lane: &Lane) -> ForkPlan {
         same_env_since: Some(SystemTime::UNIX_EPOCH),
         donor_forked_at: None,
         noted: None,
+        tools_of_tree: tools,
         env: &project.session.env,
         caches: Vec::new(),
         present_caches: &[],

@@ -54,12 +54,21 @@ pub struct ForkInputs<'a> {
     pub noted: Option<Noted>,
     /// …and ours.
     pub env: &'a Environment,
+    /// Which of the programs that compile lie in the tree.
+    pub tools_of_tree: TreeTools,
     /// The incremental caches that our compilers could make use of…
     pub caches: Vec<Cache>,
     /// …and those in our lane already, by their directories.
     pub present_caches: &'a [PathBuf],
     /// Whether in both trees the wrapper removes what a linker is going to write.
     pub removes_linked: bool,
+}
+
+/// Whether cargo's configuration has programs of the tree compile or link.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TreeTools {
+    pub compiler: bool,
+    pub linker: bool,
 }
 
 /// What is to be done.

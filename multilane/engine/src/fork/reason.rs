@@ -37,6 +37,8 @@ pub enum Why {
     Macro(String, StateDiffers),
     /// The linker may read files of the tree, and this differs.
     Linked(StateDiffers),
+    /// The compiler wrapper or the linker is a program of the tree, and this differs.
+    Tool(StateDiffers),
     /// What a macro or the linker was given names the donor's place, and it is in the output.
     CompiledIn,
     /// It was built in another place than it lies in: the directory was copied, or was reached
@@ -129,6 +131,9 @@ impl fmt::Display for Why {
                 write!(f, "the macro {package} may read files, and {state}")
             }
             Why::Linked(state) => write!(f, "the linker may read files, and {state}"),
+            Why::Tool(state) => {
+                write!(f, "a program of the tree compiles or links it, and {state}")
+            }
             Why::CompiledIn => f.write_str("a path of the donor's is compiled in"),
             Why::Elsewhere => f.write_str("built in another place than it lies in"),
             Why::Needs(package) => write!(f, "needs {package}"),
@@ -157,6 +162,7 @@ impl Why {
             Why::Script(_) => "script",
             Why::Macro(..) => "macro",
             Why::Linked(_) => "linked",
+            Why::Tool(_) => "tool",
             Why::CompiledIn => "compiled-in",
             Why::Elsewhere => "elsewhere",
             Why::Needs(_) => "needs",
@@ -176,7 +182,9 @@ impl Why {
             Why::Generated => "generate relative paths, or concat!(env!(\"OUT_DIR\"), …)",
             Why::Watched(_) => "fork before anything else is built in this tree",
             Why::Commit => "ask git in a small package on which little depends",
-            Why::Script(state) | Why::Macro(_, state) | Why::Linked(state) => state.remedy(),
+            Why::Script(state) | Why::Macro(_, state) | Why::Linked(state) | Why::Tool(state) => {
+                state.remedy()
+            }
             Why::CompiledIn => "have the macro return no path of its caller, or of OUT_DIR",
             Why::Elsewhere => "build the donor by its own path, not through a link",
             Why::Replaced => "fork into an empty lane",
@@ -197,6 +205,7 @@ impl Why {
                 | Why::Script(_)
                 | Why::Macro(..)
                 | Why::Linked(_)
+                | Why::Tool(_)
                 | Why::Elsewhere
                 | Why::Changed
         )

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::fork::evidence::{
-    Dependencies, check_link, check_macros, git_says_the_same, known_at, names_the_same,
-    sees_the_same,
+    Dependencies, check_link, check_macros, check_tools, git_says_the_same, known_at,
+    names_the_same, sees_the_same,
 };
 use crate::fork::plan::{ForkInputs, NewTime, Why};
 use crate::fork::sources::{Source, SourceQuery};
@@ -87,7 +87,9 @@ pub(super) fn check(
     let dep_info = unit.dep_info.as_ref().ok_or(Why::Unknown)?;
     check_paths(inputs, unit, dep_info)?;
     if !(unit.is_path || unit.is_vendored) {
-        check_macros(inputs, unit, known_at(inputs, mark, mark.modified))?;
+        let known = known_at(inputs, mark, mark.modified);
+        check_tools(inputs, unit, known)?;
+        check_macros(inputs, unit, known)?;
         return Ok(Vec::new());
     }
     let (_, built) = dep_info.record.as_ref().ok_or(Why::Unknown)?;
@@ -106,6 +108,7 @@ pub(super) fn check(
             check_source(inputs, &path, *built, known)?;
         }
     }
+    check_tools(inputs, unit, known)?;
     check_macros(inputs, unit, known)?;
     check_link(inputs, unit, &dependencies, known)?;
     Ok(Vec::new())

@@ -2,7 +2,7 @@
 //! everything else came from. Agents' lanes have none.
 
 use crate::environment;
-use crate::fork::plan::{ForkInputs, ForkPlan};
+use crate::fork::plan::{ForkInputs, ForkPlan, TreeTools};
 use crate::fork::sources::SourceQuery;
 use crate::fork::{donors, is_left_to_cargo, plan, sources, trust, write};
 use crate::lanes::{Lane, list};
@@ -54,6 +54,7 @@ fn plan_of(project: &Project, donor: &Place, own: &Place) -> ForkPlan {
         same_git_since: donors::same_git_since(&donor.root, &own.root),
         same_env_since: donors::same_env_since(&project.config, &donors_config, &donor.root),
         donor_forked_at: write::forked_at(&donor.lane),
+        tools_of_tree: TreeTools::default(),
         noted: None, // xtask is built by plain cargo.
         env: &project.session.env,
         caches: Vec::new(),

@@ -31,6 +31,9 @@ pub struct CargoConfig {
     /// Every `build.rustc-wrapper`, the one that counts first. An empty one switches those after it
     /// off.
     pub rustc_wrappers: Vec<PathBuf>,
+    /// `build.rustc-workspace-wrapper`, and every `target.….linker`.
+    pub workspace_wrappers: Vec<PathBuf>,
+    pub linkers: Vec<PathBuf>,
     /// The files that are included, whether they are there or not.
     pub includes: Vec<PathBuf>,
     /// The names in `[alias]`.
@@ -69,6 +72,8 @@ impl CargoConfig {
                 .into_iter()
                 .filter_map(|name| env.get(name).map(PathBuf::from))
                 .collect(),
+            workspace_wrappers: Vec::new(),
+            linkers: Vec::new(),
             includes: Vec::new(),
             env: BTreeMap::new(),
             env_tables: Vec::new(),
@@ -101,6 +106,9 @@ impl CargoConfig {
         self.has_runner |= targets.is_some_and(|targets| {
             targets.iter().any(|(_, target)| target.get("runner").is_some())
         });
+        let linkers = targets.into_iter().flat_map(|targets| targets.iter());
+        let linkers = linkers.filter_map(|(_, target)| target.get("linker")?.as_str());
+        self.linkers.extend(linkers.map(|linker| program(dir.parent().unwrap_or(dir), linker)));
         let lockfile = || document.get("resolver")?.get("lockfile-path")?.as_str();
         if let (None, Some(path)) = (&self.lockfile, lockfile()) {
             self.lockfile = Some(dir.parent().unwrap_or(dir).join(path));
@@ -156,14 +164,12 @@ impl CargoConfig {
             self.target_dir = text("target-dir").map(|dir| base.join(dir));
         }
         self.has_build_dir |= text("build-dir").is_some();
-        // A name without a slash is looked up on `PATH`, as cargo does.
-        let program = |name: &str| {
-            if name.contains(['/', '\\']) { base.join(name) } else { PathBuf::from(name) }
-        };
+        let program = |name: &str| program(base, name);
         if self.rustc.is_none() {
             self.rustc = text("rustc").map(program);
         }
         self.rustc_wrappers.extend(text("rustc-wrapper").map(program));
+        self.workspace_wrappers.extend(text("rustc-workspace-wrapper").map(program));
     }
 }
 
@@ -193,6 +199,11 @@ pub fn includes(document: &DocumentMut) -> Vec<String> {
             .collect(),
         _ => Vec::new(),
     }
+}
+
+/// A name without a slash is looked up on `PATH`, as cargo does.
+fn program(base: &Path, name: &str) -> PathBuf {
+    if name.contains(['/', '\\']) { base.join(name) } else { PathBuf::from(name) }
 }
 
 #[cfg(test)]

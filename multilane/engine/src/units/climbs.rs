@@ -1,5 +1,5 @@
-//! Whether a source climbs from `OUT_DIR` out of the lane. Code of a package from elsewhere knows no
-//! other way into the tree that it is built in.
+//! Whether a source climbs from `OUT_DIR` out of the lane. Code of a package from elsewhere knows
+//! no other way into the tree that it is built in.
 //!
 //! This is a guess by words, so it only ever adds to what is left to cargo.
 

@@ -186,9 +186,15 @@ fn outside(
     }
     for path in &literals.paths {
         let relative = path.trim_start_matches('/');
-        let climbing = [dir.join(relative), PathBuf::from(relative)];
-        let climbing = climbing.into_iter().filter(|_| path.split('/').any(|part| part == ".."));
-        found.extend(climbing.filter(|path| is_outside(path)));
+        if path.split('/').any(|part| part == "..") {
+            // Most lead from the package to a file of the tree; from the root, where macros run,
+            // they would leave it.
+            let (of_package, of_root) = (dir.join(relative), PathBuf::from(relative));
+            let is_there = |path: &Path| normalized(&place.root.join(path)).exists();
+            let is_of_root = !is_there(&of_package) && is_outside(&of_root) && is_there(&of_root);
+            found.extend(Some(of_root).filter(|_| is_of_root));
+            found.extend(Some(of_package).filter(|path| is_outside(path)));
+        }
         // Most are appended to something, and nothing is at that place of the file system.
         let absolute = Some(Path::new(path)).filter(|path| path.is_absolute() && path.exists());
         found.extend(absolute.filter(|path| is_outside(path)).map(Path::to_owned));
@@ -219,14 +225,15 @@ pub(super) fn look_for_tree_readers(
     let mut read: Vec<usize> = built_from.iter().flatten().copied().collect();
     read.sort_unstable();
     read.dedup();
-    let question = format!("tree readers {}", variables.join(" "));
+    let question = format!("tree readers, {}", variables.join(" "));
     let found =
         remembered.ask(&question, units, &read, |unit| looks_for_tree(unit, place, variables));
-    let looking: HashSet<usize> =
-        read.into_iter().zip(found).filter(|(_, found)| *found != 0).map(|(at, _)| at).collect();
+    let found: HashMap<usize, u8> = read.into_iter().zip(found).collect();
     let mut readers = HashSet::new();
     for (at, built_from) in code.into_iter().zip(built_from) {
-        if built_from.iter().any(|at| looking.contains(at)) {
+        // A library that climbs (`vcpkg`, say, in the script of every other `-sys` package) is no
+        // sign: most of what calls it has it do something else.
+        if found[&at] & CLIMBS != 0 || built_from.iter().any(|at| found[at] & NAMES != 0) {
             units[at].reach = Reach::Anything;
             readers.insert(at);
         }
@@ -240,17 +247,22 @@ pub(super) fn look_for_tree_readers(
     }
 }
 
-/// As a number.
+const CLIMBS: u8 = 1;
+const NAMES: u8 = 2;
+
 fn looks_for_tree(unit: &Unit, place: &Place, variables: &[&str]) -> io::Result<u8> {
     let Some(dep_info) = &unit.dep_info else { return Ok(u8::MAX) };
+    let mut found = 0;
     for source in &dep_info.sources {
         let bytes = files::read(place.root.join(source))?;
-        let names = |name: &&str| find(&bytes, name.as_bytes()).is_some();
-        if variables.iter().any(names) || climbs(&bytes) {
-            return Ok(1);
+        if variables.iter().any(|name| find(&bytes, name.as_bytes()).is_some()) {
+            found |= NAMES;
+        }
+        if climbs(&bytes) {
+            found |= CLIMBS;
         }
     }
-    Ok(0)
+    Ok(found)
 }
 
 /// The units by the numbers that name them.

@@ -1,0 +1,290 @@
+//! Forks of what code reads that nothing tells cargo of: the tree, from a package from elsewhere;
+//! git, from a macro; variables and files out of the checkout that it names.
+
+use std::path::{Path, PathBuf};
+
+use crate::fork::{build, first_build, printed, printed_from_scratch, undone, worktree};
+use crate::support::Project;
+
+const SAYS_ITSELF: &str = "println!(\"cargo::rerun-if-changed=build.rs\");";
+
+fn put(path: PathBuf, text: &str) {
+    std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+    std::fs::write(&path, text).unwrap_or_else(|err| panic!("{}: {err}", path.display()));
+}
+
+/// A package `dep`, whose `TEXT` is what this block of its build script says.
+fn put_package(dir: &Path, block: &str) {
+    let manifest =
+        "[package]\nname = \"dep\"\nversion = \"1.0.0\"\nedition = \"2024\"\n[workspace]\n";
+    put(dir.join("Cargo.toml"), manifest);
+    let script = format!(
+        "fn main() {{ {SAYS_ITSELF} let text: String = {{ {block} }}; \
+         println!(\"cargo::rustc-env=TEXT={{}}\", text.trim()); }}\n"
+    );
+    put(dir.join("build.rs"), &script);
+    put(dir.join("src/lib.rs"), "pub const TEXT: &str = env!(\"TEXT\");\n");
+}
+
+/// `app` prints the `TEXT` of `dep`, which is to be had in this way.
+fn depend(project: &Project, how: &str) {
+    let manifest = project.read("crates/app/Cargo.toml");
+    project
+        .write("crates/app/Cargo.toml", &format!("{manifest}dep = {how}\n"))
+        .write("crates/app/src/main.rs", "fn main() { println!(\"{}\", dep::TEXT); }\n");
+    project.cargo("generate-lockfile").ok();
+    project.commit();
+}
+
+/// The same from git.
+fn depend_on_git(project: &mut Project, block: &str) {
+    let home = project.root.with_file_name("cargo home");
+    project.set("CARGO_NET_OFFLINE", "false");
+    project.set("CARGO_HOME", home.to_str().expect("UTF-8"));
+    let dir = project.root.with_file_name("dep");
+    put_package(&dir, block);
+    for args in
+        [&["init", "--quiet"][..], &["add", "--all"], &["commit", "--quiet", "--message=state"]]
+    {
+        project.git_in(&dir, args);
+    }
+    let url = dir.to_str().expect("UTF-8").replace(' ', "%20");
+    depend(project, &format!("{{ git = \"file://{url}\" }}"));
+}
+
+#[track_caller]
+fn is_like_from_scratch(project: &Project, dir: &Path) {
+    assert_eq!(printed(project, dir), printed_from_scratch(project, dir));
+}
+
+/// `app` prints what a macro of the package `reader` expands to: the string that this block is, in
+/// which `told` is what the caller tells it.
+fn with_macro(block: &str, told: &str) -> Project {
+    let project = undone();
+    project.package("crates/reader", "reader", &[]);
+    let manifest = project.read("crates/reader/Cargo.toml") + "\n[lib]\nproc-macro = true\n";
+    let source = format!(
+        "extern crate proc_macro; use proc_macro::TokenStream;\n\
+         #[proc_macro] pub fn data(input: TokenStream) -> TokenStream {{\n    \
+         let told = input.to_string().replace('\"', \"\"); _ = &told;\n    \
+         let text: String = {{ {block} }}; format!(\"{{:?}}\", text.trim()).parse().unwrap()\n}}\n"
+    );
+    project.write("crates/reader/Cargo.toml", &manifest);
+    project.write("crates/reader/src/lib.rs", &source);
+    let manifest = project.read("crates/app/Cargo.toml") + "reader = { path = \"../reader\" }\n";
+    project.write("crates/app/Cargo.toml", &manifest);
+    let main = format!("fn main() {{ println!(\"{{}}\", reader::data!({told})); }}\n");
+    project.write("crates/app/src/main.rs", &main);
+    project.cargo("generate-lockfile").ok();
+    project
+}
+
+#[test]
+fn a_script_from_git_that_climbs_to_the_tree() {
+    for block in [
+        "let out = std::env::var(\"OUT_DIR\").unwrap(); std::path::Path::new(&out).ancestors()\
+         .find_map(|dir| std::fs::read_to_string(dir.join(\"settings.txt\")).ok()).unwrap()",
+        "std::fs::read_to_string(std::env::var(\"TREE\").unwrap() + \"/settings.txt\").unwrap()",
+    ] {
+        let mut project = undone();
+        project.write(".cargo/config.toml", "[env]\nTREE = { value = \"\", relative = true }\n");
+        project.write("settings.txt", "one");
+        depend_on_git(&mut project, block);
+        build(&project);
+        let second = worktree(&project, "second");
+        first_build(&project, &second).compiled(0);
+        let third = worktree(&project, "third");
+        put(third.join("settings.txt"), "two");
+        first_build(&project, &third).leaves("script", "settings.txt differs");
+        assert_eq!(printed(&project, &third), "two\n");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_copied_target_directory_with_such_a_script() {
+    let mut project = undone();
+    project.write(".cargo/config.toml", "[env]\nTREE = { value = \"\", relative = true }\n");
+    project.write("settings.txt", "one");
+    let block =
+        "std::fs::read_to_string(std::env::var(\"TREE\").unwrap() + \"/settings.txt\").unwrap()";
+    depend_on_git(&mut project, block);
+    project.xtask("build").ok();
+    let copy = project.root.with_file_name("copy");
+    let command = project.command("cp").arg("-a").arg(&project.root).arg(&copy).output();
+    assert!(command.expect("cp starts").status.success());
+    put(copy.join("settings.txt"), "two");
+    project.xtask("build").within(&copy).ok().says("built in another place");
+    assert_eq!(printed(&project, &copy), "two\n");
+}
+
+#[test]
+fn a_macro_that_asks_git() {
+    let project = with_macro(
+        "let output = std::process::Command::new(\"git\").args([\"branch\", \"--show-current\"]).output(); \
+         String::from_utf8(output.unwrap().stdout).unwrap()",
+        "",
+    );
+    project.commit();
+    build(&project);
+    let second = worktree(&project, "second");
+    first_build(&project, &second).leaves("commit", "asks git");
+    assert_eq!(printed(&project, &second), "\n");
+    // In one tree it says the same.
+    project.xtask("build").agent("a").ok().compiled(0);
+}
+
+#[test]
+fn a_file_in_the_target_directory_that_was_written_over() {
+    let project = with_macro(
+        "std::fs::read_to_string(std::env::var(\"CARGO_MANIFEST_DIR\").unwrap() + \"/../../target/made/idl\").unwrap()",
+        "",
+    );
+    project.write("target/made/idl", "one").commit();
+    build(&project);
+    project.xtask("build").agent("a").ok().compiled(0);
+    project.write("target/made/idl", "two");
+    project.xtask("build").agent("b").ok().leaves("macro", "target/made/idl was changed");
+    assert_eq!(project.xtask("run --quiet --package app").agent("b").ok().stdout(), "two\n");
+}
+
+#[test]
+fn a_vendored_package_with_a_path_into_the_lane() {
+    let project = undone();
+    put_package(&project.root.join("vendor/dep"), "std::env::var(\"OUT_DIR\").unwrap()");
+    let checksum = format!("{{\"files\":{{}},\"package\":\"{}\"}}", "0".repeat(64));
+    project.write("vendor/dep/.cargo-checksum.json", &checksum);
+    project.write(
+        ".cargo/config.toml",
+        "[source.crates-io]\nreplace-with = \"vendored\"\n[source.vendored]\ndirectory = \"vendor\"\n",
+    );
+    depend(&project, "\"1\"");
+    build(&project);
+    project.xtask("build").agent("a").ok().leaves("variable", "OUT_DIR");
+    let said = project.xtask("run --quiet --package app").agent("a").ok().stdout();
+    assert!(said.contains("/.lanes/a/"), "{said}");
+}
+
+/// Nothing tells cargo of the variable, so in one lane it is never noticed. A new lane is another
+/// matter.
+#[test]
+fn a_variable_that_the_code_names() {
+    let reads = "std::env::var(\"GREETING\").unwrap_or_default()";
+    let scripted = || {
+        let project = undone();
+        let script = format!(
+            "fn main() {{ {SAYS_ITSELF} println!(\"cargo::rustc-env=TEXT={{}}\", {reads}); }}"
+        );
+        project.write("crates/core/build.rs", &script);
+        let source = "pub fn text() -> String { env!(\"TEXT\").to_owned() }\n";
+        project.write("crates/core/src/lib.rs", source);
+        project
+    };
+    let told =
+        "std::env::var(told).unwrap_or(std::fs::read_to_string(\"none\").unwrap_or_default())";
+    for (project, reason) in [
+        (scripted(), "script"),
+        (with_macro(reads, ""), "macro"),
+        (with_macro(told, "\"GREETING\""), "macro"),
+    ] {
+        project.commit();
+        let build = |agent: &str, greeting: &str| {
+            let call = project.xtask("build").agent(agent);
+            if greeting.is_empty() { call.ok() } else { call.env("GREETING", greeting).ok() }
+        };
+        let says = |agent: &str, greeting: &str| {
+            let call = project.xtask("run --quiet --package app").agent(agent);
+            assert_eq!(call.env("GREETING", greeting).ok().stdout(), format!("{greeting}\n"));
+        };
+        build("a", "one").forked_nothing();
+        build("b", "one").compiled(0);
+        build("c", "two").leaves(reason, "GREETING had another value");
+        says("c", "two");
+        build("d", "").leaves(reason, "GREETING");
+        // The lane in which the value is the same is the better donor.
+        build("e", "two");
+        says("e", "two");
+        // Since then another value was seen in the lane, in which cargo took all for fresh.
+        build("a", "three").compiled(0);
+        build("f", "three").leaves(reason, "GREETING");
+        says("f", "three");
+    }
+}
+
+#[test]
+fn a_file_out_of_the_checkout_that_the_code_names() {
+    let script = format!(
+        "fn main() {{ {SAYS_ITSELF} let text = std::fs::read_to_string(\"../../../beside.txt\"); \
+         println!(\"cargo::rustc-env=TEXT={{}}\", text.unwrap_or_default()); }}"
+    );
+    let scripted = undone();
+    scripted.write("crates/core/build.rs", &script);
+    let source = "pub fn text() -> String { env!(\"TEXT\").to_owned() }\n";
+    scripted.write("crates/core/src/lib.rs", source);
+    let told = "std::fs::read_to_string(std::env::var(\"CARGO_MANIFEST_DIR\").unwrap() + \"/\" + &told).unwrap_or_default()";
+    for (project, reason) in
+        [(scripted, "script"), (with_macro(told, "\"../../../beside.txt\""), "macro")]
+    {
+        let beside = project.root.with_file_name("beside.txt");
+        put(beside.clone(), "one");
+        project.commit();
+        build(&project);
+        let second = worktree(&project, "second");
+        first_build(&project, &second).compiled(0);
+        put(beside, "two");
+        let third = worktree(&project, "third");
+        first_build(&project, &third).leaves(reason, "beside.txt was changed");
+        assert_eq!(printed(&project, &third), "two\n");
+    }
+}
+
+#[test]
+fn a_package_beside_the_checkout_whose_script_reads_its_own_file() {
+    let project = undone();
+    let beside = project.root.with_file_name("dep");
+    put_package(&beside, "std::fs::read_to_string(\"data.txt\").unwrap()");
+    put(beside.join("data.txt"), "one");
+    depend(&project, "{ path = \"../../../dep\" }");
+    build(&project);
+    let second = worktree(&project, "second");
+    first_build(&project, &second).compiled(0);
+    put(beside.join("data.txt"), "two");
+    let third = worktree(&project, "third");
+    first_build(&project, &third).leaves("script", "was changed");
+    is_like_from_scratch(&project, &third);
+    assert_eq!(printed(&project, &third), "two\n");
+}
+
+/// What it does is in no fingerprint of cargo's.
+#[cfg(unix)]
+#[test]
+fn a_compiler_wrapper_of_the_tree() {
+    let project = undone();
+    project.write(".cargo/config.toml", "[build]\nrustc-wrapper = \"tools/wrapper\"\n");
+    let main = "fn main() { println!(\"{}\", if cfg!(two) { \"two\" } else { \"one\" }); }\n";
+    project.write("crates/app/src/main.rs", main);
+    project.script("tools/wrapper", "exec \"$@\"");
+    project.commit();
+    build(&project);
+    let second = worktree(&project, "second");
+    first_build(&project, &second).compiled(0);
+    let third = worktree(&project, "third");
+    put(third.join("tools/wrapper"), "#!/bin/sh\nexec \"$@\" --cfg two\n");
+    first_build(&project, &third).leaves("tool", "tools/wrapper differs");
+    assert_eq!(printed(&project, &third), "two\n");
+}
+
+/// In another tree its path is another one, which cargo notices.
+#[cfg(unix)]
+#[test]
+fn a_linker_of_the_tree() {
+    let project = undone();
+    project.write(".cargo/config.toml", "[target.'cfg(unix)']\nlinker = \"tools/linker\"\n");
+    project.script("tools/linker", "exec cc \"$@\"");
+    project.commit();
+    build(&project);
+    project.xtask("build").agent("a").ok().compiled(0);
+    project.script("tools/linker", "exec cc \"$@\" -s");
+    let ran = project.xtask("build").agent("b").ok();
+    ran.leaves("tool", "tools/linker was changed").compiled_of(1, &["app"]);
+}
