@@ -44,8 +44,8 @@ impl Lockfile {
         self.packages.keys()
     }
 
-    /// Those of `members` that have another entry than in `old`, or depend on a package with another
-    /// one, however far: not through each other.
+    /// Those of `members` that have another entry than in `old`, or depend on a package with
+    /// another one, however far: not through each other.
     pub fn changed_since(&self, old: &Lockfile, members: &BTreeSet<&str>) -> BTreeSet<String> {
         let is_member = |id: &Id| id.2.is_empty() && members.contains(&*id.0);
         let is_changed = |(id, entry): &(&Id, &Entry)| old.packages.get(*id) != Some(*entry);
