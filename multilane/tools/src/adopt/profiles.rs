@@ -10,7 +10,7 @@ pub(crate) enum Profile {
     Lines,
     /// Dependencies without debug information: less disk
     Dependencies,
-    /// The same of build scripts and macros
+    /// Build scripts and macros without debug information
     BuildScripts,
     /// Incremental also where CI is set, as agents do
     Incremental,
