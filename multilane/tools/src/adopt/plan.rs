@@ -354,14 +354,10 @@ fn keep_out_of_package(manifest: &mut DocumentMut, has_new_config: bool) {
     let old = package.entry("exclude").or_insert(toml_edit::value(Array::new()));
     let Some(excluded) = old.as_array_mut() else { return };
     let is_out = |pattern: &str| pattern.trim_matches(['/', '*']) == ".cargo";
-    if !excluded.iter().filter_map(Value::as_str).any(is_out) {
-        let config = has_new_config.then_some(CONFIG);
-        for path in config.into_iter().chain([ALIAS_FILE]) {
-            let pattern = format!("/{path}");
-            if !excluded.iter().any(|value| value.as_str() == Some(&pattern)) {
-                push_like_its_neighbours(excluded, &pattern);
-            }
-        }
+    let pattern = if has_new_config { "/.cargo" } else { "/.cargo/xtask.toml" };
+    let has = |value: &str| is_out(value) || value == pattern;
+    if !excluded.iter().filter_map(Value::as_str).any(has) {
+        push_like_its_neighbours(excluded, pattern);
     }
 }
 
