@@ -91,7 +91,8 @@ fn only_the_parts_that_are_named() {
 #[test]
 fn a_single_package_stays_what_it_was() {
     let project = Project::outside();
-    let manifest = "[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
+    let manifest =
+        "[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2024\"\nlicense = \"MIT\"\n";
     project.write("Cargo.toml", manifest).write("src/lib.rs", "").write(".gitignore", "/target/\n");
     project.package("fuzz", "fuzz", &[]);
     project.cargo("generate-lockfile").ok();
@@ -102,6 +103,10 @@ fn a_single_package_stays_what_it_was() {
     project.commit();
     assert_eq!(archive(), before);
     assert!(project.read("Cargo.lock").contains("name = \"multilane\""));
+    assert!(
+        project.read("xtask/Cargo.toml").contains("license = \"MIT\"\n"),
+        "as cargo deny wants"
+    );
     project.cargo("build --locked --offline").ok();
     project.cargo("build").within(project.root.join("fuzz")).ok();
 }
@@ -172,6 +177,7 @@ fn what_costs_something_is_named() {
     };
     check(".cargo/config.toml", "[build]\ntarget-dir = \"out\"\n", "build.target-dir");
     check(".cargo/config.toml", "[build]\nrustflags = [\"-Cdebuginfo=1\"]\n", "build.rustflags");
+    check(".config/hakari.toml", "hakari-package = \"hack\"\n", "hakari");
     check(".cargo/config.toml", "[build]\nrustc-wrapper = \"sccache\"\n", "build.rustc-wrapper");
 }
 

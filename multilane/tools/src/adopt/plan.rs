@@ -19,6 +19,7 @@ const MAIN: &str = include_str!("templates/main.rs");
 const ALIAS: &str = include_str!("templates/alias.toml");
 const PROFILE: &str = include_str!("templates/profile.toml");
 
+const HAKARI: &str = ".config/hakari.toml";
 const CONFIG: &str = ".cargo/config.toml";
 const ALIAS_FILE: &str = ".cargo/xtask.toml";
 
@@ -100,6 +101,14 @@ impl Plan {
             ));
         }
         self.conflicts.extend(versions(&self.manifest, &members, &root));
+        let hakari = self.edits.read(HAKARI)?;
+        if !hakari.is_empty() && !hakari.contains("\"xtask\"") {
+            self.notes.push(format!(
+                "cargo hakari wants its package in each member's dependencies, and xtask would compile \
+                 all of it\nhelp: workspace-members = [\"xtask\"] in [final-excludes] and \
+                 [traversal-excludes] of {HAKARI}"
+            ));
+        }
         let standing_alone: Vec<PathBuf> = match self.manifest.contains_key("workspace") {
             true => Vec::new(),
             false => self.packages_below(),
@@ -109,7 +118,10 @@ impl Plan {
         self.has_new_member = self.manifest.to_string() != before;
         // The package before the member, so that the tree can be built at any point.
         if !is_adopted {
-            self.edits.put("xtask/Cargo.toml", engine.put_into(MANIFEST, &root)?)?;
+            const PUBLISH: &str = "publish = false\n";
+            let license = license(&self.manifest, &members) + PUBLISH;
+            let text = engine.put_into(&MANIFEST.replacen(PUBLISH, &license, 1), &root)?;
+            self.edits.put("xtask/Cargo.toml", text)?;
         }
         if !root.join("xtask/src").exists() {
             self.edits.put("xtask/src/main.rs", formatted(sh, &root, MAIN))?;
@@ -359,6 +371,19 @@ fn keep_out_of_package(manifest: &mut DocumentMut, has_new_config: bool) {
     if !excluded.iter().filter_map(Value::as_str).any(has) {
         push_like_its_neighbours(excluded, pattern);
     }
+}
+
+/// The line that gives xtask the licence of the project: `cargo deny` wants one of each member.
+fn license(manifest: &DocumentMut, members: &[(PathBuf, DocumentMut)]) -> String {
+    let of_workspace = || manifest.get("workspace")?.get("package")?.get("license");
+    if of_workspace().is_some() {
+        return "license.workspace = true\n".to_owned();
+    }
+    let of_member = |(_, manifest): &(PathBuf, DocumentMut)| {
+        let license = manifest.get("package")?.get("license")?.as_str()?.to_owned();
+        Some(format!("license = {}\n", Value::from(license)))
+    };
+    members.iter().find_map(of_member).unwrap_or_default()
 }
 
 /// What is too old for a member that is compiled with the engine.
