@@ -3,12 +3,10 @@
 //! To add one: a function that does it, and its command line in `main`. It is then listed in
 //! `--help`, and shells complete it.
 
-use std::process::ExitCode;
-
 use clap::{Arg, ArgMatches, Command};
 use xshell::{Shell, cmd};
 
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     let lines = Command::new("lines")
         .about("Count the lines of Rust in each package")
         .arg(Arg::new("folder").default_value(".").help("Only below this folder"));
@@ -16,7 +14,7 @@ fn main() -> ExitCode {
 }
 
 /// An example. Replace it by what this project needs: a release, generated code, a deployment.
-fn count_lines(args: &ArgMatches) -> anyhow::Result<ExitCode> {
+fn count_lines(args: &ArgMatches) -> anyhow::Result<std::process::ExitCode> {
     let folder = args.get_one::<String>("folder").expect("it has a default");
     let sh = Shell::new()?;
     let files = cmd!(sh, "git ls-files -- {folder}").quiet().read()?;
@@ -29,5 +27,5 @@ fn count_lines(args: &ArgMatches) -> anyhow::Result<ExitCode> {
         println!("{lines:>7} {package}");
     }
     println!("{:>7} in all", packages.values().sum::<usize>());
-    Ok(ExitCode::SUCCESS)
+    Ok(std::process::ExitCode::SUCCESS)
 }

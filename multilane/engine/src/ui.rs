@@ -91,7 +91,7 @@ impl Ui {
     pub fn confirm(self, question: &str) -> anyhow::Result<bool> {
         const CYAN: &str = "\x1b[1m\x1b[36m";
         if !std::io::stdin().is_terminal() {
-            anyhow::bail!("there is no terminal to ask on: {question}\nhelp: --yes");
+            anyhow::bail!("stdin is not a terminal: {question}\nhelp: pass --yes");
         }
         drop(write!(std::io::stderr(), "{} [y/N] ", self.paint(CYAN, question)));
         let mut answer = String::new();

@@ -1,6 +1,7 @@
 //! `check-fast`, and `--affected` of other verbs: narrow the selection to the packages that
 //! changed.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -8,21 +9,35 @@ use clap::ArgMatches;
 
 use super::run::Options;
 use multilane_engine::cargo_line::CargoLine;
+use multilane_engine::files;
 use multilane_engine::project::Project;
 use multilane_engine::project::affected::{self, Affected, References, Workspace};
 use multilane_engine::project::changes::{self, Changes};
-use multilane_engine::project::packages::{self, normalized};
+use multilane_engine::project::lockfile::Lockfile;
+use multilane_engine::project::packages::{self, Package, normalized};
+
+/// The project's own commands: the package, and its folder.
+const XTASK: &str = "xtask";
 
 /// What counts as changed.
 pub(super) struct Changed {
     base: Option<String>,
     dependents: bool,
+    /// Whether xtask counts, which has just been compiled if it is how we were called.
+    has_xtask: bool,
 }
 
 impl Changed {
     pub(super) fn of(own: &ArgMatches) -> Changed {
         let base = own.get_one::<String>("base").cloned();
-        Changed { base, dependents: own.get_flag("dependents") }
+        Changed { base, dependents: own.get_flag("dependents"), has_xtask: true }
+    }
+
+    /// For a check that finds nothing that compiling has not found.
+    pub(super) fn without_xtask(self, project: &Project, line: &CargoLine) -> Changed {
+        let is_compiled = project.session.ui.called == "cargo xtask"
+            && project.repo.root.join(XTASK).join("Cargo.toml").is_file();
+        Changed { has_xtask: !is_compiled || line.selects_targets(), ..self }
     }
 
     pub(super) fn if_asked(own: &ArgMatches) -> Option<Changed> {
@@ -58,12 +73,14 @@ pub(super) fn narrow(
     let base = changed.base.as_deref();
     let all = |why: &str| {
         ui.status("Affected", format_args!("all packages: {why}"));
-        Ok(Some(line.clone().with(["--workspace"])))
+        let line = line.clone().with(["--workspace"]);
+        Ok(Some(if changed.has_xtask { line } else { line.with(["--exclude", XTASK]) }))
     };
-    let (base, mut files, checkouts) = match changes::read(&project.sh, &project.repo, base)? {
-        Changes::Known { base, files, checkouts } => (base, files, checkouts),
-        Changes::Unknown { why } => return all(&why),
-    };
+    let (base, commit, mut files, checkouts) =
+        match changes::read(&project.sh, &project.repo, base)? {
+            Changes::Known { base, commit, files, checkouts } => (base, commit, files, checkouts),
+            Changes::Unknown { why } => return all(&why),
+        };
     let configured = configured(project);
     let root = &project.repo.root;
     let packages = packages::read(&project.sh, &project.session.env, root)
@@ -92,7 +109,12 @@ pub(super) fn narrow(
     let references = References { mentions, links: checkouts.links, configured };
     let start = &project.repo.start;
     let workspace = Workspace { root, start, packages: &packages };
+    let count = files.len();
+    let by_content = by_content(project, &commit, &packages, &mut files);
     let mut affected = affected::affected(&workspace, &files, &references);
+    if let Affected::Packages(names) = &mut affected {
+        names.extend(by_content);
+    }
     if changed.dependents {
         affected = affected::with_dependents(affected, &packages);
     }
@@ -102,8 +124,11 @@ pub(super) fn narrow(
         Affected::Packages(mut names) => {
             let (line, excluded) = line.without_values("--exclude");
             names.retain(|name| !excluded.contains(name));
+            if !changed.has_xtask && names.remove(XTASK) && names.is_empty() {
+                ui.status("Affected", format_args!("only {XTASK}, which this call has compiled"));
+                return Ok(None);
+            }
             if names.is_empty() {
-                let count = files.len();
                 ui.status(
                     "Affected",
                     format_args!("none: files changed since {base}: {count}, of no package"),
@@ -115,6 +140,38 @@ pub(super) fn narrow(
             Ok(Some(line.with(names.into_iter().flat_map(|name| ["--package".to_owned(), name]))))
         }
     }
+}
+
+/// Takes the lockfile and the root manifest out of the changed files where what is in them tells
+/// which packages they concern.
+fn by_content(
+    project: &Project,
+    commit: &str,
+    packages: &[Package],
+    files: &mut Vec<PathBuf>,
+) -> BTreeSet<String> {
+    let root = &project.repo.root;
+    let mut names = BTreeSet::new();
+    let mut take = |name: &str, concerned: &dyn Fn(&str, &str) -> Option<BTreeSet<String>>| {
+        let path = root.join(name);
+        let Some(at) = files.iter().position(|file| *file == path) else { return };
+        let texts =
+            changes::text_at(&project.sh, root, commit, name).zip(files::read_text(&path).ok());
+        if let Some(found) = texts.and_then(|(old, new)| concerned(&old, &new)) {
+            files.remove(at);
+            names.extend(found);
+        }
+    };
+    take("Cargo.lock", &|old, new| {
+        let members = packages.iter().map(|package| &*package.name).collect();
+        Some(Lockfile::parse(new)?.changed_since(&Lockfile::parse(old)?, &members))
+    });
+    take("Cargo.toml", &|old, new| {
+        let own = packages.iter().find(|package| package.dir == *root)?;
+        let of_all = |text: &str| affected::of_all_packages(text);
+        (of_all(old)? == of_all(new)?).then(|| BTreeSet::from([own.name.clone()]))
+    });
+    names
 }
 
 /// Files and directories that cargo, rustup and clippy read for every package: those that are named

@@ -55,6 +55,7 @@ pub(super) fn check_fast(call: Call) -> Answer {
     if !line.packages().is_empty() || line.selects_workspace() {
         return run::one(&project, &options, line);
     }
+    let changed = changed.without_xtask(&project, &line);
     match affected::narrow(&project, &options, &changed, line)? {
         Some(line) => run::one(&project, &options, line),
         None => Ok(ExitCode::SUCCESS),

@@ -42,12 +42,13 @@ pub(super) fn choose_backend(
             Ok(false) => {}
             Ok(true) => project.session.ui.quiet(options.quiet).status(
                 "Wrote",
-                format_args!(
-                    "{FILE}: the profile `{PROFILE}`, for all builders of this tree (docs/cranelift.md)"
-                ),
+                format_args!("{FILE}: the profile `{PROFILE}`, for all builders of this tree"),
             ),
             Err(err) => {
-                project.session.ui.warn(format_args!("cannot write {FILE}: {err}; building with LLVM"));
+                project
+                    .session
+                    .ui
+                    .warn(format_args!("cannot write {FILE}: {err}; building with LLVM"));
                 return Ok(line);
             }
         }

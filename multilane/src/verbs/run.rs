@@ -241,7 +241,7 @@ pub(super) fn run_steps(
         };
         record::write(project, lane, &build);
     }
-    if is_verbose {
+    if project.session.env.is_on("VERBOSE") {
         let after = project.session.started.elapsed().saturating_sub(before + built);
         let (before, after) = (milliseconds(before), milliseconds(after));
         ui.status("Own", format_args!("took {before:.1} ms before cargo, {after:.1} ms after"));

@@ -119,7 +119,9 @@ pub(super) fn make_worktree(
     } else if has_branch && (wanted.branch.is_none() || wanted.from.is_some()) {
         bail!(
             "the branch {branch} already exists\n\
-             help: --branch {branch} without --from checks it out; --branch <other> makes another"
+             help: {} lane new {name} --branch {branch} checks it out; another --branch makes one",
+            project.session.ui.called,
+            name = wanted.name
         );
     } else if has_branch {
         args.extend([path.clone().into(), branch.into()]);

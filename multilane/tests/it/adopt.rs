@@ -47,6 +47,84 @@ fn a_workspace_adopts_and_builds() {
     assert!(lines.contains("crates/one"), "{lines}");
     // Plain cargo builds what it built before.
     assert_eq!(project.cargo("build").ok().built(), [""; 0]);
+    // The project's own checks go on to pass, those of xtask among them.
+    project.cargo("fmt --all --check").ok();
+    project.cargo("clippy --quiet --workspace --all-targets --locked -- --deny warnings").ok();
+    project.git(&["revert", "--no-edit", "HEAD"]);
+    assert!(!project.exists("xtask/Cargo.toml") && !project.exists(".cargo/xtask.toml"));
+    project.cargo("build").ok();
+}
+
+/// In the diff and on disk alike, and no more than was asked for.
+#[test]
+fn only_the_parts_that_are_named() {
+    let check = |words: &str, changed: &str| {
+        let project = host();
+        project.write("Makefile", "all:\n\ttrue\n").write("justfile", "all:\n    true\n").commit();
+        project.xtask(&format!("adopt --check {words}")).fails_with(1);
+        project.xtask(&format!("adopt --yes {words}")).ok();
+        let status = project.git(&["status", "--porcelain"]);
+        let names: Vec<&str> = status.lines().map(|line| &line[3..]).collect();
+        assert_eq!(names.join(" "), changed, "{words}");
+        project.xtask(&format!("adopt --check {words}")).ok();
+        project
+    };
+    check("--only xtask", "Cargo.toml xtask/");
+    check("--only alias --only ignore", ".cargo/config.toml .gitignore .cargo/xtask.toml");
+    let project = check("--only make", "Makefile justfile");
+    assert!(
+        project.command("make").args(["-n", "xtask"]).status().is_ok_and(|make| make.success())
+    );
+    let project = check("--only profiles", "Cargo.toml");
+    project.cargo("build --profile profiling").ok();
+    let project = check("--only profiles --profiles lines,dependencies", "Cargo.toml");
+    assert!(!project.read("Cargo.toml").contains("[profile.release]"));
+    // What is offered is not taken without a word.
+    let project = host();
+    project.write("Makefile", "all:\n\ttrue\n").commit();
+    project.xtask("adopt --yes").ok();
+    assert_eq!(project.git(&["diff", "--name-only", "Makefile"]), "");
+    assert!(!project.read("Cargo.toml").contains("[profile.dev]"));
+}
+
+/// A package at the root: its archive holds what it held, and packages below it stand alone.
+#[test]
+fn a_single_package_stays_what_it_was() {
+    let project = Project::outside();
+    let manifest =
+        "[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2024\"\nlicense = \"MIT\"\n";
+    project.write("Cargo.toml", manifest).write("src/lib.rs", "").write(".gitignore", "/target/\n");
+    project.package("fuzz", "fuzz", &[]);
+    project.cargo("generate-lockfile").ok();
+    project.commit();
+    let archive = || project.cargo("package --list --offline").ok().stdout();
+    let before = archive();
+    project.xtask("adopt --yes").ok();
+    project.commit();
+    assert_eq!(archive(), before);
+    assert!(project.read("Cargo.lock").contains("name = \"multilane\""));
+    assert!(
+        project.read("xtask/Cargo.toml").contains("license = \"MIT\"\n"),
+        "as cargo deny wants"
+    );
+    project.cargo("build --locked --offline").ok();
+    project.cargo("build").within(project.root.join("fuzz")).ok();
+}
+
+/// As the project's own sources are: every checkout has its rustfmt.toml.
+#[test]
+fn xtask_is_formatted_as_the_project_is() {
+    for config in [
+        "",
+        "tab_spaces = 2\n",
+        "hard_tabs = true\nmax_width = 60\n",
+        "use_small_heuristics = \"Max\"\n",
+    ] {
+        let project = host();
+        project.write("rustfmt.toml", config).commit();
+        project.xtask("adopt --yes").ok();
+        project.cargo("fmt --all --check").ok();
+    }
 }
 
 /// Each is named, and nothing is changed.
@@ -63,6 +141,10 @@ fn a_conflict_changes_nothing() {
     check("xtask/main.sh", "", "xtask/");
     check(".cargo/config.toml", "[alias]\nxtask = \"run\"\n", "alias");
     check(".cargo/config", "", ".cargo/config ");
+    let other = "[package]\nname = \"xtask\"\nversion = \"0.0.0\"\n";
+    check("crates/one/Cargo.toml", other, "crates/one/Cargo.toml");
+    let old = "[package]\nname = \"one\"\nversion = \"0.0.0\"\nrust-version = \"1.71\"\n";
+    check("crates/one/Cargo.toml", old, "1.71");
     check("Cargo.toml", workspace, "resolver 1");
     let old = "resolver = \"3\"\n[workspace.package]\nrust-version = \"1.70\"\n";
     check("Cargo.toml", &format!("{workspace}{old}"), "1.70");
@@ -72,6 +154,31 @@ fn a_conflict_changes_nothing() {
         &format!("{workspace}resolver = \"3\"\nexclude = [\"xtask\"]\n"),
         "exclude",
     );
+}
+
+/// A version that xtask needs is newer than the one that the project has locked.
+#[test]
+fn versions_of_the_project_do_not_change() {
+    let project = host();
+    let lockfile = "version = 4\n\n[[package]]\nname = \"clap\"\nversion = \"4.0.0\"\n\
+        source = \"registry+https://github.com/rust-lang/crates.io-index\"\n";
+    project.write("Cargo.lock", lockfile).commit();
+    project.xtask("adopt --yes").fails_with(1).says("clap 4.0.0");
+    assert_eq!(project.git(&["status", "--porcelain"]), "");
+}
+
+/// Each is named, and changes nothing else.
+#[test]
+fn what_costs_something_is_named() {
+    let check = |path: &str, text: &str, named: &str| {
+        let project = host();
+        project.write(path, text).commit();
+        project.xtask("adopt --check").fails_with(1).says(named).says("help: ");
+    };
+    check(".cargo/config.toml", "[build]\ntarget-dir = \"out\"\n", "build.target-dir");
+    check(".cargo/config.toml", "[build]\nrustflags = [\"-Cdebuginfo=1\"]\n", "build.rustflags");
+    check(".config/hakari.toml", "hakari-package = \"hack\"\n", "hakari");
+    check(".cargo/config.toml", "[build]\nrustc-wrapper = \"sccache\"\n", "build.rustc-wrapper");
 }
 
 #[test]

@@ -56,6 +56,49 @@ fn only_the_affected_packages_are_checked() {
 }
 
 #[test]
+fn a_lockfile_concerns_what_depends_on_what_changed_in_it() {
+    let project = project();
+    // Another version of a package that is no member, below one that is.
+    let manifest = |version: &str| format!("[package]\nname = \"v\"\nversion = \"{version}\"\n");
+    project.write("vendored/Cargo.toml", &manifest("1.0.0")).write("vendored/src/lib.rs", "");
+    let root =
+        "[workspace]\nresolver = \"3\"\nmembers = [\"crates/*\"]\nexclude = [\"vendored\"]\n";
+    let depends = "v = { path = \"../../vendored\" }\n";
+    let core = project.read("crates/core/Cargo.toml");
+    project.write("Cargo.toml", root).write("crates/core/Cargo.toml", &format!("{core}{depends}"));
+    project.cargo("generate-lockfile").ok();
+    project.commit();
+    let lockfile = project.read("Cargo.lock");
+    project.write("Cargo.lock", &lockfile.replace("1.0.0", "1.0.1"));
+    affects(&project, "check-fast", "core");
+    project.write("Cargo.lock", "no lockfile");
+    affects(&project, "check-fast", "all");
+
+    // `cargo add` in one package.
+    project.write("Cargo.lock", &lockfile);
+    let alone = project.read("crates/alone/Cargo.toml");
+    project.write("crates/alone/Cargo.toml", &format!("{alone}{depends}"));
+    project.cargo("metadata --format-version=1").ok();
+    assert_ne!(project.read("Cargo.lock"), lockfile);
+    affects(&project, "check-fast", "alone");
+}
+
+#[test]
+fn a_package_at_the_root_may_change_its_own_part_of_the_manifest() {
+    let project = Project::workspace(&[("core", &[]), ("alone", &[])]);
+    let root =
+        "[package]\nname = \"top\"\n\n[workspace]\nresolver = \"3\"\nmembers = [\"crates/*\"]\n";
+    project.write("Cargo.toml", root).write("src/lib.rs", "");
+    project.cargo("generate-lockfile").ok();
+    project.commit();
+    project.write("Cargo.toml", &format!("{root}[dependencies]\ncore.path = \"crates/core\"\n"));
+    project.cargo("metadata --format-version=1").ok();
+    affects(&project, "check-fast", "top");
+    project.write("Cargo.toml", &format!("{root}[profile.dev]\nopt-level = 1\n"));
+    affects(&project, "check-fast", "all");
+}
+
+#[test]
 fn dependents_are_added_on_request() {
     let project = project();
     project.write("crates/adapter/src/lib.rs", "");
@@ -72,7 +115,7 @@ fn named_packages_are_taken_as_they_are() {
 
 #[test]
 fn some_files_mean_all() {
-    for file in ["Cargo.lock", "Cargo.toml", "rust-toolchain.toml", ".cargo/config.toml"] {
+    for file in ["Cargo.toml", "rust-toolchain.toml", ".cargo/config.toml"] {
         let project = project();
         let before = if project.exists(file) { project.read(file) } else { String::new() };
         project.write(file, &format!("{before}\n"));

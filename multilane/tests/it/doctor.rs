@@ -340,8 +340,7 @@ mod unix {
             ("exec >&- 2>&-; sleep 1000", "warning", "did not answer within 5 s"),
             (too_old, "note", "is 0.0.9, older than "),
         ] {
-            let programs =
-                ["mold", "ld.lld", "sccache", "cargo-nextest", "cargo-llvm-lines", "wild"];
+            let programs = ["mold", "ld.lld", "sccache", "cargo-nextest", "wild"];
             let found =
                 findings(with_fakes(&project, &programs.map(|program| (program, script))), 0);
             for program in programs {

@@ -22,16 +22,46 @@ const INCLUDE: &str = "include = [{ path = \"wrapper/config.toml\", optional = t
 fn donor() -> Project {
     let project = undone();
     project.write(".cargo/config.toml", INCLUDE);
-    let mut source = project.read("crates/core/src/lib.rs");
-    for number in 0..MODULES {
-        source.push_str(&format!(
-            "pub mod m{number} {{ pub fn f(x: u32) -> String {{ format!(\"{{x}}\") }} }}\n"
-        ));
-    }
+    let source = project.read("crates/core/src/lib.rs") + &modules();
     project.write("crates/core/src/lib.rs", &source);
     project.commit();
     project.xtask("build").ok().says("Wrote .cargo/wrapper");
     project
+}
+
+fn modules() -> String {
+    let module = |number| {
+        format!("pub mod m{number} {{ pub fn f(x: u32) -> String {{ format!(\"{{x}}\") }} }}\n")
+    };
+    (0..MODULES).map(module).collect()
+}
+
+/// Puts the wrapper there, and then plain cargo builds; the worktree that git makes next is as warm
+/// as its donor.
+#[test]
+fn every_way_in_has_the_wrapper_before_the_first_build() {
+    for (way, config) in
+        [("adopt --yes", ""), ("setup --yes", ""), ("lane hook --install", INCLUDE)]
+    {
+        let project = undone();
+        let source = project.read("crates/core/src/lib.rs") + &modules();
+        project.write("crates/core/src/lib.rs", &source);
+        project.write(".cargo/config.toml", config);
+        if config.is_empty() {
+            std::fs::remove_dir_all(project.root.join(".cargo")).expect("it is there");
+        }
+        project.commit();
+        project.xtask(way).ok();
+        assert!(project.exists(".cargo/wrapper/rustc"), "{way}");
+        project.commit();
+        project.cargo("build").ok();
+        let second = worktree(&project, "second");
+        first_build(&project, &second).compiled(0); // The hook may have forked already.
+        edit(&second, "crates/core/src/lib.rs", "pub fn added() {}\n");
+        let lane = second.join("target");
+        let count = reused(&lane, "core", || drop(project.cargo("build").within(&second).ok()));
+        assert!(count >= MODULES, "{way}: {count} objects were used again");
+    }
 }
 
 fn edit(dir: &Path, file: &str, added: &str) {

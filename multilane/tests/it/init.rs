@@ -29,6 +29,7 @@ fn a_project_passes_its_own_ci() {
         let text = project.read(file).to_lowercase();
         assert!(!text.contains("docs/") && !text.contains("template"), "{file}:\n{text}");
     }
+    assert!(!cfg!(unix) || project.exists(".cargo/wrapper/rustc"), "before the first build");
     project.commit();
     copy_compiled_dependencies(&project);
     let built = project.cargo("xtask build-dev --locked").ok().built();

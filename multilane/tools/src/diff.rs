@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 
 use multilane_engine::ui::data;
-use similar::TextDiff;
+use similar::{ChangeTag, TextDiff};
 
 /// What turns `old` into `new`, in git's form. `path` is relative to the root of the workspace; an
 /// empty text is a file that does not exist.
@@ -14,6 +14,14 @@ pub(crate) fn unified(path: &str, old: &str, new: &str) -> String {
     };
     let diff = TextDiff::from_lines(old, new);
     diff.unified_diff().header(&name('a', old), &name('b', new)).to_string()
+}
+
+/// The lines that differ alone, below the name of the file.
+pub(crate) fn changed(path: &str, old: &str, new: &str) -> String {
+    let diff = TextDiff::from_lines(old, new);
+    let lines = diff.iter_all_changes().filter(|line| line.tag() != ChangeTag::Equal);
+    let lines: String = lines.map(|line| format!("{}{line}", line.tag())).collect();
+    format!("--- a/{path}\n+++ b/{path}\n{lines}")
 }
 
 /// Prints a unified diff as data, coloured on a terminal.

@@ -2,7 +2,9 @@
 //!
 //! | changed file | concerns |
 //! | --- | --- |
-//! | the lockfile, the root manifest, the toolchain file, cargo's configuration and what it names | all packages |
+//! | the toolchain file, cargo's configuration and what it names | all packages |
+//! | the lockfile | the packages that depend on what changed in it, or all where that is not known |
+//! | the root manifest | its own package where nothing else in it changed, otherwise all |
 //! | a file in a package's directory | that package; the innermost one where packages lie inside packages |
 //! | a file that a package names by a relative path out of its own directory (`include_str!("../../…")`, `#[path]`, `rerun-if-changed`, a path dependency), or through a symbolic link | the packages that name it, too |
 //! | a directory that is a repository of its own, such as a submodule | the packages in it, and those that name it |
@@ -14,6 +16,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
+
+use toml_edit::DocumentMut;
 
 use crate::project::changes::Mention;
 use crate::project::packages::{Package, normalized};
@@ -173,6 +177,14 @@ fn concerns_all(workspace: &Workspace<'_>, references: &References, file: &Path)
     is_own
         || workspace.root.ancestors().any(is_of)
         || references.configured.iter().any(|named| file.starts_with(named))
+}
+
+/// What a root manifest says of other packages than its own. `None` where it is none.
+pub fn of_all_packages(manifest: &str) -> Option<String> {
+    let mut manifest: DocumentMut = manifest.parse().ok()?;
+    const OF_ALL: [&str; 5] = ["cargo-features", "patch", "profile", "replace", "workspace"];
+    manifest.retain(|key, _| OF_ALL.contains(&key));
+    Some(manifest.to_string())
 }
 
 /// Whether it lies where cargo looks for a package's own sources. A package at the workspace's root

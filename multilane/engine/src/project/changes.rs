@@ -15,6 +15,8 @@ pub enum Changes {
     Known {
         /// What they were compared with, for people.
         base: String,
+        /// The commit itself.
+        commit: String,
         /// Absolute. Deleted files are in it, both names of renamed ones, and the directories of
         /// repositories inside in which something changed.
         files: Vec<PathBuf>,
@@ -117,7 +119,13 @@ pub fn read(sh: &Shell, repo: &Repo, base: Option<&str>) -> anyhow::Result<Chang
         }
     }
     files.extend(checkouts.edited_unseen.iter().cloned());
-    Ok(Changes::Known { base, files, checkouts })
+    Ok(Changes::Known { base, commit, files, checkouts })
+}
+
+/// What a file below `dir` held at a commit.
+pub fn text_at(sh: &Shell, dir: &Path, commit: &str, path: &str) -> Option<String> {
+    let text = sh.read("git", ["show", &format!("{commit}:./{path}")], dir).ok()?;
+    String::from_utf8(text).ok()
 }
 
 /// Files of a worktree and its submodules that are not what git has of them, where

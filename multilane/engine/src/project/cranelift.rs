@@ -75,7 +75,7 @@ pub fn is_nightly(toolchain: &str) -> bool {
 /// The file. Build scripts and proc-macros stay with LLVM: rustc runs them, and a macro that panics
 /// has to unwind.
 pub fn config(settings: &Settings) -> String {
-    let mut text = "# Written by cargo xtask, as [workspace.metadata.multilane.cranelift] in Cargo.toml says (docs/cranelift.md).\n\
+    let mut text = "# Written by cargo xtask, as [workspace.metadata.multilane.cranelift] in Cargo.toml says.\n\
         # cargo needs a nightly for it only where the profile is used.\n\
         [unstable]\ncodegen-backend = true\n\n\
         [profile.cranelift]\ninherits = \"dev\"\ncodegen-backend = \"cranelift\"\n\n\
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(packages["ring"]["codegen-backend"].as_str(), Some("llvm"));
         assert_eq!(packages["odd\"name"]["codegen-backend"].as_str(), Some("llvm"));
         expect![[r#"
-            # Written by cargo xtask, as [workspace.metadata.multilane.cranelift] in Cargo.toml says (docs/cranelift.md).
+            # Written by cargo xtask, as [workspace.metadata.multilane.cranelift] in Cargo.toml says.
             # cargo needs a nightly for it only where the profile is used.
             [unstable]
             codegen-backend = true

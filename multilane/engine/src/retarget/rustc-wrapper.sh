@@ -1,6 +1,6 @@
 #!/bin/sh
 # cargo starts each compiler through this script: "$@" is the compiler and its arguments. Multilane wrote it, and writes it
-# again when it differs; docs/first-edit.md says what it is for. To build without it, set build.rustc-wrapper = "" in
+# again when it differs; multilane's docs/first-edit.md says what it is for. To build without it, set build.rustc-wrapper = "" in
 # .cargo/local.toml.
 #
 # rustc ignores its incremental cache in another directory than the one in which it made the cache. So where a member of the
@@ -61,7 +61,7 @@ start() {
 }
 
 if [ -z "$incremental" ]; then
-    # Another builder may have compiled it (docs/shared-cache.md). But a macro may have read what sccache knows nothing of. So
+    # Another builder may have compiled it (multilane's docs/shared-cache.md). But a macro may have read what sccache knows nothing of. So
     # what calls one, or may be handed one by a dependency, does not come from there, if it is of a package that people edit. In
     # a container the program may not start.
     case $CARGO_MANIFEST_DIR in

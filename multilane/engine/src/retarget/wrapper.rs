@@ -43,7 +43,7 @@ include = [
 const SIGN: &str = "# Written by cargo xtask";
 /// It tells, too, how the script was that it was written with: a test holds it to that.
 const CONFIG: &str = "# Written by cargo xtask; what ../local.toml says goes before it.\n\
-    # Of the script beside it: 8edcd92e2b5a629c\n\
+    # Of the script beside it: 57bcbac39f294208\n\
     [build]\nrustc-wrapper = \"wrapper/rustc\"\n";
 const SCRIPT: &str = include_str!("rustc-wrapper.sh");
 const FILES: [(&str, &str); 3] =
@@ -101,7 +101,7 @@ pub fn provide_wrapper(project: &Project, ui: Ui) {
     if warn_of(project, ui, installed) == Some(true) {
         ui.status(
             "Wrote",
-            ".cargo/wrapper: compilers go through it, so that the first edit in a new lane is quick (docs/first-edit.md)",
+            ".cargo/wrapper: compilers go through it, so that the first edit in a new lane is quick",
         );
     }
 }

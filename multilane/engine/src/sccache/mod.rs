@@ -71,8 +71,7 @@ pub(crate) fn provide_shared_cache(env: &Environment, dir: &Path, ui: Ui) -> any
         None if known.is_none() => ui.status(
             "Using",
             format_args!(
-                "{shown}: crates of registries are shared with other lanes and workspaces \
-                 (docs/shared-cache.md)"
+                "{shown}: crates of registries are shared with other lanes and workspaces"
             ),
         ),
         None => {}

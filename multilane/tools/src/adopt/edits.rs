@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use multilane_engine::files;
-use multilane_engine::process::Shell;
+use multilane_engine::process::{Held, Shell};
+use multilane_engine::project::lockfile::{Id, Lockfile};
 
 use crate::diff;
 
@@ -64,36 +65,73 @@ impl Edits {
         self.list.is_empty()
     }
 
+    /// The files that are to be written, and their new texts.
+    pub(crate) fn written(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.list.iter().filter_map(|edit| Some((&*edit.path, edit.new.as_deref()?)))
+    }
+
     pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
         self.list.iter().map(|edit| edit.path.as_str())
     }
 
-    /// What is written, as a unified diff; of a removed file its name alone.
+    /// What is written, as a unified diff; of a removed file its name alone, and of the lockfile
+    /// the packages.
     pub(crate) fn diff(&self) -> String {
         let shown = |edit: &Edit| match &edit.new {
+            Some(new) if edit.path == "Cargo.lock" => {
+                let packages = |text| Lockfile::parse(text).unwrap_or_default();
+                let list = |lockfile: Lockfile| {
+                    let line = |id: &Id| format!("{} {}\n", id.0, id.1);
+                    lockfile.ids().map(line).collect::<String>()
+                };
+                diff::changed(&edit.path, &list(packages(&edit.old)), &list(packages(new)))
+            }
             Some(new) => diff::unified(&edit.path, &edit.old, new),
             None => format!("removed: {}\n", edit.path),
         };
         self.list.iter().map(shown).collect()
     }
 
+    /// Writes all, then removes. A signal waits until that is done; a kill leaves some of the files
+    /// written, each of them whole.
+    ///
     /// # Errors
     ///
-    /// When a file cannot be written. Those before it have been.
+    /// When a file cannot be written; then those before it are put back.
     pub(crate) fn write(&self) -> anyhow::Result<()> {
-        for edit in &self.list {
-            let file = self.root.join(&edit.path);
-            let written = match &edit.new {
-                Some(new) => files::provide(&file, new).map(drop),
-                None => files::remove_own_file(&file),
-            };
-            written.with_context(|| format!("cannot write {}", edit.path))?;
-            if edit.new.is_none() {
-                let dirs = file.ancestors().skip(1).take_while(|dir| *dir != self.root);
-                #[expect(clippy::disallowed_methods, reason = "only empty ones")]
-                let _ = dirs.take_while(|dir| std::fs::remove_dir(dir).is_ok()).count();
+        let held = Held::start();
+        let result = self.carry_out();
+        held.release();
+        result
+    }
+
+    fn carry_out(&self) -> anyhow::Result<()> {
+        let file = |edit: &Edit| self.root.join(&edit.path);
+        for (at, edit) in self.list.iter().enumerate() {
+            let Some(new) = &edit.new else { continue };
+            if let Err(err) = files::provide(&file(edit), new) {
+                for edit in self.list[..at].iter().rev().filter(|edit| edit.new.is_some()) {
+                    drop(match &*edit.old {
+                        "" => self.remove_now(edit),
+                        old => files::provide(&file(edit), old).map(drop),
+                    });
+                }
+                return Err(err).with_context(|| format!("cannot write {}", edit.path));
             }
         }
+        for edit in self.list.iter().filter(|edit| edit.new.is_none()) {
+            self.remove_now(edit).with_context(|| format!("cannot remove {}", edit.path))?;
+        }
+        Ok(())
+    }
+
+    /// With the folders that are then empty.
+    fn remove_now(&self, edit: &Edit) -> std::io::Result<()> {
+        let file = self.root.join(&edit.path);
+        files::remove_own_file(&file)?;
+        let dirs = file.ancestors().skip(1).take_while(|dir| *dir != self.root);
+        #[expect(clippy::disallowed_methods, reason = "only empty ones")]
+        let _ = dirs.take_while(|dir| std::fs::remove_dir(dir).is_ok()).count();
         Ok(())
     }
 }
@@ -151,6 +189,49 @@ fn with_lines_as_in(old: &str, mut new: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::linkers::probe;
+
+    /// By steps: as if the call had ended after each write, or the next one had failed.
+    #[test]
+    fn a_tree_has_the_old_state_or_the_new_one_of_each_file() {
+        let scratch = probe::scratch("edits", &[("a", "old"), ("b/c", "old")]).expect("a folder");
+        let root = scratch.dir.clone();
+        let state = || {
+            let mut found = Vec::new();
+            files::walk(&root, &mut |path, meta| {
+                let text = if meta.is_file() {
+                    files::read_text(path).expect("text")
+                } else {
+                    String::new()
+                };
+                found.push((path.to_owned(), text));
+            });
+            found.sort();
+            found
+        };
+        let mut edits = Edits::of(root.clone());
+        for path in ["a", "new/d", "b/c", "e"] {
+            edits.put(path, "new".to_owned()).expect("it can be read");
+        }
+        let old = state();
+        // A folder is where the last file is to be.
+        std::fs::create_dir_all(root.join("e/f")).expect("a folder");
+        edits.write().expect_err("it is a folder");
+        std::fs::remove_dir_all(root.join("e")).expect("it is there");
+        assert_eq!(state(), old);
+        // What a kill has left is completed by the next call.
+        for count in 0..edits.list.len() {
+            for edit in &edits.list[..count] {
+                files::provide(&root.join(&edit.path), "new").expect("it can be written");
+            }
+            edits.write().expect("it can be written");
+            assert!(
+                state()
+                    .iter()
+                    .all(|(path, text)| path.is_dir() || text == "new" || path.ends_with(".lock"))
+            );
+        }
+    }
 
     #[test]
     fn lines_end_as_they_did() {

@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use multilane_engine::files;
 use multilane_engine::project::git_dir::Common;
 use multilane_engine::project::{Project, Session, shared_program};
+use multilane_engine::retarget::wrapper;
 
 use crate::files::{remove_if_empty, rename_to_free};
 use crate::flags;
@@ -22,6 +23,8 @@ impl flags::lane::LaneHook {
         if self.install {
             let what = install(&project, &common)?;
             ui.status("Installed", what);
+            // What is built from now on is of use in the worktrees to come.
+            wrapper::provide_wrapper(&project, ui);
         } else if self.remove {
             match remove(&project, &common)? {
                 true => ui.status("Removed", "the post-checkout hook"),

@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use multilane_engine::process::Shell;
 use multilane_engine::project::Session;
+use multilane_engine::retarget::wrapper;
 use toml_edit::{Array, DocumentMut, Item, Value};
 
 use crate::adopt::edits::{Edits, check_vcs, git};
@@ -89,8 +90,8 @@ const STRICT_LINTS: [(&str, &str); 4] = [
 
 impl Init {
     pub(crate) fn run(mut self, session: Session) -> anyhow::Result<ExitCode> {
-        let Session { env, ui, .. } = session;
-        let sh = Shell::new(&env);
+        let ui = session.ui;
+        let sh = Shell::new(&session.env);
         let root = workspace_root(Path::new("."))?;
         let is_template =
             root.join("multilane/Cargo.toml").is_file() && root.join("crates/notes").is_dir();
@@ -118,7 +119,7 @@ impl Init {
             true => {
                 engine::Chosen { engine: Engine::Path(own.clone()), reason: "--vendor".to_owned() }
             }
-            false => engine::choose(&sh, &env, self.engine.as_deref(), Some(&own))?,
+            false => engine::choose(&sh, &session.env, self.engine.as_deref(), Some(&own))?,
         };
         let is_vendored = chosen.engine == Engine::Path(own);
 
@@ -140,6 +141,7 @@ impl Init {
         if let Err(err) = sh.read_cargo(&args.collect::<Vec<_>>(), &root) {
             ui.warn(format_args!("Cargo.lock is not up to date: {err:#}"));
         }
+        wrapper::provide_wrapper(&session.project(Some(&root.join("Cargo.toml")))?, ui);
         ui.status(
             "Made",
             format_args!("{}: {} files written or removed", self.name, edits.paths().count()),

@@ -68,7 +68,9 @@ impl Setup {
         let roots = roots(&project, &common)?;
         let mut record = Record::read(&common)?;
         if self.remove {
-            if self.yes || ui.confirm("take back what `setup` has done?")? {
+            if record == Record::default() {
+                ui.status("Absent", "`setup` was not run in this clone");
+            } else if self.yes || ui.confirm("take back what `setup` has done?")? {
                 remove(&project, &common, &roots, &record)?;
             }
             return Ok(ExitCode::SUCCESS);
@@ -263,10 +265,6 @@ fn remove(
     record: &Record,
 ) -> anyhow::Result<()> {
     let ui = project.session.ui;
-    if *record == Record::default() {
-        ui.status("Absent", "`setup` was not run in this clone");
-        return Ok(());
-    }
     if record.hook && hook::remove(project, common)? {
         ui.status("Removed", "the post-checkout hook");
     }

@@ -66,12 +66,8 @@ fn facts() -> Facts {
         file_system: disk(80),
         reflinks: Some(false),
         reruns: Reruns { runs: 3, ..Reruns::default() },
-        tools: [
-            tool("sccache", Version(0, 16, 0)),
-            tool("cargo-nextest", Version(0, 9, 143)),
-            tool("cargo-llvm-lines", Version(0, 4, 48)),
-        ]
-        .into(),
+        tools: [tool("sccache", Version(0, 16, 0)), tool("cargo-nextest", Version(0, 9, 143))]
+            .into(),
         machine: Machine { cores: 8, memory: Some(16 << 30), is_wsl: false },
     }
 }

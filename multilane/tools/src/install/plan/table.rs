@@ -115,19 +115,6 @@ pub(crate) const TOOLS: &[Tool] = &[
         ],
     },
     Tool {
-        name: "cargo-llvm-lines",
-        purpose: "counts the LLVM lines of functions, for analyze",
-        asked: Some(("cargo-llvm-lines", &["llvm-lines", "--version"])),
-        says: "cargo-llvm-lines",
-        oldest: Version(0, 4, 0),
-        wanted: Wanted::Everywhere,
-        links: false,
-        routes: &[
-            Package(BREW, "cargo-llvm-lines"),
-            Crate { name: "cargo-llvm-lines", version: "0.4.48", rust: Version(1, 86, 0) },
-        ],
-    },
-    Tool {
         name: "wild",
         purpose: "links quicker than mold; young",
         asked: Some(("wild", &["--version"])),

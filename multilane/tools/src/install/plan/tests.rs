@@ -72,8 +72,6 @@ fn a_debian_as_it_comes() {
               not: apt-get has 0.4.0, which is older than 0.16.0
             cargo-nextest: not installed
               cargo install: cargo install --locked cargo-nextest@0.9.151
-            cargo-llvm-lines: not installed
-              cargo install: cargo install --locked cargo-llvm-lines@0.4.48
             wild: not needed, it is installed only with --only
         "#]],
     );
@@ -198,10 +196,6 @@ fn quicker_routes_come_first() {
               brew: brew install cargo-nextest
               cargo binstall: cargo binstall --no-confirm cargo-nextest@0.9.151
               cargo install: cargo install --locked cargo-nextest@0.9.151
-            cargo-llvm-lines: not installed
-              brew: brew install cargo-llvm-lines
-              cargo binstall: cargo binstall --no-confirm cargo-llvm-lines@0.4.48
-              cargo install: cargo install --locked cargo-llvm-lines@0.4.48
             wild: not needed, it is installed only with --only
         "#]],
     );
