@@ -93,7 +93,10 @@ fn a_single_package_stays_what_it_was() {
     let project = Project::outside();
     let manifest =
         "[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2024\"\nlicense = \"MIT\"\n";
-    project.write("Cargo.toml", manifest).write("src/lib.rs", "").write(".gitignore", "/target/\n");
+    project
+        .write("Cargo.toml", manifest)
+        .write("src/lib.rs", "pub fn here() {}\n")
+        .write(".gitignore", "/target/\n");
     project.package("fuzz", "fuzz", &[]);
     project.cargo("generate-lockfile").ok();
     project.commit();
@@ -108,6 +111,7 @@ fn a_single_package_stays_what_it_was() {
         "as cargo deny wants"
     );
     project.cargo("build --locked --offline").ok();
+    project.cargo("fmt --all --check").ok(); // There is no rustfmt.toml anywhere above.
     project.cargo("build").within(project.root.join("fuzz")).ok();
 }
 

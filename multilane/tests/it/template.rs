@@ -163,8 +163,8 @@ fn a_fresh_clone_works_by_the_readme_alone() {
     clone.write(
         "xtask/src/main.rs",
         &clone.read("xtask/src/main.rs").replace(
-            "fn main() -> ExitCode {",
-            "fn main() -> ExitCode { return ExitCode::from(42);",
+            "fn main() -> std::process::ExitCode {",
+            "fn main() -> std::process::ExitCode { return std::process::ExitCode::from(42);",
         ),
     );
     make("check").fails_with(2);

@@ -305,8 +305,13 @@ fn target(file: &str) -> Option<&'static str> {
 fn formatted(sh: &Shell, root: &Path, text: &str) -> String {
     let format = || -> anyhow::Result<String> {
         let scratch = probe::scratch("adopt", &[("main.rs", text)])?;
-        let config = root.to_str().context("not UTF-8")?;
-        let args = ["--quiet", "--edition", "2024", "--config-path", config, "main.rs"];
+        let has_config = |dir: &&Path| {
+            ["rustfmt.toml", ".rustfmt.toml"].iter().any(|name| dir.join(name).is_file())
+        };
+        let mut args = vec!["--quiet", "--edition", "2024", "main.rs"];
+        if let Some(dir) = root.ancestors().find(has_config) {
+            args.extend(["--config-path", dir.to_str().context("not UTF-8")?]);
+        }
         sh.read("rustfmt", args, &scratch.dir)?;
         Ok(files::read_text(scratch.dir.join("main.rs"))?)
     };
