@@ -80,6 +80,31 @@ fn a_script_that_reads_more_than_it_names() {
     project.xtask("build").agent("c").ok().leaves("script", "VERSION was changed");
 }
 
+/// As a link to what another tool builds is before it was built.
+#[cfg(unix)]
+#[test]
+fn a_link_to_nothing_is_a_file_of_the_tree() {
+    let script = READS.replace(
+        "std::fs::read_to_string(\"../../VERSION\").unwrap()",
+        "std::fs::read_to_string(\"../../link\").unwrap_or_default()",
+    );
+    let project = scripted(&script);
+    project.write("docs/page", "");
+    std::os::unix::fs::symlink("docs/made", project.root.join("link")).expect("a link");
+    let second = built(&project);
+    first_build(&project, &second).compiled(0);
+    project.xtask("build").agent("a").ok().compiled(0);
+
+    // What it points to comes, here or where the donor was built.
+    remove(&second.join("target"));
+    put(&second, "docs/made", "one");
+    first_build(&project, &second).leaves("script", "differs");
+    is_like_from_scratch(&project, &second);
+    project.write("docs/made", "one");
+    remove(&second.join("target"));
+    first_build(&project, &second).leaves("script", "was changed");
+}
+
 #[test]
 fn a_script_that_cannot_look_around_is_brought_whatever_differs() {
     let script = "fn main() { println!(\"cargo::rustc-env=TEXT={}\", std::env::var(\"CARGO_PKG_NAME\").unwrap()); \

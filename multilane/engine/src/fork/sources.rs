@@ -300,6 +300,16 @@ fn wait_one_clock_tick(files: &[PathBuf], root: &Path) {
 
 fn source(donor_root: &Path, own_root: &Path, path: &Path) -> Source {
     let (donors, own) = (donor_root.join(path), own_root.join(path));
+    if let (Some((donors_text, donors_time)), Some((text, time))) =
+        (dangling(&donors), dangling(&own))
+    {
+        return Source {
+            donors: donors_time,
+            own: time,
+            is_same: donors_text == text && text.is_relative(),
+            ..Source::default()
+        };
+    }
     if donors == own {
         let time = modified(&own);
         return Source {
@@ -333,6 +343,18 @@ fn source(donor_root: &Path, own_root: &Path, path: &Path) -> Source {
         source.is_same = false;
     }
     source
+}
+
+/// Of a link to nothing what it says, and since when nothing can have been there.
+fn dangling(link: &Path) -> Option<(PathBuf, Option<SystemTime>)> {
+    let text = std::fs::read_link(link).ok()?;
+    let target = normalized(&link.parent()?.join(&text));
+    if target.exists() || link.exists() {
+        return None;
+    }
+    let made = link.symlink_metadata().and_then(|meta| meta.modified()).ok();
+    let last = target.ancestors().find(|path| path.exists()).and_then(modified);
+    Some((text, made.max(last)))
 }
 
 fn is_real_dir(path: &Path) -> bool {
