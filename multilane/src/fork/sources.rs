@@ -367,7 +367,7 @@ fn modified(path: &Path) -> Option<SystemTime> {
 }
 
 #[cfg(unix)]
-fn changed(path: &Path) -> Option<SystemTime> {
+pub(super) fn changed(path: &Path) -> Option<SystemTime> {
     use std::os::unix::fs::MetadataExt as _;
     let meta = path.metadata().ok()?;
     let (seconds, nanos) =
@@ -376,7 +376,7 @@ fn changed(path: &Path) -> Option<SystemTime> {
 }
 
 #[cfg(not(unix))]
-fn changed(_path: &Path) -> Option<SystemTime> {
+pub(super) fn changed(_path: &Path) -> Option<SystemTime> {
     None
 }
 

@@ -288,3 +288,25 @@ fn a_linker_of_the_tree() {
     let ran = project.xtask("build").agent("b").ok();
     ran.leaves("tool", "tools/linker was changed").compiled_of(1, &["app"]);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_configuration_that_was_put_back_with_its_old_time() {
+    let project = undone();
+    let script = format!(
+        "fn main() {{ {SAYS_ITSELF} println!(\"cargo::rustc-env=TEXT={{}}\", std::env::var(\"GREETING\").unwrap()); }}"
+    );
+    project.write("crates/core/build.rs", &script);
+    let source = "pub fn text() -> String { env!(\"TEXT\").to_owned() }\n";
+    project.write("crates/core/src/lib.rs", source);
+    let include = "include = [{ path = \"wrapper/config.toml\", optional = true }]\n";
+    let config = format!("{include}[env]\nGREETING = \"one\"\n");
+    project.write(".cargo/config.toml", &config).commit();
+    let file = project.root.join(".cargo/config.toml");
+    let backup = file.with_extension("ignored");
+    std::fs::rename(&file, &backup).expect("it can be moved");
+    put(file.clone(), &config.replace("one", "two"));
+    project.xtask("build").ok();
+    std::fs::rename(&backup, &file).expect("it can be moved back");
+    project.xtask("build").agent("a").ok().leaves("script", "[env]");
+}
