@@ -3,7 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::fork::{build, first_build, printed, printed_from_scratch, undone, worktree};
+use crate::fork::{
+    build, first_build, hours_ago, printed, printed_from_scratch, set_modified, undone, worktree,
+};
 use crate::support::Project;
 
 const SAYS_ITSELF: &str = "println!(\"cargo::rerun-if-changed=build.rs\");";
@@ -287,4 +289,28 @@ fn a_linker_of_the_tree() {
     project.script("tools/linker", "exec cc \"$@\" -s");
     let ran = project.xtask("build").agent("b").ok();
     ran.leaves("tool", "tools/linker was changed").compiled_of(1, &["app"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_configuration_that_was_put_back_with_its_old_time() {
+    let project = undone();
+    let script = format!(
+        "fn main() {{ {SAYS_ITSELF} println!(\"cargo::rustc-env=TEXT={{}}\", std::env::var(\"GREETING\").unwrap()); }}"
+    );
+    project.write("crates/core/build.rs", &script);
+    let source = "pub fn text() -> String { env!(\"TEXT\").to_owned() }\n";
+    project.write("crates/core/src/lib.rs", source);
+    let include = "include = [{ path = \"wrapper/config.toml\", optional = true }]\n";
+    let config = format!("{include}[env]\nGREETING = \"one\"\n");
+    project.write(".cargo/config.toml", &config).commit();
+    let file = project.root.join(".cargo/config.toml");
+    let backup = file.with_extension("ignored");
+    std::fs::rename(&file, &backup).expect("it can be moved");
+    put(file.clone(), &config.replace("one", "two"));
+    project.xtask("build").ok();
+    std::fs::rename(&backup, &file).expect("it can be moved back");
+    // As where all of this takes less than a second: the time of the directory tells nothing.
+    set_modified(&project.root.join(".cargo"), hours_ago(1));
+    project.xtask("build").agent("a").ok().leaves("script", "[env]");
 }

@@ -328,7 +328,11 @@ impl Drawn {
             at => ways[at],
         };
         let (tests, rounds) = (dice.is_one_in(5), dice.one(&[0, 0, 0, 1, 1, 2, 3]));
-        let edits = (0..rounds).map(|_| dice.one(&EDITS)).collect();
+        let mut edits: Vec<Edit> = (0..rounds).map(|_| dice.one(&EDITS)).collect();
+        // Two lanes that write into one checkout make each other's sources younger.
+        if pieces.iter().any(|piece| matches!(piece.reader, Reader::Writer | Reader::Rewriter)) {
+            edits.clear();
+        }
         let (mut adopted, mut merged) = (dice.is_one_in(2), dice.is_one_in(3));
         // There is one wrapper, and one linker.
         for kind in [Reader::Wrapper, Reader::LinkerScript] {

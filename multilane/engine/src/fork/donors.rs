@@ -148,7 +148,9 @@ pub(super) fn same_env_since(
     let texts = |config: &CargoConfig| {
         config.env_tables.iter().map(|(_, text)| text.clone()).collect::<Vec<_>>()
     };
-    let files = donors.env_tables.iter().map(|(file, _)| file.metadata().ok()?.modified().ok());
+    // One that was put back with its old time has been another one in between.
+    let changed = |file: &Path| file.metadata().ok()?.modified().ok().max(files::changed(file));
+    let files = donors.env_tables.iter().map(|(file, _)| changed(file));
     let newest = files.chain([Some(configuration_changed(donor_root))]).max().flatten();
     newest.filter(|_| texts(own) == texts(donors))
 }

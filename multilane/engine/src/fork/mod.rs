@@ -33,6 +33,7 @@ use crate::lanes::{Lane, Owner};
 use crate::project::Project;
 use crate::project::cargo_config::CargoConfig;
 use crate::project::git_dir;
+use crate::project::packages::normalized;
 use crate::record::Fork;
 use crate::retarget::wrapper;
 use crate::retarget::wrapper::WRAPPER_DIR;
@@ -277,7 +278,7 @@ fn read_units(project: &Project, donor: &Place, own: &Place, with_xtask: bool) -
 /// Our own wrapper does not count.
 fn tools_of_tree(config: &CargoConfig, place: &Place) -> TreeTools {
     let is_of_tree =
-        |tool: &PathBuf| place.has(tool) && !tool.starts_with(place.root.join(WRAPPER_DIR));
+        |tool: &PathBuf| place.has(&normalized(tool)) && !wrapper::is_of_our_kind(tool);
     let wrappers = config.rustc_wrappers.iter().chain(&config.workspace_wrappers);
     TreeTools {
         compiler: wrappers.chain(&config.rustc).any(is_of_tree),

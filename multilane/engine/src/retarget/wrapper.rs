@@ -137,7 +137,7 @@ pub fn wrapper_dir(project: &Project) -> PathBuf {
 
 /// Of this tree, or of one around it: cargo reads the configuration of every directory above, and
 /// some tools put their worktrees inside the repository.
-fn is_of_our_kind(wrapper: &Path) -> bool {
+pub fn is_of_our_kind(wrapper: &Path) -> bool {
     wrapper.ends_with(".cargo/wrapper/rustc") && wrapper.parent().is_some_and(is_ours)
 }
 
