@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::fork::{
-    build, first_build, hours_ago, printed, printed_from_scratch, set_modified, undone, worktree,
-};
+use crate::fork::{build, first_build, printed, printed_from_scratch, undone, worktree};
+#[cfg(unix)]
+use crate::fork::{hours_ago, set_modified};
 use crate::support::Project;
 
 const SAYS_ITSELF: &str = "println!(\"cargo::rerun-if-changed=build.rs\");";

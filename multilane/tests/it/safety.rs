@@ -5,12 +5,29 @@ use std::path::{Path, PathBuf};
 
 use crate::fork::{donor, first_build, worktree};
 use crate::support::Project;
+#[cfg(unix)]
+use crate::support::skipped;
 
 fn project() -> Project {
     let project = Project::workspace(&[("core", &[])]);
     project.cargo("generate-lockfile").ok();
     project.write(".gitignore", "/target/debug/\n/.lanes/\n").commit();
     project
+}
+
+#[cfg(unix)]
+#[test]
+fn a_lane_of_another_user_is_no_donor() {
+    let project = donor();
+    let second = worktree(&project, "second");
+    let target = project.root.join("target");
+    if std::os::unix::fs::chown(&target, Some(65534), None).is_err() {
+        return skipped("only root can give a directory away");
+    }
+    first_build(&project, &second).forked_nothing().compiled(3);
+    std::fs::remove_dir_all(second.join("target")).expect("it was built");
+    std::os::unix::fs::chown(&target, Some(0), None).expect("root gives it back");
+    first_build(&project, &second).compiled(0);
 }
 
 /// A directory of the user's outside of the workspace, with a file in it.
