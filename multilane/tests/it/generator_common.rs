@@ -179,7 +179,7 @@ impl Common {
 
     /// The address of the packages from git.
     pub(crate) fn address(&self) -> String {
-        format!("file://{}", self.beside("outside").display())
+        format!("file://{}", self.beside("outside").display()).replace(' ', "%20")
     }
 
     /// A dependency on one of these packages.
