@@ -28,7 +28,7 @@ done
 cat "$W"/time-* >"$W/times"
 for agent in 1 2 3 4; do jq -r --arg agent $agent '"waited \($agent) \([.waits[]?.seconds] | add // 0) \(.compiled // 0)"' "$W/record-$agent" >>"$W/times"; done
 cat "$W/times" >&2
-python3 - "$W/times" "$(basename "$(dirname "$repository")") $(git rev-parse --short HEAD), cargo $*, $(nproc) processors" <<'PY'
+python3 - "$W/times" "$(basename "$repository" .git) $(git rev-parse --short HEAD), cargo $*, Rust $(rustc --version | cut -d ' ' -f 2), $(nproc) processors" <<'PY'
 import sys
 bars, waited = {}, {}
 for line in open(sys.argv[1]):
@@ -52,10 +52,10 @@ for how, title in (("cargo", "plain cargo"), ("multilane", "with multilane")):
         out.append(f'<rect x="{left + at(wait):.1f}" y="{y - 12}" width="{max(at(seconds - wait), 1):.1f}" height="14" class="b"/>')
         out.append(f'<text x="{left + at(seconds) + 6:.1f}" y="{y}">{seconds:.1f} s</text>')
     y += row + 18
-print(f'''<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 {y + 6}" width="760" role="img">
+print(f'''<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 {y + 24}" width="760" role="img">
 <title>Four agents build the same commit in four new worktrees at the same time</title>
 <style>text{{font:13px sans-serif;fill:#333}}.t{{font-weight:bold}}.b{{fill:#b7410e}}.w{{fill:#b7410e;opacity:.25}}@media(prefers-color-scheme:dark){{text{{fill:#ddd}}}}</style>
 <text x="0" y="18">Four agents, four new worktrees, the same commit, started together</text>''')
 print("\n".join(out))
-print(f'<text x="0" y="{y - 10}">{sys.argv[2]}. Pale: waits for another that builds the same, then forks.</text>\n</svg>')
+print(f'<text x="0" y="{y - 10}">{sys.argv[2]}</text>\n<text x="0" y="{y + 10}">Pale: waits for another agent that builds the same; then forks what that one has built</text>\n</svg>')
 PY
