@@ -103,7 +103,9 @@ fn split_list(list: &str) -> Vec<PathBuf> {
 pub fn list_in_other_tree(list: &[u8], from: &Place, to: &Place) -> Vec<u8> {
     let escaped = |path: &Path| PathBuf::from(path.to_string_lossy().replace(' ', "\\ "));
     let exchanged = |list: &[u8], from: &Path, to: &Path| {
-        with_path(&with_path(list, from, to), &escaped(from), &escaped(to))
+        let list = with_path(list, from, to);
+        // Not twice: a worktree may lie in the donor's tree.
+        if escaped(from) == from { list } else { with_path(&list, &escaped(from), &escaped(to)) }
     };
     let list =
         if from.root == to.root { list.to_vec() } else { exchanged(list, &from.root, &to.root) };
@@ -245,6 +247,19 @@ mod tests {
         assert_eq!(moved(&files("/w/a")), Some(files("/w/longer")));
         assert_eq!(moved(&files("/w/other")), Some(files("/w/other")));
         assert_eq!(moved(&files("/w/a")[..20]), None, "cut off");
+    }
+
+    /// As worktrees are called by default, and as they lie in folders of the repository.
+    #[test]
+    fn a_tree_whose_name_begins_like_the_donors_is_another() {
+        for to in ["/w/a-fix", "/w/a/.worktrees/fix", "/w/a.bak"] {
+            let place = |root: &str| Place::new(root.into(), Path::new(root).join("target"));
+            let list = |root: &str| {
+                format!("{root}/target/debug/a.d: src/lib.rs {root}/clippy.toml /w/a-other/x.rs\n")
+            };
+            let moved = list_in_other_tree(list("/w/a").as_bytes(), &place("/w/a"), &place(to));
+            assert_eq!(String::from_utf8(moved), Ok(list(to)));
+        }
     }
 
     #[test]

@@ -261,7 +261,8 @@ fn has_path(bytes: &[u8], path: &[u8]) -> bool {
     false
 }
 
-/// `bytes` with `to` wherever they name `from`.
+/// `bytes` with `to` wherever they name `from`, or something below it. `/w/app-fix` is another
+/// place than `/w/app`, and often another worktree.
 pub fn with_path(bytes: &[u8], from: &Path, to: &Path) -> Vec<u8> {
     let (needle, new) = (from.as_os_str().as_encoded_bytes(), to.as_os_str().as_encoded_bytes());
     let mut result = Vec::with_capacity(bytes.len());
@@ -269,8 +270,8 @@ pub fn with_path(bytes: &[u8], from: &Path, to: &Path) -> Vec<u8> {
     while let Some(at) = find(rest, needle) {
         let end = at + needle.len();
         result.extend_from_slice(&rest[..at]);
-        let is_it =
-            !rest.get(end).is_some_and(|next| next.is_ascii_alphanumeric() || *next == b'_');
+        let goes_on = |next: &u8| next.is_ascii_alphanumeric() || b"_-.".contains(next);
+        let is_it = !rest.get(end).is_some_and(goes_on);
         result.extend_from_slice(if is_it { new } else { needle });
         rest = &rest[end..];
     }
