@@ -11,7 +11,7 @@ use multilane_engine::cargo_line::CargoLine;
 use multilane_engine::cold_start::{self, ColdStart};
 use multilane_engine::lanes::choose::{self, LaneChoice, Lockfile};
 use multilane_engine::lanes::in_lane::{Kind, in_lane};
-use multilane_engine::lanes::occupy::{self, InUse};
+use multilane_engine::lanes::occupy::{self, InUse, make_lane};
 use multilane_engine::lanes::{Agent, Lane};
 use multilane_engine::process::step::{Counting, Recipe, Step};
 use multilane_engine::process::{Outcome, Units, exit_code};
@@ -126,14 +126,14 @@ pub(super) fn carry_out(
     let code = run_steps(project, options, &entered.lane, &recipe, start);
     if recipe.builds() && !multilane_engine::fork::is_left_to_cargo(project, &entered.lane) {
         multilane_engine::units::claim(&entered.lane.dir);
-        note_environment(project, &entered.lane); // Where cargo has made the directory.
     }
     code
 }
 
-/// For those that fork from the lane.
+/// For those that fork from the lane, also if this build is killed. So the directory is there before
+/// cargo starts, which also spares cargo asking rustc again and again (docs/internals.md).
 fn note_environment(project: &Project, lane: &Lane) {
-    if lane.dir.is_dir() && !multilane_engine::fork::is_left_to_cargo(project, lane) {
+    if !multilane_engine::fork::is_left_to_cargo(project, lane) && make_lane(&lane.dir).is_ok() {
         multilane_engine::fork::noted::note(&lane.dir, &project.session.env, environment::now());
     }
 }

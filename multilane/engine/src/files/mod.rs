@@ -165,6 +165,15 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     })
 }
 
+/// The same for this user's eyes alone.
+pub fn write_privately(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace(path, |staged| {
+        let mut options = OpenOptions::new();
+        private(&mut options);
+        options.write(true).create_new(true).open(staged)?.write_all(bytes)
+    })
+}
+
 /// Copies a regular file and its rights to where nothing is yet.
 pub fn copy_new(from: &Path, to: &Path) -> io::Result<()> {
     let mut file = open_to_read(from)?;

@@ -5,7 +5,8 @@
 //! <lane>/.environment     salt; then a line for each: name, hash, nanoseconds since 1970
 //! ```
 //!
-//! Values are not written down. The salt keeps the hashes of two lanes from being compared.
+//! Values are not written down. The salt keeps the hashes of two lanes from being compared, and only
+//! the user can read them: a secret that can be guessed could be found by its hash.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -39,7 +40,7 @@ pub fn note(lane: &Path, env: &Environment, now: SystemTime) {
         }
     };
     if old.as_ref() != Some(&new) {
-        _ = files::write_atomically(&lane.join(FILE), new.to_text().as_bytes()); // Then nothing is known.
+        _ = files::write_privately(&lane.join(FILE), new.to_text().as_bytes()); // Then nothing is known.
     }
 }
 
@@ -137,6 +138,12 @@ mod tests {
             is_same("B", None, 20) && !is_same("B", None, 15) && !is_same("B", Some("one"), 15)
         );
         assert!(is_same("C", Some("one"), 20) && !is_same("C", Some("one"), 15));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let meta = lane.join(FILE).metadata().expect("it is there");
+            assert_eq!(meta.permissions().mode() & 0o077, 0);
+        }
         std::fs::write(lane.join(FILE), "salt\nA\tx").expect("it can be written");
         assert_eq!(Noted::read(lane), None);
     }
