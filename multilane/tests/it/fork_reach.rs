@@ -7,6 +7,8 @@ use crate::fork::{build, first_build, printed, printed_from_scratch, undone, wor
 #[cfg(unix)]
 use crate::fork::{hours_ago, set_modified};
 use crate::support::Project;
+#[cfg(unix)]
+use crate::support::wait_until;
 
 const SAYS_ITSELF: &str = "println!(\"cargo::rerun-if-changed=build.rs\");";
 
@@ -289,6 +291,38 @@ fn a_linker_of_the_tree() {
     project.script("tools/linker", "exec cc \"$@\" -s");
     let ran = project.xtask("build").agent("b").ok();
     ran.leaves("tool", "tools/linker was changed").compiled_of(1, &["app"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_first_build_that_was_killed_had_an_environment_too() {
+    let project = undone();
+    let script = format!(
+        "fn main() {{ {SAYS_ITSELF} println!(\"cargo::rustc-env=TEXT={{}}\", std::env::var(\"GREETING\").unwrap()); }}"
+    );
+    project.write("crates/core/build.rs", &script);
+    let source = "pub fn text() -> String { env!(\"TEXT\").to_owned() }\n";
+    project.write("crates/core/src/lib.rs", source);
+    project.write("crates/alone/build.rs", crate::signals::WAITS).commit();
+    let build = |greeting: &str| {
+        project.xtask("build").env("STAGE", &project.root).env("GREETING", greeting)
+    };
+    let mut killed = build("one").start();
+    let scripts = project.root.join("target/debug/build");
+    let has_run = || {
+        let runs = std::fs::read_dir(&scripts).into_iter().flatten().flatten();
+        let mut runs = runs.filter(|run| run.file_name().to_string_lossy().starts_with("core-"));
+        runs.any(|run| run.path().join("root-output").is_file())
+    };
+    wait_until("both scripts", || project.exists("pid") && has_run());
+    killed.kill().expect("it runs");
+    killed.wait().expect("it ends");
+    project.write("go", "");
+
+    // cargo keeps what it has of the first build.
+    build("two").ok();
+    assert_eq!(printed(&project, &project.root), "one\n");
+    build("two").agent("a").ok().leaves("script", "GREETING");
 }
 
 #[cfg(unix)]
