@@ -130,8 +130,8 @@ pub(super) fn carry_out(
     code
 }
 
-/// For those that fork from the lane, also if this build is killed. So the directory is there before
-/// cargo starts, which also spares cargo asking rustc again and again (docs/internals.md).
+/// For those that fork from the lane, also if this build is killed. So the directory is there
+/// before cargo starts, which also spares cargo asking rustc again and again (docs/internals.md).
 fn note_environment(project: &Project, lane: &Lane) {
     if !multilane_engine::fork::is_left_to_cargo(project, lane) && make_lane(&lane.dir).is_ok() {
         multilane_engine::fork::noted::note(&lane.dir, &project.session.env, environment::now());

@@ -5,8 +5,8 @@
 //! <lane>/.environment     salt; then a line for each: name, hash, nanoseconds since 1970
 //! ```
 //!
-//! Values are not written down. The salt keeps the hashes of two lanes from being compared, and only
-//! the user can read them: a secret that can be guessed could be found by its hash.
+//! Values are not written down. The salt keeps the hashes of two lanes from being compared, and
+//! only the user can read them: a secret that can be guessed could be found by its hash.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
