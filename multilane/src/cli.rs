@@ -18,7 +18,7 @@ use multilane_engine::cargo_line::{self, CargoLine};
 use multilane_engine::environment::{self, Environment};
 use multilane_engine::project::{Session, alias, toolchain};
 use multilane_engine::ui::Ui;
-use multilane_engine::{retarget, sccache};
+use multilane_engine::{permits, retarget, sccache};
 
 /// What a verb of the project's own does with its arguments.
 type Run = fn(&ArgMatches) -> anyhow::Result<ExitCode>;
@@ -76,6 +76,9 @@ impl Cli {
         let env = Environment::read();
         let ui = Ui::new(&env, self.called);
         let session = Session { env, ui, started };
+        if let Some((path, words)) = environment::arguments_as(permits::PERMIT) {
+            return permits::start(&session, &path, &words);
+        }
         let dir = environment::exe_dir().filter(|_| self.called == "cargo xtask");
         if let Some(dir) = dir {
             alias::silence(&dir);
@@ -125,6 +128,13 @@ impl Cli {
             // What our own scripts call, and users do not.
             "retarget-cache" => {
                 retarget::retarget(&session.env, words.get(2..).unwrap_or_default())?;
+                Ok(ExitCode::SUCCESS)
+            }
+            "learn-link" => {
+                let number = |at: usize| words.get(at)?.to_str()?.parse::<u64>().ok();
+                if let (Some(process), Some(unit)) = (number(1), number(2)) {
+                    permits::need::learn(&session.env, process.try_into()?, unit);
+                }
                 Ok(ExitCode::SUCCESS)
             }
             "worktree-made" => Ok(verbs::worktree::after_worktree_add(session)),

@@ -136,6 +136,16 @@ pub fn temporary_dir() -> PathBuf {
     std::env::temp_dir().join(format!("multilane-{}", user_id()))
 }
 
+/// The same for all sessions and shells of this user on this machine, whatever their environment.
+pub fn machine_dir() -> PathBuf {
+    let of_session = PathBuf::from(format!("/run/user/{}", user_id()));
+    match std::env::consts::OS {
+        "linux" if of_session.is_dir() => of_session.join(FOLDER),
+        "linux" => Path::new("/tmp").join(format!("multilane-{}", user_id())),
+        _ => temporary_dir(),
+    }
+}
+
 /// Tells the users of a machine apart.
 #[cfg(unix)]
 fn user_id() -> String {

@@ -9,7 +9,7 @@
 //! 1. `environment`, `files`, `json`, `process`, `ui`
 //! 2. `cargo_line`, `project`
 //! 3. `lanes`, `record`, `units`
-//! 4. `fork`, `cold_start`, `retarget`, `sccache`
+//! 4. `fork`, `cold_start`, `retarget`, `sccache`, `permits`
 
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "a test writes what it needs"))]
 
@@ -27,6 +27,8 @@ pub mod fork;
 pub mod json;
 #[doc(hidden)]
 pub mod lanes;
+#[doc(hidden)]
+pub mod permits;
 #[doc(hidden)]
 pub mod process;
 #[doc(hidden)]

@@ -70,10 +70,19 @@ impl Ui {
     /// Warns where another process does, for one that repeats what we write to our own stderr. Not
     /// into a file: what it writes next would lie over our line.
     pub fn warn_beside(self, process: u32, message: impl std::fmt::Display) {
+        self.say_beside(process, format_args!("warning: {message}"));
+    }
+
+    /// The same for what is no problem.
+    pub fn note_beside(self, process: u32, message: impl std::fmt::Display) {
+        self.say_beside(process, format_args!("note: {message}"));
+    }
+
+    fn say_beside(self, process: u32, line: impl std::fmt::Display) {
         let stderr = files::open_stream(Path::new(&format!("/proc/{process}/fd/2"))).ok();
         if let Some(mut stderr) = stderr {
             let start = if stderr.is_terminal() { "\r\x1b[K" } else { "" };
-            drop(stderr.write_all(format!("{start}warning: {message}\n").as_bytes()));
+            drop(stderr.write_all(format!("{start}{line}\n").as_bytes()));
         }
     }
 

@@ -53,7 +53,11 @@ pub(super) fn clean(call: Call) -> Answer {
     let mut lanes = vec![lane];
     if all {
         let agents = list::of_agents(&project.repo);
-        let agents = agents.into_iter().map(|found| Lane { dir: found.dir, owner: Owner::Named });
+        let agents = agents.into_iter().map(|found| Lane {
+            dir: found.dir,
+            owner: Owner::Named,
+            runner: None,
+        });
         lanes = vec![choose::worktree_lane(&project)];
         lanes.extend(agents);
     }

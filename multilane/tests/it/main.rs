@@ -46,6 +46,7 @@ mod install_tools;
 mod lanes;
 mod no_waiting;
 mod passthrough;
+mod permits;
 mod records;
 mod robustness;
 mod run;

@@ -1,6 +1,7 @@
 //! Locks on files, which exclude those that cargo takes: `flock` on Unix, `LockFileEx` on Windows.
 //!
-//! std has them from Rust 1.89 on; this crate promises to build with an older one.
+//! std has them from Rust 1.89 on; this crate promises to build with an older one. And locks on
+//! bytes of a file ([`bytes`]), which builders hold while they compile.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -54,6 +55,67 @@ pub fn wait_for(
         std::thread::sleep(PAUSE);
     }
     Ok(())
+}
+
+/// Bytes of a file, which need not be in it, as something to have: one process at a time has each.
+/// The lock stays with the process that took it, also when it becomes another program, goes to none
+/// that it starts, and ends with it, however it ends (fcntl(2), "Advisory record locking").
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "std has no name for locks on a part of a file")]
+pub mod bytes {
+    use std::fs::File;
+    use std::io;
+    use std::ops::Range;
+    use std::os::fd::AsRawFd as _;
+
+    /// Takes them, if no other process has one of them.
+    pub fn try_take(file: &File, bytes: &Range<u64>) -> io::Result<bool> {
+        match control(file, libc::F_SETLK, libc::F_WRLCK, bytes) {
+            Ok(_) => Ok(true),
+            Err(err) => match err.raw_os_error() {
+                Some(libc::EAGAIN | libc::EACCES) => Ok(false),
+                _ => Err(err),
+            },
+        }
+    }
+
+    pub fn give_back(file: &File, bytes: &Range<u64>) -> io::Result<()> {
+        control(file, libc::F_SETLK, libc::F_UNLCK, bytes).map(drop)
+    }
+
+    /// Whether another process has one of them.
+    pub fn is_taken(file: &File, bytes: &Range<u64>) -> io::Result<bool> {
+        Ok(control(file, libc::F_GETLK, libc::F_WRLCK, bytes)?.l_type != libc::F_UNLCK as i16)
+    }
+
+    /// Has the file stay open, and so what of it is taken, in the program that this process becomes.
+    pub fn keep(file: &File) -> io::Result<()> {
+        // SAFETY: it takes numbers; the descriptor is open for as long as `file` lives.
+        match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFD, 0) } {
+            -1 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    }
+
+    fn control(
+        file: &File,
+        operation: i32,
+        kind: i32,
+        bytes: &Range<u64>,
+    ) -> io::Result<libc::flock> {
+        let number = |number: u64| libc::off_t::try_from(number).map_err(io::Error::other);
+        // SAFETY: a `flock` is made of numbers, for which all zeros are a value.
+        let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+        lock.l_type = kind as i16;
+        lock.l_whence = libc::SEEK_SET as i16;
+        lock.l_start = number(bytes.start)?;
+        lock.l_len = number(bytes.end - bytes.start)?;
+        // SAFETY: the descriptor is open for as long as `file` lives, and `lock` for the call.
+        match unsafe { libc::fcntl(file.as_raw_fd(), operation, &raw mut lock) } {
+            -1 => Err(io::Error::last_os_error()),
+            _ => Ok(lock),
+        }
+    }
 }
 
 #[cfg(unix)]

@@ -8,6 +8,7 @@ pub mod lock;
 #[cfg(test)]
 pub(crate) mod mutate;
 pub mod parallel;
+pub mod positioned;
 pub mod scratch;
 pub mod search;
 mod times;

@@ -34,7 +34,8 @@ pub enum Lockfile {
 /// The builder's lane, without touching it.
 pub fn lane(project: &Project, choice: &LaneChoice) -> anyhow::Result<Lane> {
     if let Some(dir) = &choice.named {
-        return Ok(Lane { dir: project.repo.start.join(dir), owner: Owner::Named });
+        let dir = project.repo.start.join(dir);
+        return Ok(Lane { dir, owner: Owner::Named, runner: runner(project) });
     }
     let Some(agent) = Agent::from_environment(project.session.env.get("AGENT_ID"))? else {
         return Ok(worktree_lane(project));
@@ -47,22 +48,21 @@ pub fn lane(project: &Project, choice: &LaneChoice) -> anyhow::Result<Lane> {
 }
 
 pub fn agent_lane(project: &Project, agent: &Agent, inputs: KeyInputs) -> Lane {
-    let detours = Detours { runner: runner(project, &inputs), ..detours(project) };
-    Lane::of_agent(&project.repo.lanes_dir(), agent, inputs, detours)
+    let lane = Lane::of_agent(&project.repo.lanes_dir(), agent, inputs, detours(project));
+    Lane { runner: runner(project), ..lane }
 }
 
-/// The runner for tests on this machine.
-fn runner(project: &Project, inputs: &KeyInputs) -> Option<OsString> {
+/// The runner for tests, as a value of `--config`. `None` where the user has one.
+fn runner(project: &Project) -> Option<OsString> {
     let is_runner = |name: &OsStr| {
         name.to_str()
             .is_some_and(|name| name.starts_with("CARGO_TARGET_") && name.ends_with("_RUNNER"))
     };
     let has_runner =
         project.config.has_runner || project.session.env.iter().any(|(name, _)| is_runner(name));
-    let host = inputs.toolchain.lines().find_map(|line| line.strip_prefix("host: "))?;
     let runner = Common::of(&project.repo.root)?.test_runner();
     // A list: cargo would take a string apart at its spaces.
-    let value = format!("target.{host}.runner=[{}]", super::toml_path(&runner));
+    let value = format!("target.'cfg(all())'.runner=[{}]", super::toml_path(&runner));
     (cfg!(unix) && !has_runner).then(|| value.into())
 }
 
@@ -71,13 +71,12 @@ pub fn detours(project: &Project) -> Detours {
     Detours {
         build_dir: project.config.has_build_dir,
         variables: DETOUR_VARIABLES.into_iter().filter(is_set).collect(),
-        runner: None,
     }
 }
 
 pub fn worktree_lane(project: &Project) -> Lane {
     let dir = project.config.target_dir.clone().unwrap_or_else(|| project.repo.root.join("target"));
-    Lane { dir, owner: Owner::Worktree }
+    Lane { dir, owner: Owner::Worktree, runner: runner(project) }
 }
 
 pub fn key_inputs(project: &Project, choice: &LaneChoice) -> anyhow::Result<KeyInputs> {

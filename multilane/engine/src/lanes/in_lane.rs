@@ -37,7 +37,7 @@ pub fn in_lane(line: CargoLine, lane: &Lane, kind: Kind) -> Step {
     // Executables that are only built say nothing on stdout.
     let reports = known.is_some_and(|known| known.reports_units)
         || (known.is_some() && line.command == "test" && line.has(&["--no-run"]));
-    let runner = runner(&line, lane, kind, placement);
+    let runner = runner(&line, lane, kind);
     let CargoLine { toolchain, before, command, words, rest } = line;
 
     let mut args = Vec::new();
@@ -67,13 +67,15 @@ pub fn in_lane(line: CargoLine, lane: &Lane, kind: Kind) -> Step {
 }
 
 /// The runner for tests, where they are run and the line has none.
-fn runner(line: &CargoLine, lane: &Lane, kind: Kind, placement: Placement) -> Option<OsString> {
-    let Owner::Agent { detours, .. } = &lane.owner else { return None };
-    let runs_tests = ["test", "t", "bench", "nextest"].contains(&line.command.as_str())
-        && !line.has(&["--no-run", "list", "archive"]);
+fn runner(line: &CargoLine, lane: &Lane, kind: Kind) -> Option<OsString> {
+    let runs_tests = match line.command.as_str() {
+        "test" | "t" | "bench" => true,
+        "nextest" => line.words.iter().any(|word| word == "run" || word == "r"),
+        _ => false,
+    } && !line.has(&["--no-run"]);
     let has_runner = line.values("--config", None).iter().any(|config| config.contains("runner"));
     let is_there = runs_tests && !has_runner && kind != Kind::Alias;
-    detours.runner.clone().filter(|_| is_there && placement != Placement::Nowhere)
+    lane.runner.clone().filter(|_| is_there)
 }
 
 /// `cargo <command> <words>` in a lane.
@@ -128,9 +130,9 @@ mod tests {
     fn check(line: &str, expected: &str) {
         let agent =
             Agent::from_environment(Some(OsStr::new("a"))).expect("a name").expect("an agent");
-        let detours = Detours { runner: Some("RUNNER".into()), ..Detours::default() };
-        let lane = Lane::of_agent(Path::new("/l"), &agent, KeyInputs::default(), detours);
-        let lane = Lane { dir: "LANE".into(), ..lane };
+        let lane =
+            Lane::of_agent(Path::new("/l"), &agent, KeyInputs::default(), Detours::default());
+        let lane = Lane { dir: "LANE".into(), runner: Some("RUNNER".into()), ..lane };
         let kind = match parse(line).command.as_str() {
             "external" => Kind::External,
             "my-alias" | "r" => Kind::Alias,
@@ -174,8 +176,7 @@ mod tests {
     fn a_step_can_be_pasted() {
         let agent =
             Agent::from_environment(Some(OsStr::new("a 1"))).expect("a name").expect("an agent");
-        let detours =
-            Detours { build_dir: true, variables: vec!["CARGO_TARGET_DIR"], runner: None };
+        let detours = Detours { build_dir: true, variables: vec!["CARGO_TARGET_DIR"] };
         let lane = Lane::of_agent(Path::new("/l"), &agent, KeyInputs::default(), detours);
         let lane = Lane { dir: "/w/it's/.lanes/a 1/2c34ce1df23b".into(), ..lane };
         let mut line = parse("build --package core -- --exact");

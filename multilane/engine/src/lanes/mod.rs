@@ -174,6 +174,9 @@ pub fn feature_selection(features: &[String], all: bool, no_default: bool) -> St
 pub struct Lane {
     pub dir: PathBuf,
     pub owner: Owner,
+    /// What starts the tests that are built here, as a value of `--config`: with a permit, and so
+    /// that the cargo that they may start builds in an agent's lane. `None` where the user has one.
+    pub runner: Option<OsString>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -191,12 +194,12 @@ pub enum Owner {
 impl Lane {
     /// For commands that build nothing.
     pub fn none() -> Lane {
-        Lane { dir: PathBuf::new(), owner: Owner::Worktree }
+        Lane { dir: PathBuf::new(), owner: Owner::Worktree, runner: None }
     }
 
     pub fn of_agent(lanes_dir: &Path, agent: &Agent, inputs: KeyInputs, detours: Detours) -> Lane {
         let dir = lanes_dir.join(agent.name()).join(inputs.key());
-        Lane { dir, owner: Owner::Agent { inputs, detours } }
+        Lane { dir, owner: Owner::Agent { inputs, detours }, runner: None }
     }
 
     /// How cargo is told of the lane: by flag, never by `CARGO_TARGET_DIR`. sccache hashes every
@@ -243,9 +246,6 @@ pub struct Detours {
     pub build_dir: bool,
     /// Those of `DETOUR_VARIABLES` that are set.
     pub variables: Vec<&'static str>,
-    /// A runner for tests, by which the cargo that they start builds in the lane; as a value of
-    /// `--config`. `None` where the user has a runner.
-    pub runner: Option<OsString>,
 }
 
 pub const DETOUR_VARIABLES: [&str; 2] = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"];

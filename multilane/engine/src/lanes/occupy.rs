@@ -398,7 +398,8 @@ mod tests {
     #[test]
     fn a_lane_is_in_use_until_its_last_builder_leaves() {
         let scratch = Scratch::of_test("occupy");
-        let lane = Lane { dir: scratch.dir.join("a").join("key"), owner: Owner::Named };
+        let lane =
+            Lane { dir: scratch.dir.join("a").join("key"), owner: Owner::Named, runner: None };
         let enter = || enter_agent_lane(&scratch.dir, &lane, "{}", SystemTime::now());
         let [first, second] = [enter(), enter()].map(|entered| entered.expect("it is made"));
         assert_eq!(files::read(lane.dir.join(STAMP)).expect("others may read it"), b"{}");

@@ -264,6 +264,30 @@ pub fn become_words(words: &[OsString]) -> anyhow::Result<ExitCode> {
     become_command(&mut command(program, args, None, UNCHANGED)?)
 }
 
+/// The same in this process's own environment and directory, with one variable more. It is on the
+/// way to each compiler: nothing is looked at that need not be.
+///
+/// # Errors
+///
+/// As of [`become_words`].
+#[expect(clippy::disallowed_methods, reason = "the environment is cargo's own and stays")]
+pub fn become_with(words: &[OsString], variable: Option<(&str, &str)>) -> anyhow::Result<ExitCode> {
+    let (program, args) = words.split_first().context("no program")?;
+    become_command(Command::new(program).args(args).envs(variable))
+}
+
+/// Starts this program with a verb of its own, to work beside what this process becomes. It is not
+/// waited for, and hears and says nothing.
+#[expect(clippy::disallowed_methods, reason = "it is this program, in its own environment")]
+pub fn spawn_beside(verb: &str, args: &[String]) {
+    let Some(program) = environment::exe() else { return };
+    let mut command = Command::new(program);
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::arg0(&mut command, "multilane");
+    command.arg(verb).args(args);
+    drop(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn());
+}
+
 /// Runs `words`, a program and its arguments, with all streams passed through.
 pub fn run_words(words: &[OsString]) -> anyhow::Result<ExitStatus> {
     let (program, args) = words.split_first().context("no program")?;

@@ -47,6 +47,9 @@ pub struct Settings {
     /// `donors`: the worktrees from which lanes may be forked, by name or path. `None`: all of
     /// them; what is no list of words allows none.
     pub donors: Option<Vec<String>>,
+    /// `permits`, how many compilers run at once, and `permits-memory`, what links may have in MiB:
+    /// as the compiler wrapper reads them. `None`: `permits = false`.
+    pub permits: Option<String>,
     /// `cranelift`, or what is wrong with it.
     pub cranelift: Option<Result<cranelift::Settings, String>>,
 }
@@ -130,11 +133,20 @@ fn words(item: &Item) -> Vec<String> {
     words.filter_map(|word| Some(word.as_str()?.to_owned())).collect()
 }
 
+fn permits(table: Option<&Item>) -> Option<String> {
+    let value = |name| table.and_then(|table| table.get(name));
+    let number = |name| value(name).and_then(Item::as_integer).filter(|number| *number > 0);
+    let word = |name| number(name).map_or_else(|| "-".to_owned(), |number| number.to_string());
+    let is_off = value("permits").and_then(Item::as_bool) == Some(false);
+    (!is_off).then(|| format!("{} {}\n", word("permits"), word("permits-memory")))
+}
+
 fn settings(manifest: &DocumentMut) -> Settings {
     let table = || manifest.get("workspace")?.get("metadata")?.get("multilane");
     Settings {
         main_branch: table().and_then(|table| Some(table.get("main-branch")?.as_str()?.to_owned())),
         donors: table().and_then(|table| table.get("donors")).map(words),
+        permits: permits(table()),
         cranelift: table().and_then(|table| table.get("cranelift")).map(cranelift::Settings::read),
     }
 }

@@ -45,15 +45,19 @@ pub fn install_shim(common: &Common) -> io::Result<()> {
     }
 }
 
-/// Sets, for a test and for nothing that is built, which cargo it finds. The shim puts back what
-/// was there before.
+/// This program by another name: it takes a permit and becomes what it is given.
+pub const PERMIT: &str = "permit";
+
+/// Starts a test with a permit. And sets, for an agent's test and for nothing that is built, which
+/// cargo it finds. The shim puts back what was there before.
 const TEST_RUNNER: &str = "#!/bin/sh
-# Written by multilane. Starts a test of an agent: the cargo that it may start builds in its lane.
+# Written by multilane. Starts a test with a permit; the cargo that an agent's test may start builds in its lane.
 dir=${0%/*}
-if [ -x \"$dir/bin/cargo\" ]; then
+if [ -n \"$AGENT_ID\" ] && [ -x \"$dir/bin/cargo\" ]; then
     export MULTILANE_OUTER_CARGO=\"$CARGO\" MULTILANE_OUTER_PATH=\"$PATH\"
     export CARGO=\"$dir/bin/cargo\" PATH=\"$dir/bin:$PATH\"
 fi
+[ -x \"$dir/permit\" ] && \"$dir/permit\" 2>/dev/null && exec \"$dir/permit\" test \"$@\"
 exec \"$@\"
 ";
 
@@ -62,6 +66,7 @@ pub fn provide_test_runner(project: &Project) -> anyhow::Result<()> {
     let common = common(project)?;
     share(&common)?;
     install_shim(&common)?;
+    files::provide_program(&common.program(), &common.dir.join(PERMIT))?;
     let runner = common.test_runner();
     if files::read(&runner).is_ok_and(|text| text == TEST_RUNNER.as_bytes()) {
         return Ok(());

@@ -7,13 +7,14 @@
 # workspace has such a cache, rustc is told the directories in words that are the same in every worktree. In every other case
 # the compiler is started as it came.
 
-incremental= own= externs= macros= out= types= name= hash= source= previous=
+incremental= own= emit= externs= macros= out= types= name= hash= source= previous=
 for arg do
     case $arg in
     incremental=*) incremental=${arg#incremental=} ;;
     --remap-path-prefix* | instrument-coverage* | -Cinstrument-coverage* | split-debuginfo=unpacked) own=1 ;;
     extra-filename=*) hash=${arg#extra-filename=} ;;
     --test) types="$types test" ;;
+    --emit=*) emit=1 ;;
     *.rs) source=${source:-$arg} ;;
     esac
     case $previous in
@@ -53,7 +54,20 @@ case $types$incremental$OUT_DIR$CARGO_PRIMARY_PACKAGE in
     fi
     ;;
 esac
+# A program of ours may not start in a container. With the loader that it was tried with, it does.
+starts() {
+    [ -x "$1" ] || return 1
+    known=${0%/*}/starts
+    if [ -r "$known" ] && read -r loader <"$known" && [ -f "$loader" ]; then
+        [ "$known" -nt "$loader" ] || [ "$known" -ot "$loader" ] || return 0
+    fi
+    "$1" true 2>/dev/null
+}
+# What compiles has a permit for as long as it runs (multilane's docs/permits.md).
 start() {
+    if [ "$emit$MULTILANE_PERMIT_HELD" = 1 ] && [ "$MULTILANE_PERMITS" != off ] && starts "${0%/*}/permit"; then
+        set -- "${0%/*}/permit" compiler "$@"
+    fi
     [ -n "$odd" ] || exec "$@"
     IFS='
 '
@@ -86,7 +100,7 @@ if [ -z "$incremental" ]; then
     11*) ;;
     ?*' lib' | ?*' rlib')
         cache=${0%/*}/through-cache
-        [ -x "$cache" ] && "$cache" true 2>/dev/null && start "$cache" "$@"
+        starts "$cache" && start "$cache" "$@"
         ;;
     esac
     start "$@"

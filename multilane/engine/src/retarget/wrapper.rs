@@ -8,6 +8,9 @@
 //!     ├── .gitignore       `*`: the folder belongs to this machine
 //!     ├── config.toml      build.rustc-wrapper; its first line tells that the folder is ours
 //!     ├── rustc            the script
+//!     ├── permit           this program by another name: starts a compiler with a permit
+//!     ├── permits          how many the project allows
+//!     ├── starts           has the time of the loader with which our program was seen to start
 //!     └── …                where there is a shared cache: `sccache/server.rs` draws it
 //! ```
 
@@ -16,10 +19,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::environment::is_executable;
+use crate::environment::{self, is_executable};
 use crate::files::scratch::{self, Scratch};
 use crate::files::{self, write_atomically, write_program};
 use crate::lanes::lockfile_hash;
+use crate::permits;
 use crate::process::Unheard;
 use crate::project::{Project, git_dir};
 use crate::ui::Ui;
@@ -43,7 +47,7 @@ include = [
 const SIGN: &str = "# Written by cargo xtask";
 /// It tells, too, how the script was that it was written with: a test holds it to that.
 const CONFIG: &str = "# Written by cargo xtask; what ../local.toml says goes before it.\n\
-    # Of the script beside it: 57bcbac39f294208\n\
+    # Of the script beside it: 3aa290b9997bddd8\n\
     [build]\nrustc-wrapper = \"wrapper/rustc\"\n";
 const SCRIPT: &str = include_str!("rustc-wrapper.sh");
 const FILES: [(&str, &str); 3] =
@@ -94,6 +98,9 @@ pub fn provide_wrapper(project: &Project, ui: Ui) {
     };
     let installed = install(&dir, starts);
     if installed.is_ok() {
+        if let Err(err) = provide_permit(project, &dir) {
+            ui.warn(format_args!("no permits: {err}"));
+        }
         if let Err(err) = crate::sccache::provide_shared_cache(&project.session.env, &dir, ui) {
             ui.warn(format_args!("no shared cache: {err:#}"));
         }
@@ -115,6 +122,34 @@ fn warn_of<T>(project: &Project, ui: Ui, result: io::Result<T>) -> Option<T> {
     };
     result.inspect_err(warn).ok()
 }
+
+/// The program that starts compilers with a permit, and what the project allows.
+fn provide_permit(project: &Project, dir: &Path) -> io::Result<()> {
+    let permit = dir.join(permits::PERMIT);
+    let (Some(allowed), Some(exe)) = (&project.repo.settings.permits, environment::exe()) else {
+        return files::remove_own_file(&permit);
+    };
+    files::provide(&dir.join(permits::SETTINGS), allowed)?;
+    files::provide_program(&exe, &permit)?;
+    // Where this program runs, whoever has the same loader can start it.
+    let Some(loader) = LOADERS.iter().find(|loader| Path::new(loader).is_file()) else {
+        return Ok(());
+    };
+    let (starts, time) = (dir.join(STARTS), Path::new(loader).metadata()?.modified()?);
+    let is_noted = starts.metadata().and_then(|meta| meta.modified()).is_ok_and(|own| own == time);
+    if files::provide(&starts, &format!("{loader}\n"))? || !is_noted {
+        files::set_modified(&starts, time)?;
+    }
+    Ok(())
+}
+
+/// Of glibc, where programs of ours are started by one (ld.so(8)).
+const LOADERS: &[&str] = match cfg!(target_env = "gnu") {
+    true => &["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"],
+    false => &[],
+};
+
+const STARTS: &str = "starts";
 
 /// Whether cargo starts compilers through our wrapper, in this tree.
 pub fn has_wrapper(project: &Project) -> bool {
@@ -155,9 +190,14 @@ fn is_free_or_ours(dir: &Path) -> bool {
     !dir.exists() || is_ours(dir)
 }
 
-/// What `sccache/` keeps there.
-const OF_CACHE: [&str; 2] =
-    [crate::sccache::server::PROGRAM_FILE, crate::sccache::server::THROUGH_CACHE];
+/// What else is there, some of it kept by `sccache/`.
+const OTHERS: [&str; 5] = [
+    crate::sccache::server::PROGRAM_FILE,
+    crate::sccache::server::THROUGH_CACHE,
+    permits::PERMIT,
+    permits::SETTINGS,
+    STARTS,
+];
 
 /// Puts the wrapper's folder at `dir`, or makes it what it should be; `true` where there was none.
 /// A kill at any point leaves none or a whole one. `starts` tries the script before cargo hears of
@@ -214,7 +254,7 @@ fn has_text(path: &Path, text: &str) -> bool {
 ///
 /// When it is not ours, or something in it is not.
 pub fn remove(dir: &Path) -> io::Result<()> {
-    let names = FILES.map(|(name, _)| name).into_iter().chain(OF_CACHE).collect::<Vec<_>>();
+    let names = FILES.map(|(name, _)| name).into_iter().chain(OTHERS).collect::<Vec<_>>();
     let is_known = |name: &str| names.contains(&name) || name.starts_with(scratch::STAGED_FILE);
     let mut entries = files::entries(dir);
     if !is_free_or_ours(dir)

@@ -511,7 +511,7 @@ impl Verification<'_> {
 /// The lane in a temporary tree, even where cargo is configured to build elsewhere.
 pub fn lane_in(project: &Project, root: &Path) -> Lane {
     let owner = Owner::Agent { inputs: KeyInputs::default(), detours: choose::detours(project) };
-    Lane { dir: root.join("target"), owner }
+    Lane { dir: root.join("target"), owner, runner: None }
 }
 
 fn last_lines(log: &Path) -> String {

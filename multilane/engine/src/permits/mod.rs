@@ -1,0 +1,151 @@
+//! Permits: how many compilers, links and tests of a user run at the same time, in all trees and
+//! lanes.
+//!
+//! The compiler wrapper starts compilers through this, and the test runner tests. The process takes
+//! what it needs and becomes the program, which so has a permit for exactly its life. Whatever goes
+//! wrong, the program starts without.
+
+pub mod limits;
+pub mod need;
+#[cfg(unix)]
+pub mod pool;
+pub mod view;
+mod want;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use crate::environment::{self, Environment};
+use crate::process::{become_with, spawn_beside};
+use crate::project::Session;
+pub use crate::project::shared_program::PERMIT;
+use crate::{files, ui};
+pub use want::Want;
+
+/// Beside the compiler wrapper: how many permits, and how much memory, the project allows ([`limits::Asked`]).
+pub const SETTINGS: &str = "permits";
+
+/// `off`, or how many permits there are.
+pub const VARIABLE: &str = "MULTILANE_PERMITS";
+
+/// How much memory links may have, in MiB.
+pub const MEMORY_VARIABLE: &str = "MULTILANE_PERMITS_MEMORY";
+
+/// Where the permits are, instead of where all processes of the user look for them.
+pub const FILE_VARIABLE: &str = "MULTILANE_PERMITS_FILE";
+
+/// Whoever has a permit tells what it starts: if a test starts a cargo, or a macro does, a second
+/// permit would wait for the first.
+const HELD_VARIABLE: &str = "MULTILANE_PERMIT_HELD";
+
+/// How long a compiler waits before it starts without. With the fairness of the queues only a
+/// machine that stands still makes anybody wait as long.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// The same for a test, of whose time limit its runner takes the wait.
+const PATIENCE_OF_TEST: Duration = Duration::from_secs(10);
+
+/// When a wait is told.
+const SILENT: Duration = Duration::from_secs(1);
+
+/// Whether the user has switched them off.
+pub fn is_switched_off(env: &Environment) -> bool {
+    env.get(VARIABLE).is_some() && !env.is_on(VARIABLE)
+}
+
+/// Becomes a program with its arguments, with a permit if it wants one. `words` has `compiler` or
+/// `test` before them; `path` is how this process was started.
+pub fn start(session: &Session, path: &Path, words: &[OsString]) -> ExitCode {
+    let settings = path.with_file_name(SETTINGS);
+    let Some((kind, words @ [program, args @ ..])) = words.split_first() else {
+        return ExitCode::SUCCESS; // The wrapper tries whether this program starts.
+    };
+    let want = if kind == "test" { Want::of_program(program) } else { Want::of_compiler(args) };
+    let env = &session.env;
+    let is_wanted =
+        want != Want::Nothing && !is_switched_off(env) && env.get(HELD_VARIABLE).is_none();
+    #[cfg(unix)]
+    let _pool = is_wanted.then(|| take(session, want, &settings).ok()).flatten();
+    let variable = is_wanted.then_some((HELD_VARIABLE, "1"));
+    become_with(words, variable).unwrap_or_else(|err| {
+        session.ui.error(&err);
+        ExitCode::FAILURE
+    })
+}
+
+#[cfg(unix)]
+fn take(session: &Session, want: Want, settings: &Path) -> std::io::Result<pool::Pool> {
+    use pool::Queue;
+    let env = &session.env;
+    let pool = pool::Pool::open(&pool::place(env))?;
+    let asked = limits::Asked::read(env, &files::read_text(settings).unwrap_or_default());
+    let begun = Instant::now();
+    let mut known: Option<(Instant, limits::Limits)> = None;
+    // The machine is looked at again now and then: it is asked for at each turn.
+    let mut limits = || match known {
+        Some((at, limits)) if at.elapsed() < Duration::from_millis(200) => limits,
+        _ => {
+            let mut limits = limits::Limits::of(limits::Machine::read(), asked);
+            // Nobody waits for what was stopped, by ctrl-z, say.
+            if begun.elapsed() >= SILENT {
+                limits.permits += view::State::read(&pool::place(env)).stopped();
+            }
+            known = Some((Instant::now(), limits));
+            limits
+        }
+    };
+    let mut is_told = false;
+    let mut waits = |time: Duration, what: &str| {
+        if time >= SILENT && !std::mem::replace(&mut is_told, true) {
+            tell(session, &pool, what);
+        }
+    };
+    // A job server of another's, such as make's: with one of its tokens in hand nobody waits.
+    let is_of_make =
+        env.get("MAKEFLAGS").is_some_and(|flags| flags.to_string_lossy().contains("jobserver"));
+    let patience = match want {
+        _ if is_of_make => Duration::ZERO,
+        Want::Test => PATIENCE_OF_TEST,
+        _ => PATIENCE,
+    };
+    if let Want::Link { unit } = want {
+        let mib = need::of(env, unit).unwrap_or(limits::OF_LINK_MIB);
+        let blocks = mib.div_ceil(limits::BLOCK_MIB);
+        pool.take_memory(blocks, patience, &mut limits, |time| waits(time, "memory to link"))?;
+        spawn_beside("learn-link", &[std::process::id().to_string(), unit.to_string()]);
+    }
+    let queue = if want == Want::Check { Queue::Express } else { Queue::Permit };
+    pool.take(queue, patience, limits, |time| waits(time, "a permit"))?;
+    pool.keep()?;
+    Ok(pool)
+}
+
+/// Says once in a build, or in a minute of it, that it waits and for whom: where cargo speaks, not
+/// in the compiler's messages, which cargo would keep and repeat.
+#[cfg(unix)]
+fn tell(session: &Session, pool: &pool::Pool, what: &str) {
+    use crate::files::positioned;
+    const TOLD: u64 = 1 << 10;
+    const PLACES: u64 = 1 << 12;
+    const AGAIN_SECONDS: u64 = 60;
+    let Some(build) = environment::parent_id() else { return };
+    let now =
+        environment::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let at = TOLD + 8 * (u64::from(build) % PLACES);
+    let last = positioned::read_u64(&pool.file, at).unwrap_or_default();
+    if now.saturating_sub(last) < AGAIN_SECONDS
+        || positioned::write_u64(&pool.file, at, now).is_err()
+    {
+        return;
+    }
+    let state = view::State::read(&pool::place(&session.env));
+    let holders = state.holders.iter().filter_map(|holder| view::Process::read(*holder));
+    let who = holders.max_by_key(|holder| holder.age);
+    let who = who.map_or_else(String::new, |who| format!(", the longest {who}"));
+    let taken = state.holders.len();
+    let line =
+        format!("this build waits for {what}: {taken} are taken{who} (`cargo xtask lane status`)");
+    session.ui.note_beside(build, ui::printable(line));
+}
