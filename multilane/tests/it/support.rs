@@ -210,7 +210,8 @@ impl Project {
         }
         // The shared cache, which an sccache of this machine would be, belongs to its user.
         command.env("CARGO_NET_OFFLINE", "true").env("XTASK_CACHE", "off");
-        // Nor do tests wait for what this user builds meanwhile: some have compilers wait for each other.
+        // Nor do tests wait for what this user builds meanwhile: some have compilers wait for each
+        // other.
         command.env("MULTILANE_PERMITS", "off");
         command.env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
         command.env("MULTILANE_TOOLS", tools());

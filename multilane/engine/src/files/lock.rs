@@ -88,7 +88,8 @@ pub mod bytes {
         Ok(control(file, libc::F_GETLK, libc::F_WRLCK, bytes)?.l_type != libc::F_UNLCK as i16)
     }
 
-    /// Has the file stay open, and so what of it is taken, in the program that this process becomes.
+    /// Has the file stay open, and so what of it is taken, in the program that this process
+    /// becomes.
     pub fn keep(file: &File) -> io::Result<()> {
         // SAFETY: it takes numbers; the descriptor is open for as long as `file` lives.
         match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFD, 0) } {

@@ -63,8 +63,8 @@ impl Limits {
 }
 
 impl Asked {
-    /// `4`, or `4 8192` with the memory in MiB, or `- 8192`: as the file in the wrapper's folder has
-    /// it. The environment goes before it.
+    /// `4`, or `4 8192` with the memory in MiB, or `- 8192`: as the file in the wrapper's folder
+    /// has it. The environment goes before it.
     pub(super) fn read(env: &Environment, noted: &str) -> Asked {
         let mut noted = noted.split_whitespace().map(|word| word.parse().ok());
         let set = |name| env.get(name)?.to_str()?.trim().parse().ok();

@@ -24,7 +24,8 @@ pub use crate::project::shared_program::PERMIT;
 use crate::{files, ui};
 pub use want::Want;
 
-/// Beside the compiler wrapper: how many permits, and how much memory, the project allows ([`limits::Asked`]).
+/// Beside the compiler wrapper: how many permits, and how much memory, the project allows
+/// ([`limits::Asked`]).
 pub const SETTINGS: &str = "permits";
 
 /// `off`, or how many permits there are.

@@ -1,5 +1,6 @@
-//! What there is of permits and memory, and who comes next: bytes of one file, of which each process
-//! has some for as long as it lives. The kernel keeps count, so nothing has to be tidied up.
+//! What there is of permits and memory, and who comes next: bytes of one file, of which each
+//! process has some for as long as it lives. The kernel keeps count, so nothing has to be tidied
+//! up.
 //!
 //! ```text
 //! byte 0              the next number of each queue is drawn under this lock

@@ -1,5 +1,5 @@
-//! Who has a permit and who waits for one, as the kernel lists locks and processes. Looking disturbs
-//! nobody. Where it does not list them (macOS), nothing is seen.
+//! Who has a permit and who waits for one, as the kernel lists locks and processes. Looking
+//! disturbs nobody. Where it does not list them (macOS), nothing is seen.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
