@@ -83,13 +83,16 @@ fn with_macro(block: &str, told: &str) -> Project {
     project
 }
 
+/// What a package from elsewhere may do to find the tree that it is built in.
+const CLIMBING: [&str; 2] = [
+    "let out = std::env::var(\"OUT_DIR\").unwrap(); std::path::Path::new(&out).ancestors()\
+     .find_map(|dir| std::fs::read_to_string(dir.join(\"settings.txt\")).ok()).unwrap()",
+    "std::fs::read_to_string(std::env::var(\"TREE\").unwrap() + \"/settings.txt\").unwrap()",
+];
+
 #[test]
 fn a_script_from_git_that_climbs_to_the_tree() {
-    for block in [
-        "let out = std::env::var(\"OUT_DIR\").unwrap(); std::path::Path::new(&out).ancestors()\
-         .find_map(|dir| std::fs::read_to_string(dir.join(\"settings.txt\")).ok()).unwrap()",
-        "std::fs::read_to_string(std::env::var(\"TREE\").unwrap() + \"/settings.txt\").unwrap()",
-    ] {
+    for block in CLIMBING {
         let mut project = undone();
         project.write(".cargo/config.toml", "[env]\nTREE = { value = \"\", relative = true }\n");
         project.write("settings.txt", "one");
@@ -107,19 +110,19 @@ fn a_script_from_git_that_climbs_to_the_tree() {
 #[cfg(unix)]
 #[test]
 fn a_copied_target_directory_with_such_a_script() {
-    let mut project = undone();
-    project.write(".cargo/config.toml", "[env]\nTREE = { value = \"\", relative = true }\n");
-    project.write("settings.txt", "one");
-    let block =
-        "std::fs::read_to_string(std::env::var(\"TREE\").unwrap() + \"/settings.txt\").unwrap()";
-    depend_on_git(&mut project, block);
-    project.xtask("build").ok();
-    let copy = project.root.with_file_name("copy");
-    let command = project.command("cp").arg("-a").arg(&project.root).arg(&copy).output();
-    assert!(command.expect("cp starts").status.success());
-    put(copy.join("settings.txt"), "two");
-    project.xtask("build").within(&copy).ok().says("built in another place");
-    assert_eq!(printed(&project, &copy), "two\n");
+    for block in CLIMBING {
+        let mut project = undone();
+        project.write(".cargo/config.toml", "[env]\nTREE = { value = \"\", relative = true }\n");
+        project.write("settings.txt", "one");
+        depend_on_git(&mut project, block);
+        project.xtask("build").ok();
+        let copy = project.root.with_file_name("copy");
+        let command = project.command("cp").arg("-a").arg(&project.root).arg(&copy).output();
+        assert!(command.expect("cp starts").status.success());
+        put(copy.join("settings.txt"), "two");
+        project.xtask("build").within(&copy).ok().says("built in another place");
+        assert_eq!(printed(&project, &copy), "two\n");
+    }
 }
 
 #[test]

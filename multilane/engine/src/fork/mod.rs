@@ -150,9 +150,21 @@ pub fn discard_copied(project: &Project, ui: Ui, lane: &Lane) {
             || unit.widest_macro.is_some()
             || (unit.is_run() && (has_env || reads_tree()))
     };
-    let discarded: Vec<_> = units.iter().filter(may_name_place).collect();
-    let deleted =
-        discarded.iter().try_for_each(|unit| delete_dir(&lane.dir.join(&unit.fingerprint)));
+    let mut discarded: HashSet<u64> =
+        units.iter().filter(may_name_place).map(|unit| unit.id).collect();
+    // A script that runs again leaves cargo content with what was compiled from what it said before:
+    // the output that is there is no newer.
+    let mut count = 0;
+    while count < discarded.len() {
+        count = discarded.len();
+        let depends = |unit: &&Unit| unit.dependencies.iter().any(|id| discarded.contains(id));
+        let dependents: Vec<u64> = units.iter().filter(depends).map(|unit| unit.id).collect();
+        discarded.extend(dependents);
+    }
+    let deleted = units
+        .iter()
+        .filter(|unit| discarded.contains(&unit.id))
+        .try_for_each(|unit| delete_dir(&lane.dir.join(&unit.fingerprint)));
     match deleted {
         Ok(()) => units::claim(&lane.dir),
         Err(err) => {
