@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::cargo_line;
-use crate::environment;
+use crate::environment::{self, Environment};
 use crate::files;
 use crate::json::Json;
 use crate::lanes::{Lane, Owner};
@@ -43,6 +43,8 @@ pub struct Build<'a> {
     /// Why nothing could be forked into an empty lane, where it could not.
     pub no_fork: Option<&'a str>,
     pub waits: &'a [Wait],
+    /// Tests failed while others kept the processors.
+    pub is_overloaded: bool,
     /// `None` where this process became cargo.
     pub exit_code: Option<u8>,
 }
@@ -93,12 +95,16 @@ pub fn write_fork(project: &Project, lane: &Lane, verb: &str, fork: Option<Fork>
 }
 
 fn file(project: &Project) -> Option<PathBuf> {
-    if let Some(file) = project.session.env.get(VARIABLE) {
-        return Some(file.into());
-    }
-    match Common::of(&project.repo.root) {
-        Some(common) => Some(common.records()),
-        None => Some(project.repo.lanes_dir()).filter(|dir| dir.is_dir()).map(git_dir::records_in),
+    file_of(&project.session.env, &project.repo.root).or_else(|| {
+        Some(project.repo.lanes_dir()).filter(|dir| dir.is_dir()).map(git_dir::records_in)
+    })
+}
+
+/// Where the records of a checkout are. `None` without git.
+pub fn file_of(env: &Environment, root: &Path) -> Option<PathBuf> {
+    match env.get(VARIABLE) {
+        Some(file) => Some(file.into()),
+        None => Some(Common::of(root)?.records()),
     }
 }
 
@@ -138,6 +144,7 @@ fn to_json(project: &Project, lane: &Lane, build: &Build<'_>) -> Json {
         ("no_fork", build.no_fork.into()),
         ("forks", build.forks.iter().map(Fork::to_json).collect()),
         ("waits", build.waits.iter().map(Wait::to_json).collect()),
+        ("overloaded", Json::Bool(build.is_overloaded)),
         ("seconds", seconds(project.session.started.elapsed())),
         ("exit_code", build.exit_code.map(u64::from).into()),
     ])

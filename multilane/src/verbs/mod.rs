@@ -294,6 +294,7 @@ pub(crate) static ALL: &[Verb] = &[
     tool("doctor", "Diagnose slow or broken build setups"),
     tool("install-tools", "Install tools that make builds quicker, and set up a linker"),
     tool("analyze", "Find what builds spend their time on, and what to change first"),
+    tool("top", "Watch who builds what, and who waits for whom"),
     tool("editor", "Let an editor's rust-analyzer build in a lane of its own"),
     tool("completions", "Print the script by which a shell completes the command line"),
 ];
@@ -394,6 +395,8 @@ pub(crate) static LANE: &[Verb] = &[
             .group(clap::ArgGroup::new("what").args(["name", "unset"]).required(true))
     }),
     tool("hook", "Have git warm every new worktree"),
+    tool("status", "Show who builds what, and who waits for whom"),
+    tool("which", "Tell from which sources a program was built, and by whom"),
     tool("verify", "Show that a forked lane equals one built from scratch"),
     tool("bench", "Measure what multilane adds to a cargo that has nothing to do"),
 ];

@@ -13,6 +13,7 @@ use multilane_engine::lanes::choose::{self, LaneChoice, Lockfile};
 use multilane_engine::lanes::in_lane::{Kind, in_lane};
 use multilane_engine::lanes::occupy::{self, InUse, make_lane};
 use multilane_engine::lanes::{Agent, Lane};
+use multilane_engine::permits::limits;
 use multilane_engine::process::step::{Counting, Recipe, Step};
 use multilane_engine::process::{Outcome, Units, exit_code};
 use multilane_engine::project::git_dir::Common;
@@ -191,6 +192,7 @@ pub(super) fn run_steps(
 
     let mut units: Option<Units> = None;
     let mut failure: Option<ExitStatus> = None;
+    let mut is_overloaded = false;
     let wrapper_dir = retarget::wrapper::wrapper_dir(project);
     let tally = sccache::tally(&project.session.env, &wrapper_dir);
     for (at, step) in recipe.steps.iter().enumerate() {
@@ -198,6 +200,8 @@ pub(super) fn run_steps(
         if is_verbose {
             ui.status("Running", format_args!("`{step}`"));
         }
+        let stalled = step.runs_tests().then(limits::stalled).flatten();
+        let step_begun = Instant::now();
         let variable = tally.as_ref().map(|tally: &Tally| (TALLY, tally.file.as_path()));
         let Outcome { status, units: of_step, interrupted } = project.sh.run(step, variable)?;
         start.after_step(at, status.success());
@@ -211,6 +215,9 @@ pub(super) fn run_steps(
         }
         if !status.success() {
             failure = failure.or(Some(status));
+            let more = stalled.zip(limits::stalled()).map(|(before, after)| after - before);
+            is_overloaded |=
+                more.is_some_and(|more| limits::is_overloaded(more, step_begun.elapsed()));
         }
         if interrupted || (failure.is_some() && !recipe.keep_going) {
             break;
@@ -229,6 +236,13 @@ pub(super) fn run_steps(
         let summary = summary(units.as_ref(), from_cache, failure.is_some(), time);
         ui.status("Lane", format_args!("{}: {summary}", project.shown(&lane.dir)));
     }
+    if is_overloaded {
+        let alone = format_args!("{} test -- --test-threads=1 <names>", ui.called);
+        ui.warn(format_args!(
+            "the machine was overloaded while these tests failed: what depends on time may pass \
+             alone: `{alone}`"
+        ));
+    }
     if recipe.builds() {
         let build = Build {
             commands: recipe.steps.iter().map(Step::line).collect(),
@@ -237,6 +251,7 @@ pub(super) fn run_steps(
             forks: &start.forks,
             no_fork: start.no_fork.as_deref(),
             waits: &start.waits,
+            is_overloaded,
             exit_code: Some(code),
         };
         record::write(project, lane, &build);

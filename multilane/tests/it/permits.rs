@@ -9,7 +9,7 @@ use std::process::{Child, Stdio};
 
 use multilane_engine::permits::view::State;
 
-use crate::support::Project;
+use crate::support::{Project, wait_until};
 
 const COMPILE: &str = "--emit=dep-info,metadata,link";
 const CHECK: &str = "--emit=dep-info,metadata";
@@ -44,6 +44,8 @@ impl Permits {
             .args(args.split(' '))
             .envs(self.variables)
             .env("MULTILANE_PERMITS_FILE", &self.file);
+        // What links were seen to need is of this test alone.
+        command.env("XDG_CACHE_HOME", self.project.root.join("cache"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts")
     }
 
@@ -58,9 +60,7 @@ impl Permits {
     /// Returns once these are the ones that wait, in this order.
     fn until_waiting(&self, processes: &[&Child]) {
         let expected: Vec<u32> = processes.iter().map(|child| child.id()).collect();
-        while self.waiting() != expected {
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
+        wait_until("the queue", || self.waiting() == expected);
     }
 }
 
@@ -277,4 +277,71 @@ fn a_project_may_do_without() {
     assert!(!program.exists());
     project.write("crates/app/src/lib.rs", "pub fn edited() {}\n");
     project.cargo("build").ok();
+}
+
+fn json(ran: &crate::support::Ran) -> serde_json::Value {
+    serde_json::from_str(&ran.stdout()).expect("JSON")
+}
+
+#[test]
+fn the_status_names_who_runs_and_who_waits() {
+    let mut permits = Permits::new("1", "4096");
+    permits.project.write("Cargo.toml", "[workspace]\nresolver = \"3\"\n");
+    let file = permits.file.to_str().expect("UTF-8").to_owned();
+    permits.project.set("MULTILANE_PERMITS", "1");
+    permits.project.set("MULTILANE_PERMITS_FILE", &file);
+    let cargo = permits.project.root.join("cargo");
+    std::os::unix::fs::symlink("/bin/sh", &cargo).expect("free");
+    let script =
+        "\"$PERMIT\" compiler sh -c 'echo started; read end' --crate-name app --emit=link; :";
+    let build = || {
+        let mut command = permits.project.command(&cargo);
+        command.args(["-c", script]).env("PERMIT", &permits.program);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts")
+    };
+    let mut first = build();
+    runs(&mut first);
+    let second = build();
+    wait_until("the second", || !permits.waiting().is_empty());
+    let status = json(&permits.project.xtask("lane status --json").ok());
+    assert_eq!(status["permits"]["total"], 1);
+    assert_eq!(
+        (&status["permits"]["taken"], &status["permits"]["waiting"]),
+        (&1.into(), &1.into())
+    );
+    // The outermost cargo may be the one that runs the tests.
+    let all = |list: &str| {
+        let builds = status["builds"].as_array().expect("a list").iter();
+        builds.flat_map(|build| build[list].as_array().cloned().expect("a list")).collect()
+    };
+    let (running, waiting): (Vec<_>, Vec<_>) = (all("running"), all("waiting"));
+    let holder = permits.state().holders[0];
+    assert!(running.iter().any(|unit| unit["process"] == holder && unit["name"] == "app"));
+    let waiter = permits.waiting()[0];
+    assert!(waiting.iter().any(|wait| wait["process"] == waiter && wait["wants"] == "permit"));
+    end(first);
+    end(second);
+}
+
+#[test]
+fn a_program_is_traced_to_its_build() {
+    let project = Project::workspace(&[("app", &[])]);
+    project.write("crates/app/src/main.rs", "fn main() {}\n").commit();
+    project.xtask("build").agent("a").ok();
+    let program = format!("{}/debug/app", project.only_lane());
+    let told = json(&project.xtask("lane which --json").arg(&program).ok());
+    assert_eq!(told["build"]["agent"], "a");
+    assert_eq!(told["build"]["commit"], project.git(&["rev-parse", "HEAD"]).trim());
+    assert_eq!(
+        (&told["edited"], &told["changed_since"]),
+        (&serde_json::json!([]), &serde_json::json!([]))
+    );
+
+    let source = project.root.join("crates/app/src/main.rs");
+    std::fs::write(&source, "fn main() { println!(); }\n").expect("it is there");
+    let told = json(&project.xtask("lane which --json").arg(&program).fails_with(1));
+    assert_eq!(told["changed_since"], serde_json::json!([source]));
+    project.xtask("build").agent("a").ok();
+    let told = json(&project.xtask("lane which --json").arg(&program).ok());
+    assert_eq!(told["edited"], serde_json::json!([source]));
 }

@@ -24,8 +24,10 @@ mod linkers;
 mod process;
 mod setup;
 mod stats;
+mod status;
 #[cfg(feature = "analyze")]
 mod verify;
+mod which;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -77,6 +79,9 @@ fn answer(verb: Verb, session: Session) -> anyhow::Result<ExitCode> {
         Verb::Analyze(_) | Verb::Lane(Lane::Verify(_)) => {
             anyhow::bail!("this multilane-tools was compiled without its feature `analyze`")
         }
+        Verb::Top(flags) => flags.run(session),
+        Verb::Lane(Lane::Status(flags)) => flags.run(session),
+        Verb::Lane(Lane::Which(flags)) => flags.run(session),
         Verb::Lane(Lane::Bench(flags)) => flags.run(session),
     }
 }

@@ -152,8 +152,8 @@ pub fn discard_copied(project: &Project, ui: Ui, lane: &Lane) {
     };
     let mut discarded: HashSet<u64> =
         units.iter().filter(may_name_place).map(|unit| unit.id).collect();
-    // A script that runs again leaves cargo content with what was compiled from what it said before:
-    // the output that is there is no newer.
+    // A script that runs again leaves cargo content with what was compiled from what it said
+    // before: the output that is there is no newer.
     let mut count = 0;
     while count < discarded.len() {
         count = discarded.len();

@@ -1,6 +1,7 @@
 //! How much may run at the same time: from the processors, the memory and what the user says.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::environment::Environment;
 use crate::files;
@@ -21,6 +22,9 @@ pub(super) const BLOCKS_MAX: u64 = 1 << 16;
 /// Shares of the last ten seconds in which work stood still, in per cent: more is too much.
 const MEMORY_PRESSURE_MAX: f64 = 10.0;
 const DISK_PRESSURE_MAX: f64 = 40.0;
+
+/// The share of a run of tests for which something waited for a processor.
+const OVERLOADED_MIN: f64 = 0.5;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Machine {
@@ -65,7 +69,7 @@ impl Limits {
 impl Asked {
     /// `4`, or `4 8192` with the memory in MiB, or `- 8192`: as the file in the wrapper's folder
     /// has it. The environment goes before it.
-    pub(super) fn read(env: &Environment, noted: &str) -> Asked {
+    pub fn read(env: &Environment, noted: &str) -> Asked {
         let mut noted = noted.split_whitespace().map(|word| word.parse().ok());
         let set = |name| env.get(name)?.to_str()?.trim().parse().ok();
         Asked {
@@ -122,6 +126,24 @@ fn is_pressed() -> bool {
         pressure(&text, kind).unwrap_or_default()
     };
     share("memory", "full") > MEMORY_PRESSURE_MAX || share("io", "full") > DISK_PRESSURE_MAX
+}
+
+/// How long something waited for a processor since the machine was started.
+pub fn stalled() -> Option<Duration> {
+    let text = files::read_text("/proc/pressure/cpu").ok()?;
+    let line = text.lines().find(|line| line.starts_with("some"))?;
+    let total = line.rsplit_once("total=")?.1.trim().parse().ok()?;
+    Some(Duration::from_micros(total))
+}
+
+/// Whether a time limit that a test has missed says little: for most of `time` something waited for
+/// a processor, and twice as much runs as there are processors.
+pub fn is_overloaded(stalled: Duration, time: Duration) -> bool {
+    let text = files::read_text("/proc/loadavg").unwrap_or_default();
+    let load = text.split(' ').next().and_then(|word| word.parse::<f64>().ok());
+    let processors = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+    stalled.as_secs_f64() > OVERLOADED_MIN * time.as_secs_f64()
+        && load.is_some_and(|load| load >= 2.0 * processors)
 }
 
 /// The share of the last ten seconds in a file of `/proc/pressure`.

@@ -123,6 +123,12 @@ impl Step {
         self
     }
 
+    /// Whether it starts tests, and not only compiles them.
+    pub fn runs_tests(&self) -> bool {
+        let is_test = |arg: &OsString| arg == "test" || arg == "nextest";
+        self.args.iter().take(2).any(is_test) && !self.names_executables
+    }
+
     pub fn dir(&self) -> Option<&Path> {
         self.dir.as_deref()
     }

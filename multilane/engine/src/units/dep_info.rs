@@ -52,6 +52,11 @@ impl DepInfo {
     }
 }
 
+/// The sources in such a list. `None` where it is no list.
+pub fn sources(text: &str) -> Option<Vec<PathBuf>> {
+    Some(parse_make(text)?.sources)
+}
+
 /// The first rule, and the `# env-dep:` lines; as cargo reads it.
 fn parse_make(text: &str) -> Option<DepInfo> {
     let mut sources = None;

@@ -23,7 +23,7 @@
 mod climbs;
 mod contents;
 pub(crate) mod crate_files;
-mod dep_info;
+pub mod dep_info;
 pub(crate) mod elf;
 pub(crate) mod incremental;
 mod layout;

@@ -3,7 +3,7 @@
 
 pub(crate) mod config_files;
 mod editors;
-mod file_system;
+pub(crate) mod file_system;
 mod git;
 mod machine;
 mod report;
@@ -23,21 +23,22 @@ use multilane_engine::fork::write;
 use multilane_engine::lanes::list::Found;
 use multilane_engine::lanes::occupy::PROBE;
 use multilane_engine::lanes::{choose, list};
+use multilane_engine::permits::limits::{self, Limits};
 use multilane_engine::process::{Held, Shell};
 use multilane_engine::project::cargo_config::CargoConfig;
 use multilane_engine::project::git_dir::Common;
 use multilane_engine::project::root::Repo;
 use multilane_engine::project::{Project, Session};
-use multilane_engine::retarget::wrapper::WRAPPER_DIR;
+use multilane_engine::retarget::wrapper::{WRAPPER_DIR, wrapper_dir};
 use multilane_engine::sccache::server::SharedCache;
 use multilane_engine::sccache::variables::CacheReach;
 use multilane_engine::sccache::{server, tally};
-use multilane_engine::{environment, files, ui};
+use multilane_engine::{environment, files, permits, ui};
 use serde_json::Value;
 
 use crate::doctor::config_files::{ConfigFile, settings_in};
 use crate::doctor::report::{
-    CacheDisk, Facts, LaneFacts, Level, SharedCacheFacts, report, settings, to_text,
+    CacheDisk, Facts, LaneFacts, Level, Permits, SharedCacheFacts, report, settings, to_text,
 };
 use crate::doctor::toolchain::Toolchain;
 use crate::install::installers;
@@ -145,6 +146,7 @@ fn examine(project: &Project, asker: &Asker<'_>) -> Facts {
         editors: editors::read(&opened),
         config: config_files,
         machine: machine::read(),
+        permits: permits_of(project),
         shared_cache,
         is_cache_off: server::is_switched_off(env),
         cranelift: repo.settings.cranelift.clone(),
@@ -156,6 +158,16 @@ fn examine(project: &Project, asker: &Asker<'_>) -> Facts {
         tools,
         git,
     }
+}
+
+fn permits_of(project: &Project) -> Option<Permits> {
+    let env = &project.session.env;
+    let noted = project.repo.settings.permits.as_deref()?;
+    let is_there = wrapper_dir(project).join(permits::PERMIT).is_file();
+    (is_there && !permits::is_switched_off(env)).then(|| Permits {
+        limits: Limits::of(limits::Machine::read(), limits::Asked::read(env, noted)),
+        links: permits::need::all(env),
+    })
 }
 
 /// Links a program with the configuration of the workspace, unless that starts programs which the

@@ -25,6 +25,7 @@ use crate::doctor::toolchain::Toolchain;
 use crate::doctor::wrappers::Wrapper;
 use crate::install::plan::Reply;
 use crate::linkers::probe::Link;
+use multilane_engine::permits::limits::Limits;
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Finding {
@@ -87,6 +88,15 @@ pub(crate) struct Facts {
     /// The tools that were found, and what they answered.
     pub(crate) tools: BTreeMap<&'static str, Reply>,
     pub(crate) machine: Machine,
+    /// `None` where compilers take no permits.
+    pub(crate) permits: Option<Permits>,
+}
+
+/// How much runs at once.
+pub(crate) struct Permits {
+    pub(crate) limits: Limits,
+    /// What links were seen to need, in MiB, the least first.
+    pub(crate) links: Vec<u64>,
 }
 
 /// What came of compiling one crate twice.

@@ -28,6 +28,33 @@ pub struct LaneHook {
     pub check: bool,
 }
 
+/// Show who builds what, and who waits for whom
+///
+/// All builds of this user on this machine: since when they run, what they compile, link or test at
+/// this moment, and what waits for a permit or for memory. Then what the machine has left, and the
+/// lanes of this repository.
+#[derive(Args)]
+pub struct LaneStatus {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Tell from which sources a program was built, and by whom
+///
+/// The worktree, the commit, the builder and the call that made the file, from the record of that
+/// build, and which of its sources have changed since. Exit code 1: some have, or a newer one
+/// cannot be ruled out.
+#[derive(Args)]
+pub struct LaneWhich {
+    /// A file in a lane; a name alone is looked for in this builder's lane
+    #[arg(value_name = "PROGRAM")]
+    pub program: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Show that a forked lane equals one built from scratch
 ///
 /// HEAD is built and tested in a donor, another tree forks from it, and the donor is removed. Then

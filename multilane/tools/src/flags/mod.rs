@@ -35,15 +35,24 @@ pub(crate) enum Verb {
     Completions(project::Completions),
     #[command(hide = true)]
     Complete(project::Complete),
+    Top(Top),
     #[command(subcommand)]
     Lane(Lane),
 }
+
+/// Watch who builds what, and who waits for whom
+///
+/// What `lane status` shows, once a second, until ctrl-c.
+#[derive(Args)]
+pub(crate) struct Top {}
 
 /// Manage lanes
 #[derive(Subcommand)]
 pub(crate) enum Lane {
     Hook(lane::LaneHook),
     Verify(lane::LaneVerify),
+    Status(lane::LaneStatus),
+    Which(lane::LaneWhich),
     Bench(lane::Bench),
 }
 

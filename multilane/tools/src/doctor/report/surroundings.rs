@@ -3,7 +3,7 @@
 use multilane_engine::project::toolchain::Version;
 use multilane_engine::ui::bytes;
 
-use crate::doctor::report::{Facts, Findings, shown};
+use crate::doctor::report::{Facts, Findings, Permits, shown};
 
 pub(super) fn git(facts: &Facts, found: &mut Findings) {
     /// The first with `git worktree list -z`.
@@ -134,7 +134,7 @@ pub(super) fn machine(facts: &Facts, found: &mut Findings) {
     if let Some(memory) = facts.machine.memory {
         ok.push_str(&format!(", memory: {}", bytes(memory)));
         let jobs = (memory / EACH).max(1);
-        if jobs < cores as u64 {
+        if jobs < cores as u64 && facts.permits.is_none() {
             found.warn(
                 format!("{} of memory for {cores} processors", bytes(memory)),
                 "compilers and linkers need about 1 GiB each: with one on each processor, the \
@@ -145,6 +145,18 @@ pub(super) fn machine(facts: &Facts, found: &mut Findings) {
     }
     if let Some(free) = facts.file_system.as_ref().and_then(|system| system.free) {
         ok.push_str(&format!(", free disk: {}", bytes(free)));
+    }
+    if let Some(Permits { limits, links }) = &facts.permits {
+        let why = match limits.permits >= cores as u64 {
+            true => "one for each processor",
+            false => "512 MiB for each compiler",
+        };
+        ok.push_str(&format!(", permits: {} ({why}", limits.permits));
+        if let (Some(least), Some(most)) = (links.first(), links.last()) {
+            let (least, most) = (bytes(least << 20), bytes(most << 20));
+            ok.push_str(&format!("; links were seen to take {least} to {most}"));
+        }
+        ok.push(')');
     }
     found.ok(ok);
     if facts.os == "macos" {

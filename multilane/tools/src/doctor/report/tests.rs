@@ -69,6 +69,7 @@ fn facts() -> Facts {
         tools: [tool("sccache", Version(0, 16, 0)), tool("cargo-nextest", Version(0, 9, 143))]
             .into(),
         machine: Machine { cores: 8, memory: Some(16 << 30), is_wsl: false },
+        permits: None,
     }
 }
 
