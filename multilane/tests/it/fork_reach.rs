@@ -115,16 +115,39 @@ fn a_copied_target_directory_with_such_a_script() {
         project.write(".cargo/config.toml", "[env]\nTREE = { value = \"\", relative = true }\n");
         project.write("settings.txt", "one");
         depend_on_git(&mut project, block);
-        project.xtask("build").ok();
-        let copy = project.root.with_file_name("copy");
-        let command = project.command("cp").arg("-a").arg(&project.root).arg(&copy).output();
-        assert!(command.expect("cp starts").status.success());
+        let copy = built_and_copied(&project);
         put(copy.join("settings.txt"), "two");
-        project.xtask("build").within(&copy).ok().says("built in another place");
-        // Not by `cargo run`, which would build once more.
-        let output = project.command(copy.join("target/debug/app")).output().expect("it starts");
-        assert_eq!(String::from_utf8_lossy(&output.stdout), "two\n");
+        assert_eq!(printed_by_first_build(&project, &copy), "two\n");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_copied_target_directory_without_the_configuration_of_its_tree() {
+    let mut project = undone();
+    project.write(".cargo/config.toml", "[env]\nGREETING = \"one\"\n");
+    depend_on_git(&mut project, "std::env::var(\"GREETING\").unwrap_or(\"none\".into())");
+    let copy = built_and_copied(&project);
+    std::fs::remove_dir_all(copy.join(".cargo")).expect("it is there");
+    assert_eq!(printed_by_first_build(&project, &copy), "none\n");
+}
+
+/// The whole tree, with all times.
+#[cfg(unix)]
+fn built_and_copied(project: &Project) -> PathBuf {
+    project.xtask("build").ok();
+    let copy = project.root.with_file_name("copy");
+    let command = project.command("cp").arg("-a").arg(&project.root).arg(&copy).output();
+    assert!(command.expect("cp starts").status.success());
+    copy
+}
+
+/// Not by `cargo run`, which would build once more.
+#[cfg(unix)]
+fn printed_by_first_build(project: &Project, dir: &Path) -> String {
+    project.xtask("build").within(dir).ok();
+    let output = project.command(dir.join("target/debug/app")).output().expect("it starts");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[test]

@@ -38,7 +38,7 @@ use crate::record::Fork;
 use crate::retarget::wrapper;
 use crate::retarget::wrapper::WRAPPER_DIR;
 use crate::ui::Ui;
-use crate::units::{Place, Reach, Unit, incremental};
+use crate::units::{Place, Reach, Run, Unit, incremental};
 use crate::{environment, ui, units};
 
 /// Fills a lane in which nothing was built yet, but from none of the `avoided` lanes. Whatever goes
@@ -125,12 +125,19 @@ pub fn discard_copied(project: &Project, ui: Ui, lane: &Lane) {
     if lane.owner != Owner::Worktree || is_left_to_cargo(project, lane) {
         return;
     }
-    if !units::was_built_elsewhere(&lane.dir) {
+    let Some(donor) = units::built_elsewhere(&lane.dir) else {
         return units::claim(&lane.dir);
-    }
+    };
     let own = Place::new(project.repo.root.clone(), lane.dir.clone());
     let units = read_units(project, &own, &own, false);
-    let has_env = !project.config.env_tables.is_empty();
+    // What scripts from elsewhere have seen of the tree in which the lane was built: cargo's
+    // `[env]`, and what they look for themselves. A tree that has gone may be this one, moved.
+    let donor_root = donor.parent().filter(|root| root.is_dir()).unwrap_or(&project.repo.root);
+    let donors_config = CargoConfig::read(donor_root, &project.session.env);
+    let same_env_since = donors::same_env_since(&project.config, &donors_config, donor_root);
+    let has_same_env = |run: &Run| {
+        same_env_since.is_some_and(|since| run.started_at.is_some_and(|then| since <= then))
+    };
     let tree_readers: HashSet<u64> = units
         .iter()
         .filter(|unit| unit.reach == Reach::Anything && !unit.is_run())
@@ -148,7 +155,7 @@ pub fn discard_copied(project: &Project, ui: Ui, lane: &Lane) {
             || unit.mark.is_none()
             || variables.any(is_place)
             || unit.widest_macro.is_some()
-            || (unit.is_run() && (has_env || reads_tree()))
+            || unit.run.as_ref().is_some_and(|run| !has_same_env(run) || reads_tree())
     };
     let mut discarded: HashSet<u64> =
         units.iter().filter(may_name_place).map(|unit| unit.id).collect();

@@ -362,11 +362,12 @@ pub fn foreign(target_dir: &Path) -> Vec<PathBuf> {
 /// A file in a lane that says where the lane lies: a copy of the lane says it of the original.
 const PLACE: &str = ".place";
 
-/// Whether the lane was copied or moved here from another place. `false` where nothing tells.
-pub fn was_built_elsewhere(lane: &Path) -> bool {
-    let Ok(real) = real_path(lane) else { return false };
-    if let Ok(place) = files::read(lane.join(PLACE)) {
-        return place != real.as_os_str().as_encoded_bytes();
+/// Where the lane was when it was built, if it was copied or moved here from another place. `None`
+/// where nothing tells, too.
+pub fn built_elsewhere(lane: &Path) -> Option<PathBuf> {
+    let real = real_path(lane).ok()?;
+    if let Ok(place) = files::read_text(lane.join(PLACE)) {
+        return (real.as_os_str() != &*place).then(|| place.into());
     }
     let lists = profile_dirs(lane, false).into_iter().flat_map(|profile| {
         let deps = profile.join("deps");
@@ -377,7 +378,7 @@ pub fn was_built_elsewhere(lane: &Path) -> bool {
         .into_iter()
         .find_map(|list| dep_info::made_in(&files::read_text(lane.join(&list)).ok()?, &list));
     // Through a link it may have had another name.
-    told.is_some_and(|made_in| real_path(&made_in).ok().as_ref() != Some(&real))
+    told.filter(|made_in| real_path(made_in).ok().as_ref() != Some(&real))
 }
 
 /// Whether something was built in it that knew of this.
