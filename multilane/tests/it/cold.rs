@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::fork::worktree;
+use crate::fork::{files_below, worktree};
 use crate::support::{Call, Project, wait_until};
 
 /// Of a build script or a program: where its package is named in `$HOLD`, it says that it is there
@@ -137,13 +137,16 @@ impl Cold {
             .lanes()
             .into_iter()
             .filter(|lane| lane.starts_with(&format!(".lanes/{agent}/")));
-        let units = lanes
-            .flat_map(|lane| read_dir(&self.project.root.join(lane).join("debug/.fingerprint")));
-        let is_whole_json = |file: &PathBuf| {
+        let files = lanes.flat_map(|lane| files_below(&self.project.root.join(lane).join("debug")));
+        let is_fingerprint = |file: &&PathBuf| {
+            let mut dirs = file.ancestors().skip(1).take(2).filter_map(Path::file_name);
             file.extension().is_some_and(|extension| extension == "json")
-                && std::fs::read(file).is_ok_and(|bytes| bytes.ends_with(b"}"))
+                && dirs.any(|dir| dir == ".fingerprint" || dir == "fingerprint")
         };
-        units.filter(|unit| read_dir(unit).iter().any(is_whole_json)).count()
+        let is_whole =
+            |file: &&PathBuf| std::fs::read(file).is_ok_and(|bytes| bytes.ends_with(b"}"));
+        let files: Vec<PathBuf> = files.collect();
+        files.iter().filter(is_fingerprint).filter(is_whole).count()
     }
 
     /// The crates that were compiled, sorted.
