@@ -115,6 +115,14 @@ pub fn known(name: &str) -> Option<Command> {
     COMMANDS.iter().find(is_it).copied()
 }
 
+/// Whether cargo is asked for the layout that it has from 1.100 on: `-Zbuild-dir-new-layout`.
+pub fn asks_for_new_layout(words: &[String]) -> bool {
+    words.iter().any(|word| {
+        word.contains("build-dir-new-layout")
+            && !["=no", "=false"].iter().any(|no| word.ends_with(no))
+    })
+}
+
 impl CargoLine {
     /// From what is typed behind `cargo`.
     pub fn parse(line: Vec<OsString>) -> CargoLine {

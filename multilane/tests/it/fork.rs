@@ -381,7 +381,7 @@ fn other_lanes_of_a_tree_never_see_an_older_time() {
 
 /// What is recorded of a first build in a worktree that is not forked.
 #[track_caller]
-fn begins_cold(ran: &Ran, why: &str) {
+pub(crate) fn begins_cold(ran: &Ran, why: &str) {
     let told = ran.forked_nothing().record()["no_fork"].as_str().unwrap_or_default();
     assert!(told.contains(why) && !told.contains('\n'), "{told:?}\n{}", ran.report());
     assert_eq!(ran.stderr().matches("begins cold").count(), 1, "{}", ran.report());

@@ -84,7 +84,7 @@ pub fn cold_start(project: &Project, ui: Ui, lane: &Lane, recipe: &Recipe) -> Co
         project,
         ui,
         lane,
-        recipe.toolchain(),
+        Some(recipe),
         avoided,
     ) {
         Ok(fork) => start.forks.extend(fork),
@@ -118,7 +118,8 @@ pub fn cold_start(project: &Project, ui: Ui, lane: &Lane, recipe: &Recipe) -> Co
         units: None,
         is_done: false,
     };
-    let led = lead_or_follow(project, ui, &room, lane, &own, leading.pop(), &mut start);
+    let donor = leading.pop();
+    let led = lead_or_follow(project, ui, &room, (lane, recipe), &own, donor, &mut start);
     start.lead = led.unwrap_or_else(|err| {
         ui.warn(format_args!("cannot share this build with others: {err}"));
         None
@@ -133,7 +134,7 @@ fn lead_or_follow(
     project: &Project,
     ui: Ui,
     room: &Path,
-    lane: &Lane,
+    (lane, recipe): (&Lane, &Recipe),
     own: &Note,
     mut donor: Option<Note>,
     start: &mut ColdStart,
@@ -160,7 +161,7 @@ fn lead_or_follow(
             }
         }
     }
-    start.forks.extend(donor.and_then(|donor| fork_from(project, ui, lane, donor)));
+    start.forks.extend(donor.and_then(|donor| fork_from(project, ui, lane, recipe, donor)));
     Ok(lead)
 }
 
@@ -231,12 +232,12 @@ fn follow(project: &Project, ui: Ui, own: &Note, leader: &Leader) -> (bool, Opti
 }
 
 /// Forks what a leader has built, or had built when it ended.
-fn fork_from(project: &Project, ui: Ui, lane: &Lane, donor: Note) -> Option<Fork> {
+fn fork_from(project: &Project, ui: Ui, lane: &Lane, recipe: &Recipe, donor: Note) -> Option<Fork> {
     let has_built_nothing = donor.is_done && donor.units == Some(units::count(&donor.lane));
     if donor.lane == lane.dir || (has_built_nothing && units::has_any(&lane.dir)) {
         return None;
     }
-    fork_one(project, ui, lane, Place::new(donor.root, donor.lane)).unwrap_or_default()
+    fork_one(project, ui, lane, recipe, Place::new(donor.root, donor.lane)).unwrap_or_default()
 }
 
 fn goal_of(project: &Project, lane: &Lane, recipe: &Recipe) -> anyhow::Result<Goal> {

@@ -5,6 +5,22 @@ use std::path::{Path, PathBuf};
 
 use crate::files;
 
+/// How cargo lays out what it keeps of units.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Layout {
+    /// By kind of file, up to cargo 1.99: `.fingerprint`, `deps`, `build`.
+    ByKind,
+    /// By unit, from cargo 1.100 on.
+    ByUnit,
+}
+
+impl Layout {
+    /// That of a unit, by its fingerprint's directory.
+    pub fn of(fingerprint: &Path) -> Layout {
+        if fingerprint.ends_with("fingerprint") { Layout::ByUnit } else { Layout::ByKind }
+    }
+}
+
 /// Where a unit is, before it is read.
 pub(super) struct UnitPlace {
     pub(super) package: String,
@@ -16,7 +32,8 @@ pub(super) struct UnitPlace {
 /// The profile of the project's own commands, which is no build of the user's.
 pub(super) const XTASK: &str = "xtask";
 
-/// All units, complete or not. A layout that is neither of the two has none.
+/// All units, complete or not. A lane that two cargos have built in may have both layouts; one that
+/// is neither of the two has no units.
 pub(super) fn find(lane: &Path, with_xtask: bool) -> Vec<UnitPlace> {
     let profiles = profile_dirs(lane, with_xtask);
     profiles.iter().flat_map(|profile| find_in(lane, profile, true)).collect()
@@ -53,10 +70,13 @@ pub(super) fn profile_dirs(lane: &Path, with_xtask: bool) -> Vec<PathBuf> {
 }
 
 fn find_in(lane: &Path, profile: &Path, with_outputs: bool) -> Vec<UnitPlace> {
-    if !lane.join(profile).join(".fingerprint").is_dir() {
-        return find_by_unit(lane, profile);
-    }
-    // Up to cargo 1.99: outputs are found by the hash in their names.
+    let mut units = find_by_unit(lane, profile);
+    units.extend(find_by_kind(lane, profile, with_outputs));
+    units
+}
+
+/// Outputs are found by the hash in their names.
+fn find_by_kind(lane: &Path, profile: &Path, with_outputs: bool) -> Vec<UnitPlace> {
     let mut outputs: HashMap<String, Vec<PathBuf>> = HashMap::new();
     for folder in ["deps", "examples", "build"].iter().filter(|_| with_outputs) {
         let dir = profile.join(folder);
@@ -78,8 +98,8 @@ fn find_in(lane: &Path, profile: &Path, with_outputs: bool) -> Vec<UnitPlace> {
     directories(lane, &dir).filter_map(unit).collect()
 }
 
-/// From cargo 1.100 on: a directory for each unit.
-fn find_by_unit(lane: &Path, profile: &Path) -> Vec<UnitPlace> {
+/// A directory for each unit.
+pub(super) fn find_by_unit(lane: &Path, profile: &Path) -> Vec<UnitPlace> {
     let mut found = Vec::new();
     for package in directories(lane, &profile.join("build")) {
         let dir = profile.join("build").join(&package);
