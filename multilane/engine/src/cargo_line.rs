@@ -117,9 +117,11 @@ pub fn known(name: &str) -> Option<Command> {
 
 /// Whether cargo is asked for the layout that it has from 1.100 on: `-Zbuild-dir-new-layout`.
 pub fn asks_for_new_layout(words: &[String]) -> bool {
+    let is_no = |word: &String| ["=no", "=false"].iter().any(|no| word.ends_with(no));
     words.iter().any(|word| {
-        word.contains("build-dir-new-layout")
-            && !["=no", "=false"].iter().any(|no| word.ends_with(no))
+        // With the latter it has it as well, but not where the configuration asks for that.
+        (word.contains("build-dir-new-layout") && !is_no(word))
+            || word.ends_with("fine-grain-locking")
     })
 }
 

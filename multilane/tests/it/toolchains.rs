@@ -2,9 +2,10 @@
 
 #![cfg(unix)]
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::fork::{begins_cold, printed, undone, worktree};
+use crate::fork::{begins_cold, files_below, printed, undone, worktree};
 use crate::support::{Project, skipped};
 
 /// A toolchain that says it is 1.999 and is this one. Its cargo, which nothing but a trial starts,
@@ -110,5 +111,29 @@ fn a_donor_of_one_layout_feeds_no_lane_of_the_other() {
     ] {
         ran.forked_from(".lanes/new/").compiled(0);
         assert_eq!(ran.record()["forks"][0]["units"], 3, "{agent}");
+    }
+}
+
+/// With `-Zfine-grain-locking` each unit has a lock: of a file that two lanes had, it would be one.
+#[test]
+fn a_lock_of_a_unit_stays_in_its_lane() {
+    for new_layout in ["false", "true"] {
+        let mut project = undone();
+        if !project.use_new_layout() {
+            return skipped("there is no nightly toolchain");
+        }
+        project.set("CARGO_UNSTABLE_BUILD_DIR_NEW_LAYOUT", new_layout);
+        project.set("CARGO_UNSTABLE_FINE_GRAIN_LOCKING", "true");
+        let script = "fn main() { println!(\"cargo::rerun-if-changed=build.rs\"); }\n";
+        project.write("crates/core/build.rs", script).commit();
+        project.xtask("build").ok();
+        project.xtask("build").agent("a").ok().forked().compiled(0);
+        let lane = project.root.join(project.only_lane());
+        let mut locks = files_below(&lane.join("debug/build"));
+        locks.retain(|file| file.ends_with(".lock"));
+        assert!(!locks.is_empty(), "cargo makes them");
+        for lock in locks {
+            assert_eq!(lock.metadata().expect("it is there").nlink(), 1, "{}", lock.display());
+        }
     }
 }

@@ -29,6 +29,10 @@ pub(super) struct UnitPlace {
     pub(super) outputs: Vec<PathBuf>,
 }
 
+/// With `-Zfine-grain-locking` each unit has a lock, which belongs to its lane alone: in its directory
+/// below `build`.
+pub(super) const UNIT_LOCK: &str = ".lock";
+
 /// The profile of the project's own commands, which is no build of the user's.
 pub(super) const XTASK: &str = "xtask";
 
@@ -108,7 +112,8 @@ pub(super) fn find_by_unit(lane: &Path, profile: &Path) -> Vec<UnitPlace> {
             if !lane.join(&unit).join("fingerprint").is_dir() {
                 continue;
             }
-            let outputs = files::names(&lane.join(&unit)).filter(|name| name != "fingerprint");
+            let is_output = |name: &String| name != "fingerprint" && name != UNIT_LOCK;
+            let outputs = files::names(&lane.join(&unit)).filter(is_output);
             found.push(UnitPlace {
                 outputs: outputs.map(|name| unit.join(name)).collect(),
                 fingerprint: unit.join("fingerprint"),

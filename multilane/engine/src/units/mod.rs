@@ -428,6 +428,10 @@ fn read_unit(lane: &Path, found: &UnitPlace) -> Unit {
     for path in &found.outputs {
         add_entries(lane, path, &mut unit.outputs);
     }
+    if Layout::of(&found.fingerprint) == Layout::ByKind {
+        let locks: Vec<_> = found.outputs.iter().map(|dir| dir.join(layout::UNIT_LOCK)).collect();
+        unit.outputs.retain(|entry| !locks.contains(&entry.path));
+    }
     unit.has_link_args = has_link_args(&fingerprint);
     if unit.is_run() {
         unit.run = read_run(lane, &unit, &fingerprint);
