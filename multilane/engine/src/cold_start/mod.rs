@@ -192,7 +192,7 @@ fn follow(project: &Project, ui: Ui, own: &Note, leader: &Leader) -> (bool, Opti
             }
             continue;
         };
-        if (is_over && note.is_done) || (!is_over && note.lane == own.lane) {
+        if (is_over && note.is_done) || (!is_over && note.has_lane_of(own)) {
             return (true, Some(note)); // In one lane cargo's own lock is enough.
         }
 
@@ -316,6 +316,21 @@ mod tests {
             assert_eq!(Note::from_text(&note.to_text()), Some(note.clone()));
             assert_eq!(Note::from_text(&note.to_text()[1..]), None);
         }
+    }
+
+    #[test]
+    fn agents_whose_names_differ_in_case_only_may_have_one_lane() {
+        let with = |lane: &str, identity: Option<&str>| Note {
+            lane: lane.into(),
+            identity: identity.map(str::to_owned),
+            ..note(None)
+        };
+        let own = with("/w/.lanes/agent/k", Some("1:2"));
+        assert!(own.has_lane_of(&with("/w/.lanes/Agent/k", Some("1:2"))));
+        assert!(own.has_lane_of(&with("/w/.lanes/agent/k", None)));
+        assert!(!own.has_lane_of(&with("/w/.lanes/Agent/k", Some("1:3"))));
+        let [a, b] = ["/w/.lanes/Agent/k", "/w/.lanes/agent/k"].map(|lane| with(lane, None));
+        assert!(!a.has_lane_of(&b), "nothing tells");
     }
 
     #[test]

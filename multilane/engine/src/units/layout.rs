@@ -29,8 +29,8 @@ pub(super) struct UnitPlace {
     pub(super) outputs: Vec<PathBuf>,
 }
 
-/// With `-Zfine-grain-locking` each unit has a lock, which belongs to its lane alone: in its directory
-/// below `build`.
+/// With `-Zfine-grain-locking` each unit has a lock in its directory below `build`. It belongs to
+/// its lane alone.
 pub(super) const UNIT_LOCK: &str = ".lock";
 
 /// The profile of the project's own commands, which is no build of the user's.
