@@ -29,7 +29,8 @@ use crate::project::toolchain::{Rustc, Version, state};
 use crate::retarget::wrapper;
 use crate::units::{self, Layout, Place};
 
-/// The versions of rustc, and of the cargo that comes with it, which the suite was run with.
+/// The versions of rustc, and of the cargo that comes with it: from the oldest to the newest that
+/// were seen to work.
 const KNOWN: std::ops::RangeInclusive<Version> = Version(1, 85, 0)..=Version(1, 97, u32::MAX);
 
 const PREFIX: &str = ".trial-";
@@ -37,13 +38,13 @@ const PREFIX: &str = ".trial-";
 const LIMIT: Duration = Duration::from_secs(30);
 const WRONG: &str = "wrong";
 
-const MANIFEST: &str = "[package]\nname = \"trial\"\nedition = \"2021\"\n[workspace]\n";
-const SCRIPT: &str = "fn main() { println!(\"cargo::rerun-if-changed=build.rs\"); }\n";
-const PROGRAM: &str = "fn main() { print!(\"{}\", trial::text()); }\n";
-
-fn library(text: &str) -> String {
-    format!("#[inline(never)]\npub fn text() -> &'static str {{ \"{text}\" }}\n")
-}
+/// A package with each kind of unit that cargo makes of one.
+const PACKAGE: [(&str, &str); 4] = [
+    ("Cargo.toml", "[package]\nname = \"trial\"\nedition = \"2021\"\n[workspace]\n"),
+    ("build.rs", "fn main() { println!(\"cargo::rerun-if-changed=build.rs\"); }\n"),
+    ("src/main.rs", "fn main() { print!(\"{}\", trial::text()); }\n"),
+    ("src/lib.rs", "#[inline(never)]\npub fn text() -> &'static str { \"one\" }\n"),
+];
 
 /// The layout of a build with this toolchain. `asks_for_new` is whether its command line does.
 ///
@@ -68,7 +69,10 @@ pub(super) fn layout(
         let program = rustc.sysroot.join("bin").join(name);
         program.with_extension(std::env::consts::EXE_EXTENSION)
     };
-    let programs = [program("cargo"), program("rustc")];
+    // Some systems install the two apart.
+    let own = Some(program("cargo")).filter(|cargo| cargo.is_file());
+    let cargo = own.or_else(|| env.real_cargo()).context("there is no cargo")?;
+    let programs = [cargo, program("rustc")];
     let [cargo, compiler] = [0, 1].map(|at| state(&programs[at]));
     let own = [env!("CARGO_PKG_VERSION"), if by_unit { "new" } else { "" }];
     let question = short_hash(own.into_iter().chain([&*rustc.version, &cargo, &compiler]));
@@ -112,117 +116,86 @@ fn remembered(
 /// `None` where a fork is not what a build from scratch would be.
 fn tried(
     project: &Project,
-    programs: &[PathBuf; 2],
+    [cargo, rustc]: &[PathBuf; 2],
     by_unit: bool,
     dir: &Path,
 ) -> anyhow::Result<Option<Layout>> {
     scratch::sweep(dir, &[PREFIX]);
     let scratch = Scratch::make(dir, PREFIX)?;
-    let trial = Trial::new(project, programs, by_unit, &scratch.dir)?;
-    let [one, two] = ["one", "two"].map(|name| scratch.dir.join(name));
-    trial.write(&one)?;
-    trial.write(&two)?;
-    let [one, two] = [one, two].map(|root| Place::new(root.clone(), root.join("target")));
-    ensure!(trial.build(&one)?.is_some(), "it builds nothing");
+    let changes = environment_of(project, rustc, by_unit, &scratch.dir)?;
+    let mut goes_on = for_at_most(LIMIT);
+    let mut run = |words: &[OsString], place: &Place| {
+        let output = attempt(words, &place.root, &changes, &mut goes_on)?;
+        output.with_context(|| format!("it has not ended for {} s", LIMIT.as_secs()))
+    };
+    let args = "build --quiet --offline --message-format=json --target-dir target".split(' ');
+    let build: Vec<_> = [cargo.into()].into_iter().chain(args.map(OsString::from)).collect();
+    // What the program says then, and how much was compiled.
+    let mut built = |place: &Place| {
+        let told = run(&build, place)?.stdout;
+        let mut units = Units::default();
+        told.split(|byte| *byte == b'\n').for_each(|line| _ = units.hear(line));
+        let program = place.lane.join(format!("debug/trial{}", std::env::consts::EXE_SUFFIX));
+        anyhow::Ok((run(&[program.into()], place)?.stdout, units.compiled.len()))
+    };
 
+    let roots = ["one", "two"].map(|name| scratch.dir.join(name));
+    roots.iter().try_for_each(|root| write_package(root))?;
+    let [one, two] = roots.map(|root| Place::new(root.clone(), root.join("target")));
+    ensure!(built(&one)?.0 == b"one", "its program is not the right one");
+    let layouts: Vec<_> = units::places(&one.lane).iter().map(|at| Layout::of(&at.1)).collect();
     let plan = plan_for_equal_tree(project, &one, &two, |wanted| {
         sources::compare(&project.sh, &one.root, &two.root, wanted)
     });
-    let places = units::places(&one.lane);
-    let mut layouts = places.iter().map(|(_, fingerprint)| Layout::of(fingerprint));
-    let Some(layout) = layouts.next().filter(|first| layouts.all(|layout| layout == *first)) else {
+    if plan.units.len() != layouts.len() {
         return Ok(None);
-    };
+    }
     write::carry_out(&plan, environment::now(), |_| {})?;
-    let is_fresh = plan.units.len() == places.len()
-        && trial.build(&two)?.is_some_and(|units| units.compiled.is_empty())
-        && trial.prints("one", &two)?;
-    if !is_fresh {
-        return Ok(None);
-    }
-    files::write_atomically(&two.root.join("src/lib.rs"), library("two").as_bytes())?;
-    let is_right =
-        trial.build(&two)?.is_some() && trial.prints("two", &two)? && trial.prints("one", &one)?;
-    Ok(is_right.then_some(layout))
+    let is_fresh = built(&two)? == (b"one".to_vec(), 0);
+    let (path, text) = PACKAGE[PACKAGE.len() - 1];
+    files::write_atomically(&two.root.join(path), text.replace("one", "two").as_bytes())?;
+    let is_right = is_fresh && built(&two)?.0 == b"two" && built(&one)?.0 == b"one";
+    let layout = layouts.first().filter(|first| layouts.iter().all(|layout| layout == *first));
+    Ok(layout.copied().filter(|_| is_right))
 }
 
-struct Trial<'a> {
-    cargo: &'a Path,
-    changes: Vec<(String, Option<String>)>,
+/// With nothing of the user's that cargo or rustc would obey.
+fn environment_of(
+    project: &Project,
+    rustc: &Path,
+    by_unit: bool,
+    dir: &Path,
+) -> anyhow::Result<Vec<(String, Option<String>)>> {
+    let names = project.session.env.iter().filter_map(|(name, _)| name.to_str());
+    let is_theirs = |name: &&str| {
+        let is_rustc = name.starts_with("RUST") && !name.starts_with("RUSTUP");
+        name.starts_with("CARGO") || (is_rustc && *name != "RUSTC_BOOTSTRAP")
+    };
+    let mut changes: Vec<_> = names.filter(is_theirs).map(|name| (name.to_owned(), None)).collect();
+    let mut set = |name: &str, value: &Path| {
+        let value = value.to_str().context("a path is no text")?.to_owned();
+        changes.push((name.to_owned(), Some(value)));
+        anyhow::Ok(())
+    };
+    set("CARGO_HOME", &dir.join("home"))?;
+    set("CARGO_INCREMENTAL", Path::new("1"))?;
+    set("RUSTC", rustc)?;
+    set("CARGO_UNSTABLE_BUILD_DIR_NEW_LAYOUT", Path::new(if by_unit { "true" } else { "false" }))?;
+    if cfg!(unix) {
+        set("RUSTC_WRAPPER", &wrapper::write_script(dir)?)?;
+    }
+    Ok(changes)
 }
 
-impl Trial<'_> {
-    /// With nothing of cargo's or rustc's in the environment.
-    fn new<'a>(
-        project: &Project,
-        [cargo, rustc]: &'a [PathBuf; 2],
-        by_unit: bool,
-        dir: &Path,
-    ) -> anyhow::Result<Trial<'a>> {
-        let names = project.session.env.iter().filter_map(|(name, _)| name.to_str());
-        let is_cargos = |name: &&str| {
-            let is_rustc = name.starts_with("RUST") && !name.starts_with("RUSTUP");
-            name.starts_with("CARGO") || (is_rustc && *name != "RUSTC_BOOTSTRAP")
-        };
-        let mut changes: Vec<_> =
-            names.filter(is_cargos).map(|name| (name.to_owned(), None)).collect();
-        let mut set = |name: &str, value: &Path| {
-            let value = value.to_str().context("a path is no text")?;
-            changes.push((name.to_owned(), Some(value.to_owned())));
-            anyhow::Ok(())
-        };
-        set("CARGO_HOME", &dir.join("home"))?;
-        set("CARGO_INCREMENTAL", Path::new("1"))?;
-        set("RUSTC", rustc)?;
-        set(
-            "CARGO_UNSTABLE_BUILD_DIR_NEW_LAYOUT",
-            Path::new(if by_unit { "true" } else { "false" }),
-        )?;
-        if cfg!(unix) {
-            set("RUSTC_WRAPPER", &wrapper::write_script(dir)?)?;
-        }
-        Ok(Trial { cargo, changes })
+fn write_package(root: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(root.join("src"))?;
+    // A checkout of its own, also where the user keeps the whole home directory in git.
+    std::fs::create_dir(root.join(".git"))?;
+    // Older than a tick of any file system's clock.
+    let time = environment::now() - Duration::from_secs(60);
+    for (name, text) in PACKAGE {
+        files::write_atomically(&root.join(name), text.as_bytes())?;
+        set_modified(&root.join(name), time)?;
     }
-
-    fn write(&self, root: &Path) -> anyhow::Result<()> {
-        std::fs::create_dir_all(root.join("src"))?;
-        // A checkout of its own, also where the user keeps the whole home directory in git.
-        std::fs::create_dir(root.join(".git"))?;
-        // Older than a tick of any file system's clock.
-        let time = environment::now() - Duration::from_secs(60);
-        let library = library("one");
-        let sources = [
-            ("Cargo.toml", MANIFEST),
-            ("build.rs", SCRIPT),
-            ("src/lib.rs", &library),
-            ("src/main.rs", PROGRAM),
-        ];
-        for (name, text) in sources {
-            let path = root.join(name);
-            files::write_atomically(&path, text.as_bytes())?;
-            set_modified(&path, time)?;
-        }
-        Ok(())
-    }
-
-    /// `None` where cargo fails.
-    fn build(&self, place: &Place) -> anyhow::Result<Option<Units>> {
-        let args = "build --quiet --offline --message-format=json --target-dir target".split(' ');
-        let words: Vec<OsString> =
-            [self.cargo.into()].into_iter().chain(args.map(Into::into)).collect();
-        let Some(output) = attempt(&words, &place.root, &self.changes, for_at_most(LIMIT))? else {
-            bail!("it has not ended for {} s", LIMIT.as_secs());
-        };
-        let mut units = Units::default();
-        for line in output.stdout.split(|byte| *byte == b'\n') {
-            units.hear(line);
-        }
-        Ok(output.status.success().then_some(units))
-    }
-
-    fn prints(&self, text: &str, place: &Place) -> anyhow::Result<bool> {
-        let program = place.lane.join(format!("debug/trial{}", std::env::consts::EXE_SUFFIX));
-        let output = attempt(&[program.into()], &place.root, &self.changes, for_at_most(LIMIT));
-        Ok(output?.is_some_and(|output| output.stdout == text.as_bytes()))
-    }
+    Ok(())
 }
