@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::fork::{files_below, worktree};
 use crate::support::{Call, Project, wait_until};
+use crate::toolchains::stand_in;
 
 /// Of a build script or a program: where its package is named in `$HOLD`, it says that it is there
 /// and waits to be let go.
@@ -361,6 +362,17 @@ fn a_leader_without_progress_is_not_waited_for() {
     assert!(said.contains("has made no progress for 0 s; building without it"), "{said}");
     // Those who come later follow the one who has gone on.
     assert!(cold.start("c", "build").ok().contains("compiled 0, "));
+    cold.go("gate");
+    leader.ok();
+}
+
+#[test]
+fn a_leader_is_not_waited_for_where_nothing_of_it_could_be_forked() {
+    let mut cold = Cold::new();
+    stand_in(&mut cold.project, "touch src/main.rs");
+    let leader = cold.start_held("a", "build", "gate");
+    let said = cold.start("b", "build").ok();
+    assert_eq!(said.matches("begins cold").count(), 1, "{said}");
     cold.go("gate");
     leader.ok();
 }

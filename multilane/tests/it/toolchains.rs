@@ -10,7 +10,7 @@ use crate::support::{Project, skipped};
 
 /// A toolchain that says it is 1.999 and is this one. Its cargo, which nothing but a trial starts,
 /// notes each call and then does this.
-fn stand_in(project: &mut Project, trial: &str) -> PathBuf {
+pub(crate) fn stand_in(project: &mut Project, trial: &str) -> PathBuf {
     let real = |name: &str| {
         let output = project.command("rustup").args(["which", name]).output().expect("rustup");
         String::from_utf8(output.stdout).expect("a path").trim().to_owned()

@@ -18,7 +18,9 @@ use crate::cold_start::leader::{Election, Lead, Leader, Note};
 use crate::cold_start::progress::{Decision, Progress};
 use crate::environment::Environment;
 use crate::files;
-use crate::fork::{begins_elsewhere, fork_if_empty, fork_one, is_cold, trust};
+use crate::fork::{
+    begins_cold, begins_elsewhere, fork_if_empty, fork_one, is_cold, known_layout, trust,
+};
 use crate::lanes::choose::{LaneChoice, Lockfile, key_inputs};
 use crate::lanes::{Lane, Owner, short_hash};
 use crate::process::step::{Recipe, Step};
@@ -149,6 +151,12 @@ fn lead_or_follow(
                 break;
             }
             Election::Follow(leader) => {
+                if let Err(err) = known_layout(project, Some(recipe)) {
+                    if start.no_fork.is_none() {
+                        start.no_fork = Some(begins_cold(project, ui, lane, &format!("{err:#}")));
+                    }
+                    return Ok(None);
+                }
                 let begun = Instant::now();
                 let (is_made, note) = follow(project, ui, own, &leader);
                 ui.end_progress();
@@ -161,6 +169,7 @@ fn lead_or_follow(
             }
         }
     }
+    let donor = donor.filter(|_| known_layout(project, Some(recipe)).is_ok());
     start.forks.extend(donor.and_then(|donor| fork_from(project, ui, lane, recipe, donor)));
     Ok(lead)
 }

@@ -99,7 +99,7 @@ fn fork_or_warn(
     forked.map_err(|err| begins_cold(project, ui, lane, &format!("{err:#}")))
 }
 
-fn begins_cold(project: &Project, ui: Ui, lane: &Lane, why: &str) -> String {
+pub(crate) fn begins_cold(project: &Project, ui: Ui, lane: &Lane, why: &str) -> String {
     ui.status("Note", format_args!("{} begins cold: {why}", project.shown(&lane.dir)));
     why.to_owned()
 }
@@ -193,14 +193,8 @@ pub fn is_behind_link(project: &Project, lane: &Lane) -> bool {
 /// Those alone from which a build with this recipe can be forked: they have the layout that it will
 /// have, of a cargo that is known or was tried.
 fn in_known_layout(project: &Project, mut donors: Donors, recipe: Option<&Recipe>) -> Donors {
-    let lines: Vec<String> =
-        recipe.into_iter().flat_map(|recipe| &recipe.steps).flat_map(Step::line).collect();
-    let toolchain = recipe.and_then(Recipe::toolchain);
-    let (sh, env, repo) = (&project.sh, &project.session.env, &project.repo);
-    let layout = toolchain::rustc(sh, env, repo, &project.config, toolchain)
-        .and_then(|rustc| trial::layout(project, &rustc, asks_for_new_layout(&lines)));
     let count = donors.found.len();
-    match layout {
+    match known_layout(project, recipe) {
         Ok(layout) => {
             donors.found.retain(|donor| units::has_layout(&donor.place.lane, layout));
             donors.layout = Some(layout);
@@ -215,6 +209,20 @@ fn in_known_layout(project: &Project, mut donors: Donors, recipe: Option<&Recipe
         }
     }
     donors
+}
+
+/// The layout that a build with this recipe will have.
+///
+/// # Errors
+///
+/// When nothing can be forked for it, and why.
+pub(crate) fn known_layout(project: &Project, recipe: Option<&Recipe>) -> anyhow::Result<Layout> {
+    let lines: Vec<String> =
+        recipe.into_iter().flat_map(|recipe| &recipe.steps).flat_map(Step::line).collect();
+    let toolchain = recipe.and_then(Recipe::toolchain);
+    let (sh, env, repo) = (&project.sh, &project.session.env, &project.repo);
+    let rustc = toolchain::rustc(sh, env, repo, &project.config, toolchain)?;
+    trial::layout(project, &rustc, asks_for_new_layout(&lines))
 }
 
 pub fn donors(project: &Project, lane: &Lane, recipe: Option<&Recipe>) -> anyhow::Result<Donors> {
