@@ -115,6 +115,16 @@ pub fn known(name: &str) -> Option<Command> {
     COMMANDS.iter().find(is_it).copied()
 }
 
+/// Whether cargo is asked for the layout that it has from 1.100 on: `-Zbuild-dir-new-layout`.
+pub fn asks_for_new_layout(words: &[String]) -> bool {
+    let is_no = |word: &String| ["=no", "=false"].iter().any(|no| word.ends_with(no));
+    words.iter().any(|word| {
+        // With the latter it has it as well, but not where the configuration asks for that.
+        (word.contains("build-dir-new-layout") && !is_no(word))
+            || word.ends_with("fine-grain-locking")
+    })
+}
+
 impl CargoLine {
     /// From what is typed behind `cargo`.
     pub fn parse(line: Vec<OsString>) -> CargoLine {

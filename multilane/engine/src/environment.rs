@@ -258,3 +258,20 @@ pub const FOLDER: &str = "multilane";
 pub fn is_shim_dir(dir: &Path) -> bool {
     dir.ends_with(Path::new(FOLDER).join("bin"))
 }
+
+#[cfg(all(test, windows))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_real_path_is_written_as_cargo_and_git_write_it() {
+        for (verbatim, plain) in [
+            (r"\\?\C:\w\app", r"C:\w\app"),
+            (r"\\?\UNC\server\share\app", r"\\server\share\app"),
+            (r"C:\w\app", r"C:\w\app"),
+            (r"\\?\Volume{1}\app", r"\\?\Volume{1}\app"), // It has no other name.
+        ] {
+            assert_eq!(without_verbatim_prefix(verbatim.into()), Path::new(plain));
+        }
+    }
+}

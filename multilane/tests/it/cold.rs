@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::fork::worktree;
+use crate::fork::{files_below, worktree};
 use crate::support::{Call, Project, wait_until};
+use crate::toolchains::stand_in;
 
 /// Of a build script or a program: where its package is named in `$HOLD`, it says that it is there
 /// and waits to be let go.
@@ -137,13 +138,16 @@ impl Cold {
             .lanes()
             .into_iter()
             .filter(|lane| lane.starts_with(&format!(".lanes/{agent}/")));
-        let units = lanes
-            .flat_map(|lane| read_dir(&self.project.root.join(lane).join("debug/.fingerprint")));
-        let is_whole_json = |file: &PathBuf| {
+        let files = lanes.flat_map(|lane| files_below(&self.project.root.join(lane).join("debug")));
+        let is_fingerprint = |file: &&PathBuf| {
+            let mut dirs = file.ancestors().skip(1).take(2).filter_map(Path::file_name);
             file.extension().is_some_and(|extension| extension == "json")
-                && std::fs::read(file).is_ok_and(|bytes| bytes.ends_with(b"}"))
+                && dirs.any(|dir| dir == ".fingerprint" || dir == "fingerprint")
         };
-        units.filter(|unit| read_dir(unit).iter().any(is_whole_json)).count()
+        let is_whole =
+            |file: &&PathBuf| std::fs::read(file).is_ok_and(|bytes| bytes.ends_with(b"}"));
+        let files: Vec<PathBuf> = files.collect();
+        files.iter().filter(is_fingerprint).filter(is_whole).count()
     }
 
     /// The crates that were compiled, sorted.
@@ -358,6 +362,17 @@ fn a_leader_without_progress_is_not_waited_for() {
     assert!(said.contains("has made no progress for 0 s; building without it"), "{said}");
     // Those who come later follow the one who has gone on.
     assert!(cold.start("c", "build").ok().contains("compiled 0, "));
+    cold.go("gate");
+    leader.ok();
+}
+
+#[test]
+fn a_leader_is_not_waited_for_where_nothing_of_it_could_be_forked() {
+    let mut cold = Cold::new();
+    stand_in(&mut cold.project, "touch src/main.rs");
+    let leader = cold.start_held("a", "build", "gate");
+    let said = cold.start("b", "build").ok();
+    assert_eq!(said.matches("begins cold").count(), 1, "{said}");
     cold.go("gate");
     leader.ok();
 }

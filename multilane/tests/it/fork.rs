@@ -245,12 +245,14 @@ fn a_donor_is_not_changed_by_what_is_built_in_the_fork() {
     project.cargo("test").ok();
 }
 
-/// Every file below a directory, with its bytes and its time.
-/// All files in a directory and below, in whichever layout cargo has put them there.
+/// All files in a directory and below, in whichever layout cargo has put them there. While cargo
+/// builds, some are there for a moment.
 pub(crate) fn files_below(dir: &Path) -> Vec<PathBuf> {
-    let entries =
-        std::fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path());
-    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.path())
+        .flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] })
+        .collect()
 }
 
 /// The programs and tests that cargo keeps for itself.
@@ -262,6 +264,7 @@ pub(crate) fn programs(root: &Path) -> Vec<PathBuf> {
     files_below(&root.join("target/debug")).into_iter().filter(is_program).collect()
 }
 
+/// Every file below a directory, with its bytes and its time.
 pub(crate) fn state(dir: &Path) -> BTreeSet<(PathBuf, SystemTime, Vec<u8>)> {
     let mut found = BTreeSet::new();
     for entry in std::fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry"))
@@ -378,7 +381,7 @@ fn other_lanes_of_a_tree_never_see_an_older_time() {
 
 /// What is recorded of a first build in a worktree that is not forked.
 #[track_caller]
-fn begins_cold(ran: &Ran, why: &str) {
+pub(crate) fn begins_cold(ran: &Ran, why: &str) {
     let told = ran.forked_nothing().record()["no_fork"].as_str().unwrap_or_default();
     assert!(told.contains(why) && !told.contains('\n'), "{told:?}\n{}", ran.report());
     assert_eq!(ran.stderr().matches("begins cold").count(), 1, "{}", ran.report());

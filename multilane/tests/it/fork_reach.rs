@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::fork::{build, first_build, printed, printed_from_scratch, undone, worktree};
 #[cfg(unix)]
-use crate::fork::{hours_ago, set_modified};
+use crate::fork::{files_below, hours_ago, set_modified};
 use crate::support::Project;
 #[cfg(unix)]
 use crate::support::wait_until;
@@ -336,11 +336,12 @@ fn a_first_build_that_was_killed_had_an_environment_too() {
         project.xtask("build").env("STAGE", &project.root).env("GREETING", greeting)
     };
     let mut killed = build("one").start();
-    let scripts = project.root.join("target/debug/build");
     let has_run = || {
-        let runs = std::fs::read_dir(&scripts).into_iter().flatten().flatten();
-        let mut runs = runs.filter(|run| run.file_name().to_string_lossy().starts_with("core-"));
-        runs.any(|run| run.path().join("root-output").is_file())
+        files_below(&project.root.join("target/debug")).iter().any(|file| {
+            file.ends_with("run-build-script-build-script-build.json")
+                && file.to_string_lossy().contains("/core")
+                && std::fs::read(file).is_ok_and(|bytes| bytes.ends_with(b"}"))
+        })
     };
     wait_until("both scripts", || project.exists("pid") && has_run());
     killed.kill().expect("it runs");

@@ -61,6 +61,7 @@ mod support;
 mod template;
 mod test_verb;
 mod tidy;
+mod toolchains;
 mod verify;
 mod worktrees;
 mod xtask_build;

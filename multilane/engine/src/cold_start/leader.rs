@@ -38,6 +38,14 @@ pub(super) struct Note {
     pub(super) is_done: bool,
 }
 
+impl Note {
+    /// Whether both build in one lane. On macOS and Windows, agents whose names differ in case only
+    /// do, under two paths.
+    pub(super) fn has_lane_of(&self, other: &Note) -> bool {
+        self.lane == other.lane || (self.identity.is_some() && self.identity == other.identity)
+    }
+}
+
 /// Our own lead. A builder that drops it without [`Lead::finish`] counts as failed.
 pub(super) struct Lead {
     file: File,

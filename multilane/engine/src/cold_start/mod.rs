@@ -18,7 +18,9 @@ use crate::cold_start::leader::{Election, Lead, Leader, Note};
 use crate::cold_start::progress::{Decision, Progress};
 use crate::environment::Environment;
 use crate::files;
-use crate::fork::{begins_elsewhere, fork_if_empty, fork_one, is_cold, trust};
+use crate::fork::{
+    begins_cold, begins_elsewhere, fork_if_empty, fork_one, is_cold, known_layout, trust,
+};
 use crate::lanes::choose::{LaneChoice, Lockfile, key_inputs};
 use crate::lanes::{Lane, Owner, short_hash};
 use crate::process::step::{Recipe, Step};
@@ -84,7 +86,7 @@ pub fn cold_start(project: &Project, ui: Ui, lane: &Lane, recipe: &Recipe) -> Co
         project,
         ui,
         lane,
-        recipe.toolchain(),
+        Some(recipe),
         avoided,
     ) {
         Ok(fork) => start.forks.extend(fork),
@@ -118,7 +120,8 @@ pub fn cold_start(project: &Project, ui: Ui, lane: &Lane, recipe: &Recipe) -> Co
         units: None,
         is_done: false,
     };
-    let led = lead_or_follow(project, ui, &room, lane, &own, leading.pop(), &mut start);
+    let donor = leading.pop();
+    let led = lead_or_follow(project, ui, &room, (lane, recipe), &own, donor, &mut start);
     start.lead = led.unwrap_or_else(|err| {
         ui.warn(format_args!("cannot share this build with others: {err}"));
         None
@@ -133,7 +136,7 @@ fn lead_or_follow(
     project: &Project,
     ui: Ui,
     room: &Path,
-    lane: &Lane,
+    (lane, recipe): (&Lane, &Recipe),
     own: &Note,
     mut donor: Option<Note>,
     start: &mut ColdStart,
@@ -148,6 +151,12 @@ fn lead_or_follow(
                 break;
             }
             Election::Follow(leader) => {
+                if let Err(err) = known_layout(project, Some(recipe)) {
+                    if start.no_fork.is_none() {
+                        start.no_fork = Some(begins_cold(project, ui, lane, &format!("{err:#}")));
+                    }
+                    return Ok(None);
+                }
                 let begun = Instant::now();
                 let (is_made, note) = follow(project, ui, own, &leader);
                 ui.end_progress();
@@ -160,7 +169,8 @@ fn lead_or_follow(
             }
         }
     }
-    start.forks.extend(donor.and_then(|donor| fork_from(project, ui, lane, donor)));
+    let donor = donor.filter(|_| known_layout(project, Some(recipe)).is_ok());
+    start.forks.extend(donor.and_then(|donor| fork_from(project, ui, lane, recipe, donor)));
     Ok(lead)
 }
 
@@ -191,7 +201,7 @@ fn follow(project: &Project, ui: Ui, own: &Note, leader: &Leader) -> (bool, Opti
             }
             continue;
         };
-        if (is_over && note.is_done) || (!is_over && note.lane == own.lane) {
+        if (is_over && note.is_done) || (!is_over && note.has_lane_of(own)) {
             return (true, Some(note)); // In one lane cargo's own lock is enough.
         }
 
@@ -231,12 +241,12 @@ fn follow(project: &Project, ui: Ui, own: &Note, leader: &Leader) -> (bool, Opti
 }
 
 /// Forks what a leader has built, or had built when it ended.
-fn fork_from(project: &Project, ui: Ui, lane: &Lane, donor: Note) -> Option<Fork> {
+fn fork_from(project: &Project, ui: Ui, lane: &Lane, recipe: &Recipe, donor: Note) -> Option<Fork> {
     let has_built_nothing = donor.is_done && donor.units == Some(units::count(&donor.lane));
     if donor.lane == lane.dir || (has_built_nothing && units::has_any(&lane.dir)) {
         return None;
     }
-    fork_one(project, ui, lane, Place::new(donor.root, donor.lane)).unwrap_or_default()
+    fork_one(project, ui, lane, recipe, Place::new(donor.root, donor.lane)).unwrap_or_default()
 }
 
 fn goal_of(project: &Project, lane: &Lane, recipe: &Recipe) -> anyhow::Result<Goal> {
@@ -315,6 +325,21 @@ mod tests {
             assert_eq!(Note::from_text(&note.to_text()), Some(note.clone()));
             assert_eq!(Note::from_text(&note.to_text()[1..]), None);
         }
+    }
+
+    #[test]
+    fn agents_whose_names_differ_in_case_only_may_have_one_lane() {
+        let with = |lane: &str, identity: Option<&str>| Note {
+            lane: lane.into(),
+            identity: identity.map(str::to_owned),
+            ..note(None)
+        };
+        let own = with("/w/.lanes/agent/k", Some("1:2"));
+        assert!(own.has_lane_of(&with("/w/.lanes/Agent/k", Some("1:2"))));
+        assert!(own.has_lane_of(&with("/w/.lanes/agent/k", None)));
+        assert!(!own.has_lane_of(&with("/w/.lanes/Agent/k", Some("1:3"))));
+        let [a, b] = ["/w/.lanes/Agent/k", "/w/.lanes/agent/k"].map(|lane| with(lane, None));
+        assert!(!a.has_lane_of(&b), "nothing tells");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::project::cargo_config::CargoConfig;
 use crate::project::git_dir;
 use crate::project::root::Repo;
 use crate::units;
-use crate::units::Place;
+use crate::units::{Layout, Place};
 
 /// A lane in which something is built, and what is known without reading its units.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub struct Donors {
     pub own_commit: Option<String>,
     /// Whether that tree has other lanes in which something is built.
     pub own_tree_has_more: bool,
+    /// The layout of the units that are wanted; `None` for any.
+    pub layout: Option<Layout>,
     /// Why there are no others than these.
     pub problem: Option<String>,
 }
@@ -55,6 +57,7 @@ pub(crate) fn find(sh: &Shell, repo: &Repo, target_dir: &Path, own: &Path) -> Do
     Donors {
         own_commit: worktrees.first().and_then(|first| first.commit.clone()),
         problem: refusal.map(|err| why_no_worktrees(&format!("{err:#}"))),
+        layout: None,
         own_tree_has_more: found.iter().any(|donor| donor.place.root == repo.root),
         found,
     }

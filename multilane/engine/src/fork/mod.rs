@@ -11,6 +11,7 @@ pub mod plan;
 pub mod reason;
 pub(crate) mod rules;
 pub(crate) mod sources;
+mod trial;
 pub(crate) mod trust;
 pub mod write;
 pub mod xtask;
@@ -21,24 +22,27 @@ use std::time::{Instant, SystemTime};
 
 use anyhow::{Context as _, bail};
 
+use crate::cargo_line::asks_for_new_layout;
 use crate::environment::real_path;
 use crate::files::delete_dir;
 use crate::fork::donors::{Donor, Donors};
 use crate::fork::noted::Noted;
 use crate::fork::plan::{ForkInputs, ForkPlan, LeftToCargo, TreeTools, WantedDonor, Why};
-use crate::fork::sources::SourceQuery;
+use crate::fork::sources::{SourceQuery, Sources};
 use crate::lanes::choose::{LaneChoice, Lockfile};
 use crate::lanes::occupy::make_lane;
 use crate::lanes::{Lane, Owner};
+use crate::process::step::{Recipe, Step};
 use crate::project::Project;
 use crate::project::cargo_config::CargoConfig;
 use crate::project::git_dir;
 use crate::project::packages::normalized;
+use crate::project::toolchain;
 use crate::record::Fork;
 use crate::retarget::wrapper;
 use crate::retarget::wrapper::WRAPPER_DIR;
 use crate::ui::Ui;
-use crate::units::{Place, Reach, Run, Unit, incremental};
+use crate::units::{Layout, Place, Reach, Run, Unit, incremental};
 use crate::{environment, ui, units};
 
 /// Fills a lane in which nothing was built yet, but from none of the `avoided` lanes. Whatever goes
@@ -47,14 +51,14 @@ pub fn fork_if_empty(
     project: &Project,
     ui: Ui,
     lane: &Lane,
-    toolchain: Option<&str>,
+    recipe: Option<&Recipe>,
     avoided: &[PathBuf],
 ) -> Result<Option<Fork>, String> {
     if !is_cold(project, lane) {
         return Ok(None);
     }
     let begun = Instant::now();
-    let donors = donors(project, lane, toolchain).map(|mut donors| {
+    let donors = donors(project, lane, recipe).map(|mut donors| {
         donors.found.retain(|donor| !avoided.contains(&donor.place.lane));
         donors
     });
@@ -66,6 +70,7 @@ pub fn fork_one(
     project: &Project,
     ui: Ui,
     lane: &Lane,
+    recipe: &Recipe,
     donor: Place,
 ) -> Result<Option<Fork>, String> {
     let begun = Instant::now();
@@ -75,7 +80,8 @@ pub fn fork_one(
         &crate::lanes::choose::worktree_lane(project).dir,
         &lane.dir,
     );
-    fork_or_warn(project, ui, lane, Ok(donors.only(&project.sh, donor)), begun)
+    let donors = in_known_layout(project, donors.only(&project.sh, donor), Some(recipe));
+    fork_or_warn(project, ui, lane, Ok(donors), begun)
 }
 
 fn fork_or_warn(
@@ -93,7 +99,7 @@ fn fork_or_warn(
     forked.map_err(|err| begins_cold(project, ui, lane, &format!("{err:#}")))
 }
 
-fn begins_cold(project: &Project, ui: Ui, lane: &Lane, why: &str) -> String {
+pub(crate) fn begins_cold(project: &Project, ui: Ui, lane: &Lane, why: &str) -> String {
     ui.status("Note", format_args!("{} begins cold: {why}", project.shown(&lane.dir)));
     why.to_owned()
 }
@@ -203,7 +209,42 @@ pub fn is_behind_link(project: &Project, lane: &Lane) -> bool {
     lane.owner == Owner::Worktree && crate::lanes::choose::is_behind_link(project, &lane.dir)
 }
 
-pub fn donors(project: &Project, lane: &Lane, toolchain: Option<&str>) -> anyhow::Result<Donors> {
+/// Those alone from which a build with this recipe can be forked: they have the layout that it will
+/// have, of a cargo that is known or was tried.
+fn in_known_layout(project: &Project, mut donors: Donors, recipe: Option<&Recipe>) -> Donors {
+    let count = donors.found.len();
+    match known_layout(project, recipe) {
+        Ok(layout) => {
+            donors.found.retain(|donor| units::has_layout(&donor.place.lane, layout));
+            donors.layout = Some(layout);
+            if donors.found.is_empty() && count > 0 {
+                donors.problem =
+                    Some(format!("the other lanes have cargo's other layout ({count})"));
+            }
+        }
+        Err(err) => {
+            donors.found.clear();
+            donors.problem = Some(format!("{err:#}"));
+        }
+    }
+    donors
+}
+
+/// The layout that a build with this recipe will have.
+///
+/// # Errors
+///
+/// When nothing can be forked for it, and why.
+pub(crate) fn known_layout(project: &Project, recipe: Option<&Recipe>) -> anyhow::Result<Layout> {
+    let lines: Vec<String> =
+        recipe.into_iter().flat_map(|recipe| &recipe.steps).flat_map(Step::line).collect();
+    let toolchain = recipe.and_then(Recipe::toolchain);
+    let (sh, env, repo) = (&project.sh, &project.session.env, &project.repo);
+    let rustc = toolchain::rustc(sh, env, repo, &project.config, toolchain)?;
+    trial::layout(project, &rustc, asks_for_new_layout(&lines))
+}
+
+pub fn donors(project: &Project, lane: &Lane, recipe: Option<&Recipe>) -> anyhow::Result<Donors> {
     let mut donors = donors::find(
         &project.sh,
         &project.repo,
@@ -218,7 +259,7 @@ pub fn donors(project: &Project, lane: &Lane, toolchain: Option<&str>) -> anyhow
         _ => crate::lanes::choose::key_inputs(
             project,
             &LaneChoice {
-                toolchain: toolchain.map(str::to_owned),
+                toolchain: recipe.and_then(Recipe::toolchain).map(str::to_owned),
                 lockfile: Lockfile::MustStay,
                 ..LaneChoice::default()
             },
@@ -236,8 +277,9 @@ pub fn donors(project: &Project, lane: &Lane, toolchain: Option<&str>) -> anyhow
     );
     if donors.found.is_empty() {
         donors.problem = Some(format!("another compiler built the other lanes ({count})"));
+        return Ok(donors);
     }
-    Ok(donors)
+    Ok(in_known_layout(project, donors, recipe))
 }
 
 /// A worktree, or a lane of one.
@@ -260,7 +302,11 @@ pub fn donor_at(project: &Project, dir: &Path) -> anyhow::Result<Donors> {
         }
         None => bail!("--from {} is no lane, and no worktree with one", dir.display()),
     };
-    Ok(known.only(&project.sh, place))
+    let donors = in_known_layout(project, known.only(&project.sh, place), None);
+    match &donors.problem {
+        Some(problem) if donors.found.is_empty() => bail!("--from: {problem}"),
+        _ => Ok(donors),
+    }
 }
 
 /// The first donor that has nearly everything, or of the best few the one that gives most.
@@ -315,7 +361,8 @@ pub fn fork_plan(
     let own = Place::new(project.repo.root.clone(), lane.dir.clone());
     // Agents start xtask from the worktree's own lane.
     let with_xtask = lane.owner == Owner::Worktree && !own.lane.join("xtask").exists();
-    let units = read_units(project, &donor.place, &own, with_xtask);
+    let mut units = read_units(project, &donor.place, &own, with_xtask);
+    units.retain(|unit| donors.layout.is_none_or(|own| Layout::of(&unit.fingerprint) == own));
     let donors_config = CargoConfig::read(&donor.place.root, &project.session.env);
     let tools = {
         let (theirs, ours) =
@@ -368,16 +415,28 @@ pub fn fork_for_another_tree(project: &Project, lane: &Lane) -> ForkPlan {
     // Nobody looks into it; it is only somewhere else.
     let other = project.repo.root.join("..").join(lane.dir.file_name().unwrap_or_default());
     let own = Place::new(other.clone(), other.join("target"));
-    let units = read_units(project, &donor, &own, false);
-    let tools = tools_of_tree(&project.config, &donor);
-    let mut wanted = plan::wanted(&units, &donor, &own.root);
+    plan_for_equal_tree(project, &donor, &own, |wanted| {
+        sources::of_copy(&project.sh, &donor.root, wanted)
+    })
+}
+
+/// What a tree with the same files, in which nothing was built yet, would be given.
+fn plan_for_equal_tree(
+    project: &Project,
+    donor: &Place,
+    own: &Place,
+    compare: impl FnOnce(&SourceQuery) -> Sources,
+) -> ForkPlan {
+    let units = read_units(project, donor, own, false);
+    let tools = tools_of_tree(&project.config, donor);
+    let mut wanted = plan::wanted(&units, donor, &own.root);
     wanted.everything |= tools.compiler || tools.linker;
     plan::plan(&ForkInputs {
-        donor: &donor,
-        own: &own,
+        donor,
+        own,
         units: &units,
         present: &[],
-        sources: &sources::of_copy(&project.sh, &donor.root, &wanted),
+        sources: &compare(&wanted),
         now: environment::now(),
         may_set_times: true,
         sources_of_xtask: &SourceQuery::default(),
@@ -388,7 +447,7 @@ pub fn fork_for_another_tree(project: &Project, lane: &Lane) -> ForkPlan {
         noted: None,
         tools_of_tree: tools,
         env: &project.session.env,
-        caches: Vec::new(),
+        caches: incremental::read(&donor.lane, false),
         present_caches: &[],
     })
 }

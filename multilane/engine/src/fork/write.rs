@@ -207,12 +207,16 @@ fn link(from: &Path, to: &Path, staged: &Staged) -> io::Result<bool> {
 fn stage_cache(cache: &ForkedCache, donor: &Path, lane: &Path, staged: &Staged) -> io::Result<()> {
     let unit = staged.dir.join(&cache.dir);
     let bring = || -> io::Result<()> {
-        std::fs::create_dir_all(unit.join(&cache.session))?;
-        for (file, transfer) in &cache.files {
-            let inside = Path::new(&cache.session).join(file);
-            let (from, to) = (donor.join(&cache.dir).join(&inside), unit.join(&inside));
-            if *transfer != Transfer::Link || !link(&from, &to, staged)? {
-                files::copy_new(&from, &to)?;
+        std::fs::create_dir_all(&unit)?;
+        let [from, to] = [donor.join(&cache.dir), unit.clone()].map(|dir| dir.join(&cache.session));
+        // All of a session is brought, so on APFS one call does.
+        if !staged.reflinks || files::clone_dir(&from, &to).is_err() {
+            std::fs::create_dir_all(&to)?;
+            for (file, transfer) in &cache.files {
+                let (from, to) = (from.join(file), to.join(file));
+                if *transfer != Transfer::Link || !link(&from, &to, staged)? {
+                    files::copy_new(&from, &to)?;
+                }
             }
         }
         File::create_new(unit.join(&cache.lock))?; // A lock belongs to the file, so each lane has its own.

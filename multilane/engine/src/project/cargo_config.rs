@@ -26,6 +26,8 @@ pub struct CargoConfig {
     pub has_runner: bool,
     /// `resolver.lockfile-path`, absolute.
     pub lockfile: Option<PathBuf>,
+    /// `unstable.build-dir-new-layout`, which a nightly obeys.
+    pub new_layout: Option<bool>,
     /// `build.rustc`.
     pub rustc: Option<PathBuf>,
     /// Every `build.rustc-wrapper`, the one that counts first. An empty one switches those after it
@@ -67,6 +69,7 @@ impl CargoConfig {
             has_build_dir: env.get("CARGO_BUILD_BUILD_DIR").is_some(),
             has_runner: false,
             lockfile: path("CARGO_RESOLVER_LOCKFILE_PATH"),
+            new_layout: text("CARGO_UNSTABLE_BUILD_DIR_NEW_LAYOUT").map(|value| value == "true"),
             aliases: env.iter().filter_map(|(name, _)| alias_variable(name.to_str()?)).collect(),
             rustc_wrappers: ["RUSTC_WRAPPER", "CARGO_BUILD_RUSTC_WRAPPER"]
                 .into_iter()
@@ -113,6 +116,8 @@ impl CargoConfig {
         if let (None, Some(path)) = (&self.lockfile, lockfile()) {
             self.lockfile = Some(dir.parent().unwrap_or(dir).join(path));
         }
+        let new_layout = || document.get("unstable")?.get("build-dir-new-layout")?.as_bool();
+        self.new_layout = self.new_layout.or_else(new_layout);
         if let Some(env) = document.get("env") {
             self.env_tables.push((file.to_owned(), env.to_string()));
         }

@@ -14,6 +14,7 @@ use crate::environment::Environment;
 use crate::json::Json;
 use crate::process::{Shell, attempt, for_at_most};
 use crate::project::cargo_config::CargoConfig;
+use crate::project::cranelift::is_nightly;
 use crate::project::git_dir::MEMO;
 use crate::project::root::Repo;
 use crate::{environment, files};
@@ -39,6 +40,16 @@ impl Rustc {
     /// `1.97.0-nightly`
     pub fn release(&self) -> &str {
         self.version.lines().find_map(|line| line.strip_prefix("release: ")).unwrap_or_default()
+    }
+
+    /// Whether it said all this itself: see [`named_by_files`].
+    pub fn was_asked(&self) -> bool {
+        !self.version.lines().any(|line| line.starts_with(UNASKED))
+    }
+
+    /// Whether it and its cargo take unstable options.
+    pub fn is_unstable(&self, env: &Environment) -> bool {
+        is_nightly(&self.version) || env.get("RUSTC_BOOTSTRAP").is_some()
     }
 
     /// Whether the component with the other code generator is installed:
@@ -136,6 +147,9 @@ fn root_of(dir: &Path) -> &Path {
     dir.ancestors().last().unwrap_or(dir)
 }
 
+/// How the line begins that stands for a program, and that no compiler prints.
+const UNASKED: &str = "program: ";
+
 /// A compiler that is not asked for its version: its file tells it from others, and the usual one
 /// says for what it compiles.
 fn unasked(sh: &Shell, env: &Environment, program: &Path) -> Rustc {
@@ -147,7 +161,7 @@ fn unasked(sh: &Shell, env: &Environment, program: &Path) -> Rustc {
         Err(_) => state(program),
     };
     Rustc {
-        version: format!("{}program: {identity}\n", version.unwrap_or_default()),
+        version: format!("{}{UNASKED}{identity}\n", version.unwrap_or_default()),
         sysroot: program.ancestors().nth(2).unwrap_or(Path::new("")).to_owned(),
     }
 }

@@ -239,6 +239,13 @@ fn install(dir: &Path, starts: impl FnOnce(&Path) -> bool) -> io::Result<bool> {
     Ok(false)
 }
 
+/// Writes the script alone, and returns its path.
+pub(crate) fn write_script(dir: &Path) -> io::Result<PathBuf> {
+    let script = dir.join("rustc");
+    write(&script, SCRIPT)?;
+    Ok(script)
+}
+
 /// Whether the one at `dir` is as whole and new as ours would be.
 pub fn is_current(dir: &Path) -> bool {
     FILES.iter().all(|(name, text)| has_text(&dir.join(name), text))

@@ -5,6 +5,22 @@ use std::path::{Path, PathBuf};
 
 use crate::files;
 
+/// How cargo lays out what it keeps of units.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Layout {
+    /// By kind of file, up to cargo 1.99: `.fingerprint`, `deps`, `build`.
+    ByKind,
+    /// By unit, from cargo 1.100 on.
+    ByUnit,
+}
+
+impl Layout {
+    /// That of a unit, by its fingerprint's directory.
+    pub fn of(fingerprint: &Path) -> Layout {
+        if fingerprint.ends_with("fingerprint") { Layout::ByUnit } else { Layout::ByKind }
+    }
+}
+
 /// Where a unit is, before it is read.
 pub(super) struct UnitPlace {
     pub(super) package: String,
@@ -13,10 +29,15 @@ pub(super) struct UnitPlace {
     pub(super) outputs: Vec<PathBuf>,
 }
 
+/// With `-Zfine-grain-locking` each unit has a lock in its directory below `build`. It belongs to
+/// its lane alone.
+pub(super) const UNIT_LOCK: &str = ".lock";
+
 /// The profile of the project's own commands, which is no build of the user's.
 pub(super) const XTASK: &str = "xtask";
 
-/// All units, complete or not. A layout that is neither of the two has none.
+/// All units, complete or not. A lane that two cargos have built in may have both layouts; one that
+/// is neither of the two has no units.
 pub(super) fn find(lane: &Path, with_xtask: bool) -> Vec<UnitPlace> {
     let profiles = profile_dirs(lane, with_xtask);
     profiles.iter().flat_map(|profile| find_in(lane, profile, true)).collect()
@@ -53,10 +74,13 @@ pub(super) fn profile_dirs(lane: &Path, with_xtask: bool) -> Vec<PathBuf> {
 }
 
 fn find_in(lane: &Path, profile: &Path, with_outputs: bool) -> Vec<UnitPlace> {
-    if !lane.join(profile).join(".fingerprint").is_dir() {
-        return find_by_unit(lane, profile);
-    }
-    // Up to cargo 1.99: outputs are found by the hash in their names.
+    let mut units = find_by_unit(lane, profile);
+    units.extend(find_by_kind(lane, profile, with_outputs));
+    units
+}
+
+/// Outputs are found by the hash in their names.
+fn find_by_kind(lane: &Path, profile: &Path, with_outputs: bool) -> Vec<UnitPlace> {
     let mut outputs: HashMap<String, Vec<PathBuf>> = HashMap::new();
     for folder in ["deps", "examples", "build"].iter().filter(|_| with_outputs) {
         let dir = profile.join(folder);
@@ -78,8 +102,8 @@ fn find_in(lane: &Path, profile: &Path, with_outputs: bool) -> Vec<UnitPlace> {
     directories(lane, &dir).filter_map(unit).collect()
 }
 
-/// From cargo 1.100 on: a directory for each unit.
-fn find_by_unit(lane: &Path, profile: &Path) -> Vec<UnitPlace> {
+/// A directory for each unit.
+pub(super) fn find_by_unit(lane: &Path, profile: &Path) -> Vec<UnitPlace> {
     let mut found = Vec::new();
     for package in directories(lane, &profile.join("build")) {
         let dir = profile.join("build").join(&package);
@@ -88,7 +112,8 @@ fn find_by_unit(lane: &Path, profile: &Path) -> Vec<UnitPlace> {
             if !lane.join(&unit).join("fingerprint").is_dir() {
                 continue;
             }
-            let outputs = files::names(&lane.join(&unit)).filter(|name| name != "fingerprint");
+            let is_output = |name: &String| name != "fingerprint" && name != UNIT_LOCK;
+            let outputs = files::names(&lane.join(&unit)).filter(is_output);
             found.push(UnitPlace {
                 outputs: outputs.map(|name| unit.join(name)).collect(),
                 fingerprint: unit.join("fingerprint"),

@@ -43,6 +43,7 @@ use crate::files::search::find;
 use crate::json::Json;
 use crate::project::git_dir;
 pub use dep_info::{DepInfo, list_in_other_tree, record_in_other_tree};
+pub use layout::Layout;
 use layout::{UnitPlace, profile_dirs};
 pub use reach::Reach;
 
@@ -370,9 +371,12 @@ pub fn built_elsewhere(lane: &Path) -> Option<PathBuf> {
         return (real.as_os_str() != &*place).then(|| place.into());
     }
     let lists = profile_dirs(lane, false).into_iter().flat_map(|profile| {
-        let deps = profile.join("deps");
-        let names = files::names(&lane.join(&deps));
-        names.filter(|name| name.ends_with(".d")).map(move |name| deps.join(name))
+        let by_unit = layout::find_by_unit(lane, &profile).into_iter();
+        let by_unit = by_unit.map(|unit| unit.fingerprint.with_file_name("out"));
+        by_unit.chain([profile.join("deps")]).flat_map(|dir| {
+            let names = files::names(&lane.join(&dir));
+            names.filter(|name| name.ends_with(".d")).map(move |name| dir.join(name))
+        })
     });
     let told = lists
         .into_iter()
@@ -401,6 +405,11 @@ pub fn count(lane: &Path) -> usize {
     layout::find_fingerprints(lane).len()
 }
 
+/// Whether some unit lies there in this layout.
+pub fn has_layout(lane: &Path, layout: Layout) -> bool {
+    layout::find_fingerprints(lane).iter().any(|unit| Layout::of(&unit.fingerprint) == layout)
+}
+
 /// The package and the place of each unit, complete or not; xtask's own do not count.
 pub fn places(lane: &Path) -> Vec<(String, PathBuf)> {
     let units = layout::find_fingerprints(lane).into_iter();
@@ -419,6 +428,10 @@ fn read_unit(lane: &Path, found: &UnitPlace) -> Unit {
     let Some(fingerprint) = fingerprint else { return unit };
     for path in &found.outputs {
         add_entries(lane, path, &mut unit.outputs);
+    }
+    if Layout::of(&found.fingerprint) == Layout::ByKind {
+        let locks: Vec<_> = found.outputs.iter().map(|dir| dir.join(layout::UNIT_LOCK)).collect();
+        unit.outputs.retain(|entry| !locks.contains(&entry.path));
     }
     unit.has_link_args = has_link_args(&fingerprint);
     if unit.is_run() {
