@@ -12,6 +12,7 @@ use crate::files::changed;
 use crate::files::parallel::in_parallel;
 use crate::process::Shell;
 use crate::project::packages::normalized;
+use crate::retarget::wrapper::UNTRACKED_CONFIG;
 use crate::units::{self, Place};
 
 /// What is to be compared. Paths are relative to the workspace root, or absolute.
@@ -462,13 +463,27 @@ fn ignored(sh: &Shell, root: &Path, repositories: &BTreeSet<PathBuf>) -> Option<
             // Of a folder that ignores itself, git lists what is in it, too.
             || name.ancestors().any(|dir| dir.ends_with(".cargo/wrapper") || dir.ends_with(".lanes"))
     };
+    // What `setup` writes there says nothing that a build could notice.
+    let is_of_setup = |path: &Path| {
+        path == Path::new(".cargo/config.toml")
+            && crate::files::read(root.join(path))
+                .is_ok_and(|text| text == UNTRACKED_CONFIG.as_bytes())
+    };
     let mut files = BTreeSet::new();
     for repository in [Path::new("")].into_iter().chain(repositories.iter().map(PathBuf::as_path)) {
-        for name in listed_names(sh, &root.join(repository), &args)? {
-            if name.ends_with('/') && !is_output(&name) {
+        let names = listed_names(sh, &root.join(repository), &args)?;
+        // Of a directory without a pattern of its own, in which everything is ignored, git lists
+        // the files, too: `.cargo/`, where `setup` has written its configuration.
+        let is_listed_below =
+            |dir: &str| names.iter().any(|name| name != dir && name.starts_with(dir));
+        for name in &names {
+            if name.ends_with('/') && !is_output(name) && !is_listed_below(name) {
                 return None;
             }
-            files.extend(Some(repository.join(&name)).filter(|_| !is_output(&name)));
+            let path = repository.join(name);
+            if !name.ends_with('/') && !is_output(name) && !is_of_setup(&path) {
+                files.insert(path);
+            }
         }
     }
     Some(files)
