@@ -12,7 +12,7 @@ export MULTILANE_RECORDS=/dev/null XTASK_CACHE=off CARGO_TERM_COLOR=never RUSTUP
 git clone -q "$2" "$W/donor"
 cd "$W/donor"
 [ -f Cargo.lock ] || cargo generate-lockfile -q
-build=(build --workspace --message-format=json)
+build=(build --workspace --keep-going --message-format=json) # Which other programs are complete when one fails is chance otherwise.
 "$P" "${build[@]}" >"$W/out" 2>"$W/err" || { cat "$W/err"; exit 1; }
 git worktree add -q "$W/fork"
 [ -f "$W/fork/Cargo.lock" ] || cp Cargo.lock "$W/fork/"

@@ -63,7 +63,7 @@ impl Cli {
     }
 
     /// Adds a verb of the project's own. It is listed in `--help` and completed by shells; a name
-    /// that the engine has is taken over.
+    /// that the engine has is taken over, also by an alias of the verb.
     pub fn verb(mut self, command: Command, run: Run) -> Cli {
         self.verbs.push((command, run));
         self
@@ -110,9 +110,10 @@ impl Cli {
             words.remove(0);
         }
         let name = words.first().and_then(|word| word.to_str()).unwrap_or_default().to_owned();
-        let own = self.verbs.iter().find(|(command, _)| command.get_name() == name);
+        let own = self.verbs.iter().find(|(command, _)| answers_to(command, &name));
         if let Some((command, run)) = own {
-            let command = command.clone().bin_name(format!("{} {name}", self.called));
+            let command =
+                command.clone().bin_name(format!("{} {}", self.called, command.get_name()));
             return run(&verbs::fit(command).try_get_matches_from(words)?);
         }
         if let Some(verb) = verbs::ALL.iter().find(|verb| verb.name == name) {
@@ -211,7 +212,7 @@ impl Cli {
     pub(crate) fn command(&self) -> Command {
         let own = self.verbs.iter().map(|(command, _)| command.clone());
         let is_taken =
-            |verb: &Verb| self.verbs.iter().any(|(command, _)| command.get_name() == verb.name);
+            |verb: &Verb| self.verbs.iter().any(|(command, _)| answers_to(command, verb.name));
         let engines = verbs::ALL.iter().filter(|verb| !is_taken(verb));
         let engines = engines.map(|verb| verb.command(self.called, self.called));
         verbs::root(self.called).subcommands(own).subcommands(engines)
@@ -228,6 +229,11 @@ impl Cli {
                 .collect(),
         }
     }
+}
+
+/// Whether `name` is the command's name or one of its aliases.
+fn answers_to(command: &Command, name: &str) -> bool {
+    command.get_name() == name || command.get_all_aliases().any(|alias| alias == name)
 }
 
 /// Whether cargo itself, an alias or a program on `PATH` answers to this name.
@@ -327,6 +333,18 @@ mod tests {
             .collect();
         assert_eq!(builds.len(), 1);
         assert_eq!(builds[0].get_about().map(ToString::to_string).as_deref(), Some("ours"));
+    }
+
+    #[test]
+    fn aliases_of_the_projects_verbs_win() {
+        let format = Command::new("format").visible_aliases(["fmt", "f"]);
+        let cli = Cli::new().verb(format, |_| Ok(ExitCode::from(3)));
+        cli.command().debug_assert(); // clap wants each name once.
+        let (verb, _) = &cli.verbs[0];
+        assert_eq!(
+            ["format", "fmt", "f", "b"].map(|name| answers_to(verb, name)),
+            [true, true, true, false]
+        );
     }
 
     #[test]

@@ -77,6 +77,9 @@ fn warm_this_worktree(session: Session) -> anyhow::Result<()> {
 /// at `of`, and a warm lane. From then on it is the workspace.
 fn warm(project: &mut Project, ui: Ui, verb: &str, root: &Path, of: &Path) -> anyhow::Result<()> {
     carry_over_configuration(of, root)?;
+    if let Err(err) = carry_over_lockfile(project, of, root) {
+        ui.warn(format_args!("cannot copy Cargo.lock: {err:#}"));
+    }
     if let Err(err) = carry_over_included(project, ui, of, root) {
         ui.warn(format_args!("cannot copy what {INCLUDE} names: {err:#}"));
     }
@@ -181,6 +184,18 @@ pub fn carry_over_configuration(from: &Path, to: &Path) -> anyhow::Result<()> {
     for path in [Some(local), is_wanted.then_some(config)].into_iter().flatten() {
         files::carry_over(&from.join(path), &to.join(path))
             .with_context(|| format!("cannot carry over {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Copies `Cargo.lock` where git ignores it, as libraries often have it: cargo would resolve other
+/// versions than those that are built.
+fn carry_over_lockfile(project: &Project, from: &Path, to: &Path) -> anyhow::Result<()> {
+    const LOCKFILE: &str = "Cargo.lock";
+    let is_ignored = || project.sh.read("git", ["check-ignore", "--quiet", LOCKFILE], to).is_ok();
+    let is_wanted = to.join("Cargo.toml").is_file() && !to.join(LOCKFILE).exists();
+    if is_wanted && from.join(LOCKFILE).is_file() && is_ignored() {
+        files::carry_over(&from.join(LOCKFILE), &to.join(LOCKFILE))?;
     }
     Ok(())
 }

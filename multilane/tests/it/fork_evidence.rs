@@ -105,6 +105,31 @@ fn a_link_to_nothing_is_a_file_of_the_tree() {
     first_build(&project, &second).leaves("script", "was changed");
 }
 
+/// As packages of cxx share a folder, in which there is a link to the next.
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_folder_with_a_link_in_it_is_compared() {
+    let project = scripted(READS);
+    project.write("VERSION", "one").write("include/cxx.h", "");
+    project.write("shared/a.rs", "").write("cmd/a.rs", "");
+    for (text, link) in [("../include", "shared/include"), ("../shared", "cmd/shared")] {
+        std::os::unix::fs::symlink(text, project.root.join(link)).expect("a link");
+    }
+    let second = built(&project);
+    first_build(&project, &second).compiled(0);
+
+    remove(&second.join("target"));
+    put(&second, "include/cxx.h", "// another\n");
+    first_build(&project, &second).leaves("script", "differs");
+    put(&second, "include/cxx.h", "");
+    // One that leads back to itself ends somewhere.
+    for root in [&project.root, &second] {
+        std::os::unix::fs::symlink("../shared", root.join("shared/again")).expect("a link");
+    }
+    remove(&second.join("target"));
+    first_build(&project, &second).leaves("script", "differs");
+}
+
 #[test]
 fn a_script_that_cannot_look_around_is_brought_whatever_differs() {
     let script = "fn main() { println!(\"cargo::rustc-env=TEXT={}\", std::env::var(\"CARGO_PKG_NAME\").unwrap()); \

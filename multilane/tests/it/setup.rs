@@ -73,6 +73,33 @@ fn a_new_worktree_of_plain_git_is_warm_for_plain_cargo() {
 }
 
 #[test]
+fn what_may_have_read_the_tree_is_brought_too() {
+    // No `.cargo/` but ours, so git lists the directory as ignored, and a lockfile that is ignored.
+    let project = foreign();
+    project.git(&["rm", "--quiet", "--cached", "Cargo.lock"]);
+    project.write(".gitignore", "/target/\n/Cargo.lock\n").write("VERSION", "1");
+    project.write(
+        "crates/core/build.rs",
+        "fn main() { println!(\"cargo::rerun-if-changed=build.rs\");
+         println!(\"cargo::rustc-env=TEXT={}\", std::fs::read_to_string(\"../../VERSION\").unwrap()); }",
+    );
+    project.commit();
+    project.cargo("build").ok();
+    setup(&project, "--yes").ok();
+
+    project.xtask("multilane build-dev").agent("a").ok().compiled(0);
+    let second = add_worktree(&project, "second");
+    let lock = std::fs::read_to_string(second.join("Cargo.lock")).expect("it was copied");
+    assert_eq!(lock, project.read("Cargo.lock"));
+    let built = project.cargo("build").within(&second).ok().built();
+    assert_eq!(built.len(), 0, "{built:?}");
+    // The directory's files count all the same.
+    project.write(".cargo/notes", "").write(".git/info/exclude", ".cargo/\nCargo.lock\ntarget\n");
+    let third = add_worktree(&project, "third");
+    assert!(!project.cargo("build").within(&third).ok().built().is_empty());
+}
+
+#[test]
 fn removing_takes_back_what_was_done_and_nothing_else() {
     let project = foreign();
     let hooks = project.root.join(".git/hooks");

@@ -12,6 +12,7 @@ use crate::files::changed;
 use crate::files::parallel::in_parallel;
 use crate::process::Shell;
 use crate::project::packages::normalized;
+use crate::retarget::wrapper::UNTRACKED_CONFIG;
 use crate::units::{self, Place};
 
 /// What is to be compared. Paths are relative to the workspace root, or absolute.
@@ -362,13 +363,27 @@ fn is_real_dir(path: &Path) -> bool {
 }
 
 fn are_same_links(donors: &Path, own: &Path) -> bool {
-    let links = (std::fs::read_link(donors), std::fs::read_link(own));
-    matches!(links, (Ok(donors), Ok(own)) if donors == own && own.is_relative())
-        && are_same_dirs(donors, own)
+    are_same_behind(donors, own, LINKS_MAX)
 }
 
-/// Byte for byte, and without further links.
-fn are_same_dirs(donors: &Path, own: &Path) -> bool {
+/// How many links to directories may lead from one to the next: some lead back.
+const LINKS_MAX: usize = 4;
+
+/// Two links with the same text, relative, and byte for byte the same behind them.
+fn are_same_behind(donors: &Path, own: &Path, links: usize) -> bool {
+    let texts = (std::fs::read_link(donors), std::fs::read_link(own));
+    if links == 0 || !matches!(texts, (Ok(donors), Ok(own)) if donors == own && own.is_relative()) {
+        return false;
+    }
+    if donors.is_dir() && own.is_dir() {
+        are_same_dirs(donors, own, links - 1)
+    } else {
+        are_same_files(donors, own)
+    }
+}
+
+/// Byte for byte.
+fn are_same_dirs(donors: &Path, own: &Path, links: usize) -> bool {
     let names = |dir: &Path| -> Option<BTreeSet<_>> {
         std::fs::read_dir(dir).ok()?.map(|entry| Some(entry.ok()?.file_name())).collect()
     };
@@ -376,13 +391,18 @@ fn are_same_dirs(donors: &Path, own: &Path) -> bool {
     donors_names == own_names
         && own_names.iter().all(|name| {
             let (donors, own) = (donors.join(name), own.join(name));
-            if is_real_dir(&donors) && is_real_dir(&own) {
-                return are_same_dirs(&donors, &own);
+            if own.is_symlink() || donors.is_symlink() {
+                return are_same_behind(&donors, &own, links);
             }
-            let are_files = !own.is_symlink() && !donors.is_symlink();
-            are_files
-                && matches!((crate::files::read(&donors), crate::files::read(&own)), (Ok(a), Ok(b)) if a == b)
+            if donors.is_dir() && own.is_dir() {
+                return are_same_dirs(&donors, &own, links);
+            }
+            are_same_files(&donors, &own)
         })
+}
+
+fn are_same_files(donors: &Path, own: &Path) -> bool {
+    matches!((crate::files::read(donors), crate::files::read(own)), (Ok(a), Ok(b)) if a == b)
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
@@ -462,13 +482,27 @@ fn ignored(sh: &Shell, root: &Path, repositories: &BTreeSet<PathBuf>) -> Option<
             // Of a folder that ignores itself, git lists what is in it, too.
             || name.ancestors().any(|dir| dir.ends_with(".cargo/wrapper") || dir.ends_with(".lanes"))
     };
+    // What `setup` writes there says nothing that a build could notice.
+    let is_of_setup = |path: &Path| {
+        path == Path::new(".cargo/config.toml")
+            && crate::files::read(root.join(path))
+                .is_ok_and(|text| text == UNTRACKED_CONFIG.as_bytes())
+    };
     let mut files = BTreeSet::new();
     for repository in [Path::new("")].into_iter().chain(repositories.iter().map(PathBuf::as_path)) {
-        for name in listed_names(sh, &root.join(repository), &args)? {
-            if name.ends_with('/') && !is_output(&name) {
+        let names = listed_names(sh, &root.join(repository), &args)?;
+        // Of a directory without a pattern of its own, in which everything is ignored, git lists
+        // the files, too: `.cargo/`, where `setup` has written its configuration.
+        let is_listed_below =
+            |dir: &str| names.iter().any(|name| name != dir && name.starts_with(dir));
+        for name in &names {
+            if name.ends_with('/') && !is_output(name) && !is_listed_below(name) {
                 return None;
             }
-            files.extend(Some(repository.join(&name)).filter(|_| !is_output(&name)));
+            let path = repository.join(name);
+            if !name.ends_with('/') && !is_output(name) && !is_of_setup(&path) {
+                files.insert(path);
+            }
         }
     }
     Some(files)
