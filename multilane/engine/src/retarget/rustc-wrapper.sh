@@ -54,12 +54,16 @@ case $types$incremental$OUT_DIR$CARGO_PRIMARY_PACKAGE in
     fi
     ;;
 esac
-# A program of ours may not start in a container. With the loader that it was tried with, it does.
+# A program of ours may not start in a container. With the loader that it was seen to start with, it does: both have the
+# times that were noted.
+is_as_old() {
+    [ -f "$1" ] && [ -f "$2" ] && ! [ "$1" -nt "$2" ] && ! [ "$1" -ot "$2" ]
+}
 starts() {
     [ -x "$1" ] || return 1
     known=${0%/*}/starts
-    if [ -r "$known" ] && read -r loader <"$known" && [ -f "$loader" ]; then
-        [ "$known" -nt "$loader" ] || [ "$known" -ot "$loader" ] || return 0
+    if [ -r "$known" ] && read -r loader <"$known" && is_as_old "$loader" "$known" && is_as_old "$1" "$known.program"; then
+        return 0
     fi
     "$1" true 2>/dev/null
 }

@@ -11,6 +11,7 @@
 //!     ├── permit           this program by another name: starts a compiler with a permit
 //!     ├── permits          how many the project allows
 //!     ├── starts           has the time of the loader with which our program was seen to start
+//!     ├── starts.program   has the time of that program
 //!     └── …                where there is a shared cache: `sccache/server.rs` draws it
 //! ```
 
@@ -47,7 +48,7 @@ include = [
 const SIGN: &str = "# Written by cargo xtask";
 /// It tells, too, how the script was that it was written with: a test holds it to that.
 const CONFIG: &str = "# Written by cargo xtask; what ../local.toml says goes before it.\n\
-    # Of the script beside it: 3aa290b9997bddd8\n\
+    # Of the script beside it: 091e72a38343b750\n\
     [build]\nrustc-wrapper = \"wrapper/rustc\"\n";
 const SCRIPT: &str = include_str!("rustc-wrapper.sh");
 const FILES: [(&str, &str); 3] =
@@ -135,10 +136,16 @@ fn provide_permit(project: &Project, dir: &Path) -> io::Result<()> {
     let Some(loader) = LOADERS.iter().find(|loader| Path::new(loader).is_file()) else {
         return Ok(());
     };
-    let (starts, time) = (dir.join(STARTS), Path::new(loader).metadata()?.modified()?);
-    let is_noted = starts.metadata().and_then(|meta| meta.modified()).is_ok_and(|own| own == time);
-    if files::provide(&starts, &format!("{loader}\n"))? || !is_noted {
-        files::set_modified(&starts, time)?;
+    note_time(&dir.join(STARTS), &format!("{loader}\n"), Path::new(loader))?;
+    note_time(&dir.join(STARTS_PROGRAM), "", &permit)
+}
+
+/// Gives a file of ours the time of another one.
+fn note_time(note: &Path, text: &str, of: &Path) -> io::Result<()> {
+    let time = of.metadata()?.modified()?;
+    let is_noted = note.metadata().and_then(|meta| meta.modified()).is_ok_and(|own| own == time);
+    if files::provide(note, text)? || !is_noted {
+        files::set_modified(note, time)?;
     }
     Ok(())
 }
@@ -150,6 +157,7 @@ const LOADERS: &[&str] = match cfg!(target_env = "gnu") {
 };
 
 const STARTS: &str = "starts";
+const STARTS_PROGRAM: &str = "starts.program";
 
 /// Whether cargo starts compilers through our wrapper, in this tree.
 pub fn has_wrapper(project: &Project) -> bool {
@@ -191,12 +199,13 @@ fn is_free_or_ours(dir: &Path) -> bool {
 }
 
 /// What else is there, some of it kept by `sccache/`.
-const OTHERS: [&str; 5] = [
+const OTHERS: [&str; 6] = [
     crate::sccache::server::PROGRAM_FILE,
     crate::sccache::server::THROUGH_CACHE,
     permits::PERMIT,
     permits::SETTINGS,
     STARTS,
+    STARTS_PROGRAM,
 ];
 
 /// Puts the wrapper's folder at `dir`, or makes it what it should be; `true` where there was none.
