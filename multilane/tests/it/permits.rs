@@ -345,3 +345,30 @@ fn a_program_is_traced_to_its_build() {
     let told = json(&project.xtask("lane which --json").arg(&program).ok());
     assert_eq!(told["edited"], serde_json::json!([source]));
 }
+
+#[test]
+fn a_build_that_waits_says_so_once() {
+    let mut permits = Permits::new("1", "4096");
+    permits.project.package("app", "app", &[]);
+    permits.project.write("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"app\"]\n");
+    permits.file = with_permits(&mut permits.project, "1");
+    permits.project.xtask("build").ok();
+    permits.project.write("app/src/lib.rs", "pub fn edited() {}\n");
+    let mut holder = permits.start(&format!("--crate-name holder {COMPILE}"));
+    runs(&mut holder);
+
+    let mut build = permits.project.cargo("test --no-run").start();
+    let mut said = BufReader::new(build.stderr.take().expect("piped")).lines();
+    let mut next = || said.next().map(|line| line.expect("UTF-8"));
+    let is_told = |line: &String| line.contains("holder");
+    while let Some(line) = next() {
+        if is_told(&line) {
+            break;
+        }
+    }
+    end(holder);
+    assert_eq!(std::iter::from_fn(next).filter(is_told).count(), 0);
+    assert!(build.wait().expect("it ends").success());
+    // cargo has not taken it for the compiler's.
+    permits.project.cargo("test --no-run").ok().does_not_say("holder");
+}

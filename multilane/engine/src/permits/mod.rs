@@ -144,9 +144,9 @@ fn tell(session: &Session, pool: &pool::Pool, what: &str) {
     let state = view::State::read(&pool::place(&session.env));
     let holders = state.holders.iter().filter_map(|holder| view::Process::read(*holder));
     let who = holders.max_by_key(|holder| holder.age);
-    let who = who.map_or_else(String::new, |who| format!(", the longest {who}"));
+    let who = who.map_or_else(String::new, |who| format!(", the longest by {who}"));
     let taken = state.holders.len();
     let line =
-        format!("this build waits for {what}: {taken} are taken{who} (`cargo xtask lane status`)");
+        format!("this build waits for {what}: {taken} in use{who} (`lane status` shows them all)");
     session.ui.note_beside(build, ui::printable(line));
 }
