@@ -68,9 +68,13 @@ pub mod bytes {
     use std::ops::Range;
     use std::os::fd::AsRawFd as _;
 
+    // The types of these constants differ between systems, those of the fields do not.
+    const TAKEN: i16 = libc::F_WRLCK as i16;
+    const FREE: i16 = libc::F_UNLCK as i16;
+
     /// Takes them, if no other process has one of them.
     pub fn try_take(file: &File, bytes: &Range<u64>) -> io::Result<bool> {
-        match control(file, libc::F_SETLK, libc::F_WRLCK, bytes) {
+        match control(file, libc::F_SETLK, TAKEN, bytes) {
             Ok(_) => Ok(true),
             Err(err) => match err.raw_os_error() {
                 Some(libc::EAGAIN | libc::EACCES) => Ok(false),
@@ -80,12 +84,12 @@ pub mod bytes {
     }
 
     pub fn give_back(file: &File, bytes: &Range<u64>) -> io::Result<()> {
-        control(file, libc::F_SETLK, libc::F_UNLCK, bytes).map(drop)
+        control(file, libc::F_SETLK, FREE, bytes).map(drop)
     }
 
     /// Whether another process has one of them.
     pub fn is_taken(file: &File, bytes: &Range<u64>) -> io::Result<bool> {
-        Ok(control(file, libc::F_GETLK, libc::F_WRLCK, bytes)?.l_type != libc::F_UNLCK as i16)
+        Ok(control(file, libc::F_GETLK, TAKEN, bytes)?.l_type != FREE)
     }
 
     /// Has the file stay open, and so what of it is taken, in the program that this process
@@ -101,13 +105,13 @@ pub mod bytes {
     fn control(
         file: &File,
         operation: i32,
-        kind: i32,
+        kind: i16,
         bytes: &Range<u64>,
     ) -> io::Result<libc::flock> {
         let number = |number: u64| libc::off_t::try_from(number).map_err(io::Error::other);
         // SAFETY: a `flock` is made of numbers, for which all zeros are a value.
         let mut lock: libc::flock = unsafe { std::mem::zeroed() };
-        lock.l_type = kind as i16;
+        lock.l_type = kind;
         lock.l_whence = libc::SEEK_SET as i16;
         lock.l_start = number(bytes.start)?;
         lock.l_len = number(bytes.end - bytes.start)?;
@@ -116,6 +120,30 @@ pub mod bytes {
             -1 => Err(io::Error::last_os_error()),
             _ => Ok(lock),
         }
+    }
+}
+
+/// Windows has locks on bytes, too, but no process there becomes another one.
+#[cfg(windows)]
+pub mod bytes {
+    use std::fs::File;
+    use std::io;
+    use std::ops::Range;
+
+    pub fn try_take(_file: &File, _bytes: &Range<u64>) -> io::Result<bool> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub fn give_back(_file: &File, _bytes: &Range<u64>) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub fn is_taken(_file: &File, _bytes: &Range<u64>) -> io::Result<bool> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub fn keep(_file: &File) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 

@@ -337,6 +337,14 @@ pub fn remove_own_file(path: &Path) -> io::Result<()> {
     }
 }
 
+/// What the kernel lists locks by. `None` where it does not.
+pub fn inode(path: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    return Some(std::os::unix::fs::MetadataExt::ino(&path.metadata().ok()?));
+    #[cfg(not(unix))]
+    path.metadata().ok().and(None)
+}
+
 #[cfg(unix)]
 pub fn is_same_file(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;

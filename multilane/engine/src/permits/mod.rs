@@ -7,7 +7,6 @@
 
 pub mod limits;
 pub mod need;
-#[cfg(unix)]
 pub mod pool;
 pub mod view;
 mod want;
@@ -18,6 +17,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::environment::{self, Environment};
+use crate::permits::pool::Queue;
 use crate::process::{become_with, spawn_beside};
 use crate::project::Session;
 pub use crate::project::shared_program::PERMIT;
@@ -67,7 +67,6 @@ pub fn start(session: &Session, path: &Path, words: &[OsString]) -> ExitCode {
     let env = &session.env;
     let is_wanted =
         want != Want::Nothing && !is_switched_off(env) && env.get(HELD_VARIABLE).is_none();
-    #[cfg(unix)]
     let _pool = is_wanted.then(|| take(session, want, &settings).ok()).flatten();
     let variable = is_wanted.then_some((HELD_VARIABLE, "1"));
     become_with(words, variable).unwrap_or_else(|err| {
@@ -76,9 +75,7 @@ pub fn start(session: &Session, path: &Path, words: &[OsString]) -> ExitCode {
     })
 }
 
-#[cfg(unix)]
 fn take(session: &Session, want: Want, settings: &Path) -> std::io::Result<pool::Pool> {
-    use pool::Queue;
     let env = &session.env;
     let pool = pool::Pool::open(&pool::place(env))?;
     let asked = limits::Asked::read(env, &files::read_text(settings).unwrap_or_default());
@@ -125,7 +122,6 @@ fn take(session: &Session, want: Want, settings: &Path) -> std::io::Result<pool:
 
 /// Says once in a build, or in a minute of it, that it waits and for whom: where cargo speaks, not
 /// in the compiler's messages, which cargo would keep and repeat.
-#[cfg(unix)]
 fn tell(session: &Session, pool: &pool::Pool, what: &str) {
     use crate::files::positioned;
     const TOLD: u64 = 1 << 10;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::files;
+use crate::permits::pool;
 
 /// Of the permits' file at one moment.
 #[derive(Debug, Default, PartialEq)]
@@ -18,15 +19,6 @@ pub struct State {
     pub blocks: u64,
 }
 
-#[cfg(not(unix))]
-pub mod pool {
-    //! Nobody waits where there are no such locks.
-    #[derive(Clone, Copy, Debug, PartialEq)]
-    pub enum Queue {}
-}
-#[cfg(unix)]
-use super::pool;
-
 impl State {
     /// How many permits are with processes that were stopped.
     pub fn stopped(&self) -> u64 {
@@ -34,15 +26,14 @@ impl State {
         processes.filter(|process| process.is_stopped).count() as u64
     }
 
-    #[cfg(unix)]
     pub fn read(path: &Path) -> State {
-        use std::os::unix::fs::MetadataExt as _;
-        let Ok(meta) = path.metadata() else { return State::default() };
-        State::of(&files::read_text("/proc/locks").unwrap_or_default(), meta.ino())
+        match files::inode(path) {
+            Some(inode) => State::of(&files::read_text("/proc/locks").unwrap_or_default(), inode),
+            None => State::default(),
+        }
     }
 
     /// From the text of `/proc/locks`: `3: POSIX  ADVISORY  WRITE 1234 08:01:5678 4096 4096`.
-    #[cfg(unix)]
     fn of(locks: &str, inode: u64) -> State {
         let mut state = State::default();
         let mut waiters = Vec::new();
