@@ -87,6 +87,20 @@ fn only_the_parts_that_are_named() {
     assert!(!project.read("Cargo.toml").contains("[profile.dev]"));
 }
 
+/// As the conflict advises where there is an xtask: `multilane::Cli` in it, then adopt.
+#[test]
+fn an_xtask_of_the_projects_own_gets_the_profile() {
+    let project = host();
+    project.xtask("adopt --yes").ok();
+    let manifest = project.read("Cargo.toml");
+    let (without, _) = manifest.split_once("\n[profile.xtask]").expect("the profile");
+    let (without, _) = without.rsplit_once("\n\n").unwrap_or((without, ""));
+    project.write("Cargo.toml", &format!("{without}\n")).commit();
+    project.xtask("adopt --yes").ok();
+    assert!(project.read("Cargo.toml").contains("[profile.xtask]"));
+    project.cargo("metadata --no-deps --quiet --offline").ok();
+}
+
 /// A package at the root: its archive holds what it held, and packages below it stand alone.
 #[test]
 fn a_single_package_stays_what_it_was() {

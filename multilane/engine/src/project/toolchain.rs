@@ -10,7 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
 
-use crate::environment::Environment;
+use crate::environment::{Environment, FOLDER};
 use crate::json::Json;
 use crate::process::{Shell, attempt, for_at_most};
 use crate::project::cargo_config::CargoConfig;
@@ -78,7 +78,7 @@ pub fn rustc(
         return Ok(unasked(sh, env, &program));
     }
     let rustc = config.rustc.clone().unwrap_or_else(|| PathBuf::from("rustc"));
-    let memo = Memo::beside_program();
+    let memo = Memo::of_program(env);
     let inputs = rustc_inputs(env, repo, &rustc, toolchain);
     if let Some((known, binary)) = memo.known_of("rustc", &inputs) {
         let sysroot = Path::new(binary).ancestors().nth(2).unwrap_or(Path::new("")).to_owned();
@@ -179,7 +179,7 @@ pub fn nextest(env: &Environment, repo: &Repo) -> Option<Nextest> {
     const TELLS_UNITS_SINCE: Version = Version(0, 9, 123);
     const LIMIT: Duration = Duration::from_secs(5);
     let binary = env.find_program("cargo-nextest")?;
-    let memo = Memo::beside_program();
+    let memo = Memo::of_program(env);
     if let Some(known) = memo.known("nextest", &state(&binary)) {
         return Some(Nextest { tells_units: Version::first_in(known)? >= TELLS_UNITS_SINCE });
     }
@@ -278,8 +278,15 @@ struct Memo {
 }
 
 impl Memo {
-    fn beside_program() -> Memo {
-        Memo::open(environment::exe_dir().map(|dir| dir.join(MEMO)))
+    /// Beside xtask, which `cargo clean` takes away with it. An installed program lies among others,
+    /// so what it remembers is where caches are.
+    fn of_program(env: &Environment) -> Memo {
+        let is_installed = environment::exe()
+            .is_some_and(|exe| exe.file_stem() == Some("cargo-multilane".as_ref()));
+        Memo::open(match is_installed {
+            true => env.cache_home().map(|home| home.join(FOLDER).join(MEMO)),
+            false => environment::exe_dir().map(|dir| dir.join(MEMO)),
+        })
     }
 
     /// Empty where there is none or it cannot be read.
@@ -322,6 +329,7 @@ impl Memo {
         self.entries.push((asked, entry));
         if let Some(file) = self.file {
             let text = Json::Object(self.entries).to_string();
+            _ = file.parent().map_or(Ok(()), std::fs::create_dir_all);
             drop(files::write_atomically(&file, text.as_bytes()));
         }
     }

@@ -49,6 +49,8 @@ pub(super) struct Plan {
     /// What it costs here that something is as it is, each with the choices.
     pub(super) notes: Vec<String>,
     has_new_member: bool,
+    /// The alias builds xtask with a profile of its own.
+    wants_profile: bool,
 }
 
 impl Plan {
@@ -71,6 +73,7 @@ impl Plan {
             conflicts: Vec::new(),
             notes: Vec::new(),
             has_new_member: false,
+            wants_profile: false,
         })
     }
 
@@ -116,6 +119,7 @@ impl Plan {
         let before = self.manifest.to_string();
         self.conflicts.extend(add_member(&mut self.manifest, &standing_alone));
         self.has_new_member = self.manifest.to_string() != before;
+        self.wants_profile = true;
         // The package before the member, so that the tree can be built at any point.
         if !is_adopted {
             const PUBLISH: &str = "publish = false\n";
@@ -187,7 +191,7 @@ impl Plan {
         let mut text = self.manifest.to_string();
         let has_profile =
             self.manifest.get("profile").is_some_and(|profiles| profiles.get("xtask").is_some());
-        if self.has_new_member && !has_profile {
+        if self.wants_profile && !has_profile {
             text.push_str(PROFILE);
         }
         self.edits.put("Cargo.toml", text)?;
