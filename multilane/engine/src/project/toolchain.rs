@@ -278,8 +278,8 @@ struct Memo {
 }
 
 impl Memo {
-    /// Beside xtask, which `cargo clean` takes away with it. An installed program lies among others,
-    /// so what it remembers is where caches are.
+    /// Beside xtask, which `cargo clean` takes away with it. An installed program lies among
+    /// others, so what it remembers is where caches are.
     fn of_program(env: &Environment) -> Memo {
         let is_installed = environment::exe()
             .is_some_and(|exe| exe.file_stem() == Some("cargo-multilane".as_ref()));
