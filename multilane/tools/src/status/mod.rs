@@ -138,7 +138,8 @@ impl Status {
 
     fn shown(&self, project: &Project) -> String {
         let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
-        let mut lines = vec![self.machine.to_string()];
+        let machine = self.machine.to_string();
+        let mut lines: Vec<String> = machine.lines().map(str::to_owned).collect();
         let Permits { total, express, taken, waiting, memory_mib, memory_taken_mib, .. } =
             self.permits;
         lines.push(match self.permits.is_off {
@@ -162,7 +163,7 @@ impl Status {
             lines.extend(build.lines(&|dir| project.shown(dir)));
         }
         if !self.lanes.is_empty() {
-            lines.push(format!("\n{:>9}  {:<7}LANE", "SIZE", "STATE"));
+            lines.extend([String::new(), format!("{:>9}  {:<7}LANE", "SIZE", "STATE")]);
         }
         for lane in &self.lanes {
             let state = if lane.in_use { "in use" } else { "" };
