@@ -165,6 +165,17 @@ fn builds_again_what_is_deleted(project: &Project, app: &str) {
     project.cargo("build").ok();
     assert_eq!(program(project, app), "2");
     project.cargo("test").ok();
+
+    // A fork brings nothing that went in without the run.
+    build_all();
+    deleted();
+    project.xtask("build-dev").agent("a").ok().forked();
+    let app = app.replace("target", &project.only_lane());
+    assert_eq!(program(project, &app), "2");
+    project.write("crates/one/value", "3");
+    project.xtask("build-dev").agent("a").ok();
+    assert_eq!(program(project, &app), "3");
+    project.xtask("build-dev").agent("a").ok().compiled(0);
 }
 
 #[test]
@@ -218,12 +229,15 @@ fn nothing_behind_a_link_is_touched() {
     assert_eq!(below(&precious), before);
     assert!(!project.exists(&lane));
     // What has no tag or no stamp of ours is somebody else's.
-    std::fs::remove_file(precious.join("CACHEDIR.TAG")).expect("it is there");
     std::fs::create_dir_all(project.root.join(".lanes/c")).expect("a directory");
-    project.write("precious/.lane", "{}");
-    std::fs::rename(&precious, project.root.join(".lanes/c/key")).expect("it is ours");
+    let foreign = project.root.join(".lanes/c/0123456789ab");
+    std::fs::rename(&precious, &foreign).expect("it is ours");
+    let tag = std::fs::read_to_string(foreign.join("CACHEDIR.TAG")).expect("it is there");
+    std::fs::remove_file(foreign.join("CACHEDIR.TAG")).expect("it is there");
     assert_eq!(items(&gc(&project, "--budget 0")).len(), 0);
-    project.write(".lanes/c/key/CACHEDIR.TAG", "");
+    project.write(".lanes/c/0123456789ab/CACHEDIR.TAG", &tag);
+    assert_eq!(items(&gc(&project, "--budget 0 --dry-run")).len(), 1);
+    project.write(".lanes/c/0123456789ab/.lane", "{}");
     assert_eq!(items(&gc(&project, "--budget 0")).len(), 0);
 }
 

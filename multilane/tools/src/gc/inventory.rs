@@ -20,7 +20,7 @@ use crate::which;
 /// built again.
 const SCRIPT_BYTES_MIN: u64 = 1 << 20;
 
-pub(super) fn read(project: &Project) -> anyhow::Result<Vec<Lane>> {
+pub(super) fn read(project: &Project, now: SystemTime) -> anyhow::Result<Vec<Lane>> {
     let worktrees = list::worktrees(&project.sh, &project.repo);
     let own_dir = choose::worktree_lane(project).dir;
     let mut found = list::places(&worktrees, &project.repo, &own_dir);
@@ -36,17 +36,27 @@ pub(super) fn read(project: &Project) -> anyhow::Result<Vec<Lane>> {
         roots.into_iter().map(|root| lockfile_hash(&lockfile(root).unwrap_or_default())).collect();
     let uses = uses(project);
     Ok(in_parallel(&found, |found| {
-        let outdated = found.inputs.as_ref().map(|inputs| outdated(inputs, &toolchain, &lockfiles));
-        let used = uses.get(&found.dir).copied();
-        lane(found, outdated.unwrap_or_default(), used)
+        let mut lane = lane(found, uses.get(&found.dir).copied());
+        let age = now.duration_since(lane.last_use).unwrap_or_default();
+        let inputs = found.inputs.as_ref();
+        lane.outdated =
+            inputs.map(|inputs| outdated(inputs, age, &toolchain, &lockfiles)).unwrap_or_default();
+        lane
     }))
 }
 
 /// The inputs that no worktree has today. Features, targets and code generators are chosen anew on
-/// each command line.
-fn outdated(inputs: &KeyInputs, toolchain: &str, lockfiles: &HashSet<String>) -> Vec<&'static str> {
+/// each command line; so are toolchains, by `+nightly`, and another worktree may name another one.
+fn outdated(
+    inputs: &KeyInputs,
+    age: Duration,
+    toolchain: &str,
+    lockfiles: &HashSet<String>,
+) -> Vec<&'static str> {
+    const OTHER_TOOLCHAIN_MAX: Duration = Duration::from_secs(2 * 24 * 3600);
+    let is_unused = age > OTHER_TOOLCHAIN_MAX;
     let mut outdated = Vec::new();
-    outdated.extend((inputs.toolchain != toolchain).then_some("toolchain"));
+    outdated.extend((is_unused && inputs.toolchain != toolchain).then_some("toolchain"));
     outdated.extend((!lockfiles.contains(&inputs.lockfile)).then_some("lockfile"));
     outdated
 }
@@ -64,7 +74,7 @@ fn uses(project: &Project) -> HashMap<PathBuf, SystemTime> {
     uses
 }
 
-fn lane(found: &Found, outdated: Vec<&'static str>, used: Option<SystemTime>) -> Lane {
+fn lane(found: &Found, used: Option<SystemTime>) -> Lane {
     let dir = &found.dir;
     let is_file = |name| dir.join(name).symlink_metadata().is_ok_and(|meta| meta.is_file());
     // In `.lanes` what we have stamped; else the directory that cargo makes by itself.
@@ -94,7 +104,7 @@ fn lane(found: &Found, outdated: Vec<&'static str>, used: Option<SystemTime>) ->
         root: found.root.clone(),
         dir: dir.clone(),
         key: found.key.clone(),
-        outdated,
+        outdated: Vec::new(),
         last_use: last_use.unwrap_or(UNIX_EPOCH),
         must_stay: found.in_use || !is_ours || !is_file("CACHEDIR.TAG"),
         is_warm: units::profile_dirs(dir, false)
@@ -233,4 +243,36 @@ fn hash_in(name: &str) -> Option<&str> {
     let hash = name.rsplit_once('-')?.1.split('.').next()?;
     let is_hash = hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_hash.then_some(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_nobodys_when_no_worktree_has_its_inputs() {
+        let inputs = |toolchain: &str, lockfile: &str| KeyInputs {
+            toolchain: toolchain.to_owned(),
+            lockfile: lockfile.to_owned(),
+            features: "some".to_owned(),
+            ..KeyInputs::default()
+        };
+        let lockfiles = ["a", "b"].map(str::to_owned).into();
+        let outdated = |inputs: &KeyInputs, days| {
+            outdated(inputs, Duration::from_secs(days * 24 * 3600), "stable", &lockfiles)
+        };
+        assert!(outdated(&inputs("stable", "b"), 9).is_empty());
+        assert_eq!(outdated(&inputs("stable", "c"), 0), ["lockfile"]);
+        assert_eq!(outdated(&inputs("nightly", "a"), 9), ["toolchain"]);
+        assert!(outdated(&inputs("nightly", "a"), 1).is_empty(), "somebody builds with it");
+    }
+
+    #[test]
+    fn the_hash_of_a_unit_is_found_in_the_names_of_its_files() {
+        for name in ["app-0123456789abcdef", "app-0123456789abcdef.1x2y.rcgu.o"] {
+            assert_eq!(hash_in(name), Some("0123456789abcdef"));
+        }
+        assert_eq!(hash_in("app"), None);
+        assert_eq!(hash_in("app-0123456789abcdefg"), None);
+    }
 }

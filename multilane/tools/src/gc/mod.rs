@@ -85,8 +85,9 @@ impl Gc {
         let project = doctor::read_only_project(session)?;
         let ui = project.session.ui.quiet(self.quiet);
         let limits = self.limits(&project)?;
-        let lanes = inventory::read(&project)?;
-        let plan = policy::plan(&lanes, &limits, environment::now());
+        let now = environment::now();
+        let lanes = inventory::read(&project, now)?;
+        let plan = policy::plan(&lanes, &limits, now);
         let mut answer = Answer::of(&lanes, &limits, &plan);
         let mut failures = 0;
         if !self.dry_run {
@@ -160,11 +161,13 @@ fn remove(lane: &Lane, item: &Item) -> anyhow::Result<Removal> {
     if files::is_behind_link(&lane.root, &lane.dir) {
         bail!("it lies behind a symbolic link");
     }
+    let lanes_dir = lane.root.join(".lanes");
+    // What calls that were killed have left.
+    occupy::sweep(&lanes_dir, &lane.dir);
     if !item.is_whole_lane() {
         let paths = item.kinds.iter().flat_map(|kind| &lane.groups[kind].paths);
         return Ok(occupy::remove_parts(&lane.dir, &paths.cloned().collect::<Vec<_>>())?);
     }
-    let lanes_dir = lane.root.join(".lanes");
     let removal = occupy::remove_agent_lane(&lanes_dir, &lane.dir)?;
     occupy::remove_empty_folders(&lanes_dir);
     Ok(removal)
