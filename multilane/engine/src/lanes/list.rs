@@ -39,7 +39,7 @@ pub struct Found {
 pub struct Worktree {
     top: PathBuf,
     /// The workspace root in it.
-    root: PathBuf,
+    pub root: PathBuf,
     /// `None` without git, and where nothing was committed yet.
     pub commit: Option<String>,
 }

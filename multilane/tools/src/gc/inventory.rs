@@ -30,10 +30,11 @@ pub(super) fn read(project: &Project, now: SystemTime) -> anyhow::Result<Vec<Lan
 
     let today = LaneChoice { lockfile: Lockfile::MustStay, ..LaneChoice::default() };
     let toolchain = choose::key_inputs(project, &today)?.toolchain;
-    let roots: HashSet<&Path> = found.iter().map(|lane| &*lane.root).collect();
-    let lockfile = |root: &Path| files::read(project.repo.lockfile_in(root)).ok();
-    let lockfiles =
-        roots.into_iter().map(|root| lockfile_hash(&lockfile(root).unwrap_or_default())).collect();
+    let lockfile = |root: &Path| files::read(project.repo.lockfile_in(root));
+    let hash = |tree: &list::Worktree| {
+        lockfile(&tree.root).map(|bytes| lockfile_hash(&bytes)).unwrap_or_default()
+    };
+    let lockfiles: HashSet<String> = worktrees.iter().map(hash).collect();
     let uses = uses(project);
     Ok(in_parallel(&found, |found| {
         let mut lane = lane(found, uses.get(&found.dir).copied());
@@ -258,7 +259,7 @@ mod tests {
             ..KeyInputs::default()
         };
         let lockfiles = ["a", "b"].map(str::to_owned).into();
-        let outdated = |inputs: &KeyInputs, days| {
+        let outdated = |inputs: &KeyInputs, days: u64| {
             outdated(inputs, Duration::from_secs(days * 24 * 3600), "stable", &lockfiles)
         };
         assert!(outdated(&inputs("stable", "b"), 9).is_empty());

@@ -17,7 +17,7 @@ use serde::Serialize;
 use self::policy::{Item, Kind, Lane, Limits, Plan, Reason};
 use crate::doctor::{self, file_system};
 
-/// Delete the cheapest parts of lanes when they take too much of the disk
+/// Delete the cheapest parts of lanes to stay within a disk budget
 ///
 /// All lanes of the repository together may take a quarter of the disk, or what `disk` in
 /// [workspace.metadata.multilane] says; 10 % of the disk, at most 20 GiB, stay free. Beyond that,
@@ -35,7 +35,7 @@ pub(crate) struct Gc {
     /// What has to stay free on the disk, such as 20G
     #[arg(long, value_name = "SIZE", value_parser = size)]
     free: Option<u64>,
-    /// A lane that was used in the last hours stays as it is
+    /// Keep lanes that were used in the last hours
     #[arg(long, value_name = "HOURS", default_value_t = 1)]
     idle: u32,
     /// Also take from the worktrees' own `target/`, after a question
