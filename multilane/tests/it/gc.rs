@@ -228,6 +228,18 @@ fn nothing_behind_a_link_is_touched() {
     gc(&project, "--budget 0 --target --yes");
     assert_eq!(below(&precious), before);
     assert!(!project.exists(&lane));
+    // The caches of one profile, while those of another go.
+    std::fs::remove_file(project.root.join("target")).expect("it is a link");
+    project.xtask("check").ok();
+    let caches = project.root.join("target/debug/incremental");
+    std::fs::remove_dir_all(&caches).expect("it is there");
+    symlink(precious.join("debug/incremental"), &caches).expect("a link");
+    for file in [".fingerprint/unit/lib", ".cargo-lock", "incremental/one-1/s-1/query-cache.bin"] {
+        project.write(&format!("target/other/{file}"), "text");
+    }
+    gc(&project, "--budget 0 --target --yes");
+    assert_eq!(below(&precious), before);
+    assert!(!project.exists("target/other/incremental/one-1"));
     // What has no tag or no stamp of ours is somebody else's.
     std::fs::create_dir_all(project.root.join(".lanes/c")).expect("a directory");
     let foreign = project.root.join(".lanes/c/0123456789ab");

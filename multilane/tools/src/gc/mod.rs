@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
-use multilane_engine::lanes::occupy::{self, Removal};
+use multilane_engine::lanes::occupy::{self, Removal, STAMP};
 use multilane_engine::project::{Project, Session};
 use multilane_engine::{environment, files, ui};
 use serde::Serialize;
@@ -160,6 +160,10 @@ fn may_touch_own(project: &Project, lanes: &[Lane], plan: &Plan) -> anyhow::Resu
 fn remove(lane: &Lane, item: &Item) -> anyhow::Result<Removal> {
     if files::is_behind_link(&lane.root, &lane.dir) {
         bail!("it lies behind a symbolic link");
+    }
+    let stamp = lane.dir.join(STAMP).metadata().and_then(|meta| meta.modified());
+    if stamp.is_ok_and(|used| used > lane.last_use) {
+        return Ok(Removal::InUse); // Since we have looked.
     }
     let lanes_dir = lane.root.join(".lanes");
     // What calls that were killed have left.
