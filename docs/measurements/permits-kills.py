@@ -77,7 +77,10 @@ while ended < kills:
     own = below(os.getpid(), all_of_them)
     # An orphan's parent is another; it is known by where it works.
     own += [process for process, (_, _, words) in all_of_them.items() if process not in own and any(work in word for word in words)]
-    most = max(most, sum(is_compiler(all_of_them[process][2]) and all_of_them[process][1] not in "ZX" for process in own if process in all_of_them))
+    # What is still there when all have been looked at was there at the same moment.
+    compilers = [process for process in own if is_compiler(all_of_them.get(process, (0, "", [""]))[2])]
+    again = processes() if len(compilers) > PERMITS else all_of_them
+    most = max(most, sum(is_compiler(again.get(process, (0, "", [""]))[2]) for process in compilers))
     if own and time.monotonic() >= next_kill:
         victim = random.choice(own)
         try:

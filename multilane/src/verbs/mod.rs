@@ -294,6 +294,7 @@ pub(crate) static ALL: &[Verb] = &[
     tool("doctor", "Diagnose slow or broken build setups"),
     tool("install-tools", "Install tools that make builds quicker, and set up a linker"),
     tool("analyze", "Find what builds spend their time on, and what to change first"),
+    tool("gc", "Delete the cheapest parts of lanes to stay within a disk budget"),
     tool("top", "Watch who builds what, and who waits for whom"),
     tool("editor", "Let an editor's rust-analyzer build in a lane of its own"),
     tool("completions", "Print the script by which a shell completes the command line"),

@@ -30,6 +30,8 @@ mod fork_reach;
 mod fork_sources;
 mod fork_traps;
 #[cfg(unix)]
+mod gc;
+#[cfg(unix)]
 mod generator;
 #[cfg(unix)]
 mod generator_common;

@@ -17,6 +17,7 @@ mod doctor;
 mod editor;
 mod files;
 mod flags;
+mod gc;
 mod hook;
 mod init;
 mod install;
@@ -69,6 +70,7 @@ fn answer(verb: Verb, session: Session) -> anyhow::Result<ExitCode> {
         Verb::InstallTools(flags) => flags.run(session),
         #[cfg(feature = "analyze")]
         Verb::Analyze(flags) => flags.run(session),
+        Verb::Gc(flags) => flags.run(session),
         Verb::Editor(flags) => flags.run(session),
         Verb::Completions(flags) => flags.run(),
         Verb::Complete(flags) => flags.run(session),

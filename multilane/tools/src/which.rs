@@ -16,19 +16,19 @@ use crate::{doctor, flags};
 
 /// Of a record of a build, what is told here (docs/records.md).
 #[derive(Clone, Debug, Deserialize)]
-struct Record {
-    end_unix_seconds: f64,
+pub(crate) struct Record {
+    pub(crate) end_unix_seconds: f64,
     seconds: f64,
     agent: Option<String>,
-    lane: PathBuf,
+    pub(crate) lane: PathBuf,
     commit: Option<String>,
     commands: Vec<Vec<String>>,
-    forks: Vec<Fork>,
+    pub(crate) forks: Vec<Fork>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
-struct Fork {
-    donor: PathBuf,
+pub(crate) struct Fork {
+    pub(crate) donor: PathBuf,
 }
 
 #[derive(Serialize)]
@@ -192,7 +192,7 @@ impl Build {
 }
 
 /// The oldest first.
-fn records(file: PathBuf) -> Vec<Record> {
+pub(crate) fn records(file: PathBuf) -> Vec<Record> {
     let files = [file.with_extension("old.jsonl"), file];
     let texts = files.iter().filter_map(|file| files::read_text(file).ok());
     texts

@@ -39,7 +39,7 @@ pub struct Found {
 pub struct Worktree {
     top: PathBuf,
     /// The workspace root in it.
-    root: PathBuf,
+    pub root: PathBuf,
     /// `None` without git, and where nothing was committed yet.
     pub commit: Option<String>,
 }
@@ -91,14 +91,25 @@ fn places_in(worktree: &Worktree, own_dir: PathBuf) -> Vec<Found> {
     places
 }
 
+/// Notes which of them are in use.
+pub fn note_use(places: &mut [Found]) {
+    let locked = locked_inodes();
+    for place in places {
+        place.in_use = is_in_use(&place.dir, locked.as_ref());
+    }
+}
+
+fn is_in_use(lane: &Path, locked: Option<&HashSet<u64>>) -> bool {
+    lock_files(lane).iter().any(|file| is_locked(file, locked))
+}
+
 /// One thread for each lane: walking waits for the disk, not for the processor.
 fn measured(mut places: Vec<Found>) -> Vec<Found> {
     let locked = locked_inodes();
     std::thread::scope(|scope| {
         for place in &mut places {
             scope.spawn(|| {
-                place.in_use =
-                    lock_files(&place.dir).iter().any(|file| is_locked(file, locked.as_ref()));
+                place.in_use = is_in_use(&place.dir, locked.as_ref());
                 (place.size, place.last_use) = size_and_age(&place.dir);
             });
         }

@@ -177,6 +177,22 @@ pub fn remove_agent_lane(lanes_dir: &Path, lane: &Path) -> io::Result<Removal> {
     Ok(Removal::Removed)
 }
 
+/// Takes parts of a lane out of use by renaming them, in this order, and deletes them.
+pub fn remove_parts(lane: &Path, parts: &[PathBuf]) -> io::Result<Removal> {
+    let Some(locks) = lock_whole(lane)? else {
+        return Ok(Removal::InUse);
+    };
+    if !is_target_dir(lane) {
+        return Ok(Removal::NoTargetDirectory);
+    }
+    let mut trash = Trash { scratch: Scratch::make(lane, TRASH)?, count: 0 };
+    let mut parts = parts.iter().filter(|part| !files::is_behind_link(lane, part));
+    let renamed = parts.try_for_each(|part| trash.take(part, 0));
+    drop(locks);
+    trash.scratch.delete()?;
+    renamed.map(|()| Removal::Removed)
+}
+
 /// Empties the worktree's own target directory, but for what is `kept` in it and for xtask itself,
 /// which is running.
 ///

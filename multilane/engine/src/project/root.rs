@@ -50,6 +50,8 @@ pub struct Settings {
     /// `permits`, how many compilers run at once, and `permits-memory`, what links may have in MiB:
     /// as the compiler wrapper reads them. `None`: `permits = false`.
     pub permits: Option<String>,
+    /// `disk`: how much all lanes of the repository may take together, such as `50 GiB`.
+    pub disk: Option<String>,
     /// `cranelift`, or what is wrong with it.
     pub cranelift: Option<Result<cranelift::Settings, String>>,
 }
@@ -147,6 +149,7 @@ fn settings(manifest: &DocumentMut) -> Settings {
         main_branch: table().and_then(|table| Some(table.get("main-branch")?.as_str()?.to_owned())),
         donors: table().and_then(|table| table.get("donors")).map(words),
         permits: permits(table()),
+        disk: table().and_then(|table| Some(table.get("disk")?.as_str()?.to_owned())),
         cranelift: table().and_then(|table| table.get("cranelift")).map(cranelift::Settings::read),
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn find_fingerprints(lane: &Path) -> Vec<UnitPlace> {
 }
 
 /// `<profile>` and `<triple>/<profile>`, relative to the lane.
-pub(super) fn profile_dirs(lane: &Path, with_xtask: bool) -> Vec<PathBuf> {
+pub fn profile_dirs(lane: &Path, with_xtask: bool) -> Vec<PathBuf> {
     let is_profile = |dir: &Path| {
         let dir = lane.join(dir);
         dir.join(".fingerprint").is_dir()

@@ -43,8 +43,8 @@ use crate::files::search::find;
 use crate::json::Json;
 use crate::project::git_dir;
 pub use dep_info::{DepInfo, list_in_other_tree, record_in_other_tree};
-pub use layout::Layout;
-use layout::{UnitPlace, profile_dirs};
+use layout::UnitPlace;
+pub use layout::{Layout, profile_dirs};
 pub use reach::Reach;
 
 /// What cargo calls a unit: one run of a compiler or of a build script.

@@ -11,6 +11,8 @@ pub(crate) struct FileSystem {
     pub(crate) kind: Option<String>,
     /// Bytes that are free for this user.
     pub(crate) free: Option<u64>,
+    /// Bytes that there are.
+    pub(crate) size: Option<u64>,
 }
 
 /// `None` where the directory cannot be read.
@@ -19,11 +21,8 @@ pub(crate) fn of(dir: &Path) -> Option<FileSystem> {
     use std::os::unix::fs::MetadataExt as _;
     let dir = multilane_engine::environment::real_path(dir).ok()?;
     let mounts = multilane_engine::files::read_text("/proc/self/mountinfo").unwrap_or_default();
-    Some(FileSystem {
-        device: dir.metadata().ok()?.dev(),
-        kind: kind(&mounts, &dir),
-        free: free(&dir),
-    })
+    let (free, size) = space(&dir).unzip();
+    Some(FileSystem { device: dir.metadata().ok()?.dev(), kind: kind(&mounts, &dir), free, size })
 }
 
 #[cfg(not(unix))]
@@ -50,8 +49,9 @@ fn unescaped(point: &str) -> String {
     escapes.iter().fold(point.to_owned(), |text, (from, to)| text.replace(from, to))
 }
 
+/// What is free, and what there is.
 #[cfg(unix)]
-fn free(dir: &Path) -> Option<u64> {
+fn space(dir: &Path) -> Option<(u64, u64)> {
     use std::os::unix::ffi::OsStrExt as _;
     let dir = std::ffi::CString::new(dir.as_os_str().as_bytes()).ok()?;
     let mut stat = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
@@ -69,7 +69,7 @@ fn free(dir: &Path) -> Option<u64> {
         clippy::allow_attributes,
         reason = "the types differ between systems"
     )]
-    Some(stat.f_bavail as u64 * stat.f_frsize as u64)
+    Some([stat.f_bavail, stat.f_blocks].map(|blocks| blocks as u64 * stat.f_frsize as u64).into())
 }
 
 #[cfg(all(test, unix))]

@@ -31,6 +31,7 @@ pub(crate) enum Verb {
     Init(crate::init::Init),
     InstallTools(tools::InstallTools),
     Analyze(analyze::Analyze),
+    Gc(crate::gc::Gc),
     Editor(project::Editor),
     Completions(project::Completions),
     #[command(hide = true)]

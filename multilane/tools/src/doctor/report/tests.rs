@@ -19,7 +19,12 @@ fn rustc(release: &str) -> Rustc {
 }
 
 fn disk(free: u64) -> Option<FileSystem> {
-    Some(FileSystem { device: 1, kind: Some("ext4".to_owned()), free: Some(free << 30) })
+    Some(FileSystem {
+        device: 1,
+        kind: Some("ext4".to_owned()),
+        free: Some(free << 30),
+        size: None,
+    })
 }
 
 /// A workspace in which nothing is wrong.

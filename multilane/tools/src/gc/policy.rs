@@ -1,0 +1,383 @@
+//! What goes first: what is cheapest to make again for the bytes that it frees, and least likely to
+//! be wanted. A pure function of what there is and of the time.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+/// What lies in a lane, from the cheapest to the dearest.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Kind {
+    /// Incremental caches, each with all of its sessions.
+    Incremental,
+    /// Test executables, with their fingerprints.
+    Tests,
+    /// What large runs of build scripts have written, with the fingerprints of those runs.
+    Scripts,
+    /// Libraries, fingerprints, and all else. It goes with the whole lane alone.
+    Rest,
+}
+
+impl Kind {
+    /// Seconds of work that it takes to make a GiB again. The first and the third were measured
+    /// (rust-lang/cargo#6229), the others are estimates: docs/disk.md.
+    fn seconds_per_gib(self) -> f64 {
+        match self {
+            Kind::Incremental => 31.0,
+            Kind::Tests => 100.0,
+            Kind::Scripts => 303.0,
+            Kind::Rest => 600.0,
+        }
+    }
+}
+
+/// What of a lane is of one kind.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    /// What has to go, in this order. None for [`Kind::Rest`].
+    pub(super) paths: Vec<PathBuf>,
+    /// The bytes of files that have no other name.
+    pub(super) alone: u64,
+    pub(super) shared: Vec<Shared>,
+}
+
+/// One name of a file that has several.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shared {
+    /// The device and the inode.
+    pub(super) file: (u64, u64),
+    /// How many names it has, here and elsewhere.
+    pub(super) links: u64,
+    pub(super) bytes: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Lane {
+    /// The workspace root that it lies in.
+    pub(super) root: PathBuf,
+    pub(super) dir: PathBuf,
+    /// `None` for a worktree's own `target/`.
+    pub(super) key: Option<String>,
+    /// The inputs of its key that no worktree has today.
+    pub(super) outdated: Vec<&'static str>,
+    pub(super) last_use: SystemTime,
+    /// Whether it must stay as it is: it is in use, or not known to be ours.
+    pub(super) must_stay: bool,
+    /// Whether units were built in it.
+    pub(super) is_warm: bool,
+    pub(super) groups: BTreeMap<Kind, Group>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// What all lanes may take together.
+    pub(super) budget: u64,
+    /// What has to be free, and what is.
+    pub(super) floor: u64,
+    pub(super) free: u64,
+    /// A lane that was used within this time stays as it is.
+    pub(super) idle: Duration,
+    /// Whether the worktrees' own `target/` may be touched.
+    pub(super) with_own: bool,
+}
+
+/// Why something may go.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Reason {
+    /// Its key is nobody's: no worktree has these inputs today.
+    KeyOutdated,
+    Idle,
+    /// The last lane of its key from which others can fork; there is nothing else to take.
+    LastDonor,
+}
+
+/// Something that goes as a whole.
+#[derive(Debug, PartialEq)]
+pub(super) struct Item {
+    /// Its place in the list of lanes.
+    pub(super) lane: usize,
+    pub(super) kinds: Vec<Kind>,
+    pub(super) reason: Reason,
+    /// What is freed once this and what stands before it is gone.
+    pub(super) bytes: u64,
+    /// What it takes to make those again.
+    pub(super) seconds: f64,
+}
+
+impl Item {
+    pub(super) fn is_whole_lane(&self) -> bool {
+        self.kinds.contains(&Kind::Rest)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// What all lanes take now.
+    pub(super) taken: u64,
+    /// What has to be freed to be within the limits.
+    pub(super) needed: u64,
+    pub(super) items: Vec<Item>,
+}
+
+pub(super) fn plan(lanes: &[Lane], limits: &Limits, now: SystemTime) -> Plan {
+    let taken = taken(lanes);
+    let above_budget = taken.saturating_sub(limits.budget);
+    let needed = above_budget.max(limits.floor.saturating_sub(limits.free));
+    let mut candidates = candidates(lanes, limits, now);
+    candidates.sort_by(|(one, own), (other, others)| {
+        let is_last = |item: &Item| item.reason == Reason::LastDonor;
+        is_last(one).cmp(&is_last(other)).then(own.total_cmp(others))
+    });
+    let (mut gone, mut freed) = (Gone::default(), 0);
+    let mut items: Vec<Item> = Vec::new();
+    for (mut item, _) in candidates {
+        if freed >= needed {
+            break;
+        }
+        // A whole lane takes the place of its parts.
+        let is_part = |part: &Item| item.is_whole_lane() && part.lane == item.lane;
+        let (parts, others): (Vec<Item>, Vec<Item>) = items.into_iter().partition(is_part);
+        for kind in &item.kinds {
+            if parts.iter().all(|part| !part.kinds.contains(kind)) {
+                let bytes = gone.take(&lanes[item.lane].groups[kind]);
+                freed += bytes;
+                item.bytes += bytes;
+                item.seconds += seconds(*kind, bytes);
+            }
+        }
+        item.bytes += parts.iter().map(|part| part.bytes).sum::<u64>();
+        item.seconds += parts.iter().map(|part| part.seconds).sum::<f64>();
+        items = others;
+        items.push(item);
+    }
+    // What has other names that stay frees nothing.
+    items.retain(|item| {
+        let groups = item.kinds.iter().map(|kind| &lanes[item.lane].groups[kind]);
+        groups.into_iter().any(|group| gone.frees_something_of(group))
+    });
+    Plan { taken, needed, items }
+}
+
+/// What is freed when these are gone, and nothing else.
+pub(super) fn freed<'i>(lanes: &[Lane], items: impl IntoIterator<Item = &'i Item>) -> u64 {
+    let mut gone = Gone::default();
+    let groups = |item: &'i Item| item.kinds.iter().map(|kind| &lanes[item.lane].groups[kind]);
+    items.into_iter().flat_map(groups).map(|group| gone.take(group)).sum()
+}
+
+/// Each file once.
+fn taken(lanes: &[Lane]) -> u64 {
+    let mut counted = HashSet::new();
+    let groups = lanes.iter().flat_map(|lane| lane.groups.values());
+    let mut of_group = |group: &Group| {
+        let new = group.shared.iter().filter(|shared| counted.insert(shared.file));
+        group.alone + new.map(|shared| shared.bytes).sum::<u64>()
+    };
+    groups.map(&mut of_group).sum()
+}
+
+/// What may go, each with what it is worth: seconds per GiB, times how likely it is wanted.
+fn candidates(lanes: &[Lane], limits: &Limits, now: SystemTime) -> Vec<(Item, f64)> {
+    let mut candidates = Vec::new();
+    for (at, lane) in lanes.iter().enumerate() {
+        let age = now.duration_since(lane.last_use).unwrap_or_default();
+        let is_own = lane.key.is_none();
+        if lane.must_stay || age < limits.idle || (is_own && !limits.with_own) {
+            continue;
+        }
+        let reason = match lane.outdated.is_empty() {
+            false => Reason::KeyOutdated,
+            true if is_last_donor(lanes, at) => Reason::LastDonor,
+            true => Reason::Idle,
+        };
+        let mut add = |kinds: Vec<Kind>| {
+            let dearest = kinds.iter().map(|kind| kind.seconds_per_gib()).fold(0.0, f64::max);
+            let item = Item { lane: at, kinds, reason, bytes: 0, seconds: 0.0 };
+            candidates.push((item, dearest * wanted(lane, age)));
+        };
+        let kinds = || lane.groups.keys().copied();
+        if lane.outdated.is_empty() {
+            kinds().filter(|kind| *kind != Kind::Rest).for_each(|kind| add(vec![kind]));
+        }
+        if !is_own {
+            add(kinds().collect());
+        }
+    }
+    candidates
+}
+
+/// How likely it is that the lane is used again, as a share: a rule of thumb.
+fn wanted(lane: &Lane, age: Duration) -> f64 {
+    const OUTDATED: f64 = 0.001;
+    const DAY: f64 = 86_400.0;
+    // An agent's name is often used for one task; a person comes back after the weekend.
+    let half_life = if lane.key.is_some() { 2.0 * DAY } else { 7.0 * DAY };
+    let share = 0.5_f64.powf(age.as_secs_f64() / half_life);
+    if lane.outdated.is_empty() { share } else { share * OUTDATED }
+}
+
+/// Whether no other lane of its key was used later.
+fn is_last_donor(lanes: &[Lane], at: usize) -> bool {
+    let own = &lanes[at];
+    let is_later = |(other_at, other): (usize, &Lane)| {
+        other.is_warm && other.key == own.key && (other.last_use, other_at) > (own.last_use, at)
+    };
+    own.key.is_some() && own.is_warm && !lanes.iter().enumerate().any(is_later)
+}
+
+fn seconds(kind: Kind, bytes: u64) -> f64 {
+    const GIB: f64 = (1_u64 << 30) as f64;
+    kind.seconds_per_gib() * bytes as f64 / GIB
+}
+
+/// How many names of each file go.
+#[derive(Default)]
+struct Gone(HashMap<(u64, u64), u64>);
+
+impl Gone {
+    /// What is freed when these go, too.
+    fn take(&mut self, group: &Group) -> u64 {
+        let mut freed = group.alone;
+        for shared in &group.shared {
+            let links = self.0.entry(shared.file).or_default();
+            *links += 1;
+            freed += if *links == shared.links { shared.bytes } else { 0 };
+        }
+        freed
+    }
+
+    fn frees_something_of(&self, group: &Group) -> bool {
+        let is_freed = |shared: &Shared| self.0.get(&shared.file) == Some(&shared.links);
+        group.alone > 0 || group.shared.iter().any(is_freed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIB: u64 = 1 << 30;
+    const HOUR: u64 = 3600;
+
+    fn now() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000)
+    }
+
+    fn lane(name: &str, hours: u64, key: Option<&str>) -> Lane {
+        let group = |bytes| Group { alone: bytes, ..Group::default() };
+        Lane {
+            root: "/w".into(),
+            dir: name.into(),
+            key: key.map(str::to_owned),
+            outdated: Vec::new(),
+            last_use: now() - Duration::from_secs(hours * HOUR),
+            must_stay: false,
+            is_warm: true,
+            groups: BTreeMap::from([
+                (Kind::Incremental, group(4 * GIB)),
+                (Kind::Tests, group(2 * GIB)),
+                (Kind::Scripts, group(GIB)),
+                (Kind::Rest, group(3 * GIB)),
+            ]),
+        }
+    }
+
+    fn limits(budget: u64) -> Limits {
+        let idle = Duration::from_secs(HOUR);
+        Limits { budget, floor: 0, free: 0, idle, with_own: false }
+    }
+
+    /// `a: Incremental Tests`, or `a: all`, in order.
+    #[track_caller]
+    fn check(lanes: &[Lane], limits: &Limits, expected: &[&str]) -> Plan {
+        let plan = plan(lanes, limits, now());
+        let shown = plan.items.iter().map(|item| {
+            let kinds: Vec<String> = item.kinds.iter().map(|kind| format!("{kind:?}")).collect();
+            let kinds = if item.is_whole_lane() { "all".to_owned() } else { kinds.join(" ") };
+            format!("{}: {kinds}", lanes[item.lane].dir.display())
+        });
+        assert_eq!(shown.collect::<Vec<_>>(), expected);
+        let bytes: u64 = plan.items.iter().map(|item| item.bytes).sum();
+        assert_eq!(freed(lanes, &plan.items), bytes);
+        plan
+    }
+
+    #[test]
+    fn within_the_limits_nothing_goes() {
+        let lanes = [lane("a", 500, Some("k")), lane("b", 2, Some("k"))];
+        check(&lanes, &limits(20 * GIB), &[]);
+        check(&lanes, &Limits { floor: GIB, free: GIB, ..limits(20 * GIB) }, &[]);
+        let plan = check(
+            &lanes,
+            &Limits { floor: 3 * GIB, free: GIB, ..limits(20 * GIB) },
+            &["a: Incremental"],
+        );
+        assert_eq!((plan.taken, plan.needed), (20 * GIB, 2 * GIB));
+        assert!((plan.items[0].seconds - 4.0 * 31.0).abs() < 0.1);
+    }
+
+    #[test]
+    fn the_cheapest_goes_first() {
+        let mut lanes =
+            [lane("idle", 48, Some("k")), lane("old", 48, Some("gone")), lane("new", 2, Some("k"))];
+        lanes[1].outdated = vec!["lockfile"];
+        check(&lanes, &limits(21 * GIB), &["old: all"]);
+        check(&lanes, &limits(17 * GIB), &["old: all", "idle: Incremental"]);
+        check(&lanes, &limits(15 * GIB), &["old: all", "idle: Incremental", "idle: Tests"]);
+        // A whole lane takes the place of its parts.
+        let plan = check(&lanes, &limits(11 * GIB), &["old: all", "idle: all"]);
+        assert_eq!(plan.items[1].bytes, 10 * GIB);
+        // The last donor, when there is nothing else.
+        let plan = check(&lanes, &limits(0), &["old: all", "idle: all", "new: all"]);
+        assert_eq!(plan.items[2].reason, Reason::LastDonor);
+    }
+
+    #[test]
+    fn what_is_in_use_or_was_just_now_stays() {
+        let mut lanes = [lane("used", 48, Some("k")), lane("new", 0, Some("k"))];
+        lanes[0].must_stay = true;
+        check(&lanes, &limits(0), &[]);
+        lanes[0].must_stay = false;
+        check(&lanes, &limits(0), &["used: all"]);
+    }
+
+    #[test]
+    fn a_worktrees_own_directory_goes_in_parts_and_only_when_asked() {
+        let lanes = [lane("target", 900, None)];
+        check(&lanes, &limits(0), &[]);
+        let with_own = Limits { with_own: true, ..limits(0) };
+        check(&lanes, &with_own, &["target: Incremental", "target: Tests", "target: Scripts"]);
+    }
+
+    #[test]
+    fn a_file_is_freed_with_its_last_name() {
+        let shared = |file, links| Shared { file: (1, file), links, bytes: GIB };
+        let mut lanes =
+            [lane("a", 90, Some("k")), lane("b", 80, Some("k")), lane("c", 2, Some("k"))];
+        for lane in &mut lanes {
+            lane.groups = BTreeMap::from([(Kind::Rest, Group { alone: 1, ..Group::default() })]);
+        }
+        let mut add = |at: usize, shared| {
+            lanes[at].groups.get_mut(&Kind::Rest).expect("it is there").shared.push(shared);
+        };
+        for at in [0, 1] {
+            add(at, shared(1, 2));
+            add(at, shared(2, 3)); // The third is somebody else's.
+        }
+        // Two names in one lane.
+        add(2, shared(3, 2));
+        add(2, shared(3, 2));
+        let plan = check(&lanes, &limits(2 * GIB + 1), &["a: all", "b: all"]);
+        assert_eq!(plan.taken, 3 * GIB + 3);
+        assert_eq!([plan.items[0].bytes, plan.items[1].bytes], [1, GIB + 1]);
+        assert_eq!(freed(&lanes, &plan.items[1..]), 1, "if `a` could not be deleted");
+        // What would free nothing is left out.
+        lanes[0].groups.get_mut(&Kind::Rest).expect("it is there").alone = 0;
+        lanes[1].must_stay = true;
+        check(&lanes, &limits(2 * GIB), &["c: all"]);
+    }
+}
