@@ -13,7 +13,7 @@ use multilane_engine::lanes::{KeyInputs, lockfile_hash};
 use multilane_engine::project::Project;
 use multilane_engine::{files, record, units};
 
-use super::policy::{Group, Kind, Lane, Shared};
+use super::policy::{Group, Kind, Lane};
 use crate::which;
 
 /// A run of a build script that has written less stays: to run it again has all that depends on it
@@ -149,7 +149,7 @@ fn count(group: &mut Group, meta: &Metadata) {
         group.alone += bytes;
     } else {
         let file = (meta.dev(), meta.ino());
-        group.shared.push(Shared { file, links: meta.nlink(), bytes });
+        group.shared.push(super::policy::Shared { file, links: meta.nlink(), bytes });
     }
 }
 
