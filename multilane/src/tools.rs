@@ -169,7 +169,7 @@ fn compiled(
     // Beside xtask, which was made with the workspace's settings, they give the same units.
     let step = Step::cargo(args);
     let step = if is_beside_xtask { step } else { out_of_tree(session, step, home) };
-    let outcome = Shell::new(&session.env).run(&step, None)?;
+    let outcome = Shell::new(&session.env).run(&step, &[])?;
     if !outcome.status.success() {
         bail!("cannot compile {PROGRAM}");
     }
@@ -245,7 +245,7 @@ fn from_registry(session: &Session, home: &Path, may_compile: bool) -> anyhow::R
         ["install", "--locked", PROGRAM, "--version"].map(Into::into).into();
     args.extend([format!("={version}").into(), "--root".into(), root.into()]);
     let step = out_of_tree(session, Step::cargo(args), home);
-    let outcome = Shell::new(&session.env).run(&step, None)?;
+    let outcome = Shell::new(&session.env).run(&step, &[])?;
     if !outcome.status.success() {
         bail!(
             "cannot install {PROGRAM}\nhelp: cargo install --locked {PROGRAM} --version ={version}"

@@ -2,7 +2,7 @@
 //! up.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,8 @@ use multilane_engine::cold_start::{self, ColdStart};
 use multilane_engine::lanes::choose::{self, LaneChoice, Lockfile};
 use multilane_engine::lanes::in_lane::{Kind, in_lane};
 use multilane_engine::lanes::occupy::{self, InUse, make_lane};
-use multilane_engine::lanes::{Agent, Lane};
-use multilane_engine::permits::limits;
+use multilane_engine::lanes::{Agent, Lane, Owner};
+use multilane_engine::permits::{self, limits};
 use multilane_engine::process::step::{Counting, Recipe, Step};
 use multilane_engine::process::{Outcome, Units, exit_code};
 use multilane_engine::project::git_dir::Common;
@@ -177,6 +177,17 @@ pub(super) fn show(project: &Project, recipe: Recipe) -> Answer {
     Ok(ExitCode::SUCCESS)
 }
 
+/// In the worktree's own lane cargo gets the words that were typed, and no others: there a variable
+/// names the runner for tests.
+fn own_runner(project: &Project, lane: &Lane, step: &Step) -> Option<(String, PathBuf)> {
+    let is_wanted = lane.owner == Owner::Worktree && step.runs_tests();
+    lane.runner
+        .as_ref()
+        .filter(|_| is_wanted && !permits::is_switched_off(&project.session.env))?;
+    let program = shared_program::provide_permit(&project.session.env)?;
+    Some((shared_program::runner_variable(), format!("{program} test").into()))
+}
+
 /// The code is that of the first step that failed.
 pub(super) fn run_steps(
     project: &Project,
@@ -202,8 +213,10 @@ pub(super) fn run_steps(
         }
         let stalled = step.runs_tests().then(limits::stalled).flatten();
         let step_begun = Instant::now();
-        let variable = tally.as_ref().map(|tally: &Tally| (TALLY, tally.file.as_path()));
-        let Outcome { status, units: of_step, interrupted } = project.sh.run(step, variable)?;
+        let tally = tally.as_ref().map(|tally: &Tally| (TALLY.to_owned(), tally.file.clone()));
+        let runner = own_runner(project, lane, step);
+        let variables: Vec<_> = tally.into_iter().chain(runner).collect();
+        let Outcome { status, units: of_step, interrupted } = project.sh.run(step, &variables)?;
         start.after_step(at, status.success());
         if let Some(of_step) = of_step {
             if step.names_executables && matches!(step.counting, Counting::Ask { .. }) {

@@ -1,6 +1,6 @@
 //! Which lane a builder has, and how it enters it.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::occupy::{self, InUse};
@@ -52,18 +52,16 @@ pub fn agent_lane(project: &Project, agent: &Agent, inputs: KeyInputs) -> Lane {
     Lane { runner: runner(project), ..lane }
 }
 
-/// The runner for tests, as a value of `--config`. `None` where the user has one.
-fn runner(project: &Project) -> Option<OsString> {
+/// The runner for tests. `None` where the user has one.
+fn runner(project: &Project) -> Option<PathBuf> {
     let is_runner = |name: &OsStr| {
         name.to_str()
             .is_some_and(|name| name.starts_with("CARGO_TARGET_") && name.ends_with("_RUNNER"))
     };
     let has_runner =
         project.config.has_runner || project.session.env.iter().any(|(name, _)| is_runner(name));
-    let runner = Common::of(&project.repo.root)?.test_runner();
-    // A list: cargo would take a string apart at its spaces.
-    let value = format!("target.'cfg(all())'.runner=[{}]", super::toml_path(&runner));
-    (cfg!(unix) && !has_runner).then(|| value.into())
+    let common = Common::of(&project.repo.root).filter(|_| cfg!(unix) && !has_runner);
+    common.map(|common| common.test_runner())
 }
 
 pub fn detours(project: &Project) -> Detours {

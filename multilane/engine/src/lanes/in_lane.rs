@@ -75,7 +75,9 @@ fn runner(line: &CargoLine, lane: &Lane, kind: Kind) -> Option<OsString> {
     } && !line.has(&["--no-run"]);
     let has_runner = line.values("--config", None).iter().any(|config| config.contains("runner"));
     let is_there = runs_tests && !has_runner && kind != Kind::Alias;
-    lane.runner.clone().filter(|_| is_there)
+    let runner = lane.runner.as_ref().filter(|_| is_there && lane.owner != Owner::Worktree)?;
+    // A list: cargo would take a string apart at its spaces.
+    Some(format!("target.'cfg(all())'.runner=[{}]", super::toml_path(runner)).into())
 }
 
 /// `cargo <command> <words>` in a lane.
@@ -145,9 +147,18 @@ mod tests {
     fn the_lane_goes_where_the_command_reads_it() {
         check("build", "cargo build --target-dir LANE");
         check("+nightly -q build -p x -- y", "cargo +nightly -q build --target-dir LANE -p x -- y");
-        check("--config a=1 t", "cargo --config a=1 t --target-dir LANE --config RUNNER");
-        check("nextest run x", "cargo nextest run --target-dir LANE x --config RUNNER");
-        check("test x -- y", "cargo test --target-dir LANE x --config RUNNER -- y");
+        check(
+            "--config a=1 t",
+            "cargo --config a=1 t --target-dir LANE --config 'target.'\\''cfg(all())'\\''.runner=[\"RUNNER\"]'",
+        );
+        check(
+            "nextest run x",
+            "cargo nextest run --target-dir LANE x --config 'target.'\\''cfg(all())'\\''.runner=[\"RUNNER\"]'",
+        );
+        check(
+            "test x -- y",
+            "cargo test --target-dir LANE x --config 'target.'\\''cfg(all())'\\''.runner=[\"RUNNER\"]' -- y",
+        );
         check("test --no-run", "cargo test --target-dir LANE --no-run");
         let config = "--config target.x.runner=1";
         check(&format!("test {config}"), &format!("cargo test --target-dir LANE {config}"));

@@ -174,9 +174,9 @@ pub fn feature_selection(features: &[String], all: bool, no_default: bool) -> St
 pub struct Lane {
     pub dir: PathBuf,
     pub owner: Owner,
-    /// What starts the tests that are built here, as a value of `--config`: with a permit, and so
-    /// that the cargo that they may start builds in an agent's lane. `None` where the user has one.
-    pub runner: Option<OsString>,
+    /// The program that starts the tests that are built here: with a permit, and so that the cargo
+    /// that they may start builds in an agent's lane. `None` where the user has one.
+    pub runner: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

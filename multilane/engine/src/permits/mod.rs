@@ -21,6 +21,7 @@ use crate::permits::pool::Queue;
 use crate::process::{become_with, spawn_beside};
 use crate::project::Session;
 pub use crate::project::shared_program::PERMIT;
+use crate::project::shared_program::runner_variable;
 use crate::{files, ui};
 pub use want::Want;
 
@@ -68,8 +69,10 @@ pub fn start(session: &Session, path: &Path, words: &[OsString]) -> ExitCode {
     let is_wanted =
         want != Want::Nothing && !is_switched_off(env) && env.get(HELD_VARIABLE).is_none();
     let _pool = is_wanted.then(|| take(session, want, &settings).ok()).flatten();
-    let variable = is_wanted.then_some((HELD_VARIABLE, "1"));
-    become_with(words, variable).unwrap_or_else(|err| {
+    let held = is_wanted.then_some((HELD_VARIABLE.to_owned(), Some("1")));
+    // A cargo that a test starts has the runners that its own configuration names.
+    let runner = (kind == "test").then(|| (runner_variable(), None));
+    become_with(words, held.into_iter().chain(runner)).unwrap_or_else(|err| {
         session.ui.error(&err);
         ExitCode::FAILURE
     })

@@ -11,7 +11,7 @@ pub mod step;
 mod watchdog;
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -223,11 +223,11 @@ impl Shell {
 
     /// Carries out one step of a recipe, in the user's directory, with everything passed through.
     ///
-    /// `variable` is for what is started below, and no part of the recipe. Ctrl-c and `kill` reach
-    /// the child; this returns when the child has ended.
-    pub fn run(&self, step: &Step, variable: Option<(&str, &Path)>) -> anyhow::Result<Outcome> {
+    /// `variables` are for what is started below, and no part of the recipe. Ctrl-c and `kill`
+    /// reach the child; this returns when the child has ended.
+    pub fn run(&self, step: &Step, variables: &[(String, PathBuf)]) -> anyhow::Result<Outcome> {
         let mut command = self.step_command(step)?;
-        command.envs(variable);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         end_with_parent(&mut command);
         if step.counting != Counting::No {
             command.stdout(Stdio::piped());
@@ -264,16 +264,26 @@ pub fn become_words(words: &[OsString]) -> anyhow::Result<ExitCode> {
     become_command(&mut command(program, args, None, UNCHANGED)?)
 }
 
-/// The same in this process's own environment and directory, with one variable more. It is on the
-/// way to each compiler: nothing is looked at that need not be.
+/// The same in this process's own environment and directory, with other values of these variables.
+/// It is on the way to each compiler: nothing is looked at that need not be.
 ///
 /// # Errors
 ///
 /// As of [`become_words`].
 #[expect(clippy::disallowed_methods, reason = "the environment is cargo's own and stays")]
-pub fn become_with(words: &[OsString], variable: Option<(&str, &str)>) -> anyhow::Result<ExitCode> {
+pub fn become_with(
+    words: &[OsString],
+    changes: impl Iterator<Item = (String, Option<&'static str>)>,
+) -> anyhow::Result<ExitCode> {
     let (program, args) = words.split_first().context("no program")?;
-    become_command(Command::new(program).args(args).envs(variable))
+    let mut command = Command::new(program);
+    for (name, value) in changes {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    become_command(command.args(args))
 }
 
 /// Starts this program with a verb of its own, to work beside what this process becomes. It is not

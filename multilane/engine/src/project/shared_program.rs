@@ -6,6 +6,8 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use super::Project;
+use crate::environment::{Environment, FOLDER};
+use crate::process::Unheard;
 use crate::project::git_dir::{Common, is_shared_program};
 use crate::{environment, files};
 
@@ -72,6 +74,28 @@ pub fn provide_test_runner(project: &Project) -> anyhow::Result<()> {
         return Ok(());
     }
     Ok(files::write_program(&runner, TEST_RUNNER.as_bytes())?)
+}
+
+/// The same where a variable can name it, whose value cargo takes apart at spaces. `None` where it
+/// cannot be there, or nothing can be started from there.
+pub fn provide_permit(env: &Environment) -> Option<String> {
+    let path = env.cache_home()?.join(FOLDER).join(PERMIT);
+    let name = path.to_str().filter(|path| !path.contains(char::is_whitespace))?.to_owned();
+    files::provide_program(&environment::exe()?, &path).ok()?;
+    let words = [path.clone().into_os_string()];
+    Unheard::start(&words, path.parent()?).and_then(Unheard::wait).ok()?;
+    Some(name)
+}
+
+/// The variable by which cargo is told of a runner on machines like this one. With a compiler for
+/// another C library it has no effect.
+pub fn runner_variable() -> String {
+    let (system, library) = match std::env::consts::OS {
+        "macos" => ("APPLE_DARWIN", ""),
+        _ if cfg!(target_env = "musl") => ("UNKNOWN_LINUX", "_MUSL"),
+        _ => ("UNKNOWN_LINUX", "_GNU"),
+    };
+    format!("CARGO_TARGET_{}_{system}{library}_RUNNER", std::env::consts::ARCH.to_uppercase())
 }
 
 /// Where the repository's worktrees share something.

@@ -53,7 +53,7 @@ impl Gathering<'_> {
             }
             self.ui.status("Compiling", format_args!("{package} ({kind} {name}) for `mono`"));
             let step = in_lane::step(&["rustc"], self.lane, args).counted().rest(rest);
-            if !project.sh.run(&step, None)?.status.success() {
+            if !project.sh.run(&step, &[])?.status.success() {
                 bail!("`{step}` failed");
             }
             let file = format!("{}.mono_items.json", name.replace('-', "_"));

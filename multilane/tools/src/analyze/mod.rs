@@ -188,7 +188,7 @@ impl Gathering<'_> {
         let last = files::read(self.timings()).ok();
         drop(files::remove_own_file(&self.timings()));
         let before = processor_seconds();
-        let Outcome { status, units, .. } = project.sh.run(&self.build, None)?;
+        let Outcome { status, units, .. } = project.sh.run(&self.build, &[])?;
         let processor = processor_seconds().zip(before).map(|(after, before)| after - before);
         if !status.success() {
             project.session.ui.error(&anyhow::anyhow!(

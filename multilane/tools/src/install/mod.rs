@@ -241,7 +241,7 @@ impl Installer<'_> {
             let step = step(words);
             self.ui.status("Installing", format_args!("{}: {step}", tool.name));
             let outcome = if self.is_verbose {
-                self.project.sh.run(&step, None)
+                self.project.sh.run(&step, &[])
             } else {
                 listen(&self.project.sh, &step, &self.project.repo.start, log, |line| {
                     let short: String = line.trim().chars().take(LINE_MAX).collect();

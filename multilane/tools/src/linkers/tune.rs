@@ -121,7 +121,7 @@ impl Target<'_> {
             format_args!("{name} of {package} in {}", self.project.shown(&lane.dir)),
         );
         for contender in contenders {
-            let built = sh.run(&step(contender), None)?;
+            let built = sh.run(&step(contender), &[])?;
             ensure!(built.status.success(), "cannot build {name}, so its links cannot be measured");
         }
         let mut samples = vec![Vec::new(); contenders.len()];
