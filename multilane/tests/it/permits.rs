@@ -264,6 +264,15 @@ fn a_test_that_starts_cargo_waits_for_no_permit_of_its_own() {
 }
 
 #[test]
+fn a_package_without_a_workspace_has_them() {
+    let mut project = Project::outside();
+    project.package(".", "app", &[]);
+    with_permits(&mut project, "2");
+    project.xtask("build").ok();
+    assert!(project.exists(".cargo/wrapper/permit"));
+}
+
+#[test]
 fn a_project_may_do_without() {
     let mut project = Project::workspace(&[("app", &[])]);
     let file = with_permits(&mut project, "2");

@@ -39,7 +39,6 @@ pub struct Repo {
 }
 
 /// What a project says in `[workspace.metadata.multilane]`.
-#[derive(Default)]
 pub struct Settings {
     /// `main-branch`: what `check-fast` compares with, where `origin/HEAD`, `main` and `master` are
     /// not it.
@@ -141,6 +140,13 @@ fn permits(table: Option<&Item>) -> Option<String> {
     let word = |name| number(name).map_or_else(|| "-".to_owned(), |number| number.to_string());
     let is_off = value("permits").and_then(Item::as_bool) == Some(false);
     (!is_off).then(|| format!("{} {}\n", word("permits"), word("permits-memory")))
+}
+
+/// Of a package that belongs to no workspace.
+impl Default for Settings {
+    fn default() -> Settings {
+        settings(&DocumentMut::new())
+    }
 }
 
 fn settings(manifest: &DocumentMut) -> Settings {
