@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # permits.sh PROGRAM REPOSITORY [TRIALS]: what permits cost and save (permits.md). PROGRAM is a cargo-multilane. Each trial is one run, those
-# that are compared in turns. TRIALS: `four one check`, all if nothing is said.
+# that are compared in turns. TRIALS: `four one check`, all if nothing is said. EDIT: the source that is edited before each check.
 set -euo pipefail
 P=$(realpath "$1") repository=$2 trials=${3:-four one check}
 W=$(mktemp -d "${TMPDIR:-/var/tmp}/permits-XXXXXX")
@@ -86,19 +86,20 @@ for trial in $trials; do
     ;;
   check)
     build 1 check
-    edit='find . -name "*.rs" -path "*src*" -newermt 2000-01-01 | head -1 >/dev/null; touch "$(cargo metadata --no-deps --format-version 1 | sed "s/.*\"src_path\":\"\([^\"]*\)\".*/\1/")"'
+    edit="touch ${EDIT:-src/lib.rs}"
     for round in 1 2 3; do
       (cd "$W/1" && eval "$edit")
       idle=$(timed 'build 1 check')
       for how in off on; do
         rm -rf "$W"/[2-4]/target
         [ $how = off ] && export MULTILANE_PERMITS=off || unset MULTILANE_PERMITS
-        for agent in 2 3 4; do build $agent build --release & pids[agent]=$!; done
+        export -f build; export W
+        for agent in 2 3 4; do setsid bash -c "build $agent build --release" 2>/dev/null & pids[agent]=$!; done
         sleep 6
         (cd "$W/1" && eval "$edit")
         busy=$(timed 'build 1 check')
         echo "check, round $round: idle ${idle%% s*} s, beside three release builds (permits $how) ${busy%% s*} s"
-        for agent in 2 3 4; do pkill -P "${pids[agent]}" cargo || true; wait "${pids[agent]}" 2>/dev/null || true; done
+        for agent in 2 3 4; do kill -KILL -- "-${pids[agent]}" || true; wait "${pids[agent]}" 2>/dev/null || true; done
       done
       unset MULTILANE_PERMITS
     done
