@@ -11,7 +11,7 @@ page, processors, agents = open(sys.argv[1]).read(), int(sys.argv[2]), int(sys.a
 permits = int(sys.argv[4]) if len(sys.argv) > 4 else processors
 units = json.loads(re.search(r"const UNIT_DATA = (\[.*?\]);", page, re.S).group(1))
 work = {unit["i"]: unit["duration"] for unit in units}
-blocks = {unit["i"]: unit["unlocked_units"] + unit["unlocked_rmeta_units"] for unit in units}
+blocks = {unit["i"]: unit["unblocked_units"] + unit["unblocked_rmeta_units"] for unit in units}
 needs = {unit: sum(unit in after for after in blocks.values()) for unit in work}
 
 
@@ -47,7 +47,6 @@ def run(limit):
     return now, ended, most
 
 
-alone = None
 for name, limit in (("free", 1 << 30), (f"{permits} permits", permits)):
     total, ended, most = run(limit)
     print(f"{name:>12}: {total:7.1f} s in all, the first ends after {min(ended):.1f} s; at most {most} compilers at once")
