@@ -64,8 +64,9 @@ fn only_the_parts_that_are_named() {
         project.xtask(&format!("adopt --check {words}")).fails_with(1);
         project.xtask(&format!("adopt --yes {words}")).ok();
         let status = project.git(&["status", "--porcelain"]);
-        let names: Vec<&str> = status.lines().map(|line| &line[3..]).collect();
-        assert_eq!(names.join(" "), changed, "{words}");
+        // The lockfile changes only where cargo knows all versions without a network.
+        let names = status.lines().map(|line| &line[3..]).filter(|name| *name != "Cargo.lock");
+        assert_eq!(names.collect::<Vec<_>>().join(" "), changed, "{words}");
         project.xtask(&format!("adopt --check {words}")).ok();
         project
     };
