@@ -284,6 +284,13 @@ fn a_project_may_do_without() {
     project.write("Cargo.toml", &off);
     project.xtask("build").ok();
     assert!(!program.exists());
+    // Nor do tests take any.
+    project.write(
+        "crates/app/tests/it.rs",
+        "#[test] fn none() { assert_eq!(std::env::var(\"MULTILANE_PERMIT_HELD\"), Err(std::env::VarError::NotPresent)); }\n",
+    );
+    project.xtask("test").ok();
+    project.xtask("test").agent("a").ok();
     project.write("crates/app/src/lib.rs", "pub fn edited() {}\n");
     project.cargo("build").ok();
 }

@@ -20,6 +20,7 @@ use crate::environment::{self, Environment};
 use crate::permits::pool::Queue;
 use crate::process::{become_with, spawn_beside};
 use crate::project::Session;
+use crate::project::root::WRAPPER_DIR;
 pub use crate::project::shared_program::PERMIT;
 use crate::project::shared_program::runner_variable;
 use crate::{files, ui};
@@ -28,6 +29,9 @@ pub use want::Want;
 /// Beside the compiler wrapper: how many permits, and how much memory, the project allows
 /// ([`limits::Asked`]).
 pub const SETTINGS: &str = "permits";
+
+/// What that file has where the project wants none.
+pub(crate) const OFF: &str = "off\n";
 
 /// `off`, or how many permits there are.
 pub const VARIABLE: &str = "MULTILANE_PERMITS";
@@ -60,14 +64,22 @@ pub fn is_switched_off(env: &Environment) -> bool {
 /// Becomes a program with its arguments, with a permit if it wants one. `words` has `compiler` or
 /// `test` before them; `path` is how this process was started.
 pub fn start(session: &Session, path: &Path, words: &[OsString]) -> ExitCode {
-    let settings = path.with_file_name(SETTINGS);
     let Some((kind, words @ [program, args @ ..])) = words.split_first() else {
         return ExitCode::SUCCESS; // The wrapper tries whether this program starts.
     };
     let want = if kind == "test" { Want::of_program(program) } else { Want::of_compiler(args) };
     let env = &session.env;
-    let is_wanted =
-        want != Want::Nothing && !is_switched_off(env) && env.get(HELD_VARIABLE).is_none();
+    // A test is started by a program that all projects share.
+    let settings = match env.get("CARGO_MANIFEST_DIR").filter(|_| kind == "test") {
+        Some(dir) => Path::new(dir)
+            .ancestors()
+            .map(|dir| dir.join(WRAPPER_DIR).join(SETTINGS))
+            .find(|file| file.is_file()),
+        None => Some(path.with_file_name(SETTINGS)),
+    };
+    let settings = settings.and_then(|file| files::read_text(file).ok()).unwrap_or_default();
+    let is_off = is_switched_off(env) || settings == OFF;
+    let is_wanted = want != Want::Nothing && !is_off && env.get(HELD_VARIABLE).is_none();
     let _pool = is_wanted.then(|| take(session, want, &settings).ok()).flatten();
     let held = is_wanted.then_some((HELD_VARIABLE.to_owned(), Some("1")));
     // A cargo that a test starts has the runners that its own configuration names.
@@ -78,10 +90,10 @@ pub fn start(session: &Session, path: &Path, words: &[OsString]) -> ExitCode {
     })
 }
 
-fn take(session: &Session, want: Want, settings: &Path) -> std::io::Result<pool::Pool> {
+fn take(session: &Session, want: Want, settings: &str) -> std::io::Result<pool::Pool> {
     let env = &session.env;
     let pool = pool::Pool::open(&pool::place(env))?;
-    let asked = limits::Asked::read(env, &files::read_text(settings).unwrap_or_default());
+    let asked = limits::Asked::read(env, settings);
     let begun = Instant::now();
     let mut known: Option<(Instant, limits::Limits)> = None;
     // The machine is looked at again now and then: it is asked for at each turn.

@@ -117,7 +117,7 @@ fn name(words: &[String]) -> String {
     after.map(String::as_str).or(program).unwrap_or_default().to_owned()
 }
 
-/// `syn for 31 s, agent a in /work/app`
+/// `syn for 31 s, agent a in /w/app`
 impl fmt::Display for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} for {} s, ", self.name, self.age.as_secs())?;

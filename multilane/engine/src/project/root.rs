@@ -24,6 +24,9 @@ use crate::files;
 use crate::project::cargo_config::CargoConfig;
 use crate::project::cranelift;
 
+/// Where the compiler wrapper is, relative to the root of the workspace.
+pub const WRAPPER_DIR: &str = ".cargo/wrapper";
+
 /// The workspace that the user stands in.
 pub struct Repo {
     /// The directory of the workspace's root manifest, absolute.

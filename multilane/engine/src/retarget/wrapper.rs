@@ -32,8 +32,7 @@ use crate::ui::Ui;
 /// How the names of folders begin that are on their way to or from the wrapper's place.
 const STAGED: &str = ".wrapper-";
 
-/// Relative to the root of the workspace.
-pub const WRAPPER_DIR: &str = ".cargo/wrapper";
+pub use crate::project::root::WRAPPER_DIR;
 
 /// `.cargo/config.toml` where the project has none: written by `setup`, and ignored by git.
 pub const UNTRACKED_CONFIG: &str = "\
@@ -127,10 +126,11 @@ fn warn_of<T>(project: &Project, ui: Ui, result: io::Result<T>) -> Option<T> {
 /// The program that starts compilers with a permit, and what the project allows.
 fn provide_permit(project: &Project, dir: &Path) -> io::Result<()> {
     let permit = dir.join(permits::PERMIT);
-    let (Some(allowed), Some(exe)) = (&project.repo.settings.permits, environment::exe()) else {
+    let allowed = project.repo.settings.permits.as_deref();
+    files::provide(&dir.join(permits::SETTINGS), allowed.unwrap_or(permits::OFF))?;
+    let (Some(_), Some(exe)) = (allowed, environment::exe()) else {
         return files::remove_own_file(&permit);
     };
-    files::provide(&dir.join(permits::SETTINGS), allowed)?;
     files::provide_program(&exe, &permit)?;
     // Where this program runs, whoever has the same loader can start it.
     let Some(loader) = LOADERS.iter().find(|loader| Path::new(loader).is_file()) else {
