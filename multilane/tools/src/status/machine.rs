@@ -72,7 +72,7 @@ impl fmt::Display for Load {
             (processors_some, memory_full, disk_full)
         {
             write!(f, "\nstalled   {processors:.0} % for a processor, {memory:.0} % for memory, ")?;
-            write!(f, "{disk:.0} % for the disk (of the last 10 s)")?;
+            write!(f, "{disk:.0} % for the disk, in 10 s")?;
         }
         Ok(())
     }
