@@ -8,7 +8,6 @@ pub(crate) mod cargo;
 pub(crate) mod clean;
 pub(crate) mod cranelift;
 pub(crate) mod fork;
-pub(crate) mod list;
 pub(crate) mod remove;
 pub(crate) mod run;
 mod shell;
@@ -302,14 +301,7 @@ pub(crate) static ALL: &[Verb] = &[
 
 /// The verbs of `lane`.
 pub(crate) static LANE: &[Verb] = &[
-    verb(
-        "list",
-        Kind::Own(list::list),
-        "List the lanes of every worktree",
-        "DIFFERS names the inputs of the lane key that are not today's: such a lane is used again \
-         when they are. The features are compared with none being selected.",
-    )
-    .options(|command| command.arg(flag("json", "Print JSON"))),
+    tool("list", "List the lanes of every worktree"),
     verb(
         "new",
         Kind::Own(worktree::new),

@@ -82,6 +82,7 @@ fn answer(verb: Verb, session: Session) -> anyhow::Result<ExitCode> {
             anyhow::bail!("this multilane-tools was compiled without its feature `analyze`")
         }
         Verb::Top(flags) => flags.run(session),
+        Verb::Lane(Lane::List(flags)) => flags.run(session),
         Verb::Lane(Lane::Status(flags)) => flags.run(session),
         Verb::Lane(Lane::Which(flags)) => flags.run(session),
         Verb::Lane(Lane::Bench(flags)) => flags.run(session),

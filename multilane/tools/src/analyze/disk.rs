@@ -35,6 +35,12 @@ pub(crate) struct LaneSize {
     /// Without what a lane before it in the list has as well.
     #[serde(rename = "bytes_not_shared_before")]
     pub(crate) own: u64,
+    /// If it alone goes.
+    #[serde(rename = "frees_bytes")]
+    pub(crate) frees: u64,
+    /// To make that again.
+    #[serde(rename = "costs_seconds")]
+    pub(crate) costs: f64,
 }
 
 /// One name of a file.
@@ -46,16 +52,19 @@ struct File {
     bytes: u64,
 }
 
-pub(crate) fn read(lanes: &[list::Found]) -> Disk {
+/// `prices` are of the same lanes.
+pub(crate) fn read(lanes: &[list::Found], prices: &[(u64, f64)]) -> Disk {
     let walked = in_parallel(lanes, |lane| files(&lane.dir));
     let mut disk = Disk::default();
     let mut seen = HashSet::new();
     let mut crates: BTreeMap<String, u64> = BTreeMap::new();
-    for (lane, files) in lanes.iter().zip(walked) {
+    for ((lane, price), files) in lanes.iter().zip(prices).zip(walked) {
         let worktree = lane.worktree.file_name().unwrap_or_default().to_string_lossy();
         let agent = lane.agent.iter().map(|agent| format!(", {agent}"));
         let mut size = LaneSize {
             name: worktree.into_owned() + &agent.collect::<String>(),
+            frees: price.0,
+            costs: price.1,
             ..Default::default()
         };
         let mut within = HashSet::new();

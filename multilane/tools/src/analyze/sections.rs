@@ -1,7 +1,9 @@
 //! The parts of the answer that the terminal and the page share: paragraphs, tables and lists,
 //! which each of them shows in its way. Between backticks is code.
 
-use multilane_engine::ui::bytes;
+use std::time::Duration;
+
+use multilane_engine::ui::{bytes, duration};
 
 use crate::analyze::advice::list;
 use crate::analyze::analysis::Analysis;
@@ -316,7 +318,9 @@ fn disk(analysis: &Analysis) -> Section {
         let profiles =
             profiles.iter().take(3).map(|(name, size)| format!("{name} {}", bytes(*size)));
         let profiles = profiles.collect::<Vec<_>>().join(", ");
-        (format!("{} ({profiles})", lane.name), lane.bytes)
+        let costs = duration(Duration::from_secs_f64(lane.costs));
+        let frees = format!("frees {}, {costs} to make again", bytes(lane.frees));
+        (format!("{} ({profiles}; {frees})", lane.name), lane.bytes)
     });
     let kinds = most_first(disk.kinds.iter().map(|(name, size)| (*name, *size)));
     let blocks = vec![

@@ -11,6 +11,7 @@ mod reruns;
 pub(crate) mod toolchain;
 mod wrappers;
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -41,6 +42,7 @@ use crate::doctor::report::{
     CacheDisk, Facts, LaneFacts, Level, Permits, SharedCacheFacts, report, settings, to_text,
 };
 use crate::doctor::toolchain::Toolchain;
+use crate::gc::{inventory, policy};
 use crate::install::installers;
 use crate::linkers::probe;
 use crate::linkers::probe::{Link, Trial};
@@ -87,7 +89,7 @@ fn examine(project: &Project, asker: &Asker<'_>) -> Facts {
     let (env, repo, config) = (&project.session.env, &project.repo, &project.config);
     let (root, own_lane) = (&repo.root, choose::worktree_lane(project).dir);
     let config_files = config_files::read(repo, env);
-    let ((toolchain, shared_cache), link, wrapper, tools, (git, lanes, worktrees)) =
+    let ((toolchain, shared_cache), link, wrapper, tools, (git, (lanes, weighed), worktrees)) =
         std::thread::scope(|scope| {
             let toolchain = scope.spawn(|| {
                 let toolchain = toolchain::read(asker, env, repo, config);
@@ -101,7 +103,8 @@ fn examine(project: &Project, asker: &Asker<'_>) -> Facts {
             let top = git.top.clone().and_then(Result::ok).unwrap_or_else(|| root.clone());
             let listed = git.list.clone().and_then(Result::ok).unwrap_or_default();
             let worktrees = list::listed(repo, &top, &listed);
-            let lanes = list::of_worktrees(&worktrees, repo, &own_lane);
+            let merged = HashSet::new(); // Each further question to git takes its time.
+            let lanes = inventory::weighed(project, &worktrees, None, &merged, environment::now());
             const JOINS: &str = "it does not panic";
             (
                 toolchain.join().expect(JOINS),
@@ -143,6 +146,7 @@ fn examine(project: &Project, asker: &Asker<'_>) -> Facts {
         reflinks: reflinks(&own_lane).or_else(|| reflinks_of_git(root)),
         reruns: reruns::read(root, &own_lanes),
         lanes: lanes.iter().map(|lane| lane_facts(lane, root)).collect(),
+        could_free: policy::all_that_may_go(&weighed, environment::now()),
         editors: editors::read(&opened),
         config: config_files,
         machine: machine::read(),

@@ -79,6 +79,8 @@ pub(crate) struct Facts {
     pub(crate) has_hook: bool,
     pub(crate) worktrees: usize,
     pub(crate) lanes: Vec<LaneFacts>,
+    /// What `gc` could free at most, in bytes, and what it takes to make that again, in seconds.
+    pub(crate) could_free: (u64, f64),
     pub(crate) has_lanes_dir: bool,
     /// Of the workspace's directory.
     pub(crate) file_system: Option<FileSystem>,

@@ -14,7 +14,7 @@ use multilane_engine::project::lockfile::Lockfile;
 use multilane_engine::project::{Project, changes};
 use multilane_engine::{files, record, units};
 
-use super::policy::{Group, Kind, Lane};
+use super::policy::{self, Group, Kind, Lane};
 use crate::which;
 
 /// A run of a build script that has written less stays: to run it again has all that depends on it
@@ -24,36 +24,53 @@ const SCRIPT_BYTES_MIN: u64 = 1 << 20;
 /// What another toolchain has built is taken for used until then.
 const OLD: Duration = Duration::from_secs(2 * 24 * 3600);
 
-pub(super) fn read(project: &Project, now: SystemTime) -> anyhow::Result<Vec<Lane>> {
+/// The lanes of all worktrees, as they are found and as they are weighed, in the same order.
+pub(crate) fn read(project: &Project, now: SystemTime) -> (Vec<Found>, Vec<Lane>) {
     let worktrees = list::worktrees(&project.sh, &project.repo);
+    let today = LaneChoice { lockfile: choose::Lockfile::MustStay, ..LaneChoice::default() };
+    // Where it cannot be told, no lane is of another.
+    let toolchain = choose::key_inputs(project, &today).map(|inputs| inputs.toolchain).ok();
+    let merged = changes::merged(&project.sh, &project.repo);
+    weighed(project, &worktrees, toolchain.as_deref(), &merged, now)
+}
+
+/// The same without any process. `merged`: the commits of branches that are merged.
+pub(crate) fn weighed(
+    project: &Project,
+    worktrees: &[list::Worktree],
+    toolchain: Option<&str>,
+    merged: &HashSet<String>,
+    now: SystemTime,
+) -> (Vec<Found>, Vec<Lane>) {
     let own_dir = choose::worktree_lane(project).dir;
-    let mut found = list::places(&worktrees, &project.repo, &own_dir);
+    let mut found = list::places(worktrees, &project.repo, &own_dir);
     // Of a directory behind a link not even the size counts.
     found.retain(|lane| !files::is_behind_link(&lane.root, &lane.dir));
     list::note_use(&mut found);
 
-    let today = LaneChoice { lockfile: choose::Lockfile::MustStay, ..LaneChoice::default() };
-    let toolchain = choose::key_inputs(project, &today)?.toolchain;
-    let lockfile = |root: &Path| files::read(project.repo.lockfile_in(root));
-    let hash = |tree: &list::Worktree| {
-        lockfile(&tree.root).map(|bytes| lockfile_hash(&bytes)).unwrap_or_default()
-    };
-    let lockfiles: HashSet<String> = worktrees.iter().map(hash).collect();
+    let lockfile = |root: &Path| files::read(project.repo.lockfile_in(root)).ok();
+    let lockfiles: Vec<Vec<u8>> =
+        worktrees.iter().filter_map(|tree| lockfile(&tree.root)).collect();
+    let hashes: HashSet<String> = lockfiles.iter().map(|bytes| lockfile_hash(bytes)).collect();
+    let usable = Usable::of(
+        lockfiles.iter().filter_map(|bytes| Lockfile::parse(std::str::from_utf8(bytes).ok()?)),
+    );
     let uses = uses(project);
-    let merged = changes::merged(&project.sh, &project.repo);
-    let usable = Usable::of(worktrees.iter().filter_map(|tree| {
-        Lockfile::parse(&files::read_text(project.repo.lockfile_in(&tree.root)).ok()?)
-    }));
-    Ok(in_parallel(&found, |found| {
+    let lanes = in_parallel(&found, |found| {
         let usable = found.agent.is_none().then_some(&usable); // A key has one lockfile.
         let mut lane = lane(found, uses.get(&found.dir).copied(), usable, now);
         lane.is_merged = found.commit.as_ref().is_some_and(|commit| merged.contains(commit));
         let age = now.duration_since(lane.last_use).unwrap_or_default();
         let inputs = found.inputs.as_ref();
-        lane.outdated =
-            inputs.map(|inputs| outdated(inputs, age, &toolchain, &lockfiles)).unwrap_or_default();
+        let outdated = inputs.map(|inputs| outdated(inputs, age, toolchain, &hashes));
+        lane.outdated = outdated.unwrap_or_default();
         lane
-    }))
+    });
+    for (found, lane) in found.iter_mut().zip(&lanes) {
+        found.size = policy::taken(std::slice::from_ref(lane));
+        found.last_use = Some(lane.last_use);
+    }
+    (found, lanes)
 }
 
 /// The inputs that no worktree has today. Features, targets and code generators are chosen anew on
@@ -61,12 +78,15 @@ pub(super) fn read(project: &Project, now: SystemTime) -> anyhow::Result<Vec<Lan
 fn outdated(
     inputs: &KeyInputs,
     age: Duration,
-    toolchain: &str,
+    toolchain: Option<&str>,
     lockfiles: &HashSet<String>,
 ) -> Vec<&'static str> {
     let is_unused = age > OLD;
     let mut outdated = Vec::new();
-    outdated.extend((is_unused && inputs.toolchain != toolchain).then_some("toolchain"));
+    outdated.extend(
+        (is_unused && toolchain.is_some_and(|toolchain| toolchain != inputs.toolchain))
+            .then_some("toolchain"),
+    );
     outdated.extend((!lockfiles.contains(&inputs.lockfile)).then_some("lockfile"));
     outdated
 }
@@ -159,7 +179,7 @@ fn count(group: &mut Group, meta: &Metadata) {
         group.alone += bytes;
     } else {
         let file = (meta.dev(), meta.ino());
-        group.shared.push(super::policy::Shared { file, links: meta.nlink(), bytes });
+        group.shared.push(policy::Shared { file, links: meta.nlink(), bytes });
     }
 }
 
@@ -351,7 +371,7 @@ mod tests {
         };
         let lockfiles = ["a", "b"].map(str::to_owned).into();
         let outdated = |inputs: &KeyInputs, days: u64| {
-            outdated(inputs, Duration::from_secs(days * 24 * 3600), "stable", &lockfiles)
+            outdated(inputs, Duration::from_secs(days * 24 * 3600), Some("stable"), &lockfiles)
         };
         assert!(outdated(&inputs("stable", "b"), 9).is_empty());
         assert_eq!(outdated(&inputs("stable", "c"), 0), ["lockfile"]);

@@ -1,7 +1,8 @@
 //! `gc`: keeps the lanes of the repository within a budget, and a floor of the disk free.
 
-mod inventory;
-mod policy;
+pub(crate) mod inventory;
+mod list;
+pub(crate) mod policy;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -100,7 +101,7 @@ impl Gc {
         let limits = self.limits(&project)?;
         let Some(_lock) = self.lock(&project)? else { return Ok(ExitCode::SUCCESS) };
         let now = environment::now();
-        let lanes = inventory::read(&project, now)?;
+        let (_, lanes) = inventory::read(&project, now);
         let plan = self.plan(&lanes, limits, now);
         let mut answer = Answer::of(&lanes, &limits, &plan);
         let mut failures = 0;

@@ -62,7 +62,7 @@ pub(super) struct Shared {
 }
 
 #[derive(Debug)]
-pub(super) struct Lane {
+pub(crate) struct Lane {
     /// The workspace root that it lies in.
     pub(super) root: PathBuf,
     pub(super) dir: PathBuf,
@@ -185,8 +185,24 @@ pub(super) fn freed<'i>(lanes: &[Lane], items: impl IntoIterator<Item = &'i Item
     items.into_iter().flat_map(groups).map(|group| gone.take(group)).sum()
 }
 
-/// Each file once.
-fn taken(lanes: &[Lane]) -> u64 {
+/// What is freed if this lane alone goes, in bytes, and what it takes to make that again, in seconds.
+pub(crate) fn price(lanes: &[Lane], at: usize) -> (u64, f64) {
+    let mut gone = Gone::default();
+    let freed = lanes[at].groups.iter().map(|(kind, group)| (*kind, gone.take(group)));
+    freed
+        .fold((0, 0.0), |(bytes, time), (kind, freed)| (bytes + freed, time + seconds(kind, freed)))
+}
+
+/// What idle lanes of agents could free, in bytes, and what it takes to make that again, in seconds.
+pub(crate) fn all_that_may_go(lanes: &[Lane], now: SystemTime) -> (u64, f64) {
+    let idle = Duration::from_secs(3600);
+    let limits = Limits { budget: 0, floor: 0, free: u64::MAX, idle, with_own: false };
+    let plan = plan(lanes, &limits, now);
+    (plan.promised(), plan.items.iter().map(|item| item.seconds).sum())
+}
+
+/// What they take, each file once.
+pub(super) fn taken(lanes: &[Lane]) -> u64 {
     let mut counted = HashSet::new();
     let groups = lanes.iter().flat_map(|lane| lane.groups.values());
     let mut of_group = |group: &Group| {

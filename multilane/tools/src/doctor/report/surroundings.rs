@@ -1,7 +1,9 @@
 //! Where the lanes are: git, file systems, disk and memory.
 
+use std::time::Duration;
+
 use multilane_engine::project::toolchain::Version;
-use multilane_engine::ui::bytes;
+use multilane_engine::ui::{bytes, duration};
 
 use crate::doctor::report::{Facts, Findings, Permits, shown};
 
@@ -101,7 +103,17 @@ pub(super) fn lanes(facts: &Facts, found: &mut Findings) {
         None => "not known whether files can share bytes (reflinks)",
     };
     let system = kind.map(|kind| format!("{kind}, ")).unwrap_or_default();
-    found.ok(format!("lanes: {}, {} in all; {system}{shares}", facts.lanes.len(), bytes(total)));
+    let (freed, seconds) = facts.could_free;
+    let freed = match freed {
+        0 => String::new(),
+        _ => format!(
+            "; `gc` could free {}, {} to make again",
+            bytes(freed),
+            duration(Duration::from_secs_f64(seconds))
+        ),
+    };
+    let lanes = facts.lanes.len();
+    found.ok(format!("lanes: {lanes}, {} in all{freed}; {system}{shares}", bytes(total)));
 }
 
 /// A cold build of a workspace takes about as much as its largest lane.
@@ -111,7 +123,7 @@ fn space(facts: &Facts, total: u64, found: &mut Findings) {
     let Some(free) = facts.file_system.as_ref().and_then(|system| system.free) else { return };
     let largest = facts.lanes.iter().map(|lane| lane.size).max().unwrap_or_default();
     let what = format!("{} are free on the disk, and lanes take {}", bytes(free), bytes(total));
-    let fix = format!("{0} clean --all; {0} lane list shows the lanes", facts.called);
+    let fix = format!("{0} gc --budget 0; {0} lane list shows what each lane frees", facts.called);
     if free < NEEDED {
         found.error(what, "builds fail when the disk is full", fix);
     } else if free < SCARCE.max(largest) {

@@ -62,6 +62,7 @@ fn facts() -> Facts {
         has_hook: true,
         worktrees: 2,
         lanes: vec![lane("/w/app/target", true), lane("/w/app-2/target", false)],
+        could_free: (1 << 30, 600.0),
         has_lanes_dir: true,
         file_system: disk(80),
         reflinks: Some(false),
