@@ -195,9 +195,8 @@ pub(crate) static ALL: &[Verb] = &[
         "Build for the edit loop: `cargo build`",
         "Profile `dev`: compiles fastest, and backtraces have lines. For a debugger: --profile \
          debugging\n\n\
-         Profile `cranelift`, with Cranelift instead of LLVM, where \
-         `[workspace.metadata.multilane.cranelift]` asks for it and the toolchain is a nightly \
-         with that component (not yet tried with the real component).",
+         Profile `cranelift` where `[workspace.metadata.multilane.cranelift]` asks for it and the \
+         toolchain is a nightly with that component (not yet tried with the real one).",
     )
     .options(dry_run),
     verb(

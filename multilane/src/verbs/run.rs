@@ -188,8 +188,8 @@ fn own_runner(project: &Project, lane: &Lane, step: &Step) -> Option<(String, Pa
     Some((shared_program::runner_variable(), format!("{program} test").into()))
 }
 
-/// nextest says in each run which runner it has; a user who has set none need not know. The variable
-/// is its log's filter, and nothing else of what it logs is in this module. A version that has the
+/// nextest says in each run which runner it has; a user who has set none need not know. The
+/// variable is the filter of its log, and this module logs nothing else. A version that has the
 /// line elsewhere prints it.
 fn without_word_of_runner(project: &Project, step: &Step) -> Option<(String, PathBuf)> {
     const FILTER: (&str, &str) = ("NEXTEST_LOG", "info,cargo_nextest::dispatch::helpers=warn");
