@@ -9,7 +9,7 @@
 //! 1. `environment`, `files`, `json`, `process`, `ui`
 //! 2. `cargo_line`, `project`
 //! 3. `lanes`, `record`, `units`
-//! 4. `fork`, `cold_start`, `retarget`, `sccache`, `permits`
+//! 4. `fork`, `cold_start`, `retarget`, `sccache`, `permits`, `disk`
 
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "a test writes what it needs"))]
 
@@ -17,6 +17,8 @@
 pub mod cargo_line;
 #[doc(hidden)]
 pub mod cold_start;
+#[doc(hidden)]
+pub mod disk;
 #[doc(hidden)]
 pub mod environment;
 #[doc(hidden)]

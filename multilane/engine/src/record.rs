@@ -108,8 +108,13 @@ pub fn file_of(env: &Environment, root: &Path) -> Option<PathBuf> {
     }
 }
 
-/// In one write, so that builds that end at the same moment do not mix their lines.
-fn append(file: &Path, line: &[u8]) -> io::Result<()> {
+/// In one write, so that builds that end at the same moment do not mix their lines. The newest lines
+/// are kept, 1 MiB at most.
+///
+/// # Errors
+///
+/// When it cannot be written.
+pub fn append(file: &Path, line: &[u8]) -> io::Result<()> {
     if file.metadata().is_ok_and(|meta| meta.len() + line.len() as u64 > BYTES_MAX) {
         #[expect(clippy::disallowed_methods, reason = "the file goes on under another name")]
         std::fs::rename(file, file.with_extension("old.jsonl"))?;

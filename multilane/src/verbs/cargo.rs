@@ -17,7 +17,7 @@ use multilane_engine::process::step::{Program, Recipe, Step};
 use multilane_engine::project::git_dir::{Common, is_shared_program};
 use multilane_engine::project::{Project, Session, toolchain};
 use multilane_engine::record::{self, Build};
-use multilane_engine::{cold_start, environment, retarget};
+use multilane_engine::{cold_start, disk, environment, retarget};
 
 pub(super) fn cargo(call: Call) -> Answer {
     run(call.session, CargoLine::parse(call.words), call.own.get_flag("dry-run"))
@@ -83,9 +83,11 @@ fn through_lane(session: Session, words: &[OsString]) -> anyhow::Result<Option<S
         // a build is going on.
         let (lane, _in_use) = choose::enter(&project, lane);
         run::sweep(&project, &lane);
+        let ui = project.session.ui.quiet(line.is_quiet());
+        // Afterwards this process is cargo.
+        disk::keep_within_limits(&project, ui);
         retarget::wrapper::provide_wrapper(&project, project.session.ui.quiet(true));
         let recipe = Recipe::from(in_lane(line.clone(), &lane, kind));
-        let ui = project.session.ui.quiet(line.is_quiet());
         let mut start = cold_start::cold_start(&project, ui, &lane, &recipe);
         start.hand_on();
         if !start.forks.is_empty() || start.no_fork.is_some() || !start.waits.is_empty() {

@@ -21,7 +21,7 @@ use multilane_engine::project::{Project, Session, shared_program};
 use multilane_engine::record::{self, Build};
 use multilane_engine::sccache::tally::{TALLY, Tally};
 use multilane_engine::ui::{self, milliseconds};
-use multilane_engine::{environment, files, retarget, sccache};
+use multilane_engine::{disk, environment, files, retarget, sccache};
 
 /// What a call wants beside what it asks of cargo.
 #[derive(Clone, Copy, Default)]
@@ -128,6 +128,9 @@ pub(super) fn carry_out(
     if recipe.builds() && !multilane_engine::fork::is_left_to_cargo(project, &entered.lane) {
         multilane_engine::units::claim(&entered.lane.dir);
     }
+    if recipe.builds() {
+        disk::keep_within_limits(project, project.session.ui.quiet(options.quiet));
+    }
     code
 }
 
@@ -228,7 +231,12 @@ pub(super) fn run_steps(
         let has_runner = runner.is_some() || step.runner.is_some();
         let quiet = has_runner.then(|| without_word_of_runner(project, step)).flatten();
         let variables: Vec<_> = tally.into_iter().chain(runner).chain(quiet).collect();
-        let Outcome { status, units: of_step, interrupted } = project.sh.run(step, &variables)?;
+        let mut outcome = project.sh.run(step, &variables)?;
+        if may_lack_space(step, lane, &outcome) && disk::make_room(project, ui) {
+            ui.status("Again", format_args!("`{step}`, with more space on the disk"));
+            outcome = project.sh.run(step, &variables)?;
+        }
+        let Outcome { status, units: of_step, interrupted } = outcome;
         start.after_step(at, status.success());
         if let Some(of_step) = of_step {
             if step.names_executables && matches!(step.counting, Counting::Ask { .. }) {
@@ -287,6 +295,19 @@ pub(super) fn run_steps(
         ui.status("Own", format_args!("took {before:.1} ms before cargo, {after:.1} ms after"));
     }
     Ok(ExitCode::from(code))
+}
+
+/// Whether compilers may have failed since the disk is full. What starts programs of the project is
+/// not begun a second time, unless nextest says that it has started none.
+fn may_lack_space(step: &Step, lane: &Lane, outcome: &Outcome) -> bool {
+    const NEXTEST_BUILD_FAILED: i32 = 101; // `cargo test` says the same when a test fails.
+    let is_nextest = step.line().first().is_some_and(|command| command == "nextest");
+    let has_only_built = match is_nextest {
+        true => outcome.status.code() == Some(NEXTEST_BUILD_FAILED),
+        false => step.counting != Counting::No && !step.runs_tests(),
+    };
+    let has_failed = !outcome.status.success() && !outcome.interrupted;
+    has_failed && step.builds && has_only_built && disk::is_nearly_full(&lane.dir)
 }
 
 /// `compiled 2 (core, app), fresh 350, 0.31s`; `compiled 5, from the cache 48, fresh 0, 3.10s`

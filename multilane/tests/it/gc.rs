@@ -280,3 +280,114 @@ fn a_dry_run_changes_nothing() {
     .expect("JSON");
     assert_eq!(items(&answer).len(), 2);
 }
+
+/// What is known of the disk: what all lanes took at the last scan, how much the disk has filled
+/// since, what was free.
+const KNOWN: &str = ".git/multilane/disk";
+
+fn set_budget(project: &Project, manifest: &str, disk: &str) {
+    let table = format!("\n[workspace.metadata.multilane]\ndisk = {disk}\n");
+    project.write("Cargo.toml", &format!("{manifest}{table}"));
+}
+
+#[test]
+fn builds_collect_by_themselves_what_outgrows_the_budget() {
+    let mut project = project();
+    project.commit();
+    project.set("MULTILANE_GC", "on");
+    project.xtask("build-dev").agent("old").ok();
+    let taken: u64 = bytes(&project, &project.lanes());
+    let known: u64 = project.read(KNOWN).split(' ').next().expect("one").parse().expect("bytes");
+    assert!(taken / 2 < known && known <= taken, "{known} of {taken}, in which directories are");
+
+    // While there is room, nobody looks at the lanes again.
+    project.write(KNOWN, "1 0 1\n");
+    project.xtask("build-dev").agent("old").ok();
+    assert!(project.read(KNOWN).starts_with("1 0 "));
+
+    let manifest = project.read("Cargo.toml");
+    project.package("crates/more", "more", &[]);
+    let has_filled = || project.write(KNOWN, "0 9999999999999 1\n");
+    for disk in ["false", "\"off\""] {
+        set_budget(&project, &manifest, disk);
+        has_filled();
+        project.xtask("build-dev").agent("old").ok();
+    }
+    set_budget(&project, &manifest, &format!("\"{}\"", taken + taken / 2));
+    has_filled();
+    project.xtask("build-dev").agent("old").env("MULTILANE_GC", "off").ok();
+    assert!(!project.exists(".git/multilane/collected.jsonl"));
+
+    project.cargo("generate-lockfile").ok();
+    has_filled();
+    project.xtask("build-dev").agent("new").ok();
+    assert!(project.only_lane().starts_with(".lanes/new/"), "{:?}", project.lanes());
+    let collected: Value =
+        serde_json::from_str(&project.read(".git/multilane/collected.jsonl")).expect("one line");
+    let lanes: Vec<&Value> = items(&collected).iter().map(|item| &item["lane"]).collect();
+    assert!(lanes.iter().all(|lane| lane.as_str().expect("a path").contains(".lanes/old/")));
+    let left = bytes(&project, &project.lanes());
+    assert!(project.read(KNOWN).starts_with(&format!("{left} 0 ")), "{}", project.read(KNOWN));
+}
+
+#[test]
+fn one_collects_at_a_time() {
+    let project = project();
+    project.commit();
+    project.xtask("check").agent("a").ok();
+    let lock = std::fs::File::create(project.root.join(".git/multilane/gc.lock")).expect("a file");
+    lock.lock().expect("it is free");
+    project.xtask("gc --auto --budget 0 --idle 0").ok();
+    project.only_lane();
+    drop(lock);
+    project.xtask("gc --auto --budget 0 --idle 0").ok();
+    assert!(project.lanes().is_empty());
+}
+
+/// A file system of its own, which is full soon.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    fn new(megabytes: u32) -> Option<Mounted> {
+        let dir = std::env::temp_dir().join(format!("multilane-full-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("a directory");
+        let size = format!("size={megabytes}m");
+        let mut mount = std::process::Command::new("mount");
+        let mount = mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&dir).output();
+        mount.is_ok_and(|output| output.status.success()).then_some(Mounted(dir))
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        drop(std::process::Command::new("umount").arg("--lazy").arg(&self.0).status());
+        drop(std::fs::remove_dir(&self.0));
+    }
+}
+
+#[test]
+fn a_build_that_lacks_space_frees_some_and_tries_once_more() {
+    const SCRIPT: &str = "fn main() {
+    println!(\"cargo::rerun-if-changed=value\");
+    let out = std::path::PathBuf::from(std::env::var(\"OUT_DIR\").unwrap());
+    std::fs::write(out.join(\"large\"), vec![1; 60 << 20]).unwrap();
+}\n";
+    let Some(disk) = Mounted::new(100) else { return skipped("no file system can be mounted") };
+    let mut project = Project::below(&disk.0);
+    project.package("crates/one", "one", &[]);
+    project.write("Cargo.toml", "[workspace]\nmembers = [\"crates/*\"]\nresolver = \"3\"\n");
+    project.write("crates/one/build.rs", SCRIPT).write("crates/one/value", "1");
+    project.cargo("generate-lockfile").ok();
+    project.commit();
+    project.set("MULTILANE_GC", "on");
+    project.xtask("check").agent("old").ok();
+    project.write("crates/one/value", "2");
+    // Nothing may go as long as it is in use.
+    let stamp = project.root.join(project.only_lane()).join(".lane");
+    let in_use = std::fs::File::open(stamp).expect("it is there");
+    in_use.lock_shared().expect("it is free");
+    project.xtask("check").agent("new").fails_with(101);
+    drop(in_use);
+    project.xtask("check").agent("new").ok();
+    assert!(project.only_lane().starts_with(".lanes/new/"), "{:?}", project.lanes());
+}

@@ -212,7 +212,7 @@ impl Project {
         command.env("CARGO_NET_OFFLINE", "true").env("XTASK_CACHE", "off");
         // Nor do tests wait for what this user builds meanwhile: some have compilers wait for each
         // other.
-        command.env("MULTILANE_PERMITS", "off");
+        command.env("MULTILANE_PERMITS", "off").env("MULTILANE_GC", "off");
         command.env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
         command.env("MULTILANE_TOOLS", tools());
         command.env(RECORDS, self.scratch.join("records.jsonl"));

@@ -34,7 +34,7 @@ fn sources() -> Vec<(String, String)> {
 /// The modules of both. Imports run from the first row to the last.
 const ROWS: [&[&str]; 5] = [
     &["lib", "bin", "cli", "verbs", "tools"],
-    &["fork", "cold_start", "retarget", "sccache", "permits"],
+    &["fork", "cold_start", "retarget", "sccache", "permits", "disk"],
     &["units", "lanes", "record"],
     &["project", "cargo_line"],
     &["process", "files", "ui", "environment", "json"],

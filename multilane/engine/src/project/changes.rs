@@ -1,6 +1,6 @@
 //! What git knows of changed files.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -120,6 +120,23 @@ pub fn read(sh: &Shell, repo: &Repo, base: Option<&str>) -> anyhow::Result<Chang
     }
     files.extend(checkouts.edited_unseen.iter().cloned());
     Ok(Changes::Known { base, commit, files, checkouts })
+}
+
+/// The commits of local branches that are in the main one altogether, but for where that one is.
+pub fn merged(sh: &Shell, repo: &Repo) -> HashSet<String> {
+    let line = |args: &[&str]| {
+        let out = sh.read("git", args, &repo.root)?;
+        Ok(String::from_utf8_lossy(&out).trim().to_owned())
+    };
+    let mains = main_branches(repo.settings.main_branch.as_deref(), &line);
+    let commit = |name: &String| line(&["rev-parse", "--verify", &format!("{name}^{{commit}}")]);
+    let mains: Vec<String> = mains.iter().filter_map(|name| commit(name).ok()).collect();
+    let branches = |main: &String| {
+        line(&["for-each-ref", "--merged", main, "--format=%(objectname)", "refs/heads"])
+    };
+    let merged: Vec<String> = mains.iter().filter_map(|main| branches(main).ok()).collect();
+    let commits = merged.iter().flat_map(|list| list.lines()).map(str::to_owned);
+    commits.filter(|commit| !mains.contains(commit)).collect()
 }
 
 /// What a file below `dir` held at a commit.

@@ -52,7 +52,8 @@ pub struct Settings {
     /// `permits`, how many compilers run at once, and `permits-memory`, what links may have in MiB:
     /// as the compiler wrapper reads them. `None`: `permits = false`.
     pub permits: Option<String>,
-    /// `disk`: how much all lanes of the repository may take together, such as `50 GiB`.
+    /// `disk`: how much all lanes of the repository may take together, such as `50 GiB`. `off`:
+    /// builds collect nothing by themselves.
     pub disk: Option<String>,
     /// `cranelift`, or what is wrong with it.
     pub cranelift: Option<Result<cranelift::Settings, String>>,
@@ -145,6 +146,11 @@ fn permits(table: Option<&Item>) -> Option<String> {
     (!is_off).then(|| format!("{} {}\n", word("permits"), word("permits-memory")))
 }
 
+fn disk(value: &Item) -> Option<String> {
+    let is_off = value.as_bool() == Some(false);
+    is_off.then_some("off").or(value.as_str()).map(str::to_owned)
+}
+
 /// Of a package that belongs to no workspace.
 impl Default for Settings {
     fn default() -> Settings {
@@ -158,7 +164,7 @@ fn settings(manifest: &DocumentMut) -> Settings {
         main_branch: table().and_then(|table| Some(table.get("main-branch")?.as_str()?.to_owned())),
         donors: table().and_then(|table| table.get("donors")).map(words),
         permits: permits(table()),
-        disk: table().and_then(|table| Some(table.get("disk")?.as_str()?.to_owned())),
+        disk: table().and_then(|table| disk(table.get("disk")?)),
         cranelift: table().and_then(|table| table.get("cranelift")).map(cranelift::Settings::read),
     }
 }

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+#[cfg(unix)]
+use multilane_engine::disk::Space;
+
 /// Of a directory that exists.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct FileSystem {
@@ -11,8 +14,6 @@ pub(crate) struct FileSystem {
     pub(crate) kind: Option<String>,
     /// Bytes that are free for this user.
     pub(crate) free: Option<u64>,
-    /// Bytes that there are.
-    pub(crate) size: Option<u64>,
 }
 
 /// `None` where the directory cannot be read.
@@ -21,8 +22,8 @@ pub(crate) fn of(dir: &Path) -> Option<FileSystem> {
     use std::os::unix::fs::MetadataExt as _;
     let dir = multilane_engine::environment::real_path(dir).ok()?;
     let mounts = multilane_engine::files::read_text("/proc/self/mountinfo").unwrap_or_default();
-    let (free, size) = space(&dir).unzip();
-    Some(FileSystem { device: dir.metadata().ok()?.dev(), kind: kind(&mounts, &dir), free, size })
+    let free = Space::of(&dir).map(|space| space.free);
+    Some(FileSystem { device: dir.metadata().ok()?.dev(), kind: kind(&mounts, &dir), free })
 }
 
 #[cfg(not(unix))]
@@ -47,29 +48,6 @@ fn kind(mounts: &str, dir: &Path) -> Option<String> {
 fn unescaped(point: &str) -> String {
     let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
     escapes.iter().fold(point.to_owned(), |text, (from, to)| text.replace(from, to))
-}
-
-/// What is free, and what there is.
-#[cfg(unix)]
-fn space(dir: &Path) -> Option<(u64, u64)> {
-    use std::os::unix::ffi::OsStrExt as _;
-    let dir = std::ffi::CString::new(dir.as_os_str().as_bytes()).ok()?;
-    let mut stat = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
-    #[expect(unsafe_code, reason = "std has no call for free space")]
-    // SAFETY: the path ends with a zero, and `stat` is as large as the call expects; zeroes are a
-    // value of it.
-    let stat = unsafe {
-        if libc::statvfs(dir.as_ptr(), stat.as_mut_ptr()) != 0 {
-            return None;
-        }
-        stat.assume_init()
-    };
-    #[allow(
-        clippy::unnecessary_cast,
-        clippy::allow_attributes,
-        reason = "the types differ between systems"
-    )]
-    Some([stat.f_bavail, stat.f_blocks].map(|blocks| blocks as u64 * stat.f_frsize as u64).into())
 }
 
 #[cfg(all(test, unix))]

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use multilane_engine::files::parallel::in_parallel;
-use multilane_engine::lanes::choose::{self, LaneChoice, Lockfile};
+use multilane_engine::lanes::choose::{self, LaneChoice};
 use multilane_engine::lanes::list::{self, Found};
 use multilane_engine::lanes::occupy::{CARGO_LOCKS, STAMP};
 use multilane_engine::lanes::{KeyInputs, lockfile_hash};
-use multilane_engine::project::Project;
+use multilane_engine::project::lockfile::Lockfile;
+use multilane_engine::project::{Project, changes};
 use multilane_engine::{files, record, units};
 
 use super::policy::{Group, Kind, Lane};
@@ -20,6 +21,9 @@ use crate::which;
 /// built again.
 const SCRIPT_BYTES_MIN: u64 = 1 << 20;
 
+/// What another toolchain has built is taken for used until then.
+const OLD: Duration = Duration::from_secs(2 * 24 * 3600);
+
 pub(super) fn read(project: &Project, now: SystemTime) -> anyhow::Result<Vec<Lane>> {
     let worktrees = list::worktrees(&project.sh, &project.repo);
     let own_dir = choose::worktree_lane(project).dir;
@@ -28,7 +32,7 @@ pub(super) fn read(project: &Project, now: SystemTime) -> anyhow::Result<Vec<Lan
     found.retain(|lane| !files::is_behind_link(&lane.root, &lane.dir));
     list::note_use(&mut found);
 
-    let today = LaneChoice { lockfile: Lockfile::MustStay, ..LaneChoice::default() };
+    let today = LaneChoice { lockfile: choose::Lockfile::MustStay, ..LaneChoice::default() };
     let toolchain = choose::key_inputs(project, &today)?.toolchain;
     let lockfile = |root: &Path| files::read(project.repo.lockfile_in(root));
     let hash = |tree: &list::Worktree| {
@@ -36,8 +40,14 @@ pub(super) fn read(project: &Project, now: SystemTime) -> anyhow::Result<Vec<Lan
     };
     let lockfiles: HashSet<String> = worktrees.iter().map(hash).collect();
     let uses = uses(project);
+    let merged = changes::merged(&project.sh, &project.repo);
+    let usable = Usable::of(worktrees.iter().filter_map(|tree| {
+        Lockfile::parse(&files::read_text(project.repo.lockfile_in(&tree.root)).ok()?)
+    }));
     Ok(in_parallel(&found, |found| {
-        let mut lane = lane(found, uses.get(&found.dir).copied());
+        let usable = found.agent.is_none().then_some(&usable); // A key has one lockfile.
+        let mut lane = lane(found, uses.get(&found.dir).copied(), usable, now);
+        lane.is_merged = found.commit.as_ref().is_some_and(|commit| merged.contains(commit));
         let age = now.duration_since(lane.last_use).unwrap_or_default();
         let inputs = found.inputs.as_ref();
         lane.outdated =
@@ -54,8 +64,7 @@ fn outdated(
     toolchain: &str,
     lockfiles: &HashSet<String>,
 ) -> Vec<&'static str> {
-    const OTHER_TOOLCHAIN_MAX: Duration = Duration::from_secs(2 * 24 * 3600);
-    let is_unused = age > OTHER_TOOLCHAIN_MAX;
+    let is_unused = age > OLD;
     let mut outdated = Vec::new();
     outdated.extend((is_unused && inputs.toolchain != toolchain).then_some("toolchain"));
     outdated.extend((!lockfiles.contains(&inputs.lockfile)).then_some("lockfile"));
@@ -75,7 +84,7 @@ fn uses(project: &Project) -> HashMap<PathBuf, SystemTime> {
     uses
 }
 
-fn lane(found: &Found, used: Option<SystemTime>) -> Lane {
+fn lane(found: &Found, used: Option<SystemTime>, usable: Option<&Usable>, now: SystemTime) -> Lane {
     let dir = &found.dir;
     let is_file = |name| dir.join(name).symlink_metadata().is_ok_and(|meta| meta.is_file());
     // In `.lanes` what we have stamped; else the directory that cargo makes by itself.
@@ -83,7 +92,7 @@ fn lane(found: &Found, used: Option<SystemTime>) -> Lane {
         Some(_) => found.inputs.is_some() && is_file(STAMP),
         None => *dir == found.root.join("target"),
     };
-    let parts = parts(dir);
+    let parts = parts(dir, usable, now);
     let kinds: HashMap<&Path, Kind> =
         parts.iter().map(|(path, kind)| (path.as_path(), *kind)).collect();
     let mut rest = Group::default();
@@ -108,6 +117,7 @@ fn lane(found: &Found, used: Option<SystemTime>) -> Lane {
         outdated: Vec::new(),
         last_use: last_use.unwrap_or(UNIX_EPOCH),
         must_stay: found.in_use || !is_ours || !is_file("CACHEDIR.TAG"),
+        is_merged: false,
         is_warm: units::profile_dirs(dir, false)
             .iter()
             .any(|profile| has_units(&dir.join(profile))),
@@ -161,7 +171,7 @@ fn count(group: &mut Group, meta: &Metadata) {
 
 /// What can go from a lane that stays, in the order in which it has to go: the fingerprint of a
 /// unit before its outputs, so that a builder or a fork takes the unit for one that is not built.
-fn parts(lane: &Path) -> Vec<(PathBuf, Kind)> {
+fn parts(lane: &Path, usable: Option<&Usable>, now: SystemTime) -> Vec<(PathBuf, Kind)> {
     let mut parts = Vec::new();
     for profile in units::profile_dirs(lane, false) {
         let profile = lane.join(profile);
@@ -171,10 +181,22 @@ fn parts(lane: &Path) -> Vec<(PathBuf, Kind)> {
         }
         let caches = files::subdirectories(&profile.join("incremental"));
         parts.extend(caches.map(|cache| (cache, Kind::Incremental)));
-        parts.extend(units_by_kind(&profile));
+        let old = usable.map(|_| old_compilers(&profile, now)).unwrap_or_default();
+        let is_stale = |fingerprint: &Path, outputs: &[PathBuf]| {
+            usable.is_some_and(|usable| !usable.has_package_of(outputs))
+                || compiler(fingerprint).is_some_and(|compiler| old.contains(&compiler))
+        };
+        parts.extend(units_by_kind(&profile, &is_stale));
         let packages = files::subdirectories(&profile.join("build"));
         for unit in packages.flat_map(|package| files::subdirectories(&package)) {
-            let kind = kind_of(&unit.join("fingerprint"));
+            let fingerprint = unit.join("fingerprint");
+            let outputs: Vec<PathBuf> =
+                files::entries(&unit.join("out")).map(|file| file.path()).collect();
+            if is_stale(&fingerprint, &outputs) {
+                parts.push((unit, Kind::Stale));
+                continue;
+            }
+            let kind = kind_of(&fingerprint);
             parts.extend(
                 kind.filter(|kind| is_worth_it(*kind, &unit.join("out"))).map(|kind| (unit, kind)),
             );
@@ -184,7 +206,10 @@ fn parts(lane: &Path) -> Vec<(PathBuf, Kind)> {
 }
 
 /// In the layout up to cargo 1.99: `.fingerprint/<unit>`, and `deps/*-<hash>*` or `build/<unit>`.
-fn units_by_kind(profile: &Path) -> Vec<(PathBuf, Kind)> {
+fn units_by_kind(
+    profile: &Path,
+    is_stale: &impl Fn(&Path, &[PathBuf]) -> bool,
+) -> Vec<(PathBuf, Kind)> {
     let mut outputs: HashMap<String, Vec<PathBuf>> = HashMap::new();
     let deps = profile.join("deps");
     for name in files::names(&deps) {
@@ -195,12 +220,17 @@ fn units_by_kind(profile: &Path) -> Vec<(PathBuf, Kind)> {
     let mut parts = Vec::new();
     for fingerprint in files::subdirectories(&profile.join(".fingerprint")) {
         let unit = fingerprint.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let own = hash_in(&unit).and_then(|hash| outputs.remove(hash));
+        let run = profile.join("build").join(&unit);
+        let all: Vec<PathBuf> = own.iter().flatten().chain([&run]).cloned().collect();
+        if is_stale(&fingerprint, &all) {
+            parts.extend([fingerprint].into_iter().chain(all).map(|path| (path, Kind::Stale)));
+            continue;
+        }
         let Some(kind) = kind_of(&fingerprint) else { continue };
         let outputs = if kind == Kind::Tests {
-            let outputs = hash_in(&unit).and_then(|hash| outputs.remove(hash));
-            outputs.filter(|outputs| outputs.iter().any(|path| is_program(path)))
+            own.filter(|outputs| outputs.iter().any(|path| is_program(path)))
         } else {
-            let run = profile.join("build").join(&unit);
             is_worth_it(kind, &run.join("out")).then(|| vec![run])
         };
         let outputs = outputs.unwrap_or_default();
@@ -210,6 +240,64 @@ fn units_by_kind(profile: &Path) -> Vec<(PathBuf, Kind)> {
         parts.extend([fingerprint].into_iter().chain(outputs).map(|path| (path, kind)));
     }
     parts
+}
+
+/// What the lockfiles of all worktrees name.
+struct Usable {
+    /// `serde-1.0.219`, as cargo names the folders of packages.
+    packages: HashSet<String>,
+}
+
+impl Usable {
+    fn of(lockfiles: impl Iterator<Item = Lockfile>) -> Usable {
+        let lockfiles: Vec<Lockfile> = lockfiles.collect();
+        let ids = lockfiles.iter().flat_map(Lockfile::ids);
+        Usable { packages: ids.map(|(name, version, _)| format!("{name}-{version}")).collect() }
+    }
+
+    /// Whether somebody has the package of the unit with these outputs: rustc's list of what it has
+    /// read tells of a registry's. True where nothing tells.
+    fn has_package_of(&self, outputs: &[PathBuf]) -> bool {
+        let is_list = |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "d");
+        let list = outputs.iter().find(is_list).and_then(|list| files::read_text(list).ok());
+        let package = list.as_deref().and_then(package_of_registry);
+        package.is_none_or(|package| self.packages.contains(package))
+    }
+}
+
+/// `serde-1.0.219` of `…/registry/src/<registry>/serde-1.0.219/src/lib.rs`.
+fn package_of_registry(list: &str) -> Option<&str> {
+    let separator = |c| c == '/' || c == '\\';
+    let (_, path) = list.split_once("registry/src/").or(list.split_once(r"registry\src\"))?;
+    path.split(separator).nth(1)
+}
+
+/// The compilers of a profile, as hashes, that have built nothing for two days while another has.
+fn old_compilers(profile: &Path, now: SystemTime) -> HashSet<u64> {
+    let mut last: HashMap<u64, SystemTime> = HashMap::new();
+    let packages = files::subdirectories(&profile.join("build"));
+    let inner = packages.flat_map(|package| files::subdirectories(&package));
+    let fingerprints = inner.map(|unit| unit.join("fingerprint"));
+    for dir in files::subdirectories(&profile.join(".fingerprint")).chain(fingerprints) {
+        let time = dir.metadata().and_then(|meta| meta.modified());
+        if let (Some(compiler), Ok(time)) = (compiler(&dir), time) {
+            let last = last.entry(compiler).or_insert(time);
+            *last = time.max(*last);
+        }
+    }
+    let newest = last.values().max().copied();
+    let is_old = |time| Some(time) != newest && now.duration_since(time).unwrap_or_default() > OLD;
+    last.into_iter().filter(|(_, time)| is_old(*time)).map(|(compiler, _)| compiler).collect()
+}
+
+/// The hash of `rustc -vV` that a unit was compiled with. `None` for runs of build scripts.
+fn compiler(fingerprint: &Path) -> Option<u64> {
+    let is_record = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json");
+    let record = files::entries(fingerprint).map(|entry| entry.path()).find(is_record)?;
+    let text = files::read_text(record).ok()?;
+    let (_, number) = text.split_once("\"rustc\":")?;
+    let number = number.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
+    Some(number).filter(|number| *number != 0)
 }
 
 /// The kind of a unit that can go alone, by the names in its fingerprint's directory.
@@ -248,6 +336,9 @@ fn hash_in(name: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use multilane_engine::environment;
+    use multilane_engine::files::scratch::Scratch;
+
     use super::*;
 
     #[test]
@@ -266,6 +357,45 @@ mod tests {
         assert_eq!(outdated(&inputs("stable", "c"), 0), ["lockfile"]);
         assert_eq!(outdated(&inputs("nightly", "a"), 9), ["toolchain"]);
         assert!(outdated(&inputs("nightly", "a"), 1).is_empty(), "somebody builds with it");
+    }
+
+    #[test]
+    fn units_of_packages_and_compilers_that_are_gone_are_stale() {
+        let scratch = Scratch::make(&environment::temporary_dir(), "gc-").expect("a directory");
+        let profile = scratch.dir.join("debug");
+        let write = |path: String, text: &str| {
+            let path = profile.join(path);
+            std::fs::create_dir_all(path.parent().expect("one")).expect("a directory");
+            std::fs::write(path, text).expect("it can be written");
+        };
+        write(".cargo-lock".to_owned(), "");
+        let unit = |number: u8, package: &str, compiler: u8| {
+            let unit = format!("{}-{number:016x}", package.split('-').next().unwrap_or_default());
+            let record = format!("{{\"rustc\":{compiler},\"features\":\"[]\"}}");
+            write(format!(".fingerprint/{unit}/lib-x.json"), &record);
+            let list = format!("/a/lib.rlib: /r/registry/src/index-1/{package}/src/lib.rs\n");
+            write(format!("deps/{unit}.d"), &list);
+        };
+        unit(1, "serde-1.0.0", 7);
+        unit(2, "serde-2.0.0", 7);
+        unit(3, "serde-2.0.0", 8);
+        write(".fingerprint/app-0000000000000004/lib-x.json".to_owned(), "{\"rustc\":7}");
+        write("deps/app-0000000000000004.d".to_owned(), "/a/lib.rlib: src/lib.rs\n");
+        let lockfile = "[[package]]\nname = \"serde\"\nversion = \"2.0.0\"\n";
+        let usable = Usable::of(Lockfile::parse(lockfile).into_iter());
+        let stale = |now: SystemTime| {
+            let parts = parts(&scratch.dir, Some(&usable), now);
+            let stale = parts.iter().filter(|(_, kind)| *kind == Kind::Stale);
+            let names = stale.filter(|(path, _)| path.is_dir()).filter_map(|(path, _)| {
+                path.file_name()?.to_str()?.chars().last() // The number of the unit.
+            });
+            names.collect::<std::collections::BTreeSet<_>>()
+        };
+        let newest = profile.join(".fingerprint/app-0000000000000004");
+        let newest = newest.metadata().and_then(|meta| meta.modified()).expect("a time");
+        assert_eq!(stale(newest), ['1'].into());
+        // The last that was written is of the compiler that is in use.
+        assert_eq!(stale(newest + OLD + Duration::from_secs(60)), ['1', '3'].into());
     }
 
     #[test]

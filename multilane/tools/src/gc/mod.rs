@@ -3,19 +3,25 @@
 mod inventory;
 mod policy;
 
+use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use clap::Args;
+use multilane_engine::disk::{self, Space};
+use multilane_engine::files::lock;
 use multilane_engine::lanes::occupy::{self, Removal, STAMP};
+use multilane_engine::project::git_dir::Common;
 use multilane_engine::project::{Project, Session};
-use multilane_engine::{environment, files, ui};
+use multilane_engine::{environment, files, record, ui};
 use serde::Serialize;
+use serde_json::json;
 
 use self::policy::{Item, Kind, Lane, Limits, Plan, Reason};
-use crate::doctor::{self, file_system};
+use crate::doctor;
 
 /// Delete the cheapest parts of lanes to stay within a disk budget
 ///
@@ -27,13 +33,16 @@ use crate::doctor::{self, file_system};
 ///
 /// Lanes that are in use stay, as does what multilane has not made. What is freed is what is
 /// counted: a file goes when its last name goes.
+///
+/// Builds through multilane do the same by themselves when lanes may have outgrown their budget;
+/// `disk = "off"` or MULTILANE_GC=off keeps them from it.
 #[derive(Args)]
 pub(crate) struct Gc {
     /// What all lanes may take together, such as 50G
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = disk::size)]
     budget: Option<u64>,
     /// What has to stay free on the disk, such as 20G
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = disk::size)]
     free: Option<u64>,
     /// Keep lanes that were used in the last hours
     #[arg(long, value_name = "HOURS", default_value_t = 1)]
@@ -53,6 +62,10 @@ pub(crate) struct Gc {
     /// Print nothing but errors
     #[arg(short, long)]
     quiet: bool,
+    /// As builds call it: to a tenth below the budget, from lanes that were used just now only
+    /// where nothing else is left, and not beside another that collects.
+    #[arg(long, hide = true)]
+    auto: bool,
 }
 
 #[derive(Serialize)]
@@ -85,9 +98,10 @@ impl Gc {
         let project = doctor::read_only_project(session)?;
         let ui = project.session.ui.quiet(self.quiet);
         let limits = self.limits(&project)?;
+        let Some(_lock) = self.lock(&project)? else { return Ok(ExitCode::SUCCESS) };
         let now = environment::now();
         let lanes = inventory::read(&project, now)?;
-        let plan = policy::plan(&lanes, &limits, now);
+        let plan = self.plan(&lanes, limits, now);
         let mut answer = Answer::of(&lanes, &limits, &plan);
         let mut failures = 0;
         if !self.dry_run {
@@ -100,9 +114,11 @@ impl Gc {
                 match remove(lane, item).with_context(|| format!("cannot delete from {shown}")) {
                     Ok(Removal::Removed) => {
                         line.is_removed = true;
-                        ui.status("Removed", line.shown(&project, lane));
+                        ui.quiet(self.auto).status("Removed", line.shown(&project, lane));
                     }
-                    Ok(_) => ui.status("Kept", format_args!("{shown} (in use)")),
+                    Ok(_) => {
+                        ui.quiet(self.auto).status("Kept", format_args!("{shown} (in use)"));
+                    }
                     Err(err) => {
                         failures += 1;
                         ui.error(&err);
@@ -110,7 +126,12 @@ impl Gc {
                 }
             }
             let removed = plan.items.iter().zip(&answer.items).filter(|(_, line)| line.is_removed);
-            answer.freed_bytes = Some(policy::freed(&lanes, removed.map(|(item, _)| item)));
+            let freed = policy::freed(&lanes, removed.map(|(item, _)| item));
+            answer.freed_bytes = Some(freed);
+            disk::note_scan(&project, plan.taken - freed);
+            if plan.needed > 0 {
+                answer.note(&project, now)?;
+            }
         }
         if self.json {
             ui::data(serde_json::to_string_pretty(&answer)?)?;
@@ -119,28 +140,60 @@ impl Gc {
                 ui::data(ui::printable(line.shown(&project, &lanes[item.lane])))?;
             }
         }
-        answer.sum_up(ui);
+        match self.auto {
+            true => answer.sum_up_for_build(ui),
+            false => answer.sum_up(ui),
+        }
         Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     fn limits(&self, project: &Project) -> anyhow::Result<Limits> {
-        const FLOOR_MAX: u64 = 20 << 30;
-        let disk = file_system::of(&project.repo.root).unwrap_or_default();
-        let noted = project.repo.settings.disk.as_deref().map(size).transpose();
-        let noted =
-            noted.map_err(|why| anyhow!("`disk` in [workspace.metadata.multilane]: {why}"))?;
-        let budget = self.budget.or(noted).or(disk.size.map(|size| size / 4));
-        let Some(budget) = budget else {
+        let space = Space::of(&project.repo.root);
+        let own = disk::Limits::of(&project.repo.settings, space)?;
+        let Some(budget) = self.budget.or(own.map(|own| own.budget)) else {
             bail!("cannot tell how large the disk is\nhelp: pass --budget");
         };
-        let floor = self.free.or(disk.size.map(|size| FLOOR_MAX.min(size / 10)));
         Ok(Limits {
             budget,
-            floor: floor.unwrap_or_default(),
-            free: disk.free.unwrap_or(u64::MAX),
+            floor: self.free.or(own.map(|own| own.floor)).unwrap_or_default(),
+            free: space.map_or(u64::MAX, |space| space.free),
             idle: Duration::from_secs(u64::from(self.idle) * 3600),
             with_own: self.target,
         })
+    }
+
+    fn plan(&self, lanes: &[Lane], limits: Limits, now: SystemTime) -> Plan {
+        let plan = policy::plan(lanes, &limits, now);
+        if !self.auto || plan.needed == 0 {
+            return plan;
+        }
+        // The next builds have some room, if idle lanes can give it.
+        let below = Limits { budget: limits.budget / 10 * 9, ..limits };
+        let plan = policy::plan(lanes, &below, now);
+        match plan.promised() >= plan.needed {
+            true => plan,
+            false => policy::plan(lanes, &Limits { idle: Duration::ZERO, ..limits }, now),
+        }
+    }
+
+    /// One collects at a time. `None` where a build finds another at it.
+    fn lock(&self, project: &Project) -> anyhow::Result<Option<Option<File>>> {
+        const LIMIT: Duration = Duration::from_secs(10 * 60);
+        let Some(common) = Common::of(&project.repo.root).filter(|_| !self.dry_run) else {
+            return Ok(Some(None));
+        };
+        let path = common.dir.join("gc.lock");
+        std::fs::create_dir_all(&common.dir)?;
+        let cannot = || format!("cannot lock {}", path.display());
+        let file = files::open_own(File::options().write(true), &path).with_context(cannot)?;
+        if !lock::try_exclusive(&file).with_context(cannot)? {
+            if self.auto {
+                return Ok(None);
+            }
+            project.session.ui.status("Waiting", "for another `gc`");
+            lock::wait_for(&path, LIMIT, || lock::try_exclusive(&file)).with_context(cannot)?;
+        }
+        Ok(Some(Some(file)))
     }
 }
 
@@ -193,9 +246,48 @@ impl Answer {
             free_bytes: limits.free,
             floor_bytes: limits.floor,
             needed_bytes: plan.needed,
-            planned_bytes: policy::freed(lanes, &plan.items),
+            planned_bytes: plan.promised(),
             freed_bytes: None,
             items: plan.items.iter().map(line).collect(),
+        }
+    }
+
+    /// Appends what went to a list that all worktrees share, of which the newest part is kept.
+    fn note(&self, project: &Project, now: SystemTime) -> anyhow::Result<()> {
+        let Some(common) = Common::of(&project.repo.root) else { return Ok(()) };
+        let unix_seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let note = json!({
+            "version": 1,
+            "unix_seconds": unix_seconds,
+            "planned_bytes": self.planned_bytes,
+            "freed_bytes": self.freed_bytes,
+            "items": self.items.iter().filter(|item| item.is_removed).collect::<Vec<_>>(),
+        });
+        let file = common.dir.join("collected.jsonl");
+        record::append(&file, format!("{note}\n").as_bytes())
+            .with_context(|| format!("cannot write {}", file.display()))
+    }
+
+    /// One line, where something was to be done.
+    fn sum_up_for_build(&self, ui: ui::Ui) {
+        if self.needed_bytes == 0 {
+            return;
+        }
+        let lanes: BTreeSet<&PathBuf> =
+            self.items.iter().filter(|item| item.is_removed).map(|item| &item.lane).collect();
+        let [freed, taken, budget] =
+            [self.freed_bytes.unwrap_or_default(), self.lanes_bytes, self.budget_bytes]
+                .map(ui::bytes);
+        ui.status(
+            "Collected",
+            format_args!("{freed} in {} lanes, which took {taken} of {budget}", lanes.len()),
+        );
+        if self.freed_bytes < Some(self.needed_bytes) {
+            let called = ui.called;
+            ui.warn(format_args!(
+                "lanes still take too much: `{called} gc --dry-run` shows what else could go, \
+                 `--target` also in `target/`"
+            ));
         }
     }
 
@@ -225,11 +317,15 @@ impl Line {
             [Kind::Incremental] => "incremental caches",
             [Kind::Tests] => "test executables",
             [Kind::Scripts] => "outputs of build scripts",
+            [Kind::Stale] => "units that no worktree can use",
             _ => "all",
         };
         let age = environment::now().duration_since(lane.last_use).unwrap_or_default();
         let age = ui::age(age);
         let why = match self.reason {
+            Reason::KeyOutdated if lane.outdated.is_empty() => {
+                "no worktree has their package or toolchain now".to_owned()
+            }
             Reason::KeyOutdated => {
                 format!("no worktree has its {} now", lane.outdated.join(" and "))
             }
@@ -239,38 +335,5 @@ impl Line {
         let price = ui::duration(Duration::from_secs_f64(self.seconds));
         let bytes = ui::bytes(self.bytes);
         format!("{}: {what}, {bytes}, {price} to make again ({why})", project.shown(&self.lane))
-    }
-}
-
-/// `50 GiB`, `50G`, `800M`, or bytes.
-fn size(text: &str) -> Result<u64, String> {
-    let text = text.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let shift = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 0,
-        "k" | "kb" | "kib" => 10,
-        "m" | "mb" | "mib" => 20,
-        "g" | "gb" | "gib" => 30,
-        "t" | "tb" | "tib" => 40,
-        _ => return Err(format!("{text:?} is no size; such as `50 GiB`")),
-    };
-    let number: f64 =
-        number.parse().map_err(|_| format!("{text:?} is no size; such as `50 GiB`"))?;
-    Ok((number * (1_u64 << shift) as f64) as u64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_read_as_people_write_them() {
-        assert_eq!(size("50 GiB"), Ok(50 << 30));
-        assert_eq!(size("1.5G"), Ok(3 << 29));
-        assert_eq!((size("800m"), size("0"), size("17")), (Ok(800 << 20), Ok(0), Ok(17)));
-        for wrong in ["", "G", "5 apples", "-1G", "1.2.3"] {
-            assert!(size(wrong).is_err(), "{wrong}");
-        }
     }
 }

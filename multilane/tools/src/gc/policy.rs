@@ -11,6 +11,8 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Kind {
+    /// Units of a worktree's `target/` that no lockfile or toolchain of any worktree can use.
+    Stale,
     /// Incremental caches, each with all of its sessions.
     Incremental,
     /// Test executables, with their fingerprints.
@@ -21,11 +23,16 @@ pub(super) enum Kind {
     Rest,
 }
 
+/// How likely something is wanted that nobody can use today, as a share: somebody may check out an
+/// older commit.
+const OUTDATED: f64 = 0.001;
+
 impl Kind {
     /// Seconds of work that it takes to make a GiB again. The first and the third were measured
     /// (rust-lang/cargo#6229), the others are estimates: docs/disk.md.
     fn seconds_per_gib(self) -> f64 {
         match self {
+            Kind::Stale => 600.0 * OUTDATED,
             Kind::Incremental => 31.0,
             Kind::Tests => 100.0,
             Kind::Scripts => 303.0,
@@ -66,6 +73,8 @@ pub(super) struct Lane {
     pub(super) last_use: SystemTime,
     /// Whether it must stay as it is: it is in use, or not known to be ours.
     pub(super) must_stay: bool,
+    /// Whether all of its worktree's branch is in the main one.
+    pub(super) is_merged: bool,
     /// Whether units were built in it.
     pub(super) is_warm: bool,
     pub(super) groups: BTreeMap<Kind, Group>,
@@ -121,6 +130,13 @@ pub(super) struct Plan {
     /// What has to be freed to be within the limits.
     pub(super) needed: u64,
     pub(super) items: Vec<Item>,
+}
+
+impl Plan {
+    /// What is freed when all of it goes.
+    pub(super) fn promised(&self) -> u64 {
+        self.items.iter().map(|item| item.bytes).sum()
+    }
 }
 
 pub(super) fn plan(lanes: &[Lane], limits: &Limits, now: SystemTime) -> Plan {
@@ -196,6 +212,8 @@ fn candidates(lanes: &[Lane], limits: &Limits, now: SystemTime) -> Vec<(Item, f6
         };
         let mut add = |kinds: Vec<Kind>| {
             let dearest = kinds.iter().map(|kind| kind.seconds_per_gib()).fold(0.0, f64::max);
+            let is_stale = kinds == [Kind::Stale];
+            let reason = if is_stale { Reason::KeyOutdated } else { reason };
             let item = Item { lane: at, kinds, reason, bytes: 0, seconds: 0.0 };
             candidates.push((item, dearest * wanted(lane, age)));
         };
@@ -212,12 +230,18 @@ fn candidates(lanes: &[Lane], limits: &Limits, now: SystemTime) -> Vec<(Item, f6
 
 /// How likely it is that the lane is used again, as a share: a rule of thumb.
 fn wanted(lane: &Lane, age: Duration) -> f64 {
-    const OUTDATED: f64 = 0.001;
     const DAY: f64 = 86_400.0;
+    const MERGED: f64 = 0.2;
+    // Who has just built builds again: an edit's rebuild is worth more than a lane that lies idle.
+    const JUST_NOW: Duration = Duration::from_secs(10 * 60);
+    const WORKING: f64 = 20.0;
     // An agent's name is often used for one task; a person comes back after the weekend.
     let half_life = if lane.key.is_some() { 2.0 * DAY } else { 7.0 * DAY };
     let share = 0.5_f64.powf(age.as_secs_f64() / half_life);
-    if lane.outdated.is_empty() { share } else { share * OUTDATED }
+    let mut share = share;
+    share *= if age < JUST_NOW { WORKING } else { 1.0 };
+    share *= if lane.is_merged && age.as_secs_f64() > DAY { MERGED } else { 1.0 };
+    share * if lane.outdated.is_empty() { 1.0 } else { OUTDATED }
 }
 
 /// Whether no other lane of its key was used later.
@@ -276,6 +300,7 @@ mod tests {
             outdated: Vec::new(),
             last_use: now() - Duration::from_secs(hours * HOUR),
             must_stay: false,
+            is_merged: false,
             is_warm: true,
             groups: BTreeMap::from([
                 (Kind::Incremental, group(4 * GIB)),
@@ -334,6 +359,30 @@ mod tests {
         // The last donor, when there is nothing else.
         let plan = check(&lanes, &limits(0), &["old: all", "idle: all", "new: all"]);
         assert_eq!(plan.items[2].reason, Reason::LastDonor);
+    }
+
+    #[test]
+    fn what_somebody_works_in_goes_after_what_lies_idle() {
+        let mut lanes =
+            [lane("now", 0, Some("k")), lane("idle", 1, Some("k")), lane("now too", 0, Some("k"))];
+        let any = Limits { idle: Duration::ZERO, ..limits(21 * GIB) };
+        check(&lanes, &any, &["idle: all"]);
+        check(&lanes, &Limits { budget: 19 * GIB, ..any }, &["idle: all", "now: Incremental"]);
+        // Of a branch that is merged.
+        lanes[0] = lane("merged", 40, Some("k"));
+        lanes[1] = lane("idle", 90, Some("k"));
+        check(&lanes, &limits(29 * GIB), &["idle: Incremental"]);
+        lanes[0].is_merged = true;
+        check(&lanes, &limits(29 * GIB), &["merged: Incremental"]);
+    }
+
+    #[test]
+    fn what_nobody_can_use_goes_first_from_a_worktrees_own_directory() {
+        let mut lanes = [lane("target", 900, None), lane("idle", 90, Some("k"))];
+        lanes[0].groups.insert(Kind::Stale, Group { alone: GIB, ..Group::default() });
+        let with_own = Limits { with_own: true, ..limits(20 * GIB) };
+        let plan = check(&lanes, &with_own, &["target: Stale"]);
+        assert_eq!(plan.items[0].reason, Reason::KeyOutdated);
     }
 
     #[test]

@@ -19,12 +19,7 @@ fn rustc(release: &str) -> Rustc {
 }
 
 fn disk(free: u64) -> Option<FileSystem> {
-    Some(FileSystem {
-        device: 1,
-        kind: Some("ext4".to_owned()),
-        free: Some(free << 30),
-        size: None,
-    })
+    Some(FileSystem { device: 1, kind: Some("ext4".to_owned()), free: Some(free << 30) })
 }
 
 /// A workspace in which nothing is wrong.
