@@ -108,8 +108,8 @@ pub fn file_of(env: &Environment, root: &Path) -> Option<PathBuf> {
     }
 }
 
-/// In one write, so that builds that end at the same moment do not mix their lines. The newest lines
-/// are kept, 1 MiB at most.
+/// In one write, so that builds that end at the same moment do not mix their lines. The newest
+/// lines are kept, 1 MiB at most.
 ///
 /// # Errors
 ///

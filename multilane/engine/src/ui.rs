@@ -2,7 +2,7 @@
 //!
 //! What cargo says is passed through elsewhere and never touched.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{IsTerminal, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ use crate::files;
 pub struct Ui {
     color: bool,
     quiet: bool,
+    /// Columns of the terminal that stderr is.
+    width: Option<usize>,
     /// How we are called: `cargo xtask`, `cargo multilane`.
     pub called: &'static str,
 }
@@ -30,7 +32,9 @@ impl Ui {
             Some("never") => false,
             _ => std::io::stderr().is_terminal(),
         };
-        Ui { color, quiet: false, called }
+        let columns = || env.get("COLUMNS")?.to_str()?.parse().ok();
+        let width = width(&std::io::stderr(), columns);
+        Ui { color, quiet: false, width, called }
     }
 
     /// `--quiet` silences status lines; warnings and errors stay.
@@ -42,8 +46,7 @@ impl Ui {
     pub fn status(self, verb: &str, message: impl std::fmt::Display) {
         const GREEN: &str = "\x1b[1m\x1b[92m";
         if !self.quiet {
-            let verb = self.paint(GREEN, &format!("{verb:>12}"));
-            say(&format!("{verb} {}", printable(message)));
+            self.say_labelled(GREEN, &format!("{verb:>12}"), " ", message);
         }
     }
 
@@ -64,32 +67,32 @@ impl Ui {
 
     pub fn warn(self, message: impl std::fmt::Display) {
         const YELLOW: &str = "\x1b[1m\x1b[33m";
-        say(&format!("{}: {}", self.paint(YELLOW, "warning"), printable(message)));
+        self.say_labelled(YELLOW, "warning", ": ", message);
     }
 
     /// Warns where another process does, for one that repeats what we write to our own stderr. Not
     /// into a file: what it writes next would lie over our line.
     pub fn warn_beside(self, process: u32, message: impl std::fmt::Display) {
-        self.say_beside(process, format_args!("warning: {message}"));
+        self.say_beside(process, "warning: ", message);
     }
 
     /// The same for what is no problem.
     pub fn note_beside(self, process: u32, message: impl std::fmt::Display) {
-        self.say_beside(process, format_args!("note: {message}"));
+        self.say_beside(process, "note: ", message);
     }
 
-    fn say_beside(self, process: u32, line: impl std::fmt::Display) {
+    fn say_beside(self, process: u32, label: &str, message: impl std::fmt::Display) {
         let stderr = files::open_stream(Path::new(&format!("/proc/{process}/fd/2"))).ok();
         if let Some(mut stderr) = stderr {
             let start = if stderr.is_terminal() { "\r\x1b[K" } else { "" };
-            drop(stderr.write_all(format!("{start}{line}\n").as_bytes()));
+            let message = wrapped(label.len(), &message.to_string(), width(&stderr, || None));
+            drop(stderr.write_all(format!("{start}{label}{message}\n").as_bytes()));
         }
     }
 
     pub fn error(self, err: &anyhow::Error) {
         const RED: &str = "\x1b[1m\x1b[91m";
-        let message = printable(format_args!("{err:#}"));
-        say(&format!("{}: {message}", self.paint(RED, "error")));
+        self.say_labelled(RED, "error", ": ", format_args!("{err:#}"));
     }
 
     /// Asks before something is changed. Only `y` and `yes` are a yes.
@@ -108,6 +111,11 @@ impl Ui {
         Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
     }
 
+    fn say_labelled(self, color: &str, label: &str, end: &str, message: impl std::fmt::Display) {
+        let message = wrapped(label.len() + end.len(), &printable(message), self.width);
+        say(&format!("{}{end}{message}", self.paint(color, label)));
+    }
+
     fn paint(self, color: &str, text: &str) -> String {
         if self.color { format!("{color}{text}\x1b[0m") } else { text.to_owned() }
     }
@@ -115,7 +123,68 @@ impl Ui {
 
 /// What a user who waits has to know, where no [`Ui`] is at hand.
 pub fn note(message: impl std::fmt::Display) {
-    say(&format!("note: {message}"));
+    let width = width(&std::io::stderr(), || None);
+    say(&format!("note: {}", wrapped("note: ".len(), &message.to_string(), width)));
+}
+
+/// Columns of a terminal; `columns` says so where the system is not asked.
+#[cfg(unix)]
+fn width(
+    stream: &(impl IsTerminal + std::os::fd::AsRawFd),
+    columns: impl Fn() -> Option<usize>,
+) -> Option<usize> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    #[expect(unsafe_code, reason = "std has no name for it")]
+    // SAFETY: the kernel writes one `winsize`, which lives for the length of the call.
+    let result = unsafe { libc::ioctl(stream.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
+    match result {
+        0 if size.ws_col > 0 => Some(size.ws_col.into()),
+        _ => stream.is_terminal().then(columns)?,
+    }
+}
+
+#[cfg(not(unix))]
+fn width(stream: &impl IsTerminal, columns: impl Fn() -> Option<usize>) -> Option<usize> {
+    stream.is_terminal().then(columns)?
+}
+
+/// Breaks `text` between words, for a terminal of `width` columns, where it begins in the column
+/// `start`; what goes on is indented. A word, `code` and an indented line stay whole. So does
+/// everything without a width: programs read lines.
+fn wrapped(start: usize, text: &str, width: Option<usize>) -> String {
+    const ROOM_MIN: usize = 20;
+    let Some(width) = width.filter(|width| *width >= start + ROOM_MIN) else {
+        return text.to_owned();
+    };
+    let mut lines = Vec::new();
+    for line in text.split('\n') {
+        let indent = match lines.is_empty() {
+            true => start,
+            false if line.starts_with("help: ") => "help: ".len(),
+            false => 0,
+        };
+        let mut column = if lines.is_empty() { start } else { 0 };
+        let mut broken = String::new();
+        let (is_whole, mut is_code) = (line.starts_with(' '), false);
+        let words = line.split(|c: char| {
+            is_code ^= c == '`';
+            c == ' ' && !is_code && !is_whole
+        });
+        for (index, word) in words.enumerate() {
+            let length = word.chars().count();
+            if index > 0 && column > indent && column + 1 + length > width {
+                broken += &format!("\n{:indent$}", "");
+                column = indent;
+            } else if index > 0 {
+                broken.push(' ');
+                column += 1;
+            }
+            broken += word;
+            column += length;
+        }
+        lines.push(broken);
+    }
+    lines.join("\n")
 }
 
 /// Names of files may hold what a terminal would obey: control characters become `\u{1b}`.
@@ -195,4 +264,45 @@ pub fn age(age: Duration) -> String {
 
 pub fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, width: usize, expected: &[&str]) {
+        assert_eq!(wrapped(4, text, Some(width)), expected.join("\n"));
+    }
+
+    #[test]
+    fn long_messages_are_broken_between_words() {
+        check("one two three four five", 24, &["one two three four", "    five"]);
+        check("one two three four fives", 27, &["one two three four", "    fives"]);
+        check("one two three four fives", 28, &["one two three four fives"]);
+        let path = "/a/path/that/is/longer/than/a/line";
+        check(&format!("in {path} now"), 24, &["in", &format!("    {path}"), "    now"]);
+        check(path, 24, &[path]);
+        check(
+            "call `cargo build --all` at once",
+            24,
+            &["call", "    `cargo build --all`", "    at once"],
+        );
+        check(
+            "a\nhelp: one two three four\n  cargo build --all --locked",
+            24,
+            &["a", "help: one two three four", "  cargo build --all --locked"],
+        );
+        check(
+            "a\nhelp: one two three four five",
+            24,
+            &["a", "help: one two three four", "      five"],
+        );
+    }
+
+    #[test]
+    fn without_a_terminal_or_with_a_narrow_one_they_stay_whole() {
+        let text = "one two three four five six seven";
+        assert_eq!(wrapped(4, text, None), text);
+        check(text, 23, &[text]);
+    }
 }

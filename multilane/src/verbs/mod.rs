@@ -194,9 +194,8 @@ pub(crate) static ALL: &[Verb] = &[
         "Build for the edit loop: `cargo build`",
         "Profile `dev`: compiles fastest, and backtraces have lines. For a debugger: --profile \
          debugging\n\n\
-         Profile `cranelift`, with Cranelift instead of LLVM, where \
-         `[workspace.metadata.multilane.cranelift]` asks for it and the toolchain is a nightly \
-         with that component (not yet tried with the real component).",
+         Profile `cranelift` where `[workspace.metadata.multilane.cranelift]` asks for it and the \
+         toolchain is a nightly with that component (not yet tried with the real one).",
     )
     .options(dry_run),
     verb(
@@ -225,20 +224,20 @@ pub(crate) static ALL: &[Verb] = &[
         Kind::Cargo(build::check_fast),
         "Check the packages that changed",
         "Changed means: since the merge base with the main branch, and what is uncommitted or \
-         untracked; of files that git ignores, those written since that commit. A change to the \
-         lockfile, the root manifest, the toolchain file or `.cargo/` affects all packages; so does \
-         any file of no package that nothing names, but for READMEs and their kin, and a checkout \
-         without git. A file also affects the packages that name it by a relative path.",
+         untracked; of files that git ignores, those written since that commit. A file also \
+         affects the packages that name it by a relative path. The lockfile, the root manifest, \
+         the toolchain file, `.cargo/`, and any other file of no package that nothing names, but \
+         for READMEs and their kin, affect all packages. So does a checkout without git.",
     )
     .options(|command| changed(dry_run(command))),
     verb(
         "test",
         Kind::Cargo(test::test),
         "Run the tests",
-        "With nextest where `cargo-nextest` is on PATH, then the doctests, which nextest leaves \
-         out; otherwise with `cargo test`. Filters mean the same either way. What follows `--` \
-         goes to the test executables: `-- --exact`, `-- --ignored`. Where nextest does not know \
-         such an option, `cargo test` runs.",
+        "With nextest where `cargo-nextest` is on PATH, then the doctests; otherwise with `cargo \
+         test`. Filters mean the same either way. What follows `--` goes to the test executables: \
+         `-- --exact`, `-- --ignored`. Where nextest does not know such an option, `cargo test` \
+         runs.",
     )
     .options(|command| changed_if_affected(dry_run(command))),
     verb(
@@ -262,9 +261,8 @@ pub(crate) static ALL: &[Verb] = &[
         Kind::Cargo(clean::clean),
         "Delete this builder's lane",
         "A lane that is in use is never deleted. The build of xtask itself stays. The next build \
-         may fork another lane again; plain `cargo build` would begin from nothing. With one of \
-         cargo's options, such as --package or --release, only that part goes, as with `cargo \
-         clean`.",
+         through xtask may fork another lane. With one of cargo's options, such as --package or \
+         --release, only that part goes, as with `cargo clean`.",
     )
     .options(|command| {
         let all = "All lanes of this worktree that are not in use, agents' lanes as well";
@@ -324,8 +322,7 @@ pub(crate) static LANE: &[Verb] = &[
         Kind::Own(fork::fork),
         "Fill this builder's lane from another one",
         "Every unit that cargo would make the same is linked or copied; the rest is left to \
-         cargo. The first build in an empty lane does this by itself. In a lane that has units, \
-         those that are missing are added.",
+         cargo. The first build in an empty lane does this by itself.",
     )
     .options(|command| {
         let from = "From this lane or worktree, instead of the one that suits best";
@@ -352,12 +349,10 @@ pub(crate) static LANE: &[Verb] = &[
         "Run a command, such as an agent, whose cargo builds in its own lane",
         "If there is a worktree of this name, as `lane new` makes them, the command runs in it, \
          and its lane is the worktree's `target/`. Otherwise it runs in the current directory, as \
-         the agent of this name (AGENT_ID), and its lane is in `.lanes/`. One line says which of \
-         the two.\n\n\
-         The command's `cargo` is cargo, except that it builds in the lane and that the first \
-         build forks another one: with every option, alias and subcommand; in other workspaces it \
-         is nothing but cargo. Where CARGO_TARGET_DIR is set, or --target-dir given, that counts. \
-         Without a command, your shell runs.\n\n\
+         the agent of this name (AGENT_ID), and its lane is in `.lanes/`. One line says which.\n\n\
+         The command's `cargo` is cargo, with every option, alias and subcommand, except that it \
+         builds in the lane and that the first build forks another one. Other workspaces, \
+         CARGO_TARGET_DIR and --target-dir are left alone. Without a command, your shell runs.\n\n\
          cargo xtask lane run fix-parser --new -- my-agent --its-option",
     )
     .options(|command| {

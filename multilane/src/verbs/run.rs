@@ -191,6 +191,16 @@ fn own_runner(project: &Project, lane: &Lane, step: &Step) -> Option<(String, Pa
     Some((shared_program::runner_variable(), format!("{program} test").into()))
 }
 
+/// nextest says in each run which runner it has; a user who has set none need not know. The
+/// variable is the filter of its log, and this module logs nothing else. A version that has the
+/// line elsewhere prints it.
+fn without_word_of_runner(project: &Project, step: &Step) -> Option<(String, PathBuf)> {
+    const FILTER: (&str, &str) = ("NEXTEST_LOG", "info,cargo_nextest::dispatch::helpers=warn");
+    let is_nextest = step.line().iter().take(2).any(|word| word == "nextest");
+    let is_free = project.session.env.get(FILTER.0).is_none();
+    (is_nextest && is_free).then(|| (FILTER.0.to_owned(), FILTER.1.into()))
+}
+
 /// The code is that of the first step that failed.
 pub(super) fn run_steps(
     project: &Project,
@@ -218,7 +228,9 @@ pub(super) fn run_steps(
         let step_begun = Instant::now();
         let tally = tally.as_ref().map(|tally: &Tally| (TALLY.to_owned(), tally.file.clone()));
         let runner = own_runner(project, lane, step);
-        let variables: Vec<_> = tally.into_iter().chain(runner).collect();
+        let has_runner = runner.is_some() || step.runner.is_some();
+        let quiet = has_runner.then(|| without_word_of_runner(project, step)).flatten();
+        let variables: Vec<_> = tally.into_iter().chain(runner).chain(quiet).collect();
         let mut outcome = project.sh.run(step, &variables)?;
         if may_lack_space(step, lane, &outcome) && disk::make_room(project, ui) {
             ui.status("Again", format_args!("`{step}`, with more space on the disk"));

@@ -30,9 +30,9 @@ use crate::diff;
 /// Bring multilane into an existing workspace
 ///
 /// Adds a member `xtask`, which is the project's own and depends on the engine, the alias `cargo
-/// xtask`, and a profile for it. A target in the Makefile or justfile, and profiles for the
-/// project, are offered one by one. Shows the whole change as a diff and asks. What exists already
-/// stays as it is; a conflict is named, and then nothing is changed. To take it back, use git.
+/// xtask`, and a profile for it; offers a target in the Makefile or justfile, and profiles for the
+/// project. Shows the whole change as a diff and asks. What exists already stays; if there is a
+/// conflict, nothing is changed. To take it back, use git.
 #[derive(Args)]
 pub(crate) struct Adopt {
     /// The workspace [default where installed: the current one]

@@ -8,11 +8,10 @@ use crate::flags::CargoWords;
 
 /// Find what builds spend their time on, and what to change first
 ///
-/// Builds from scratch in a lane of its own, so that all other lanes stay warm; this takes as long
-/// as a cold build. The answer names the five changes that would save most, how much each would
-/// save, and how sure that is: each change is tried in a simulation of the build on the real graph
-/// of units. The simulation first has to reproduce the build that was measured. The report shows
-/// all of it as a page that needs no network.
+/// Builds from scratch in a lane of its own, which takes as long as a cold build; all other lanes
+/// stay warm. Names the five changes that would save most, how much each would save, and how sure
+/// that is: each is tried in a simulation of the build, which first has to reproduce the build that
+/// was measured. The report is a page that needs no network.
 ///
 /// Single parts can be asked for: `analyze timings graph`
 #[derive(Args)]

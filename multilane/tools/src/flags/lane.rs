@@ -9,11 +9,9 @@ use super::CargoWords;
 
 /// Have git warm every new worktree
 ///
-/// Installs a `post-checkout` hook: when `git worktree add` has made a worktree, the hook gives it
-/// `.cargo/local.toml` and a forked lane. It prints one line, does nothing at any other checkout,
-/// and never makes git fail. An existing hook goes on working: in git's own directory it is renamed
-/// and runs first; a directory that `core.hooksPath` names, such as husky's, stays as it is, and a
-/// directory of ours stands in front of it.
+/// Installs a `post-checkout` hook, which gives each new worktree `.cargo/local.toml` and a forked
+/// lane. It prints one line, does nothing at any other checkout, and never makes git fail. Existing
+/// hooks go on working, also where `core.hooksPath` names their directory.
 #[derive(Args)]
 #[command(group = clap::ArgGroup::new("what").required(true))]
 pub struct LaneHook {
@@ -42,9 +40,9 @@ pub struct LaneList {
 
 /// Show who builds what, and who waits for whom
 ///
-/// All builds of this user on this machine: since when they run, what they compile, link or test at
-/// this moment, and what waits for a permit or for memory. Then what the machine has left, and the
-/// lanes of this repository.
+/// All builds of this user on this machine: since when they run, what they compile, link or test,
+/// and what waits for a permit or for memory. Then what the machine has left, and the lanes of this
+/// repository.
 #[derive(Args)]
 pub struct LaneStatus {
     /// Print JSON
@@ -70,9 +68,9 @@ pub struct LaneWhich {
 /// Show that a forked lane equals one built from scratch
 ///
 /// HEAD is built and tested in a donor, another tree forks from it, and the donor is removed. Then
-/// the test results and the files of the fork are compared with those of a tree that was built from
-/// scratch at the same place. All trees are temporary and lie beside the repository; yours is not
-/// touched. Programs are compared, not run. Exit code 1: something differs.
+/// the fork's test results and files are compared with those of a tree that was built from scratch
+/// at the same place. All trees are temporary and lie beside the repository. Exit code 1: something
+/// differs.
 #[derive(Args)]
 #[command(override_usage = "lane verify [OPTIONS] [CARGO OPTIONS] [-- ARGS]")]
 pub struct LaneVerify {

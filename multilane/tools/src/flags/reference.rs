@@ -13,10 +13,22 @@ fn cli_md_describes_the_command_line() {
 }
 
 /// Options that would be said over and over.
-const COMMON: [(&str, &str); 3] = [
+const COMMON: [(&str, &str); 12] = [
     ("--dry-run", "Print what would be done, don't do it"),
     ("--json", "Print JSON"),
     ("-q, --quiet", "Print nothing but errors"),
+    ("-y, --yes", "Do not ask"),
+    ("--affected", "Only the packages that changed, as `check-fast` finds them"),
+    ("--dependents", "Add the packages that depend on the changed ones"),
+    ("--base <REV>", "Compare with the merge base of this commit instead of the main branch's"),
+    ("--new", "Make the worktree if there is none, as `lane new` does"),
+    ("--worktree", "Only a worktree; fail if there is none"),
+    ("--agent", "An agent in the current directory, even if there is such a worktree"),
+    (
+        "--engine <PATH|URL>",
+        "Depend on this engine: the path of a clone, or a git URL with `#` and a revision",
+    ),
+    ("--allow-dirty", "Change a tree with uncommitted changes"),
 ];
 
 fn reference() -> String {
@@ -27,7 +39,7 @@ fn reference() -> String {
     let mut text = format!(
         "# The command line\n\n{}\n\nThe same for `cargo multilane`. This page is written from the \
          program's own help, by a test:\n\n```sh\nUPDATE_EXPECT=1 cargo test --manifest-path \
-         multilane/tools/Cargo.toml cli_md\n```\n\n```text\n{environment}\n```\n\nAlways the same, where a verb has it:\n\n{common}",
+         multilane/tools/Cargo.toml cli_md\n```\n\n```text\n{environment}\n```\n\nSeveral verbs have these, and name them alone:\n\n{common}",
         paragraphs(&root)
     );
     describe_all(&mut text, &root);
@@ -47,20 +59,34 @@ fn describe_all(text: &mut String, parent: &Command) {
 }
 
 fn describe(text: &mut String, bin: &str, verb: &Command) -> std::fmt::Result {
+    let line = format!("{bin} {}", verb.get_name());
+    let (_, heading) = line.split_once(" xtask ").unwrap_or_default();
+    write!(text, "\n## {heading}\n\n{}\n", paragraphs(verb))?;
     let usage = verb.clone().render_usage().to_string();
     // It has the whole line, or begins with the name of the verb.
-    let (_, usage) = usage.split_once(verb.get_name()).unwrap_or_default();
-    let line = format!("{bin} {}", verb.get_name());
-    write!(text, "\n## {line}\n\n{}\n", paragraphs(verb))?;
-    if usage.trim() != "[OPTIONS] [CARGO OPTIONS] [-- ARGS]" {
+    let usage = [&line, verb.get_name()].iter().find_map(|name| Some(usage.split_once(name)?.1));
+    let usage = usage.unwrap_or_default();
+    let is_usual = usage.trim() == "[OPTIONS] [CARGO OPTIONS] [-- ARGS]";
+    // One argument is in the list of options.
+    let words = usage.split(' ').filter(|word| !["", "[OPTIONS]"].contains(word)).count();
+    if !is_usual && (words > 1 || usage.contains('|')) {
         write!(text, "\n```text\n{line}{usage}\n```\n")?;
     }
-    let options: String = verb
+    let entries: Vec<String> = verb
         .get_arguments()
         .filter(|option| !option.is_hide_set() && option.get_id() != "help")
         .map(entry)
-        .filter(|line| !COMMON.iter().any(|(name, help)| *line == format!("- `{name}`: {help}\n")))
         .collect();
+    let name_of_common = |line: &String| {
+        let is_it = |(name, help): &&(&str, &str)| *line == format!("- `{name}`: {help}\n");
+        COMMON.iter().find(is_it).map(|(name, _)| format!("`{name}`"))
+    };
+    let common: Vec<String> = entries.iter().filter_map(name_of_common).collect();
+    let mut options: String =
+        entries.into_iter().filter(|line| name_of_common(line).is_none()).collect();
+    if !common.is_empty() {
+        options += &format!("- {}\n", common.join(", "));
+    }
     if options.is_empty() { Ok(()) } else { write!(text, "\n{options}") }
 }
 

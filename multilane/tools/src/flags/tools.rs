@@ -5,10 +5,9 @@ use clap::Args;
 /// Install tools that make builds quicker, and set up a linker
 ///
 /// Each tool is installed by the quickest installer of this machine: a package manager, a wheel
-/// from PyPI, `cargo binstall`, `cargo install`. Tools that are new enough are kept. If one cannot
-/// be installed, the others still are, and the exit code is 1. Tools that this project does not
-/// use are left out. A linker is configured only after a program that it has linked has run; it is
-/// written into `.cargo/local.toml`, which git ignores.
+/// from PyPI, `cargo binstall`, `cargo install`. Tools that are new enough are kept, and those that
+/// this project does not use are left out. If one cannot be installed, the exit code is 1. A linker
+/// is set in `.cargo/local.toml`, which git ignores, after a program that it has linked has run.
 #[derive(Args)]
 pub(crate) struct InstallTools {
     /// Install nothing; exit with 1 if a tool is lacking or too old

@@ -19,10 +19,9 @@ use crate::diff;
 
 /// Make a clone of the template a project of your own
 ///
-/// The names, licence, authors, README and CHANGELOG become the project's; a first crate replaces
-/// the examples; the template's documentation goes. The engine becomes a dependency on git where
-/// the clone has a remote that others can reach; otherwise its folder stays. To take it back, use
-/// git.
+/// Names, licence, authors, README and CHANGELOG become the project's; a first crate replaces the
+/// examples; the template's documentation goes. The engine becomes a dependency on git where others
+/// can reach the clone's remote; otherwise its folder stays. To take it back, use git.
 #[derive(Args)]
 pub(crate) struct Init {
     /// Name of the project and its first crate
