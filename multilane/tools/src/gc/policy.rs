@@ -185,7 +185,7 @@ pub(super) fn freed<'i>(lanes: &[Lane], items: impl IntoIterator<Item = &'i Item
     items.into_iter().flat_map(groups).map(|group| gone.take(group)).sum()
 }
 
-/// What is freed if this lane alone goes, in bytes, and what it takes to make that again, in seconds.
+/// What is freed if this lane alone goes, in bytes, and the seconds to make that again.
 pub(crate) fn price(lanes: &[Lane], at: usize) -> (u64, f64) {
     let mut gone = Gone::default();
     let freed = lanes[at].groups.iter().map(|(kind, group)| (*kind, gone.take(group)));
@@ -193,7 +193,7 @@ pub(crate) fn price(lanes: &[Lane], at: usize) -> (u64, f64) {
         .fold((0, 0.0), |(bytes, time), (kind, freed)| (bytes + freed, time + seconds(kind, freed)))
 }
 
-/// What idle lanes of agents could free, in bytes, and what it takes to make that again, in seconds.
+/// What idle lanes of agents could free, in bytes, and the seconds to make that again.
 pub(crate) fn all_that_may_go(lanes: &[Lane], now: SystemTime) -> (u64, f64) {
     let idle = Duration::from_secs(3600);
     let limits = Limits { budget: 0, floor: 0, free: u64::MAX, idle, with_own: false };
