@@ -146,11 +146,16 @@ impl Seen {
     }
 }
 
-/// Where it is noted. `None` where there are neither git nor lanes of agents.
+/// Where it is noted, for each workspace of the repository. `None` where there are neither git nor
+/// lanes of agents.
 fn file(project: &Project) -> Option<PathBuf> {
-    let of_git = Common::of(&project.repo.root).map(|common| common.dir);
-    let dir = of_git.or_else(|| Some(project.repo.lanes_dir()).filter(|dir| dir.is_dir()))?;
-    Some(dir.join("disk"))
+    let Some(common) = Common::of(&project.repo.root) else {
+        let dir = project.repo.lanes_dir();
+        return dir.is_dir().then(|| dir.join("disk"));
+    };
+    let inside = common.inside().components().map(|part| part.as_os_str().to_string_lossy());
+    let names: Vec<_> = std::iter::once("disk".into()).chain(inside).collect();
+    Some(common.dir.join(names.join("-")))
 }
 
 /// Collects where the lanes may have outgrown their limits. What goes wrong is told, and no reason

@@ -14,6 +14,7 @@ fn project() -> Project {
     project.write("crates/one/src/lib.rs", "pub fn value() -> u32 { 1 }\n");
     project.write("crates/app/src/main.rs", "fn main() { println!(\"{}\", one::value()) }\n");
     project.cargo("generate-lockfile").ok();
+    project.commit(); // What is noted is not to be in the repository that this one lies in.
     project
 }
 
@@ -293,7 +294,6 @@ fn set_budget(project: &Project, manifest: &str, disk: &str) {
 #[test]
 fn builds_collect_by_themselves_what_outgrows_the_budget() {
     let mut project = project();
-    project.commit();
     project.set("MULTILANE_GC", "on");
     project.xtask("build-dev").agent("old").ok();
     let taken: u64 = bytes(&project, &project.lanes());
@@ -333,7 +333,6 @@ fn builds_collect_by_themselves_what_outgrows_the_budget() {
 #[test]
 fn one_collects_at_a_time() {
     let project = project();
-    project.commit();
     project.xtask("check").agent("a").ok();
     let lock = std::fs::File::create(project.root.join(".git/multilane/gc.lock")).expect("a file");
     lock.lock().expect("it is free");

@@ -9,6 +9,8 @@
 //! ├── workspace      where in a checkout the workspace is; empty for its top
 //! ├── cold/          who leads in a cold start; cold_start/leader.rs draws it
 //! ├── records.jsonl  what each build did (docs/records.md); the older ones in records.old.jsonl
+//! ├── disk           what is known of the disk; disk.rs reads it
+//! ├── collected.jsonl  what `gc` has deleted, as with --json; gc.lock is held meanwhile
 //! ├── analyze.json   what the builds of `analyze` took
 //! ├── test-runner    starts tests that an agent runs, so that the cargo that they start is the shim
 //! ├── bin/cargo      the shim: `xtask` by another name, the first `cargo` on the PATH of `lane run`
