@@ -73,6 +73,19 @@ pub(crate) fn weighed(
     (found, lanes)
 }
 
+/// What is in a lane, in bytes.
+pub(crate) fn by_kind(lane: &Path) -> BTreeMap<Kind, u64> {
+    let (parts, mut bytes) = (parts(lane, None, UNIX_EPOCH), BTreeMap::new());
+    let kinds = parts.iter().map(|(path, kind)| (path.as_path(), *kind)).collect();
+    walk(lane, Kind::Rest, &kinds, &mut |kind, meta| {
+        let mut group = Group::default();
+        count(&mut group, meta);
+        let shared = group.shared.iter().map(|shared| shared.bytes / shared.links);
+        *bytes.entry(kind).or_default() += group.alone + shared.sum::<u64>();
+    });
+    bytes
+}
+
 /// The inputs that no worktree has today. Features, targets and code generators are chosen anew on
 /// each command line; so are toolchains, by `+nightly`, and another worktree may name another one.
 fn outdated(

@@ -3,6 +3,8 @@
 pub(crate) mod inventory;
 mod list;
 pub(crate) mod policy;
+#[cfg(test)]
+mod replay;
 
 use std::collections::BTreeSet;
 use std::fs::File;

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What lies in a lane, from the cheapest to the dearest.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Units of a worktree's `target/` that no lockfile or toolchain of any worktree can use.
     Stale,
     /// Incremental caches, each with all of its sessions.
@@ -269,7 +269,8 @@ fn is_last_donor(lanes: &[Lane], at: usize) -> bool {
     own.key.is_some() && own.is_warm && !lanes.iter().enumerate().any(is_later)
 }
 
-fn seconds(kind: Kind, bytes: u64) -> f64 {
+/// What it takes to make so many bytes again.
+pub(super) fn seconds(kind: Kind, bytes: u64) -> f64 {
     const GIB: f64 = (1_u64 << 30) as f64;
     kind.seconds_per_gib() * bytes as f64 / GIB
 }
