@@ -120,7 +120,7 @@ pub enum BenchMode {
     Soak(Soak),
 }
 
-/// Let agents build for a long time, and compare every result with plain cargo's
+/// Let agents build for long, and compare each result with plain cargo
 ///
 /// The agents edit, check, build, test, switch branches, rebase and update a dependency in a small
 /// workspace that is generated for this. They are interrupted, single processes are killed, and the
@@ -139,13 +139,13 @@ pub struct Soak {
     /// Draw the same edits and calls again
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// What all lanes may take, such as 200M, instead of what six warm lanes take
+    /// What all lanes may take, such as 200M [default: six warm lanes]
     #[arg(long, value_name = "SIZE", value_parser = crate::gc::size)]
     pub budget: Option<u64>,
     /// Make the temporary directory in this one
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
-    /// Keep the temporary directory; it is kept, too, when a result was wrong
+    /// Keep the temporary directory, also when every result was right
     #[arg(long)]
     pub keep: bool,
     /// Print JSON

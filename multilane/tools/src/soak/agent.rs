@@ -44,6 +44,8 @@ pub(super) struct Agent<'a> {
     broken: Option<&'static str>,
     /// Whether its last call was killed or interrupted.
     was_hit: bool,
+    /// What was done in this worktree, for a reader.
+    history: Vec<String>,
     /// What each lane was last checked or built with.
     last: HashMap<(PathBuf, Verb), Snapshot>,
 }
@@ -69,6 +71,7 @@ impl<'a> Agent<'a> {
             worktree: PathBuf::new(),
             broken: None,
             was_hit: false,
+            history: Vec::new(),
             last: HashMap::new(),
         }
     }
@@ -126,6 +129,7 @@ impl<'a> Agent<'a> {
             }
         };
         self.broken = (edit == Edit::Broken).then_some(name);
+        self.history.push(format!("{name}: {edit:?}"));
         workspace::edit(&self.worktree, name, edit)
     }
 
@@ -142,6 +146,7 @@ impl<'a> Agent<'a> {
     fn switch(&mut self) -> anyhow::Result<()> {
         self.commit();
         let branch = self.any_branch()?;
+        self.history.push(format!("switch to {branch}"));
         self.git(&["switch", "--quiet", "--force-create", &self.name, &branch])?;
         Ok(())
     }
@@ -158,6 +163,7 @@ impl<'a> Agent<'a> {
     /// On main, which then takes it in now and then.
     fn rebase(&mut self) -> anyhow::Result<()> {
         self.commit();
+        self.history.push("rebase".to_owned());
         if self.git(&["rebase", "--quiet", "main"]).is_err() {
             self.git(&["rebase", "--abort"])?; // A conflict.
         } else if self.random.is_once_in(2) {
@@ -167,6 +173,7 @@ impl<'a> Agent<'a> {
     }
 
     fn update(&mut self) -> anyhow::Result<()> {
+        self.history.push("update".to_owned());
         workspace::edit(&self.worktree, "", Edit::Update)?;
         self.shared.sh.read_cargo(&["generate-lockfile", "--offline"], &self.worktree)?;
         Ok(())
@@ -193,6 +200,7 @@ impl<'a> Agent<'a> {
         (self.broken, self.was_hit) = (None, false);
         self.last.clear();
         let branch = self.any_branch()?;
+        self.history = vec![format!("made from {branch}")];
         let path = self.worktree.to_string_lossy().into_owned();
         let repository = self.shared.repository();
         if self.random.is_once_in(2) {
@@ -268,6 +276,8 @@ impl<'a> Agent<'a> {
             self.collect()?;
         }
         let was_hit = std::mem::replace(&mut self.was_hit, is_killed || is_interrupted);
+        let hit = if self.was_hit { ", killed or interrupted" } else { "" };
+        self.history.push(format!("{}: {}{hit}", verb.word(), ended.status));
         if self.was_hit {
             self.last.clear();
             shared.report().not_judged += 1;
@@ -382,7 +392,7 @@ impl<'a> Agent<'a> {
             "{} result of {} in {}, kept as {}\n\
              commit: {}\ndiff: {}\n\
              command: AGENT_ID={} {} {}\nlane: {}\n\
-             expected: {expected}\ngot: {got}\n\
+             before: {}\nexpected: {expected}\ngot: {got}\n\
              it said: {}\nplain cargo said: {}",
             if is_stale { "stale" } else { "failed" },
             self.name,
@@ -396,6 +406,7 @@ impl<'a> Agent<'a> {
             call.record
                 .as_ref()
                 .map_or_else(String::new, |record| record.lane.display().to_string()),
+            self.history.join("; "),
             call.ended.output,
             clean.output,
         );

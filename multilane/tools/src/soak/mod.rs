@@ -293,8 +293,15 @@ impl Shared<'_> {
         let mut random = Random(self.seed ^ u64::MAX);
         while !self.is_over() {
             self.pause(Duration::from_millis(2000 + random.below(6000) as u64));
-            let slot = &self.slots[random.below(self.slots.len())];
-            if let Some(name) = slot.kill_one(|count| random.below(count)) {
+            let first = random.below(self.slots.len());
+            let (after, before) = (&self.slots[first..], &self.slots[..first]);
+            // The deepest, which is a compiler, a linker or a test, as often as any.
+            let mut pick = |count| match random.is_once_in(2) {
+                true => count - 1,
+                false => random.below(count),
+            };
+            let killed = after.iter().chain(before).find_map(|slot| slot.kill_one(&mut pick));
+            if let Some(name) = killed {
                 *self.report().kills.entry(name).or_default() += 1;
             }
         }

@@ -116,7 +116,7 @@ impl Watch {
         collections: &Path,
         free: Option<u64>,
     ) {
-        const RECENT: f64 = 15.0;
+        const RECENT: f64 = 5.0;
         let mut now = Taken::by_lanes_of(worktrees);
         let collected = Collected::read(collections);
         let newest = collected.items.last().map_or(0.0, |item| item.unix_seconds);
