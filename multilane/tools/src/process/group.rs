@@ -1,5 +1,5 @@
-//! Runs a process and what it starts as a group, which can be interrupted and killed as a whole; and
-//! kills single processes of it. For `lane bench soak`.
+//! Runs a process and what it starts as a group, which can be interrupted and killed as a whole;
+//! and kills single processes of it. For `lane bench soak`.
 
 use std::fs::File;
 use std::path::Path;

@@ -66,8 +66,8 @@ impl Taken {
         self.0.iter().filter(is_new).map(|(_, file)| file.bytes).sum()
     }
 
-    /// Later than `before`: a file keeps the lane in which it was first seen. Returns how many bytes
-    /// have gone that were in one of `lanes`.
+    /// Later than `before`: a file keeps the lane in which it was first seen. Returns how many
+    /// bytes have gone that were in one of `lanes`.
     fn gone_since(&mut self, before: &Taken, lanes: &[PathBuf]) -> u64 {
         let mut gone = 0;
         for (id, old) in &before.0 {

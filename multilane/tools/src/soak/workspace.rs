@@ -242,8 +242,8 @@ impl Snapshot {
         self.0.iter().map(|(path, (_, text))| (path.clone(), text.clone())).collect()
     }
 
-    /// The packages that have to be compiled since `then`: a file of theirs was written, or one of a
-    /// package that they depend on.
+    /// The packages that have to be compiled since `then`: a file of theirs was written, or one of
+    /// a package that they depend on.
     pub(super) fn changed_since(&self, then: &Snapshot) -> BTreeSet<&'static str> {
         let is_changed = |start: &str| {
             let of = |all: &Snapshot| -> Vec<(PathBuf, (SystemTime, String))> {
