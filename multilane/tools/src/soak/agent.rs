@@ -283,7 +283,7 @@ impl<'a> Agent<'a> {
             shared.report().not_judged += 1;
             return Ok(None);
         }
-        // What a killed call has left may still hold the lock for a moment: that is the agent's own.
+        // What a killed call has left may hold the lock for a moment: that is the agent's own.
         if !was_hit {
             self.count_waits(verb, &ended.output);
         }
