@@ -134,11 +134,14 @@ mod system {
     }
 
     /// The process is held by a descriptor before it is looked at once more: a number alone could
-    /// be another's by then.
+    /// be another's by then. Not git: it would leave its locks, and nobody could go on.
     pub(super) fn kill_one(leader: u32, pick: impl FnOnce(usize) -> usize) -> Option<String> {
         let found = group_of(leader);
         let process = *found.get(pick(found.len()))?;
         let name = files::read_text(proc_of(process).join("comm")).ok()?;
+        if name.trim() == "git" {
+            return None;
+        }
         // SAFETY: these calls take numbers, and a null pointer where that stands for nothing.
         unsafe {
             let descriptor = libc::syscall(libc::SYS_pidfd_open, process, 0);

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use multilane_engine::files;
 
 use super::clean::Clean;
@@ -13,7 +13,7 @@ use super::watch::{Collected, Record, Taken};
 use super::workspace::{self, Edit, PROGRAM, Snapshot, crate_at, placeless};
 use super::{COLLECTS_BY_ITSELF, Random, Shared, unix_seconds};
 use crate::files::rename_to_free;
-use crate::process::{Ended, Wish, run_in_group};
+use crate::process::{Ended, Slot, Wish, run_in_group};
 
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 enum Verb {
@@ -208,26 +208,20 @@ impl<'a> Agent<'a> {
             self.shared.git(&repository, &args)?;
         } else {
             let words = ["lane", "new", "--quiet", "--path", &path, "--from", &branch, &self.name];
-            let (ended, _) = self.run(&words, &repository, None)?;
-            // It may have been killed, at any point.
-            if !ended.status.success() && !self.shared.is_over() {
-                self.shared.slots[self.number].take_kills();
-                drop(self.shared.git(&repository, &["worktree", "remove", "--force", &path]));
-                return self.make_worktree();
-            }
+            // Nothing of it is killed: the git below would leave its locks.
+            let mut command = self.shared.engine_command(&self.name, &words, &repository)?;
+            let log = self.shared.dir.join("logs").join(format!("new-{}", self.number));
+            let slot = Slot::default();
+            let ended = run_in_group(&mut command, &log, &slot, || self.shared.wish())?;
+            ensure!(ended.status.success(), "`{}` failed: {}", words.join(" "), ended.output);
         }
         let mut foreign = self.shared.foreign.lock().expect("no thread panics with it");
         foreign.plant(&self.worktree, &self.name)
     }
 
-    /// Calls the engine. Returns whether it was interrupted, too.
-    fn run(
-        &self,
-        words: &[&str],
-        dir: &std::path::Path,
-        interrupt_after: Option<Duration>,
-    ) -> anyhow::Result<(Ended, bool)> {
-        let mut command = self.shared.engine_command(&self.name, words, dir)?;
+    /// Calls the engine in the worktree. Returns whether it was interrupted, too.
+    fn run(&self, verb: Verb, interrupt_after: Option<Duration>) -> anyhow::Result<(Ended, bool)> {
+        let mut command = self.shared.engine_command(&self.name, &[verb.word()], &self.worktree)?;
         let log = self.shared.dir.join("logs").join(self.number.to_string());
         let began = Instant::now();
         let mut is_interrupted = false;
@@ -255,7 +249,7 @@ impl<'a> Agent<'a> {
             .random
             .is_once_in(12)
             .then(|| Duration::from_millis(100 + self.random.below(3000) as u64));
-        let (ended, is_interrupted) = self.run(&[verb.word()], &self.worktree, interrupt_after)?;
+        let (ended, is_interrupted) = self.run(verb, interrupt_after)?;
         let is_killed = shared.slots[self.number].take_kills() > 0;
         if shared.is_over() {
             return Ok(None);
@@ -280,6 +274,9 @@ impl<'a> Agent<'a> {
         self.history.push(format!("{}: {}{hit}", verb.word(), ended.status));
         if self.was_hit {
             self.last.clear();
+            // Of a git below the engine that was ended.
+            let own = Path::new(".git/worktrees").join(&self.name).join("index.lock");
+            files::remove_own_file(&shared.repository().join(own))?;
             shared.report().not_judged += 1;
             return Ok(None);
         }
@@ -425,7 +422,7 @@ impl<'a> Agent<'a> {
         let repository = self.shared.repository();
         let mut command = self.shared.engine_command(&self.name, &words, &repository)?;
         let log = self.shared.dir.join("logs").join(format!("gc-{}", self.number));
-        let ended = run_in_group(&mut command, &log, &Default::default(), || self.shared.wish())?;
+        let ended = run_in_group(&mut command, &log, &Slot::default(), || self.shared.wish())?;
         let answer: serde_json::Value = match serde_json::from_str(&ended.output) {
             Ok(answer) => answer,
             Err(_) if self.shared.is_over() => return Ok(()),

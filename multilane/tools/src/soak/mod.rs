@@ -166,6 +166,8 @@ impl Shared<'_> {
         self.tell_touched(&touched);
         let collected = Collected::read(&self.collections());
         let mut report = self.report();
+        report.compiled_again_share =
+            report.compiled_again as f64 / report.counted_builds.max(1) as f64;
         report.minutes = began.elapsed().as_secs_f64() / 60.0;
         report.agents = self.slots.len();
         report.seed = self.seed;

@@ -50,6 +50,7 @@ pub(super) struct Report {
     /// Those of them that compiled a package again of which nothing had changed since the last time
     /// in the lane, from which something had been collected less than ten minutes before.
     pub(super) compiled_again: usize,
+    pub(super) compiled_again_share: f64,
     /// What is known of each wrong result.
     pub(super) wrong: Vec<String>,
 }
@@ -63,7 +64,7 @@ impl Report {
             self.waits,
             self.foreign_files_touched,
         ];
-        has_to_be_0.iter().all(|count| *count == 0)
+        has_to_be_0.iter().all(|count| *count == 0) && self.compared > 0
     }
 
     /// For the line of each minute.
@@ -78,10 +79,6 @@ impl Report {
             self.stale_results + self.failed_builds,
             self.waits
         )
-    }
-
-    fn compiled_again_share(&self) -> f64 {
-        self.compiled_again as f64 / self.counted_builds.max(1) as f64
     }
 }
 
@@ -146,7 +143,7 @@ impl fmt::Display for Report {
             "again      {} of {} builds ({:.1} %) compiled what was collected within 10 min",
             self.compiled_again,
             self.counted_builds,
-            100.0 * self.compiled_again_share()
+            100.0 * self.compiled_again_share
         )?;
         writeln!(
             f,
