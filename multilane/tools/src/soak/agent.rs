@@ -182,7 +182,11 @@ impl<'a> Agent<'a> {
     fn replace_worktree(&mut self) -> anyhow::Result<()> {
         self.leave_worktree();
         let path = self.worktree.to_string_lossy().into_owned();
-        self.shared.git(&self.shared.repository(), &["worktree", "remove", "--force", &path])?;
+        {
+            let _only = self.shared.worktrees.lock().expect("no thread panics with it");
+            self.shared
+                .git(&self.shared.repository(), &["worktree", "remove", "--force", &path])?;
+        }
         self.make_worktree()
     }
 
@@ -203,6 +207,7 @@ impl<'a> Agent<'a> {
         self.history = vec![format!("made from {branch}")];
         let path = self.worktree.to_string_lossy().into_owned();
         let repository = self.shared.repository();
+        let _only = self.shared.worktrees.lock().expect("no thread panics with it");
         if self.random.is_once_in(2) {
             let args = ["worktree", "add", "--quiet", "-b", &self.name, &path, &branch];
             self.shared.git(&repository, &args)?;

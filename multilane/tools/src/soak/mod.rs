@@ -73,6 +73,8 @@ struct Shared<'a> {
     /// What plain cargo makes of a content.
     clean: Mutex<HashMap<clean::Question, clean::Cell>>,
     foreign: Mutex<Foreign>,
+    /// Who holds it may make and remove worktrees: git does not expect others to do it meanwhile.
+    worktrees: Mutex<()>,
     report: Mutex<Report>,
 }
 
@@ -107,6 +109,7 @@ impl Soak {
             slots: (0..self.agents).map(|_| Slot::default()).collect(),
             clean: Mutex::default(),
             foreign: Mutex::default(),
+            worktrees: Mutex::default(),
             report: Mutex::default(),
         };
         let answer = shared.carry_out(self.budget);
@@ -241,8 +244,23 @@ impl Shared<'_> {
         self.repository().join(".git/multilane/collected.jsonl")
     }
 
+    /// Once more where another git was making a worktree at this moment, of which it has read half.
     fn git(&self, dir: &Path, args: &[&str]) -> anyhow::Result<String> {
-        let output = self.sh.read("git", args, dir)?;
+        const TRIES_MAX: usize = 5;
+        let is_race = |answer: &anyhow::Result<Vec<u8>>| {
+            answer
+                .as_ref()
+                .is_err_and(|err| format!("{err:#}").contains("failed to read .git/worktrees"))
+        };
+        let mut answer = self.sh.read("git", args, dir);
+        for _ in 1..TRIES_MAX {
+            if !is_race(&answer) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+            answer = self.sh.read("git", args, dir);
+        }
+        let output = answer?;
         Ok(String::from_utf8_lossy(&output).trim().to_owned())
     }
 

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use multilane_engine::files;
 use serde_json::Value;
 
+use super::unix_seconds;
+
 /// The device and the inode.
 type Id = (u64, u64);
 
@@ -119,8 +121,12 @@ impl Watch {
         const RECENT: f64 = 5.0;
         let mut now = Taken::by_lanes_of(worktrees);
         let collected = Collected::read(collections);
-        let newest = collected.items.last().map_or(0.0, |item| item.unix_seconds);
-        let recent = collected.items.iter().filter(|item| newest - item.unix_seconds < RECENT);
+        let is_recent = |item: &&Item| {
+            // Not what went with its worktree.
+            unix_seconds() - item.unix_seconds < RECENT
+                && worktrees.iter().any(|worktree| item.lane.starts_with(worktree))
+        };
+        let recent = collected.items.iter().filter(is_recent);
         let lanes: Vec<PathBuf> = recent.map(|item| item.lane.clone()).collect();
         self.gone += now.gone_since(&self.last, &lanes);
         let count = collected.items.len();
