@@ -153,7 +153,7 @@ impl Shared<'_> {
             ];
             while !self.is_over() && !agents.iter().all(|agent| agent.is_finished()) {
                 let free = file_system::of(&self.dir).and_then(|disk| disk.free);
-                watch.look(&self.worktrees(), budget, &self.collections(), free);
+                watch.look(&self.worktrees(), budget, free);
                 std::thread::sleep(Duration::from_secs(1));
             }
             self.is_over.store(true, Ordering::SeqCst);
@@ -181,8 +181,7 @@ impl Shared<'_> {
         report.collected_items = collected.items.len();
         report.promised_bytes = collected.promised;
         report.freed_bytes_by_engine = collected.freed;
-        report.freed_bytes_by_measure = watch.gone;
-        report.freed_bytes_of_disk = watch.freed_of_disk;
+        (report.freed_bytes_by_measure, report.freed_bytes_of_disk) = watch.freed_by(&collected);
         Ok(())
     }
 

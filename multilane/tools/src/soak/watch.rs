@@ -69,14 +69,13 @@ impl Taken {
     }
 
     /// Later than `before`: a file keeps the lane in which it was first seen. Returns how many
-    /// bytes have gone that were in one of `lanes`.
-    fn gone_since(&mut self, before: &Taken, lanes: &[PathBuf]) -> u64 {
-        let mut gone = 0;
+    /// bytes have gone from each lane.
+    fn gone_since(&mut self, before: &Taken) -> HashMap<PathBuf, u64> {
+        let mut gone: HashMap<PathBuf, u64> = HashMap::new();
         for (id, old) in &before.0 {
             match self.0.get_mut(id) {
                 Some(file) => file.lane.clone_from(&old.lane),
-                None if lanes.contains(&old.lane) => gone += old.bytes,
-                None => {}
+                None => *gone.entry(old.lane.clone()).or_default() += old.bytes,
             }
         }
         gone
@@ -100,47 +99,48 @@ fn identity(_: &Metadata) -> Option<(Id, u64, u64)> {
 pub(super) struct Watch {
     last: Taken,
     free: Option<u64>,
-    collected: usize,
+    /// What went from which lane, and when that was seen.
+    gone: Vec<(f64, PathBuf, u64)>,
+    /// How much more of the disk was free than at the look before.
+    freed: Vec<(f64, i64)>,
     pub(super) excess_max: u64,
     pub(super) bytes_max: u64,
-    /// Of files that went from lanes from which something was collected in the last seconds.
-    pub(super) gone: u64,
-    /// How much more of the disk was free, over all times between two looks in which something was
-    /// collected. Others write to the disk, too.
-    pub(super) freed_of_disk: i64,
 }
 
 impl Watch {
-    pub(super) fn look(
-        &mut self,
-        worktrees: &[PathBuf],
-        budget: u64,
-        collections: &Path,
-        free: Option<u64>,
-    ) {
-        const RECENT: f64 = 5.0;
+    pub(super) fn look(&mut self, worktrees: &[PathBuf], budget: u64, free: Option<u64>) {
         let mut now = Taken::by_lanes_of(worktrees);
-        let collected = Collected::read(collections);
-        let is_recent = |item: &&Item| {
-            // Not what went with its worktree.
-            unix_seconds() - item.unix_seconds < RECENT
-                && worktrees.iter().any(|worktree| item.lane.starts_with(worktree))
-        };
-        let recent = collected.items.iter().filter(is_recent);
-        let lanes: Vec<PathBuf> = recent.map(|item| item.lane.clone()).collect();
-        self.gone += now.gone_since(&self.last, &lanes);
-        let count = collected.items.len();
-        let change = |now: u64, before: u64| {
-            i64::try_from(now).unwrap_or(i64::MAX) - i64::try_from(before).unwrap_or(i64::MAX)
-        };
-        if let (true, Some(now), Some(before)) = (count > self.collected, free, self.free) {
-            self.freed_of_disk += change(now, before);
+        let seconds = unix_seconds();
+        let gone = now.gone_since(&self.last).into_iter();
+        // Not what went with its worktree.
+        let is_there =
+            |(lane, _): &(PathBuf, u64)| worktrees.iter().any(|tree| lane.starts_with(tree));
+        self.gone.extend(gone.filter(is_there).map(|(lane, bytes)| (seconds, lane, bytes)));
+        let signed = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        if let (Some(now), Some(before)) = (free, self.free) {
+            self.freed.push((seconds, signed(now) - signed(before)));
         }
-        (self.collected, self.free) = (count, free);
+        self.free = free;
         let bytes = now.bytes();
         self.bytes_max = self.bytes_max.max(bytes);
         self.excess_max = self.excess_max.max(bytes.saturating_sub(budget));
         self.last = now;
+    }
+
+    /// How many bytes went from lanes at about the time when something was collected from them,
+    /// and how much more of the disk was free after such times. Others write to the disk, too.
+    pub(super) fn freed_by(&self, collected: &Collected) -> (u64, i64) {
+        const NEAR: f64 = 5.0;
+        let is_near = |item: &Item, seconds: f64| (item.unix_seconds - seconds).abs() < NEAR;
+        let is_collected = |(seconds, lane, _): &&(f64, PathBuf, u64)| {
+            collected.items.iter().any(|item| item.lane == *lane && is_near(item, *seconds))
+        };
+        let is_then =
+            |(seconds, _): &&(f64, i64)| collected.items.iter().any(|item| is_near(item, *seconds));
+        (
+            self.gone.iter().filter(is_collected).map(|(_, _, bytes)| bytes).sum(),
+            self.freed.iter().filter(is_then).map(|(_, change)| change).sum(),
+        )
     }
 }
 
