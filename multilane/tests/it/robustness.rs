@@ -145,3 +145,19 @@ fn a_reader_that_goes_away_is_no_failure() {
     drop(child.stdout.take());
     assert!(child.wait().expect("it ends").success());
 }
+
+/// cargo remembers what rustc has answered, also that it was killed.
+#[test]
+#[cfg(unix)]
+fn an_answer_of_a_compiler_that_was_killed_is_forgotten() {
+    let project = project();
+    project.xtask("check").ok();
+    let info = "target/.rustc_info.json";
+    let answer = "\"success\":true,\"status\":\"\",\"code\":0";
+    let killed = "\"success\":false,\"status\":\"signal: 9, SIGKILL: kill\",\"code\":null";
+    assert!(project.read(info).contains(answer), "{}", project.read(info));
+    let poisoned = project.read(info).replace(answer, killed);
+    project.write(info, &poisoned).cargo("check").fails_with(101);
+    project.xtask("check").agent("a").ok();
+    project.write(info, &poisoned).xtask("check").ok();
+}

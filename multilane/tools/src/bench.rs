@@ -47,6 +47,9 @@ struct Row<'a> {
 
 impl flags::lane::Bench {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
+        if let Some(flags::lane::BenchMode::Soak(soak)) = self.mode {
+            return soak.run(session);
+        }
         ensure!(self.runs > 0 && self.at_once > 0, "--runs and --at-once have to be 1 or more");
         let ui = session.ui.quiet(self.quiet);
         let project = session.project(None)?;

@@ -24,6 +24,7 @@ mod install;
 mod linkers;
 mod process;
 mod setup;
+mod soak;
 mod stats;
 mod status;
 #[cfg(feature = "analyze")]

@@ -29,7 +29,9 @@ use crate::fork::plan::{
     ForkPlan, ForkedCache, ForkedFile, ForkedUnit, LeftToCargo, NewTime, PathRewrite, Transfer,
     Why, still_brought,
 };
-use crate::lanes::occupy::{STAGED, STAMP, is_cargo_lock, lock_files, make_lane};
+use crate::lanes::occupy::{
+    RUSTC_INFO, STAGED, STAMP, has_killed_answer, is_cargo_lock, lock_files, make_lane,
+};
 use crate::project::git_dir;
 use crate::project::packages::normalized;
 use crate::units::incremental::{FORKED, FORKED_PROGRAM};
@@ -132,11 +134,12 @@ fn bring(
     }
     publish(plan, &brought, &caches, staged)?;
     claim(lane);
-    let info = ".rustc_info.json"; // What rustc answered to cargo; spares asking it again.
-    if !lane.join(info).exists() && donor.join(info).is_file() {
-        let copy = staged.dir.join(info);
-        files::copy_new(&donor.join(info), &copy)?;
-        std::fs::rename(copy, lane.join(info))?;
+    // It spares cargo asking again.
+    let [of_donor, own] = [donor, lane].map(|lane| lane.join(RUSTC_INFO));
+    if !own.exists() && of_donor.is_file() && !has_killed_answer(donor) {
+        let copy = staged.dir.join(RUSTC_INFO);
+        files::copy_new(&of_donor, &copy)?;
+        std::fs::rename(copy, own)?;
     }
     Ok(forked)
 }

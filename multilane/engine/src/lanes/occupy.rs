@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Lane, Owner};
 use crate::files::scratch::{self, Scratch};
+use crate::files::search::find;
 use crate::files::{self, lock};
 use crate::ui;
 
@@ -23,6 +24,9 @@ pub const STAMP: &str = ".lane";
 
 /// The files that cargo locks in a profile's directory, by version (1.95, 1.96 and later).
 pub const CARGO_LOCKS: [&str; 3] = [".cargo-lock", ".cargo-build-lock", ".cargo-artifact-lock"];
+
+/// What rustc has answered to cargo.
+pub const RUSTC_INFO: &str = ".rustc_info.json";
 
 /// How the names of directories begin in which what is deleted is on its way out.
 const TRASH: &str = ".trash-";
@@ -273,9 +277,19 @@ pub fn is_cargo_lock(path: &Path) -> bool {
 /// Deletes what calls that were killed have left in a lane and in the folder of lanes, once nobody
 /// uses it.
 pub fn sweep(lanes_dir: &Path, lane: &Path) {
+    if has_killed_answer(lane) {
+        drop(std::fs::remove_file(lane.join(RUSTC_INFO)));
+    }
     for dir in [lanes_dir, lane].iter().filter(|dir| !dir.is_symlink()) {
         scratch::sweep(dir, &[TRASH, STAGED, PROBE]);
     }
+}
+
+/// Whether cargo has remembered that a rustc which it asked was killed: it takes that for the
+/// answer in each later build in the lane (seen with 1.95: `"code":null`, and a signal).
+pub fn has_killed_answer(lane: &Path) -> bool {
+    let info = files::read(lane.join(RUSTC_INFO)).unwrap_or_default();
+    find(&info, b"\"code\":null").is_some()
 }
 
 /// Whether it is the name of something that we put into a worktree's own lane.

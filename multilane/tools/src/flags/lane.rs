@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use super::CargoWords;
 
@@ -104,7 +104,10 @@ pub struct LaneVerify {
 /// Plain `cargo check`, `check` through our command, and the engine's program started without cargo
 /// take turns. Each builder has a lane of its own, which is deleted afterwards.
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Bench {
+    #[command(subcommand)]
+    pub mode: Option<BenchMode>,
     /// Number of runs of each
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub runs: u32,
@@ -118,6 +121,47 @@ pub struct Bench {
     #[arg(long)]
     pub dry_run: bool,
     /// Print nothing but the result and errors
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+#[derive(Subcommand)]
+pub enum BenchMode {
+    Soak(Soak),
+}
+
+/// Let agents build for long, and compare each result with plain cargo
+///
+/// The agents edit, check, build, test, switch branches, rebase and update a dependency in a small
+/// workspace that is generated for this. They are interrupted, single processes are killed, and the
+/// disk budget is too small for their lanes. Each result is compared with that of plain cargo in an
+/// empty target directory. Lanes, locks and files that are not ours are watched from outside. Linux
+/// only. Exit code 1: a result was wrong, a build waited for another one, or such a file was
+/// touched.
+#[derive(Args)]
+pub struct Soak {
+    /// How long
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    pub minutes: u32,
+    /// Builders at the same time
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub agents: usize,
+    /// Draw the same edits and calls again
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// What all lanes may take, such as 200M [default: six warm lanes]
+    #[arg(long, value_name = "SIZE", value_parser = multilane_engine::disk::size)]
+    pub budget: Option<u64>,
+    /// Make the temporary directory in this one
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Keep the temporary directory, also when every result was right
+    #[arg(long)]
+    pub keep: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Print nothing but the report and errors
     #[arg(short, long)]
     pub quiet: bool,
 }

@@ -49,12 +49,12 @@ fn reference() -> String {
 /// The verbs that do something, in the order of the help.
 fn describe_all(text: &mut String, parent: &Command) {
     for verb in parent.get_subcommands().filter(|verb| !verb.is_hide_set()) {
-        if verb.has_subcommands() {
-            describe_all(text, verb);
-        } else {
+        // `lane bench` does something itself, and has a subcommand.
+        if !verb.has_subcommands() || !verb.is_subcommand_required_set() {
             let bin = parent.get_bin_name().unwrap_or_default();
             describe(text, bin, verb).expect("a string takes everything");
         }
+        describe_all(text, verb);
     }
 }
 

@@ -14,7 +14,7 @@ pub(crate) fn tree() -> Command {
 
 fn merged(engine: Command, tools: &Command) -> Command {
     engine.mut_subcommands(|verb| match tools.find_subcommand(verb.get_name()) {
-        Some(ours) if ours.has_subcommands() => merged(verb, ours),
+        Some(ours) if verb.has_subcommands() => merged(verb, ours),
         Some(ours) => ours.clone(),
         None => verb,
     })
@@ -55,7 +55,7 @@ mod tests {
             };
             let is_ours =
                 |verb: &&Command| verb.get_arguments().next().is_none() && !verb.has_subcommands();
-            let is_single = |verb: &&Command| !verb.has_subcommands();
+            let is_single = |verb: &&Command| !verb.is_subcommand_required_set();
             let mut listed: Vec<String> = visible(engine).filter(is_ours).map(line).collect();
             let mut own: Vec<String> = visible(ours).filter(is_single).map(line).collect();
             listed.sort();

@@ -1,7 +1,7 @@
 //! What a recorded history of builds would have cost under a budget: with this policy, and with one
-//! by age that deletes the lane that was used the longest ago, as `cargo sweep --maxsize` would if a
-//! lane were its unit. `lane bench soak --history` records one; docs/measurements/disk.md has what
-//! came of it.
+//! by age that deletes the lane that was used the longest ago, as `cargo sweep --maxsize` would if
+//! a lane were its unit. `lane bench soak --keep` leaves a history; docs/measurements/disk.md has
+//! what came of it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
