@@ -118,6 +118,8 @@ pub(super) fn carry_out(
     let mut start = ColdStart::default();
     if recipe.builds() {
         let ui = project.session.ui.quiet(options.quiet);
+        // Also before: other builds have gone on meanwhile.
+        disk::keep_within_limits(project, ui);
         sweep(project, &entered.lane);
         retarget::wrapper::provide_wrapper(project, ui);
         multilane_engine::fork::discard_copied(project, ui, &entered.lane);

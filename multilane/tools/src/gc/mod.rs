@@ -283,7 +283,7 @@ impl Answer {
                 .map(ui::bytes);
         ui.status(
             "Collected",
-            format_args!("{freed} in {} lanes, which took {taken} of {budget}", lanes.len()),
+            format_args!("{freed} from {} lanes; all took {taken} (budget {budget})", lanes.len()),
         );
         if self.freed_bytes < Some(self.needed_bytes) {
             let called = ui.called;
@@ -303,13 +303,19 @@ impl Answer {
         ui.status(
             verb,
             format_args!(
-                "{freed_text}; before, all lanes took {taken} of {budget}, and {free} of the disk \
-                 were free, of which {floor} have to be"
+                "{freed_text}; before, all lanes took {taken} (budget {budget}), and {free} of the \
+                 disk were free (at least {floor})"
             ),
         );
         if freed < self.needed_bytes {
             let missing = ui::bytes(self.needed_bytes - freed);
-            ui.status("Missing", format_args!("{missing} more, but the rest has to stay"));
+            let called = ui.called;
+            ui.status(
+                "Missing",
+                format_args!(
+                    "{missing} more; the rest stays, `target/` unless `{called} gc --target`"
+                ),
+            );
         }
     }
 }
