@@ -59,7 +59,7 @@ pub(crate) fn call(
     // Who presses TAB does not wait for a compilation.
     let may_compile = words.first().is_none_or(|word| word != "complete");
     let is = |at: usize, word: &str| words.get(at).is_some_and(|typed| typed == word);
-    let is_whole = is(0, "analyze") || (is(0, "lane") && is(1, "verify"));
+    let is_whole = is(0, "analyze") || (is(0, "lane") && (is(1, "verify") || is(1, "bench")));
     let program = program(&session, engine.as_deref(), is_whole, may_compile)?;
     let sh = Shell::new(&session.env);
     let mut args: Vec<OsString> = vec![session.ui.called.into()];
@@ -128,8 +128,8 @@ fn engine_of(dir: &Path) -> Option<PathBuf> {
     environment::real_path(&dir.join("xtask").join(path)).ok()
 }
 
-/// The program made from these sources, compiled if there is none yet. `analyze` and `lane verify`
-/// need all of it; the first `doctor` has not to wait for their libraries.
+/// The program made from these sources, compiled if there is none yet. `analyze`, `lane
+/// verify` and `lane bench` need all of it; the first `doctor` has not to wait for them.
 fn compiled(
     session: &Session,
     home: &Path,

@@ -4,12 +4,13 @@
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "a test writes what it needs"))]
 #![cfg_attr(
     not(feature = "analyze"),
-    expect(dead_code, unused_imports, reason = "what only `analyze` and `lane verify` use")
+    expect(dead_code, unused_imports, reason = "what only the verbs of that feature use")
 )]
 
 mod adopt;
 #[cfg(feature = "analyze")]
 mod analyze;
+#[cfg(feature = "analyze")]
 mod bench;
 mod completions;
 mod diff;
@@ -24,6 +25,7 @@ mod install;
 mod linkers;
 mod process;
 mod setup;
+#[cfg(feature = "analyze")]
 mod soak;
 mod stats;
 mod status;
@@ -78,14 +80,15 @@ fn answer(verb: Verb, session: Session) -> anyhow::Result<ExitCode> {
         Verb::Lane(Lane::Hook(flags)) => flags.run(session),
         #[cfg(feature = "analyze")]
         Verb::Lane(Lane::Verify(flags)) => flags.run(session),
+        #[cfg(feature = "analyze")]
+        Verb::Lane(Lane::Bench(flags)) => flags.run(session),
         #[cfg(not(feature = "analyze"))]
-        Verb::Analyze(_) | Verb::Lane(Lane::Verify(_)) => {
+        Verb::Analyze(_) | Verb::Lane(Lane::Verify(_) | Lane::Bench(_)) => {
             anyhow::bail!("this multilane-tools was compiled without its feature `analyze`")
         }
         Verb::Top(flags) => flags.run(session),
         Verb::Lane(Lane::List(flags)) => flags.run(session),
         Verb::Lane(Lane::Status(flags)) => flags.run(session),
         Verb::Lane(Lane::Which(flags)) => flags.run(session),
-        Verb::Lane(Lane::Bench(flags)) => flags.run(session),
     }
 }

@@ -133,11 +133,9 @@ pub enum BenchMode {
 /// Let agents build for long, and compare each result with plain cargo
 ///
 /// The agents edit, check, build, test, switch branches, rebase and update a dependency in a small
-/// workspace that is generated for this. They are interrupted, single processes are killed, and the
-/// disk budget is too small for their lanes. Each result is compared with that of plain cargo in an
-/// empty target directory. Lanes, locks and files that are not ours are watched from outside. Linux
-/// only. Exit code 1: a result was wrong, a build waited for another one, or such a file was
-/// touched.
+/// generated workspace, with too little room on the disk. They are interrupted, and single
+/// processes are killed. Linux only. Exit code 1: a result was wrong, a build waited for another
+/// one, or a file that is not ours was touched.
 #[derive(Args)]
 pub struct Soak {
     /// How long

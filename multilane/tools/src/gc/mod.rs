@@ -30,15 +30,11 @@ use crate::doctor;
 ///
 /// All lanes of the repository together may take a quarter of the disk, or what `disk` in
 /// [workspace.metadata.multilane] says; 10 % of the disk, at most 20 GiB, stay free. Beyond that,
-/// lanes of keys that no worktree has any more go first, then what takes the least work to make
-/// again for each byte: incremental caches of idle lanes, test executables, large outputs of build
-/// scripts, and whole lanes last.
+/// lanes go first whose key no worktree has any more, then what takes the least work to make again
+/// for each byte. Lanes that are in use stay, as does what multilane has not made.
 ///
-/// Lanes that are in use stay, as does what multilane has not made. What is freed is what is
-/// counted: a file goes when its last name goes.
-///
-/// Builds through multilane do the same by themselves when lanes may have outgrown their budget;
-/// `disk = "off"` or MULTILANE_GC=off keeps them from it.
+/// Builds through multilane do this by themselves; `disk = "off"` or MULTILANE_GC=off keeps them
+/// from it.
 #[derive(Args)]
 pub(crate) struct Gc {
     /// What all lanes may take together, such as 50G
