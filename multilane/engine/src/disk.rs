@@ -7,7 +7,8 @@ use anyhow::{Context as _, anyhow};
 
 use crate::environment::{self, Environment};
 use crate::files;
-use crate::lanes::{choose, list};
+use crate::lanes::choose;
+use crate::lanes::list::{self, Found};
 use crate::process::step::{Program, Step};
 use crate::project::Project;
 use crate::project::git_dir::Common;
@@ -164,9 +165,29 @@ pub fn keep_within_limits(project: &Project, ui: Ui) {
     if is_switched_off(&project.session.env, &project.repo.settings) {
         return;
     }
-    if calls_for_scan(project).unwrap_or(false) {
-        collect(project, ui, &[]);
+    if !calls_for_scan(project).unwrap_or(false) {
+        return;
     }
+    if may_find_something(project) {
+        collect(project, ui, &[]);
+        return;
+    }
+    // Asked again when the disk has filled some more.
+    let file = file(project);
+    if let Some((seen, file)) = file.and_then(|file| Some((Seen::read(&file)?, file))) {
+        Seen { grown: 0, ..seen }.write(&file);
+    }
+}
+
+/// Worktrees' own directories are not taken from unasked. Where there is nothing else, as on a CI
+/// machine, the tools need not be compiled to find that out.
+fn may_find_something(project: &Project) -> bool {
+    lanes(project).iter().any(|lane| lane.agent.is_some())
+}
+
+fn lanes(project: &Project) -> Vec<Found> {
+    let worktrees = list::worktrees(&project.sh, &project.repo);
+    list::places(&worktrees, &project.repo, &choose::worktree_lane(project).dir)
 }
 
 fn is_switched_off(env: &Environment, settings: &Settings) -> bool {
@@ -191,10 +212,7 @@ fn calls_for_scan(project: &Project) -> Option<bool> {
 
 /// Once for each repository. What lanes share is counted for each.
 fn sizes(project: &Project) -> u64 {
-    let worktrees = list::worktrees(&project.sh, &project.repo);
-    let own_dir = choose::worktree_lane(project).dir;
-    let lanes = list::of_worktrees(&worktrees, &project.repo, &own_dir);
-    lanes.iter().map(|lane| lane.size).sum()
+    list::measured(lanes(project)).iter().map(|lane| lane.size).sum()
 }
 
 /// For `gc`: what all lanes take after a scan.
@@ -213,7 +231,8 @@ pub fn is_nearly_full(lane: &Path) -> bool {
 pub fn make_room(project: &Project, ui: Ui) -> bool {
     let space = || Space::of(&project.repo.root);
     let Some(before) = space() else { return false };
-    if is_switched_off(&project.session.env, &project.repo.settings) {
+    let is_off = is_switched_off(&project.session.env, &project.repo.settings);
+    if is_off || !may_find_something(project) {
         return false;
     }
     let wanted = (2 * GIB).min(before.size / 2).to_string();

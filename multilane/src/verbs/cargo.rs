@@ -84,12 +84,11 @@ fn through_lane(session: Session, words: &[OsString]) -> anyhow::Result<Option<S
         let (lane, _in_use) = choose::enter(&project, lane);
         run::sweep(&project, &lane);
         let ui = project.session.ui.quiet(line.is_quiet());
-        // Afterwards this process is cargo.
-        disk::keep_within_limits(&project, ui);
         retarget::wrapper::provide_wrapper(&project, project.session.ui.quiet(true));
         let recipe = Recipe::from(in_lane(line.clone(), &lane, kind));
         let mut start = cold_start::cold_start(&project, ui, &lane, &recipe);
         start.hand_on();
+        disk::keep_within_limits(&project, ui); // Afterwards this process is cargo.
         if !start.forks.is_empty() || start.no_fork.is_some() || !start.waits.is_empty() {
             let commands = recipe.steps.iter().map(Step::line).collect();
             let (forks, waits) = (&start.forks, &start.waits);

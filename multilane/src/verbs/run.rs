@@ -118,13 +118,13 @@ pub(super) fn carry_out(
     let mut start = ColdStart::default();
     if recipe.builds() {
         let ui = project.session.ui.quiet(options.quiet);
-        // Also before: other builds have gone on meanwhile.
-        disk::keep_within_limits(project, ui);
         sweep(project, &entered.lane);
         retarget::wrapper::provide_wrapper(project, ui);
         multilane_engine::fork::discard_copied(project, ui, &entered.lane);
         start = cold_start::cold_start(project, ui, &entered.lane, &recipe);
         note_environment(project, &entered.lane);
+        // Other builds have gone on meanwhile. Not before the fork: its donor may have to go.
+        disk::keep_within_limits(project, ui);
     }
     let code = run_steps(project, options, &entered.lane, &recipe, start);
     if recipe.builds() && !multilane_engine::fork::is_left_to_cargo(project, &entered.lane) {

@@ -53,11 +53,6 @@ pub fn places(worktrees: &[Worktree], repo: &Repo, target_dir: &Path) -> Vec<Fou
     worktrees.iter().flat_map(|worktree| places_in(worktree, own_dir(worktree))).collect()
 }
 
-/// The same with their sizes.
-pub fn of_worktrees(worktrees: &[Worktree], repo: &Repo, target_dir: &Path) -> Vec<Found> {
-    measured(places(worktrees, repo, target_dir))
-}
-
 /// The lanes of agents in this worktree.
 pub fn of_agents(repo: &Repo) -> Vec<Found> {
     let worktree = Worktree::without_git(repo);
@@ -103,8 +98,8 @@ fn is_in_use(lane: &Path, locked: Option<&HashSet<u64>>) -> bool {
     lock_files(lane).iter().any(|file| is_locked(file, locked))
 }
 
-/// One thread for each lane: walking waits for the disk, not for the processor.
-fn measured(mut places: Vec<Found>) -> Vec<Found> {
+/// With their sizes. One thread for each lane: walking waits for the disk, not for the processor.
+pub fn measured(mut places: Vec<Found>) -> Vec<Found> {
     let locked = locked_inodes();
     std::thread::scope(|scope| {
         for place in &mut places {

@@ -102,7 +102,7 @@ impl flags::Top {
 fn lanes(project: &Project) -> Vec<Lane> {
     let worktrees = list::worktrees(&project.sh, &project.repo);
     let own_dir = choose::worktree_lane(project).dir;
-    let found = list::of_worktrees(&worktrees, &project.repo, &own_dir).into_iter();
+    let found = list::measured(list::places(&worktrees, &project.repo, &own_dir)).into_iter();
     let lane = |Found { dir: path, agent, in_use, size: size_bytes, .. }: Found| Lane {
         path,
         agent,
