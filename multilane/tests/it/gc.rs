@@ -305,7 +305,7 @@ fn builds_collect_by_themselves_what_outgrows_the_budget() {
     // While there is room, nobody looks at the lanes again.
     project.write(KNOWN, "1 0 1\n");
     project.xtask("build-dev").agent("old").ok();
-    assert!(project.read(KNOWN).starts_with("1 0 "));
+    assert!(project.read(KNOWN).starts_with("1 "));
 
     let manifest = project.read("Cargo.toml");
     project.package("crates/more", "more", &[]);
@@ -341,7 +341,7 @@ fn without_lanes_of_agents_nothing_is_looked_for() {
     project.xtask("check").ok().does_not_say("warning");
     project.write(KNOWN, "0 9999999999999 1\n");
     project.xtask("check").ok().does_not_say("warning");
-    assert!(project.read(KNOWN).starts_with("0 0 "), "{}", project.read(KNOWN));
+    assert!(!project.read(KNOWN).contains("9999999999999"), "{}", project.read(KNOWN));
     // Otherwise it is tried, and that it fails is no reason for a build to fail.
     project.xtask("check").agent("a").ok();
     project.write(KNOWN, "0 9999999999999 1\n");
