@@ -369,9 +369,6 @@ fn hash_in(name: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use multilane_engine::environment;
-    use multilane_engine::files::scratch::Scratch;
-
     use super::*;
 
     #[test]
@@ -396,7 +393,9 @@ mod tests {
     #[test]
     #[cfg(unix)]
     fn units_of_packages_and_compilers_that_are_gone_are_stale() {
-        let scratch = Scratch::make(&environment::temporary_dir(), "gc-").expect("a directory");
+        use multilane_engine::environment::temporary_dir;
+        use multilane_engine::files::scratch::Scratch;
+        let scratch = Scratch::make(&temporary_dir(), "gc-").expect("a directory");
         let profile = scratch.dir.join("debug");
         let write = |path: String, text: &str| {
             let path = profile.join(path);
