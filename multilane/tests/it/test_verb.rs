@@ -126,3 +126,31 @@ fn a_failure_is_a_failure() {
     assert!(!all.output.status.success());
     assert_eq!(passed(&all), ["alpha", "alphabet", "one"], "{}", all.report());
 }
+
+/// In the edition 2024 many doctests are in one program, which starts each in a process of its own,
+/// also under a runner.
+#[test]
+fn each_doctest_has_a_process_of_its_own() {
+    let project = Project::workspace(&[("one", &[])]);
+    let doctest = "//! ```\n//! assert_eq!(one::count(), 1);\n//! ```\n";
+    let ends = "//! ```\n//! one::end();\n//! ```\n";
+    let code = "pub fn end() { std::process::exit(0) }
+pub fn count() -> u32 {
+    static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
+    COUNT.fetch_add(1, std::sync::atomic::Ordering::SeqCst)
+}\n";
+    let fails = "//! ```\n//! panic!();\n//! ```\n";
+    project.cargo("generate-lockfile").ok();
+    project.commit();
+    let test = |agent: &str| {
+        let file = project.root.join("permits-of-test");
+        let call = project.xtask("test -- ").agent(agent);
+        call.env("MULTILANE_PERMITS", "2").env("MULTILANE_PERMITS_FILE", file)
+    };
+    for agent in ["", "a"] {
+        project.write("crates/one/src/lib.rs", &format!("{doctest}//!\n{doctest}{code}"));
+        test(agent).ok();
+        project.write("crates/one/src/lib.rs", &format!("{ends}//!\n{fails}{code}"));
+        test(agent).fails_with(101);
+    }
+}

@@ -11,7 +11,7 @@ pub mod pool;
 pub mod view;
 mod want;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -81,13 +81,24 @@ pub fn start(session: &Session, path: &Path, words: &[OsString]) -> ExitCode {
     let is_off = is_switched_off(env) || settings == OFF;
     let is_wanted = want != Want::Nothing && !is_off && env.get(HELD_VARIABLE).is_none();
     let _pool = is_wanted.then(|| take(session, want, &settings).ok()).flatten();
-    let held = is_wanted.then_some((HELD_VARIABLE.to_owned(), Some("1")));
+    let held = is_wanted.then(|| (HELD_VARIABLE.to_owned(), Some("1".into())));
     // A cargo that a test starts has the runners that its own configuration names.
     let runner = (kind == "test").then(|| (runner_variable(), None));
-    become_with(words, held.into_iter().chain(runner)).unwrap_or_else(|err| {
+    let doctests = is_of_doctests(program).then(|| (DOCTESTS.to_owned(), Some(program.clone())));
+    become_with(words, held.into_iter().chain(runner).chain(doctests)).unwrap_or_else(|err| {
         session.ui.error(&err);
         ExitCode::FAILURE
     })
+}
+
+/// Where a program that has many doctests in it finds itself, to start each in a process of its
+/// own. rustdoc sets it only where there is no runner (librustdoc/doctest.rs); without it they all
+/// run in one, in which one that ends the process takes the others with it, and all pass.
+const DOCTESTS: &str = "RUSTDOC_DOCTEST_BIN_PATH";
+
+/// rustdoc's name for what it compiles of doctests.
+fn is_of_doctests(program: &OsStr) -> bool {
+    Path::new(program).file_stem().is_some_and(|name| name == "rust_out")
 }
 
 fn take(session: &Session, want: Want, settings: &str) -> std::io::Result<pool::Pool> {

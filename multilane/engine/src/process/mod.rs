@@ -273,7 +273,7 @@ pub fn become_words(words: &[OsString]) -> anyhow::Result<ExitCode> {
 #[expect(clippy::disallowed_methods, reason = "the environment is cargo's own and stays")]
 pub fn become_with(
     words: &[OsString],
-    changes: impl Iterator<Item = (String, Option<&'static str>)>,
+    changes: impl Iterator<Item = (String, Option<OsString>)>,
 ) -> anyhow::Result<ExitCode> {
     let (program, args) = words.split_first().context("no program")?;
     let mut command = Command::new(program);

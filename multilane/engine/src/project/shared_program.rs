@@ -60,6 +60,7 @@ if [ -n \"$AGENT_ID\" ] && [ -x \"$dir/bin/cargo\" ]; then
     export CARGO=\"$dir/bin/cargo\" PATH=\"$dir/bin:$PATH\"
 fi
 [ -x \"$dir/permit\" ] && \"$dir/permit\" 2>/dev/null && exec \"$dir/permit\" test \"$@\"
+case ${1##*/} in rust_out*) export RUSTDOC_DOCTEST_BIN_PATH=\"$1\" ;; esac
 exec \"$@\"
 ";
 
