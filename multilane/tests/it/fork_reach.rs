@@ -377,3 +377,28 @@ fn a_configuration_that_was_put_back_with_its_old_time() {
     set_modified(&project.root.join(".cargo"), hours_ago(1));
     project.xtask("build").agent("a").ok().leaves("script", "[env]");
 }
+
+/// As a workspace-hack of cargo-hakari does, which is there for features alone.
+#[test]
+fn an_empty_package_hands_no_macro_on() {
+    let block = "std::fs::read_to_string(\"settings.txt\").unwrap_or_default()";
+    let project = with_macro(block, "");
+    project.package("crates/hack", "hack", &["reader"]);
+    project.package("crates/other", "other", &["hack"]);
+    project.write("crates/hack/src/lib.rs", "// Nothing.\n").write("settings.txt", "one");
+    project.cargo("generate-lockfile").ok();
+    project.commit();
+    build(&project);
+    let second = worktree(&project, "second");
+    put(second.join("settings.txt"), "two");
+    // `app` calls the macro itself.
+    first_build(&project, &second).compiled_of(1, &["app"]);
+    assert_eq!(printed(&project, &second), "two\n");
+    // With anything in it, it may.
+    project.write("crates/hack/src/lib.rs", "pub use reader::data;\n");
+    project.commit();
+    build(&project);
+    let third = worktree(&project, "third");
+    put(third.join("settings.txt"), "two");
+    first_build(&project, &third).compiled_of(3, &["app", "hack", "other"]);
+}

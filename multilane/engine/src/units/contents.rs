@@ -19,14 +19,14 @@ use crate::project::git_dir::Common;
 use crate::project::packages::normalized;
 use crate::units::climbs::climbs;
 use crate::units::literals::Literals;
-use crate::units::reach::{Reach, code_names_git, names_git, reach_of};
+use crate::units::reach::{Reach, code_names_git, has_no_code, names_git, reach_of};
 use crate::units::{Entry, EntryKind, Named, Place, Unit, WideMacro, elf, is_dynamic_library};
 
 /// Finds out what the macros and build scripts of path packages can get at, and which of the units
 /// that they had a hand in name the lane or its tree.
 pub(super) fn look_into(units: &mut [Unit], place: &Place, own_root: &Path) {
     let remembered = Remembered::of(place, own_root);
-    let graph = Graph::of(units);
+    let graph = Graph::of(units, place);
 
     // Macros that a path unit may call: of its dependencies, and what these may export again.
     let mut code: Vec<usize> = units
@@ -42,7 +42,7 @@ pub(super) fn look_into(units: &mut [Unit], place: &Place, own_root: &Path) {
     let mut read: Vec<usize> = built_from.iter().flatten().copied().collect();
     read.sort_unstable();
     read.dedup();
-    let found = remembered.ask("reach and git", units, &read, |unit| sources_reach(unit, place));
+    let found = remembered.ask("reach and git, 2", units, &read, |unit| sources_reach(unit, place));
     let reach: HashMap<usize, (Reach, bool)> =
         read.into_iter().zip(found.into_iter().map(decoded)).collect();
     for (at, built_from) in code.iter().zip(built_from) {
@@ -216,7 +216,7 @@ pub(super) fn look_for_tree_readers(
     variables: &[&str],
 ) {
     let remembered = Remembered::of(place, own_root);
-    let graph = Graph::of(units);
+    let graph = Graph::of(units, place);
     let is_code = |unit: &Unit| {
         !is_of_tree(unit) && (unit.target.starts_with("build-script-") || is_macro(unit))
     };
@@ -265,24 +265,39 @@ fn looks_for_tree(unit: &Unit, place: &Place, variables: &[&str]) -> io::Result<
     Ok(found)
 }
 
-/// The units by the numbers that name them.
-struct Graph(HashMap<u64, usize>);
+struct Graph {
+    /// The units by the numbers that name them.
+    at: HashMap<u64, usize>,
+    /// Those whose sources are empty, as of a workspace-hack of cargo-hakari: they hand on nothing.
+    empty: HashSet<usize>,
+}
 
 impl Graph {
-    fn of(units: &[Unit]) -> Graph {
-        Graph(units.iter().enumerate().map(|(at, unit)| (unit.id, at)).collect())
+    fn of(units: &[Unit], place: &Place) -> Graph {
+        const LEN_MAX: u64 = 4096; // Of a file of comments.
+        let is_small = |path: &Path| path.metadata().is_ok_and(|meta| meta.len() <= LEN_MAX);
+        let is_empty = |unit: &Unit| {
+            let sources = unit.dep_info.as_ref().map_or(&[][..], |dep_info| &dep_info.sources);
+            let [source] = sources else { return false };
+            let source = place.root.join(source);
+            is_small(&source) && files::read(source).is_ok_and(|source| has_no_code(&source))
+        };
+        Graph {
+            at: units.iter().enumerate().map(|(at, unit)| (unit.id, at)).collect(),
+            empty: (0..units.len()).filter(|at| is_empty(&units[*at])).collect(),
+        }
     }
 
     /// All units that this one reaches by dependencies of which `goes_on` holds, itself left out.
-    fn closure(&self, units: &[Unit], from: &Unit, goes_on: impl Fn(&Unit) -> bool) -> Vec<usize> {
+    fn closure(&self, units: &[Unit], from: &Unit, goes_on: impl Fn(usize) -> bool) -> Vec<usize> {
         let mut is_seen = vec![false; units.len()];
         let mut found = Vec::new();
         let mut ahead: Vec<u64> = from.dependencies.clone();
-        while let Some(at) = ahead.pop().and_then(|id| self.0.get(&id).copied()) {
+        while let Some(at) = ahead.pop().and_then(|id| self.at.get(&id).copied()) {
             if !is_seen[at] && !units[at].is_run() {
                 is_seen[at] = true;
                 found.push(at);
-                if goes_on(&units[at]) {
+                if goes_on(at) {
                     ahead.extend(&units[at].dependencies);
                 }
             }
@@ -292,7 +307,11 @@ impl Graph {
 
     /// The macros that a unit may call.
     fn macros(&self, units: &[Unit], unit: &Unit) -> Vec<usize> {
-        let mut found = self.closure(units, unit, |unit| !is_macro(unit));
+        if self.at.get(&unit.id).is_some_and(|at| self.empty.contains(at)) {
+            return Vec::new();
+        }
+        let mut found =
+            self.closure(units, unit, |at| !is_macro(&units[at]) && !self.empty.contains(&at));
         found.retain(|at| is_macro(&units[*at]));
         found
     }
@@ -325,8 +344,8 @@ fn sources_reach(unit: &Unit, place: &Place) -> io::Result<u8> {
         if source.extension().is_some_and(|extension| extension == "rs") {
             reach = reach.max(reach_of(&bytes, is_script));
             git |= code_names_git(&bytes);
-        } else {
-            git |= names_git(&bytes);
+        } else if source.extension().is_none_or(|extension| extension != "md") {
+            git |= names_git(&bytes); // Documentation does not run.
         }
     }
     Ok(encoded(reach, git))

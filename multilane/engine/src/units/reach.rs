@@ -280,6 +280,11 @@ pub(super) fn names_git(source: &[u8]) -> bool {
     words.iter().any(|word| find(source, word).is_some())
 }
 
+/// Whether there is nothing but comments.
+pub(super) fn has_no_code(source: &[u8]) -> bool {
+    std::str::from_utf8(source).ok().and_then(tokens).is_some_and(|tokens| tokens.is_empty())
+}
+
 /// `None` where a literal or a comment does not end.
 pub(super) fn tokens(source: &str) -> Option<Vec<Token<'_>>> {
     let bytes = source.as_bytes();
