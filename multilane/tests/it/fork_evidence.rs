@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::fork::{build, first_build, printed, printed_from_scratch, remove, undone, worktree};
+#[cfg(unix)]
+use crate::fork::{files_below, set_modified};
 use crate::support::Project;
 
 /// `core` has this build script, which sets `TEXT`.
@@ -179,6 +181,30 @@ fn a_script_that_writes_a_source() {
     let second = built(&project);
     first_build(&project, &second);
     assert_eq!(printed(&project, &second), "made\n");
+}
+
+/// What it writes may have the time of its start: the clock of files ticks every few milliseconds.
+#[test]
+#[cfg(unix)]
+fn a_script_that_writes_a_source_within_one_tick() {
+    use std::os::unix::fs::MetadataExt as _;
+    let script = "fn main() { println!(\"cargo::rerun-if-changed=build.rs\"); \
+                  let place = std::env::var(\"OUT_DIR\").unwrap(); \
+                  std::fs::write(\"src/made.ignored\", format!(\"{place:?}\")).unwrap(); }";
+    let project = scripted(script);
+    let source = "pub fn text() -> String { include!(\"made.ignored\").to_owned() }\n";
+    project.write("crates/core/src/lib.rs", source);
+    project.commit();
+    build(&project);
+    let made = project.root.join("crates/core/src/made.ignored").metadata().expect("it is made");
+    let [seconds, nanoseconds] = [made.ctime(), made.ctime_nsec()].map(i64::unsigned_abs);
+    let time = std::time::UNIX_EPOCH
+        + std::time::Duration::new(seconds, u32::try_from(nanoseconds).expect("below a second"));
+    let starts = files_below(&project.root.join("target/debug/build"));
+    for start in starts.iter().filter(|path| path.ends_with("invoked.timestamp")) {
+        set_modified(start, time);
+    }
+    project.xtask("build").agent("a").ok().leaves("script", "was changed");
 }
 
 #[test]

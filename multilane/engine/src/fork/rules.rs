@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::fork::evidence::{
     Dependencies, check_link, check_macros, check_tools, git_says_the_same, known_at,
@@ -241,8 +241,10 @@ fn check_run(
         return Err(Why::BuiltInFuture);
     }
     let times = check_watched(inputs, run, mark, printed_at)?;
-    // What it wrote into the tree was written after its start.
-    let known = known_at(inputs, mark, run.started_at.unwrap_or(printed_at));
+    // What it wrote into the tree was written after its start, though it may have the same time: the
+    // clock of files ticks every few milliseconds.
+    let before = run.started_at.unwrap_or(printed_at) - Duration::from_nanos(1);
+    let known = known_at(inputs, mark, before);
     for script in dependencies.of(unit).filter(|unit| !unit.is_run()) {
         sees_the_same(inputs, script.reach, known).map_err(Why::Script)?;
         names_the_same(inputs, script, known).map_err(Why::Script)?;
