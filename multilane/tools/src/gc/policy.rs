@@ -23,6 +23,12 @@ pub(crate) enum Kind {
     Rest,
 }
 
+const GIB: f64 = (1_u64 << 30) as f64;
+
+/// Seconds of work for a GiB of a lane of which another has the key: a fork brings all but what
+/// this one had of its own. An estimate.
+const FORKED: f64 = 20.0;
+
 /// How likely something is wanted that nobody can use today, as a share: somebody may check out an
 /// older commit.
 const OUTDATED: f64 = 0.001;
@@ -121,6 +127,15 @@ impl Item {
     pub(super) fn is_whole_lane(&self) -> bool {
         self.kinds.contains(&Kind::Rest)
     }
+
+    /// Whether the lane is made again by a fork from another.
+    fn is_forkable(&self) -> bool {
+        self.is_whole_lane() && self.reason == Reason::Idle
+    }
+
+    fn seconds_per_gib(&self, kind: Kind) -> f64 {
+        if self.is_forkable() { FORKED } else { kind.seconds_per_gib() }
+    }
 }
 
 #[derive(Debug)]
@@ -154,6 +169,9 @@ pub(super) fn plan(lanes: &[Lane], limits: &Limits, now: SystemTime) -> Plan {
         if freed >= needed {
             break;
         }
+        if items.iter().any(|whole| whole.lane == item.lane && whole.is_whole_lane()) {
+            continue;
+        }
         // A whole lane takes the place of its parts.
         let is_part = |part: &Item| item.is_whole_lane() && part.lane == item.lane;
         let (parts, others): (Vec<Item>, Vec<Item>) = items.into_iter().partition(is_part);
@@ -162,11 +180,12 @@ pub(super) fn plan(lanes: &[Lane], limits: &Limits, now: SystemTime) -> Plan {
                 let bytes = gone.take(&lanes[item.lane].groups[kind]);
                 freed += bytes;
                 item.bytes += bytes;
-                item.seconds += seconds(*kind, bytes);
+                item.seconds += item.seconds_per_gib(*kind) * bytes as f64 / GIB;
             }
         }
         item.bytes += parts.iter().map(|part| part.bytes).sum::<u64>();
-        item.seconds += parts.iter().map(|part| part.seconds).sum::<f64>();
+        let of_parts = parts.iter().map(|part| part.seconds).sum::<f64>();
+        item.seconds += if item.is_forkable() { 0.0 } else { of_parts };
         items = others;
         items.push(item);
     }
@@ -189,8 +208,11 @@ pub(super) fn freed<'i>(lanes: &[Lane], items: impl IntoIterator<Item = &'i Item
 pub(crate) fn price(lanes: &[Lane], at: usize) -> (u64, f64) {
     let mut gone = Gone::default();
     let freed = lanes[at].groups.iter().map(|(kind, group)| (*kind, gone.take(group)));
-    freed
-        .fold((0, 0.0), |(bytes, time), (kind, freed)| (bytes + freed, time + seconds(kind, freed)))
+    let is_forkable = lanes[at].is_warm && lanes[at].key.is_some() && !is_last_donor(lanes, at);
+    freed.fold((0, 0.0), |(bytes, time), (kind, freed)| {
+        let price = if is_forkable { FORKED } else { kind.seconds_per_gib() };
+        (bytes + freed, time + price * freed as f64 / GIB)
+    })
 }
 
 /// What idle lanes of agents could free, in bytes, and the seconds to make that again.
@@ -227,11 +249,12 @@ fn candidates(lanes: &[Lane], limits: &Limits, now: SystemTime) -> Vec<(Item, f6
             true => Reason::Idle,
         };
         let mut add = |kinds: Vec<Kind>| {
-            let dearest = kinds.iter().map(|kind| kind.seconds_per_gib()).fold(0.0, f64::max);
             let is_stale = kinds == [Kind::Stale];
             let reason = if is_stale { Reason::KeyOutdated } else { reason };
             let item = Item { lane: at, kinds, reason, bytes: 0, seconds: 0.0 };
-            candidates.push((item, dearest * wanted(lane, age)));
+            let dearest = item.kinds.iter().map(|kind| item.seconds_per_gib(*kind));
+            let value = dearest.fold(0.0, f64::max) * wanted(lane, age);
+            candidates.push((item, value));
         };
         let kinds = || lane.groups.keys().copied();
         if lane.outdated.is_empty() {
@@ -244,19 +267,17 @@ fn candidates(lanes: &[Lane], limits: &Limits, now: SystemTime) -> Vec<(Item, f6
     candidates
 }
 
-/// How likely it is that the lane is used again, as a share: a rule of thumb.
+/// How likely it is that the lane is used soon, as a share. What was used a moment ago is used
+/// again, and the longer something lies idle, the longer it goes on: a rule of thumb of caches, by
+/// which the chance falls with the age.
 fn wanted(lane: &Lane, age: Duration) -> f64 {
-    const DAY: f64 = 86_400.0;
+    const MINUTE: f64 = 60.0;
     const MERGED: f64 = 0.2;
-    // Who has just built builds again: an edit's rebuild is worth more than a lane that lies idle.
-    const JUST_NOW: Duration = Duration::from_secs(10 * 60);
-    const WORKING: f64 = 20.0;
-    // An agent's name is often used for one task; a person comes back after the weekend.
-    let half_life = if lane.key.is_some() { 2.0 * DAY } else { 7.0 * DAY };
-    let share = 0.5_f64.powf(age.as_secs_f64() / half_life);
-    let mut share = share;
-    share *= if age < JUST_NOW { WORKING } else { 1.0 };
-    share *= if lane.is_merged && age.as_secs_f64() > DAY { MERGED } else { 1.0 };
+    // A person comes back after the weekend; an agent's name is often used for one task.
+    const OWN: f64 = 3.5;
+    let mut share = 1.0 / (1.0 + age.as_secs_f64() / MINUTE);
+    share *= if lane.key.is_none() { OWN } else { 1.0 };
+    share *= if lane.is_merged { MERGED } else { 1.0 };
     share * if lane.outdated.is_empty() { 1.0 } else { OUTDATED }
 }
 
@@ -270,8 +291,8 @@ fn is_last_donor(lanes: &[Lane], at: usize) -> bool {
 }
 
 /// What it takes to make so many bytes again.
+#[cfg(test)]
 pub(super) fn seconds(kind: Kind, bytes: u64) -> f64 {
-    const GIB: f64 = (1_u64 << 30) as f64;
     kind.seconds_per_gib() * bytes as f64 / GIB
 }
 
@@ -301,7 +322,7 @@ impl Gone {
 mod tests {
     use super::*;
 
-    const GIB: u64 = 1 << 30;
+    const GIB: u64 = 1 << 30; // Instead of the other one.
     const HOUR: u64 = 3600;
 
     fn now() -> SystemTime {
@@ -353,13 +374,10 @@ mod tests {
         let lanes = [lane("a", 500, Some("k")), lane("b", 2, Some("k"))];
         check(&lanes, &limits(20 * GIB), &[]);
         check(&lanes, &Limits { floor: GIB, free: GIB, ..limits(20 * GIB) }, &[]);
-        let plan = check(
-            &lanes,
-            &Limits { floor: 3 * GIB, free: GIB, ..limits(20 * GIB) },
-            &["a: Incremental"],
-        );
+        let plan =
+            check(&lanes, &Limits { floor: 3 * GIB, free: GIB, ..limits(20 * GIB) }, &["a: all"]);
         assert_eq!((plan.taken, plan.needed), (20 * GIB, 2 * GIB));
-        assert!((plan.items[0].seconds - 4.0 * 31.0).abs() < 0.1);
+        assert!((plan.items[0].seconds - 10.0 * FORKED).abs() < 0.1);
     }
 
     #[test]
@@ -368,11 +386,11 @@ mod tests {
             [lane("idle", 48, Some("k")), lane("old", 48, Some("gone")), lane("new", 2, Some("k"))];
         lanes[1].outdated = vec!["lockfile"];
         check(&lanes, &limits(21 * GIB), &["old: all"]);
-        check(&lanes, &limits(17 * GIB), &["old: all", "idle: Incremental"]);
-        check(&lanes, &limits(15 * GIB), &["old: all", "idle: Incremental", "idle: Tests"]);
-        // A whole lane takes the place of its parts.
-        let plan = check(&lanes, &limits(11 * GIB), &["old: all", "idle: all"]);
-        assert_eq!(plan.items[1].bytes, 10 * GIB);
+        check(&lanes, &limits(17 * GIB), &["old: all", "idle: all"]);
+        // Of the last donor parts go first.
+        let parts = ["old: all", "idle: all", "new: Incremental", "new: Tests"];
+        check(&lanes, &limits(9 * GIB), &parts[..3]);
+        check(&lanes, &limits(5 * GIB), &parts);
         // The last donor, when there is nothing else.
         let plan = check(&lanes, &limits(0), &["old: all", "idle: all", "new: all"]);
         assert_eq!(plan.items[2].reason, Reason::LastDonor);
@@ -384,13 +402,13 @@ mod tests {
             [lane("now", 0, Some("k")), lane("idle", 1, Some("k")), lane("now too", 0, Some("k"))];
         let any = Limits { idle: Duration::ZERO, ..limits(21 * GIB) };
         check(&lanes, &any, &["idle: all"]);
-        check(&lanes, &Limits { budget: 19 * GIB, ..any }, &["idle: all", "now: Incremental"]);
+        check(&lanes, &Limits { budget: 19 * GIB, ..any }, &["idle: all", "now: all"]);
         // Of a branch that is merged.
         lanes[0] = lane("merged", 40, Some("k"));
         lanes[1] = lane("idle", 90, Some("k"));
-        check(&lanes, &limits(29 * GIB), &["idle: Incremental"]);
+        check(&lanes, &limits(29 * GIB), &["idle: all"]);
         lanes[0].is_merged = true;
-        check(&lanes, &limits(29 * GIB), &["merged: Incremental"]);
+        check(&lanes, &limits(29 * GIB), &["merged: all"]);
     }
 
     #[test]
