@@ -241,8 +241,8 @@ fn check_run(
         return Err(Why::BuiltInFuture);
     }
     let times = check_watched(inputs, run, mark, printed_at)?;
-    // What it wrote into the tree was written after its start, though it may have the same time: the
-    // clock of files ticks every few milliseconds.
+    // What it wrote into the tree was written after its start, though it may have the same time:
+    // the clock of files ticks every few milliseconds.
     let before = run.started_at.unwrap_or(printed_at) - Duration::from_nanos(1);
     let known = known_at(inputs, mark, before);
     for script in dependencies.of(unit).filter(|unit| !unit.is_run()) {
