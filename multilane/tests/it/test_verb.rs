@@ -142,9 +142,11 @@ pub fn count() -> u32 {
     let fails = "//! ```\n//! panic!();\n//! ```\n";
     project.cargo("generate-lockfile").ok();
     project.commit();
+    // cargo takes the runner's name apart at spaces.
+    let cache = std::env::temp_dir().join(format!("multilane-doctest-{}", std::process::id()));
     let test = |agent: &str| {
         let file = project.root.join("permits-of-test");
-        let call = project.xtask("test -- ").agent(agent);
+        let call = project.xtask("test -- ").agent(agent).env("XDG_CACHE_HOME", &cache);
         call.env("MULTILANE_PERMITS", "2").env("MULTILANE_PERMITS_FILE", file)
     };
     for agent in ["", "a"] {
@@ -153,4 +155,5 @@ pub fn count() -> u32 {
         project.write("crates/one/src/lib.rs", &format!("{ends}//!\n{fails}{code}"));
         test(agent).fails_with(101);
     }
+    std::fs::remove_dir_all(&cache).expect("the permit is there");
 }

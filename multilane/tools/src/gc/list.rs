@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use multilane_engine::lanes::choose::{self, LaneChoice, Lockfile};
 use multilane_engine::lanes::list::Found;
-use multilane_engine::lanes::{KeyInputs, lockfile_hash};
+use multilane_engine::lanes::{Agent, KeyInputs, lockfile_hash};
 use multilane_engine::project::{Project, Session};
 use multilane_engine::{environment, files, ui};
 use serde::Serialize;
@@ -44,6 +44,8 @@ struct Inputs {
 
 impl flags::lane::LaneList {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
+        // A malformed name is refused before anything else happens, whatever the verb.
+        Agent::from_environment(session.env.get("AGENT_ID"))?;
         let project = session.project(None)?;
         let now = environment::now();
         let (found, lanes) = inventory::read(&project, now);
