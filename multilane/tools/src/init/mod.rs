@@ -310,7 +310,12 @@ fn standing_alone(manifest: &str, workspace: &str, is_root: bool) -> anyhow::Res
             }
         }
     }
-    manifest.remove("lints");
+    // cargo compiles a package again whose lints are others.
+    let lints = workspace.get("workspace").and_then(|workspace| workspace.get("lints"));
+    match lints {
+        Some(lints) => drop(manifest.insert("lints", lints.clone())),
+        None => drop(manifest.remove("lints")),
+    }
     if is_root {
         manifest.insert("workspace", Item::Table(toml_edit::Table::new()));
     }
