@@ -164,21 +164,25 @@ fn has_units(profile: &Path) -> bool {
         .any(|name| files::subdirectories(&profile.join(name)).next().is_some())
 }
 
+/// A tree may be deeper than a stack.
 fn walk(
     dir: &Path,
     kind: Kind,
     kinds: &HashMap<&Path, Kind>,
     visit: &mut impl FnMut(Kind, &Metadata),
 ) {
-    for entry in files::entries(dir) {
-        let (path, Ok(meta)) = (entry.path(), entry.metadata()) else { continue };
-        let kind = match kind {
-            Kind::Rest => kinds.get(&*path).copied().unwrap_or(kind),
-            _ => kind,
-        };
-        visit(kind, &meta);
-        if meta.is_dir() {
-            walk(&path, kind, kinds, visit);
+    let mut ahead = vec![(dir.to_owned(), kind)];
+    while let Some((dir, kind)) = ahead.pop() {
+        for entry in files::entries(&dir) {
+            let (path, Ok(meta)) = (entry.path(), entry.metadata()) else { continue };
+            let kind = match kind {
+                Kind::Rest => kinds.get(&*path).copied().unwrap_or(kind),
+                _ => kind,
+            };
+            visit(kind, &meta);
+            if meta.is_dir() {
+                ahead.push((path, kind));
+            }
         }
     }
 }
