@@ -1,6 +1,7 @@
 //! Whether the lanes of a repository may have outgrown the disk. The look is on the way of each
 //! build: one call to the system and one small file. What has to go, `gc` finds out, with a scan.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
@@ -127,9 +128,9 @@ impl Seen {
         Some(Seen { lanes: next()?, grown: next()?, free: next()? })
     }
 
-    fn write(self, file: &Path) {
+    fn write(self, file: &Path) -> io::Result<()> {
         let text = format!("{} {} {}\n", self.lanes, self.grown, self.free);
-        drop(files::write_atomically(file, text.as_bytes())); // The next look knows less.
+        files::write_atomically(file, text.as_bytes())
     }
 
     fn at(self, free: u64) -> Seen {
@@ -165,18 +166,38 @@ pub fn keep_within_limits(project: &Project, ui: Ui) {
     if is_switched_off(&project.session.env, &project.repo.settings) {
         return;
     }
-    if !calls_for_scan(project).unwrap_or(false) {
+    let Some(space) = Space::of(&project.repo.root) else { return };
+    let limits = match Limits::of(&project.repo.settings, Some(space)) {
+        Ok(limits) => limits,
+        Err(err) => return ui.warn(format_args!("the disk is not looked at: {err:#}")),
+    };
+    let Some((limits, file)) = limits.zip(file(project)) else { return };
+    let Some(before) = Seen::read(&file).or_else(|| first_seen(project, space, &limits, &file))
+    else {
         return;
+    };
+    let now = before.at(space.free);
+    let is_due = now.calls_for_scan(before, &limits);
+    let may_help = is_due && may_find_something(project);
+    // Where a scan cannot help, the question comes again when the disk has filled some more.
+    let known = if is_due && !may_help { Seen { grown: 0, ..now } } else { now };
+    if known != before {
+        drop(known.write(&file)); // The next look knows less.
     }
-    if may_find_something(project) {
+    if may_help {
         collect(project, ui, &[]);
-        return;
     }
-    // Asked again when the disk has filled some more.
-    let file = file(project);
-    if let Some((seen, file)) = file.and_then(|file| Some((Seen::read(&file)?, file))) {
-        Seen { grown: 0, ..seen }.write(&file);
-    }
+}
+
+/// Once for each workspace. What lanes share is counted for each of them. `None` where it cannot be
+/// noted, and would be counted at each build.
+fn first_seen(project: &Project, space: Space, limits: &Limits, file: &Path) -> Option<Seen> {
+    let seen = Seen { lanes: 0, grown: 0, free: space.free.max(limits.floor) };
+    seen.write(file).ok()?;
+    let lanes = list::measured(lanes(project)).iter().map(|lane| lane.size).sum();
+    let seen = Seen { lanes, ..seen };
+    seen.write(file).ok()?;
+    Some(seen)
 }
 
 /// Worktrees' own directories are not taken from unasked. Where there is nothing else, as on a CI
@@ -194,31 +215,10 @@ fn is_switched_off(env: &Environment, settings: &Settings) -> bool {
     settings.disk.as_deref() == Some("off") || (env.get(VARIABLE).is_some() && !env.is_on(VARIABLE))
 }
 
-fn calls_for_scan(project: &Project) -> Option<bool> {
-    let space = Space::of(&project.repo.root)?;
-    let limits = Limits::of(&project.repo.settings, Some(space)).ok()??;
-    let file = file(project)?;
-    let before = Seen::read(&file).unwrap_or_else(|| Seen {
-        lanes: sizes(project),
-        grown: 0,
-        free: space.free.max(limits.floor),
-    });
-    let now = before.at(space.free);
-    if now != before || !file.is_file() {
-        now.write(&file);
-    }
-    Some(now.calls_for_scan(before, &limits))
-}
-
-/// Once for each repository. What lanes share is counted for each.
-fn sizes(project: &Project) -> u64 {
-    list::measured(lanes(project)).iter().map(|lane| lane.size).sum()
-}
-
 /// For `gc`: what all lanes take after a scan.
 pub fn note_scan(project: &Project, lanes: u64) {
     if let (Some(file), Some(space)) = (file(project), Space::of(&project.repo.root)) {
-        Seen { lanes, grown: 0, free: space.free }.write(&file);
+        drop(Seen { lanes, grown: 0, free: space.free }.write(&file)); // The next look knows less.
     }
 }
 
@@ -249,7 +249,8 @@ fn collect(project: &Project, ui: Ui, words: &[&str]) {
             true => Common::of(&project.repo.root).context("no git directory")?.program(),
             false => exe,
         };
-        let words = ["gc", "--auto"].iter().chain(words).map(Into::into).collect();
+        let quiet = ui.is_quiet().then_some("--quiet");
+        let words = ["gc", "--auto"].iter().chain(words).chain(&quiet).map(Into::into).collect();
         let step = Step::of_program(Program::Other(program.into()), words);
         project.sh.run(&step.elsewhere(&project.repo.root, std::iter::empty()), &[])
     };

@@ -38,6 +38,10 @@ impl Ui {
     }
 
     /// `--quiet` silences status lines; warnings and errors stay.
+    pub fn is_quiet(self) -> bool {
+        self.quiet
+    }
+
     pub fn quiet(self, quiet: bool) -> Ui {
         Ui { quiet, ..self }
     }

@@ -115,9 +115,9 @@ pub(super) fn carry_out(
     if options.dry_run {
         return show(project, recipe);
     }
+    let ui = project.session.ui.quiet(options.quiet);
     let mut start = ColdStart::default();
     if recipe.builds() {
-        let ui = project.session.ui.quiet(options.quiet);
         sweep(project, &entered.lane);
         retarget::wrapper::provide_wrapper(project, ui);
         multilane_engine::fork::discard_copied(project, ui, &entered.lane);
@@ -127,11 +127,11 @@ pub(super) fn carry_out(
         disk::keep_within_limits(project, ui);
     }
     let code = run_steps(project, options, &entered.lane, &recipe, start);
-    if recipe.builds() && !multilane_engine::fork::is_left_to_cargo(project, &entered.lane) {
-        multilane_engine::units::claim(&entered.lane.dir);
-    }
     if recipe.builds() {
-        disk::keep_within_limits(project, project.session.ui.quiet(options.quiet));
+        if !multilane_engine::fork::is_left_to_cargo(project, &entered.lane) {
+            multilane_engine::units::claim(&entered.lane.dir);
+        }
+        disk::keep_within_limits(project, ui);
     }
     code
 }
@@ -198,9 +198,8 @@ fn own_runner(project: &Project, lane: &Lane, step: &Step) -> Option<(String, Pa
 /// line elsewhere prints it.
 fn without_word_of_runner(project: &Project, step: &Step) -> Option<(String, PathBuf)> {
     const FILTER: (&str, &str) = ("NEXTEST_LOG", "info,cargo_nextest::dispatch::helpers=warn");
-    let is_nextest = step.line().iter().take(2).any(|word| word == "nextest");
     let is_free = project.session.env.get(FILTER.0).is_none();
-    (is_nextest && is_free).then(|| (FILTER.0.to_owned(), FILTER.1.into()))
+    (step.is_nextest() && is_free).then(|| (FILTER.0.to_owned(), FILTER.1.into()))
 }
 
 /// The code is that of the first step that failed.
@@ -303,8 +302,7 @@ pub(super) fn run_steps(
 /// not begun a second time, unless nextest says that it has started none.
 fn may_lack_space(step: &Step, lane: &Lane, outcome: &Outcome) -> bool {
     const NEXTEST_BUILD_FAILED: i32 = 101; // `cargo test` says the same when a test fails.
-    let is_nextest = step.line().first().is_some_and(|command| command == "nextest");
-    let has_only_built = match is_nextest {
+    let has_only_built = match step.is_nextest() {
         true => outcome.status.code() == Some(NEXTEST_BUILD_FAILED),
         false => step.counting != Counting::No && !step.runs_tests(),
     };

@@ -15,7 +15,7 @@ use multilane_engine::project::root::Repo;
 use multilane_engine::project::worktrees::{checkouts, git, top};
 use multilane_engine::project::{Project, Session, alias};
 use multilane_engine::ui::{self, Ui};
-use multilane_engine::{disk, environment, files, fork, record, retarget};
+use multilane_engine::{environment, files, fork, record, retarget};
 
 /// A worktree that is to be made.
 #[derive(Default)]
@@ -91,7 +91,6 @@ fn warm(project: &mut Project, ui: Ui, verb: &str, root: &Path, of: &Path) -> an
         let forked = fork::fork_if_empty(project, ui, &lane, None, &[]).unwrap_or_default();
         record::write_fork(project, &lane, verb, forked);
         fork::xtask::fork_xtask(project, &lane);
-        disk::keep_within_limits(project, ui);
         if lane.dir.join("xtask").is_dir() {
             alias::silence(&lane.dir.join("xtask"));
         }

@@ -341,6 +341,10 @@ fn without_lanes_of_agents_nothing_is_looked_for() {
     project.write(KNOWN, "0 9999999999999 1\n");
     project.xtask("check").ok().does_not_say("warning");
     assert!(!project.read(KNOWN).contains("9999999999999"), "{}", project.read(KNOWN));
+    // Nor where the project's size is none, which is said.
+    set_budget(&project, "[workspace]\nresolver = \"3\"\nmembers = [\"crates/*\"]\n", "\"much\"");
+    project.xtask("check").agent("a").ok().says("warning: the disk is not looked at");
+    set_budget(&project, "[workspace]\nresolver = \"3\"\nmembers = [\"crates/*\"]\n", "\"1\"");
     // Otherwise it is tried, and that it fails is no reason for a build to fail.
     project.xtask("check").agent("a").ok();
     project.write(KNOWN, "0 9999999999999 1\n");

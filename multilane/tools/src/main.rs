@@ -23,6 +23,7 @@ mod hook;
 mod init;
 mod install;
 mod linkers;
+mod list;
 mod process;
 mod setup;
 #[cfg(feature = "analyze")]

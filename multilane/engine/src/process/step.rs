@@ -129,6 +129,12 @@ impl Step {
         self.args.iter().take(2).any(is_test) && !self.names_executables
     }
 
+    /// Whether cargo starts nextest.
+    pub fn is_nextest(&self) -> bool {
+        self.args.first().is_some_and(|command| command == "nextest")
+            && !matches!(self.program, Program::Other(_))
+    }
+
     pub fn dir(&self) -> Option<&Path> {
         self.dir.as_deref()
     }

@@ -1,7 +1,6 @@
 //! `gc`: keeps the lanes of the repository within a budget, and a floor of the disk free.
 
 pub(crate) mod inventory;
-mod list;
 pub(crate) mod policy;
 #[cfg(test)]
 mod replay;
@@ -129,7 +128,7 @@ impl Gc {
             answer.freed_bytes = Some(freed);
             disk::note_scan(&project, plan.taken - freed);
             if plan.needed > 0 {
-                answer.note(&project, now)?;
+                answer.note(&project, now).unwrap_or_else(|err| ui.warn(format_args!("{err:#}")));
             }
         }
         if self.json {
@@ -199,14 +198,12 @@ impl Gc {
 /// A worktree's own directory belongs to whoever works there.
 fn may_touch_own(project: &Project, lanes: &[Lane], plan: &Plan) -> anyhow::Result<bool> {
     let own = plan.items.iter().filter(|item| lanes[item.lane].key.is_none());
-    let mut names: Vec<String> = own.map(|item| project.shown(&lanes[item.lane].dir)).collect();
-    names.dedup();
+    let names: BTreeSet<String> = own.map(|item| project.shown(&lanes[item.lane].dir)).collect();
     if names.is_empty() {
         return Ok(true);
     }
-    names.sort();
-    names.dedup();
-    project.session.ui.confirm(&format!("Delete parts of {}?", names.join(", ")))
+    let names = names.into_iter().collect::<Vec<_>>().join(", ");
+    project.session.ui.confirm(&format!("Delete parts of {names}?"))
 }
 
 fn remove(lane: &Lane, item: &Item) -> anyhow::Result<Removal> {

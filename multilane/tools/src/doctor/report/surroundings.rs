@@ -123,7 +123,7 @@ fn space(facts: &Facts, total: u64, found: &mut Findings) {
     let Some(free) = facts.file_system.as_ref().and_then(|system| system.free) else { return };
     let largest = facts.lanes.iter().map(|lane| lane.size).max().unwrap_or_default();
     let what = format!("{} are free on the disk, and lanes take {}", bytes(free), bytes(total));
-    let fix = format!("{0} gc --budget 0; {0} lane list shows what each lane frees", facts.called);
+    let fix = format!("{0} gc --free 5G; {0} lane list shows what each lane frees", facts.called);
     if free < NEEDED {
         found.error(what, "builds fail when the disk is full", fix);
     } else if free < SCARCE.max(largest) {

@@ -11,8 +11,8 @@ use multilane_engine::project::{Project, Session};
 use multilane_engine::{environment, files, ui};
 use serde::Serialize;
 
-use super::{inventory, policy};
 use crate::flags;
+use crate::gc::{inventory, policy};
 
 #[derive(Serialize)]
 struct Row {
@@ -53,7 +53,7 @@ impl flags::lane::LaneList {
         let today = choose::key_inputs(&project, &today)?;
         let row = |(at, found): (usize, &Found)| {
             let (frees_bytes, costs_seconds) = policy::price(&lanes, at);
-            let since = lanes[at].last_use.duration_since(UNIX_EPOCH).unwrap_or_default();
+            let since = found.last_use.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
             Row {
                 worktree: found.worktree.clone(),
                 path: found.dir.clone(),
@@ -62,7 +62,9 @@ impl flags::lane::LaneList {
                 size_bytes: found.size,
                 frees_bytes,
                 costs_seconds,
-                last_use_unix_seconds: Some(since.as_secs()).filter(|since| *since > 0),
+                last_use_unix_seconds: since
+                    .map(|since| since.as_secs())
+                    .filter(|since| *since > 0),
                 in_use: found.in_use,
                 differs: differs(&project, found, &today),
                 inputs: found.inputs.clone().map(Inputs::from),
