@@ -8,6 +8,7 @@ pub(crate) mod cargo;
 pub(crate) mod clean;
 pub(crate) mod cranelift;
 pub(crate) mod fork;
+pub(crate) mod list;
 pub(crate) mod remove;
 pub(crate) mod run;
 mod shell;
@@ -299,7 +300,16 @@ pub(crate) static ALL: &[Verb] = &[
 
 /// The verbs of `lane`.
 pub(crate) static LANE: &[Verb] = &[
-    tool("list", "List the lanes of every worktree"),
+    verb(
+        "list",
+        Kind::Own(list::list),
+        "List the lanes of every worktree",
+        "FREES is what goes when that lane alone goes: what it shares with others stays. COSTS \
+         estimates the work to make that again. DIFFERS names the inputs of the lane key that are \
+         not today's: such a lane is used again when they are. The features are compared with none \
+         being selected.",
+    )
+    .options(|command| command.arg(flag("json", "Print JSON"))),
     verb(
         "new",
         Kind::Own(worktree::new),

@@ -136,6 +136,29 @@ fn list_shows_every_lane_of_every_worktree() {
     assert!(table.starts_with("WORKTREE  AGENT  KEY"), "{table}");
 }
 
+/// What another lane has as well is not freed.
+#[test]
+#[cfg(unix)]
+fn list_says_what_a_lane_frees() {
+    let project = project();
+    project.xtask("build").agent("a").ok();
+    let lanes = || -> Vec<(u64, u64)> {
+        let json = project.xtask("lane list --json").ok().stdout();
+        let lanes: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        let number = |lane: &serde_json::Value, key: &str| lane[key].as_u64().expect("a number");
+        let lanes = lanes.as_array().expect("an array").iter();
+        lanes.map(|lane| (number(lane, "size_bytes"), number(lane, "frees_bytes"))).collect()
+    };
+    let [(size, frees)] = lanes()[..] else { panic!("{:?}", lanes()) };
+    assert_eq!(size, frees);
+    let library = crate::fork::files_below(&project.root.join(project.only_lane()));
+    let library = library.iter().find(|path| path.extension().is_some_and(|end| end == "rlib"));
+    let library = library.expect("a library");
+    std::fs::hard_link(library, project.root.join("another")).expect("a link");
+    let [(size, frees)] = lanes()[..] else { panic!("{:?}", lanes()) };
+    assert!(0 < frees && frees < size, "{frees} of {size}");
+}
+
 #[test]
 fn list_says_what_differs_from_today() {
     let project = project();

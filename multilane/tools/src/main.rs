@@ -23,7 +23,6 @@ mod hook;
 mod init;
 mod install;
 mod linkers;
-mod list;
 mod process;
 mod setup;
 #[cfg(feature = "analyze")]
@@ -88,7 +87,6 @@ fn answer(verb: Verb, session: Session) -> anyhow::Result<ExitCode> {
             anyhow::bail!("this multilane-tools was compiled without its feature `analyze`")
         }
         Verb::Top(flags) => flags.run(session),
-        Verb::Lane(Lane::List(flags)) => flags.run(session),
         Verb::Lane(Lane::Status(flags)) => flags.run(session),
         Verb::Lane(Lane::Which(flags)) => flags.run(session),
     }

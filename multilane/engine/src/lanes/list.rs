@@ -1,10 +1,10 @@
 //! Which lanes there are: in every worktree of the repository, by looking. There is no register
 //! that could go stale.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::files::{self, lock};
 use crate::json::Json;
@@ -30,8 +30,32 @@ pub struct Found {
     pub inputs: Option<KeyInputs>,
     /// What it takes on disk, in bytes; a file with several names in it is counted once.
     pub size: u64,
+    pub price: Price,
     pub last_use: Option<SystemTime>,
     pub in_use: bool,
+}
+
+/// What comes of it if a lane goes alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Price {
+    /// Bytes: a file that has a name elsewhere stays.
+    pub frees: u64,
+    /// The work to make that again: an estimate.
+    pub seconds: f64,
+}
+
+impl Price {
+    /// Seconds of work for a GiB of incremental caches (rust-lang/cargo#6229), and an estimate for
+    /// the rest.
+    pub const INCREMENTAL: f64 = 31.0;
+    pub const REST: f64 = 600.0;
+    /// The same of a lane of which another has the key: a fork brings all but what this one had of
+    /// its own. An estimate.
+    pub const FORKED: f64 = 20.0;
+
+    pub fn time(self) -> Duration {
+        Duration::from_secs_f64(self.seconds)
+    }
 }
 
 /// A checkout of the repository.
@@ -65,8 +89,9 @@ fn places_in(worktree: &Worktree, own_dir: PathBuf) -> Vec<Found> {
     let place = |dir: PathBuf, agent, key| {
         let inputs = files::read(dir.join(STAMP)).ok().and_then(|stamp| parse_stamp(&stamp));
         let Worktree { top: worktree, root, commit } = worktree.clone();
-        let (size, last_use, in_use) = (0, None, false); // `measured` knows.
-        Found { worktree, commit, root, dir, agent, key, inputs, size, last_use, in_use }
+        // `measured` knows the rest.
+        let (size, price, last_use, in_use) = (0, Price::default(), None, false);
+        Found { worktree, commit, root, dir, agent, key, inputs, size, price, last_use, in_use }
     };
     let mut places = Vec::new();
     if own_dir.is_dir() {
@@ -105,11 +130,22 @@ pub fn measured(mut places: Vec<Found>) -> Vec<Found> {
         for place in &mut places {
             scope.spawn(|| {
                 place.in_use = is_in_use(&place.dir, locked.as_ref());
-                (place.size, place.last_use) = size_and_age(&place.dir);
+                place.measure();
             });
         }
     });
+    let keys: Vec<Option<String>> = places.iter().map(|place| place.key.clone()).collect();
+    for place in places.iter_mut().filter(|place| place.key.is_some()) {
+        if keys.iter().filter(|key| **key == place.key).count() > 1 {
+            place.price.seconds = Price::FORKED * gib(place.price.frees);
+        }
+    }
     places
+}
+
+fn gib(bytes: u64) -> f64 {
+    const GIB: f64 = (1_u64 << 30) as f64;
+    bytes as f64 / GIB
 }
 
 /// The worktrees of the repository, this one first. Without git, this one alone.
@@ -175,31 +211,48 @@ fn parse_stamp(stamp: &[u8]) -> Option<KeyInputs> {
     })
 }
 
-/// What a directory takes on disk, and when a file in it was last written.
-fn size_and_age(dir: &Path) -> (u64, Option<SystemTime>) {
-    let (mut size, mut newest) = (0, None);
-    let mut counted = HashSet::new(); // Files with more than one name.
-    files::walk(dir, &mut |_, meta| {
-        if !meta.is_dir() {
-            newest = newest.max(meta.modified().ok());
-            let (inode, own) = inode_and_size(meta);
-            size += if inode.is_none_or(|inode| counted.insert(inode)) { own } else { 0 };
-        }
-    });
-    (size, newest)
+impl Found {
+    /// What it takes on disk, what goes with it, and when a file in it was last written.
+    fn measure(&mut self) {
+        // Files with more than one name: how many of them were seen.
+        let mut shared: HashMap<u64, u64> = HashMap::new();
+        let dir = &self.dir;
+        files::walk(dir, &mut |path, meta| {
+            if meta.is_dir() {
+                return;
+            }
+            self.last_use = self.last_use.max(meta.modified().ok());
+            let (inode, names, bytes) = on_disk(meta);
+            let seen = match names {
+                1 => 1,
+                _ => {
+                    let seen = shared.entry(inode).or_default();
+                    *seen += 1;
+                    *seen
+                }
+            };
+            self.size += if seen == 1 { bytes } else { 0 };
+            if seen == names {
+                let is_incremental = path.iter().any(|part| part == "incremental");
+                let price = if is_incremental { Price::INCREMENTAL } else { Price::REST };
+                self.price.frees += bytes;
+                self.price.seconds += price * gib(bytes);
+            }
+        });
+    }
 }
 
-/// The inode, where the file may have other names.
+/// The inode, how many names it has, and its bytes.
 #[cfg(unix)]
-fn inode_and_size(meta: &Metadata) -> (Option<u64>, u64) {
+fn on_disk(meta: &Metadata) -> (u64, u64, u64) {
     use std::os::unix::fs::MetadataExt as _;
     const BLOCK: u64 = 512; // stat(2): the unit of `st_blocks`, whatever the file system's own is.
-    ((meta.nlink() > 1).then(|| meta.ino()), meta.blocks() * BLOCK)
+    (meta.ino(), meta.nlink(), meta.blocks() * BLOCK)
 }
 
 #[cfg(not(unix))]
-fn inode_and_size(meta: &Metadata) -> (Option<u64>, u64) {
-    (None, meta.len())
+fn on_disk(meta: &Metadata) -> (u64, u64, u64) {
+    (0, 1, meta.len())
 }
 
 /// Whether cargo was in this lane and has left it. `false` where only trying would tell: a cargo

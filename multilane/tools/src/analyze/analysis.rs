@@ -106,7 +106,7 @@ impl Analysis {
                 false => Sources::default(),
             },
             forks: facts.left.as_ref().map(|left| Forks::of(left, &graph, trusted)),
-            disk: disk::read(&facts.lanes, &facts.prices),
+            disk: disk::read(&facts.lanes),
             slower: trend::slower(&builds),
             builds,
             what_if,

@@ -52,19 +52,18 @@ struct File {
     bytes: u64,
 }
 
-/// `prices` are of the same lanes.
-pub(crate) fn read(lanes: &[list::Found], prices: &[(u64, f64)]) -> Disk {
+pub(crate) fn read(lanes: &[list::Found]) -> Disk {
     let walked = in_parallel(lanes, |lane| files(&lane.dir));
     let mut disk = Disk::default();
     let mut seen = HashSet::new();
     let mut crates: BTreeMap<String, u64> = BTreeMap::new();
-    for ((lane, price), files) in lanes.iter().zip(prices).zip(walked) {
+    for (lane, files) in lanes.iter().zip(walked) {
         let worktree = lane.worktree.file_name().unwrap_or_default().to_string_lossy();
         let agent = lane.agent.iter().map(|agent| format!(", {agent}"));
         let mut size = LaneSize {
             name: worktree.into_owned() + &agent.collect::<String>(),
-            frees: price.0,
-            costs: price.1,
+            frees: lane.price.frees,
+            costs: lane.price.seconds,
             ..Default::default()
         };
         let mut within = HashSet::new();

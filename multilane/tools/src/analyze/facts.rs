@@ -6,11 +6,11 @@ use std::time::UNIX_EPOCH;
 
 use anyhow::Context as _;
 use multilane_engine::fork::{fork_for_another_tree, plan};
-use multilane_engine::lanes::list;
+use multilane_engine::lanes::{choose, list};
 use multilane_engine::project::git_dir::Common;
 use multilane_engine::project::toolchain;
 use multilane_engine::project::worktrees::git;
-use multilane_engine::{environment, units};
+use multilane_engine::units;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -23,7 +23,6 @@ use super::timings::Timings;
 use super::trend::{self, Build};
 use super::{Gathering, OF_FEATURES, OF_MANIFEST};
 use crate::flags::analyze::Part;
-use crate::gc::{inventory, policy};
 
 /// How far back the history is read: what was edited a year ago says little about next week.
 const WEEKS: u32 = 12;
@@ -63,8 +62,6 @@ pub(crate) struct Facts {
     /// What a fork leaves to cargo.
     pub(crate) left: Option<Vec<plan::LeftToCargo>>,
     pub(crate) lanes: Vec<list::Found>,
-    /// For each lane, what is freed if it alone goes, in bytes, and the seconds to make that again.
-    pub(crate) prices: Vec<(u64, f64)>,
 }
 
 impl Facts {
@@ -124,10 +121,10 @@ impl Gathering<'_> {
             parse::<Shear>(said.stdout)?.unused()
         });
         let lanes = has(Part::Disk).then(|| {
-            let (found, lanes) = inventory::read(project, environment::now());
-            (found, (0..lanes.len()).map(|at| policy::price(&lanes, at)).collect())
+            let worktrees = list::worktrees(&project.sh, &project.repo);
+            let own_dir = choose::worktree_lane(project).dir;
+            list::measured(list::places(&worktrees, &project.repo, &own_dir))
         });
-        let (lanes, prices) = lanes.unwrap_or_default();
         let wrapper = project.config.rustc_wrappers.first();
         Ok(Facts {
             called: self.ui.called,
@@ -152,8 +149,7 @@ impl Gathering<'_> {
             unused: unused.flatten(),
             sccache: sccache.flatten(),
             left: has(Part::Cache).then(|| fork_for_another_tree(project, lane).left),
-            lanes,
-            prices,
+            lanes: lanes.unwrap_or_default(),
             parts,
         })
     }

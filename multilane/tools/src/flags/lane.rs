@@ -26,18 +26,6 @@ pub struct LaneHook {
     pub check: bool,
 }
 
-/// List the lanes of every worktree
-///
-/// FREES is what goes when that lane alone goes: what it shares with others stays. COSTS estimates
-/// the work to make it again. DIFFERS names the inputs of the lane key that are not today's: such a
-/// lane is used again when they are. The features are compared with none being selected.
-#[derive(Args)]
-pub struct LaneList {
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// Show who builds what, and who waits for whom
 ///
 /// All builds of this user on this machine: since when they run, what they compile, link or test,

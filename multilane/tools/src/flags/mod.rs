@@ -50,7 +50,6 @@ pub(crate) struct Top {}
 /// Manage lanes
 #[derive(Subcommand)]
 pub(crate) enum Lane {
-    List(lane::LaneList),
     Hook(lane::LaneHook),
     Verify(lane::LaneVerify),
     Status(lane::LaneStatus),

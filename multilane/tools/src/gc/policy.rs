@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use multilane_engine::lanes::list::Price;
 use serde::{Deserialize, Serialize};
 
 /// What lies in a lane, from the cheapest to the dearest.
@@ -25,10 +26,6 @@ pub(crate) enum Kind {
 
 const GIB: f64 = (1_u64 << 30) as f64;
 
-/// Seconds of work for a GiB of a lane of which another has the key: a fork brings all but what
-/// this one had of its own. An estimate.
-const FORKED: f64 = 20.0;
-
 /// How likely something is wanted that nobody can use today, as a share: somebody may check out an
 /// older commit.
 const OUTDATED: f64 = 0.001;
@@ -38,11 +35,11 @@ impl Kind {
     /// (rust-lang/cargo#6229), the others are estimates: docs/disk.md.
     fn seconds_per_gib(self) -> f64 {
         match self {
-            Kind::Stale => 600.0 * OUTDATED,
-            Kind::Incremental => 31.0,
+            Kind::Stale => Price::REST * OUTDATED,
+            Kind::Incremental => Price::INCREMENTAL,
             Kind::Tests => 100.0,
             Kind::Scripts => 303.0,
-            Kind::Rest => 600.0,
+            Kind::Rest => Price::REST,
         }
     }
 }
@@ -134,7 +131,7 @@ impl Item {
     }
 
     fn seconds_per_gib(&self, kind: Kind) -> f64 {
-        if self.is_forkable() { FORKED } else { kind.seconds_per_gib() }
+        if self.is_forkable() { Price::FORKED } else { kind.seconds_per_gib() }
     }
 }
 
@@ -202,17 +199,6 @@ pub(super) fn freed<'i>(lanes: &[Lane], items: impl IntoIterator<Item = &'i Item
     let mut gone = Gone::default();
     let groups = |item: &'i Item| item.kinds.iter().map(|kind| &lanes[item.lane].groups[kind]);
     items.into_iter().flat_map(groups).map(|group| gone.take(group)).sum()
-}
-
-/// What is freed if this lane alone goes, in bytes, and the seconds to make that again.
-pub(crate) fn price(lanes: &[Lane], at: usize) -> (u64, f64) {
-    let mut gone = Gone::default();
-    let freed = lanes[at].groups.iter().map(|(kind, group)| (*kind, gone.take(group)));
-    let is_forkable = lanes[at].is_warm && lanes[at].key.is_some() && !is_last_donor(lanes, at);
-    freed.fold((0, 0.0), |(bytes, time), (kind, freed)| {
-        let price = if is_forkable { FORKED } else { kind.seconds_per_gib() };
-        (bytes + freed, time + price * freed as f64 / GIB)
-    })
 }
 
 /// What idle lanes of agents could free, in bytes, and the seconds to make that again.
@@ -377,7 +363,7 @@ mod tests {
         let plan =
             check(&lanes, &Limits { floor: 3 * GIB, free: GIB, ..limits(20 * GIB) }, &["a: all"]);
         assert_eq!((plan.taken, plan.needed), (20 * GIB, 2 * GIB));
-        assert!((plan.items[0].seconds - 10.0 * FORKED).abs() < 0.1);
+        assert!((plan.items[0].seconds - 10.0 * Price::FORKED).abs() < 0.1);
     }
 
     #[test]
