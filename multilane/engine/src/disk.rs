@@ -160,22 +160,22 @@ fn file(project: &Project) -> Option<PathBuf> {
     Some(common.dir.join(names.join("-")))
 }
 
-/// Collects where the lanes may have outgrown their limits. What goes wrong is told, and no reason
-/// for a build to fail.
-pub fn keep_within_limits(project: &Project, ui: Ui) {
-    if is_switched_off(&project.session.env, &project.repo.settings) {
-        return;
-    }
-    let Some(space) = Space::of(&project.repo.root) else { return };
-    let limits = match Limits::of(&project.repo.settings, Some(space)) {
-        Ok(limits) => limits,
-        Err(err) => return ui.warn(format_args!("the disk is not looked at: {err:#}")),
+/// Collects where the lanes may have outgrown their limits.
+///
+/// # Errors
+///
+/// When what the project says of the disk is no size: a reason to say so, and none for a build to
+/// fail.
+pub fn keep_within_limits(project: &Project, ui: Ui) -> anyhow::Result<()> {
+    let settings = &project.repo.settings;
+    let space = Space::of(&project.repo.root);
+    let Some(space) = space.filter(|_| !is_switched_off(&project.session.env, settings)) else {
+        return Ok(());
     };
-    let Some((limits, file)) = limits.zip(file(project)) else { return };
-    let Some(before) = Seen::read(&file).or_else(|| first_seen(project, space, &limits, &file))
-    else {
-        return;
-    };
+    let limits = Limits::of(settings, Some(space)).context("the disk is not looked at")?;
+    let Some((limits, file)) = limits.zip(file(project)) else { return Ok(()) };
+    let before = Seen::read(&file).or_else(|| first_seen(project, space, &limits, &file));
+    let Some(before) = before else { return Ok(()) };
     let now = before.at(space.free);
     let is_due = now.calls_for_scan(before, &limits);
     let may_help = is_due && may_find_something(project);
@@ -187,6 +187,7 @@ pub fn keep_within_limits(project: &Project, ui: Ui) {
     if may_help {
         collect(project, ui, &[]);
     }
+    Ok(())
 }
 
 /// Once for each workspace. What lanes share is counted for each of them. `None` where it cannot be

@@ -88,7 +88,9 @@ fn through_lane(session: Session, words: &[OsString]) -> anyhow::Result<Option<S
         let recipe = Recipe::from(in_lane(line.clone(), &lane, kind));
         let mut start = cold_start::cold_start(&project, ui, &lane, &recipe);
         start.hand_on();
-        disk::keep_within_limits(&project, ui); // Afterwards this process is cargo.
+        // Afterwards this process is cargo.
+        disk::keep_within_limits(&project, ui)
+            .unwrap_or_else(|err| ui.warn(format_args!("{err:#}")));
         if !start.forks.is_empty() || start.no_fork.is_some() || !start.waits.is_empty() {
             let commands = recipe.steps.iter().map(Step::line).collect();
             let (forks, waits) = (&start.forks, &start.waits);

@@ -124,14 +124,15 @@ pub(super) fn carry_out(
         start = cold_start::cold_start(project, ui, &entered.lane, &recipe);
         note_environment(project, &entered.lane);
         // Other builds have gone on meanwhile. Not before the fork: its donor may have to go.
-        disk::keep_within_limits(project, ui);
+        drop(disk::keep_within_limits(project, ui)); // What is wrong is said once, below.
     }
     let code = run_steps(project, options, &entered.lane, &recipe, start);
     if recipe.builds() {
         if !multilane_engine::fork::is_left_to_cargo(project, &entered.lane) {
             multilane_engine::units::claim(&entered.lane.dir);
         }
-        disk::keep_within_limits(project, ui);
+        disk::keep_within_limits(project, ui)
+            .unwrap_or_else(|err| ui.warn(format_args!("{err:#}")));
     }
     code
 }

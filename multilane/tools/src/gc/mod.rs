@@ -233,7 +233,7 @@ impl Answer {
             kinds: item.kinds.clone(),
             reason: item.reason,
             bytes: item.bytes,
-            seconds: item.seconds.round(),
+            seconds: (item.seconds * 10.0).round() / 10.0,
             is_removed: false,
         };
         Answer {
