@@ -165,12 +165,12 @@ impl Gc {
         if !self.auto || plan.needed == 0 {
             return plan;
         }
-        // The next builds have some room, if idle lanes can give it.
+        // The next builds have some room.
         let below = Limits { budget: limits.budget / 10 * 9, ..limits };
         let plan = policy::plan(lanes, &below, now);
         match plan.promised() >= plan.needed {
             true => plan,
-            false => policy::plan(lanes, &Limits { idle: Duration::ZERO, ..limits }, now),
+            false => policy::plan(lanes, &Limits { idle: Duration::ZERO, ..below }, now),
         }
     }
 
