@@ -6,8 +6,7 @@
 //! ├── sources                    what the files of the sources hash to, by their sizes and times
 //! ├── <hash of the sources>/     the same in all worktrees and repositories, so each version is compiled once
 //! │   └── multilane-tools
-//! ├── <hash of the sources>-part/  without the verbs that need libraries of their own
-//! │   └── multilane-tools
+//! ├── <hash of the sources>-begin/, -upkeep/  parts of it, which are compiled sooner
 //! └── target/                    where an installed engine compiles it
 //! ```
 //!
@@ -37,8 +36,8 @@ const PROGRAM: &str = "multilane-tools";
 /// Names another program to call instead.
 const VARIABLE: &str = "MULTILANE_TOOLS";
 
-/// How many versions stay in the cache: those compiled last.
-const VERSIONS_MAX: usize = 5;
+/// How many programs stay in the cache: those compiled last. A version has up to three.
+const PROGRAMS_MAX: usize = 9;
 
 /// What the command line knows and `multilane-tools` needs.
 pub(crate) struct Caller {
@@ -46,6 +45,26 @@ pub(crate) struct Caller {
     pub(crate) compiled_from: Option<&'static Path>,
     /// The names and help of the project's own verbs.
     pub(crate) own_verbs: Vec<(String, String)>,
+}
+
+/// What is compiled of `multilane-tools`: a first `init` has not to wait for the rest. Each part
+/// holds those before it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    /// `init` and `adopt`.
+    Begin,
+    Upkeep,
+    /// `analyze`, `lane verify` and `lane bench` as well.
+    Whole,
+}
+
+impl Part {
+    /// From the smallest: the feature of cargo's, and what a directory's name ends in.
+    const ALL: [(Part, Option<&str>, &str); 3] = [
+        (Part::Begin, None, "-begin"),
+        (Part::Upkeep, Some("upkeep"), "-upkeep"),
+        (Part::Whole, Some("analyze"), ""),
+    ];
 }
 
 /// Calls `multilane-tools` with these words, and becomes it.
@@ -59,8 +78,14 @@ pub(crate) fn call(
     // Who presses TAB does not wait for a compilation.
     let may_compile = words.first().is_none_or(|word| word != "complete");
     let is = |at: usize, word: &str| words.get(at).is_some_and(|typed| typed == word);
-    let is_whole = is(0, "analyze") || (is(0, "lane") && (is(1, "verify") || is(1, "bench")));
-    let program = program(&session, engine.as_deref(), is_whole, may_compile)?;
+    let part = if is(0, "init") || is(0, "adopt") {
+        Part::Begin
+    } else if is(0, "analyze") || (is(0, "lane") && (is(1, "verify") || is(1, "bench"))) {
+        Part::Whole
+    } else {
+        Part::Upkeep
+    };
+    let program = program(&session, engine.as_deref(), part, may_compile)?;
     let sh = Shell::new(&session.env);
     let mut args: Vec<OsString> = vec![session.ui.called.into()];
     args.extend(words);
@@ -76,7 +101,7 @@ pub(crate) fn call(
 fn program(
     session: &Session,
     engine: Option<&Path>,
-    is_whole: bool,
+    part: Part,
     may_compile: bool,
 ) -> anyhow::Result<PathBuf> {
     if let Some(program) = session.env.get(VARIABLE).filter(|program| !program.is_empty()) {
@@ -101,7 +126,7 @@ fn program(
     let home = places.chain([session.env.runtime_dir().join("tools")]).find(|dir| is_writable(dir));
     let home = home.context("no directory for caches can be written\nhelp: set XDG_CACHE_HOME")?;
     match engine {
-        Some(engine) => compiled(session, &home, engine, target_dir, is_whole, may_compile),
+        Some(engine) => compiled(session, &home, engine, target_dir, part, may_compile),
         None => from_registry(session, &home, may_compile),
     }
 }
@@ -128,25 +153,22 @@ fn engine_of(dir: &Path) -> Option<PathBuf> {
     environment::real_path(&dir.join("xtask").join(path)).ok()
 }
 
-/// The program made from these sources, compiled if there is none yet. `analyze`, `lane
-/// verify` and `lane bench` need all of it; the first `doctor` has not to wait for them.
+/// The program made from these sources, compiled if there is none yet.
 fn compiled(
     session: &Session,
     home: &Path,
     engine: &Path,
     target_dir: Option<&Path>,
-    is_whole: bool,
+    part: Part,
     may_compile: bool,
 ) -> anyhow::Result<PathBuf> {
     let name = with_suffix(PROGRAM);
     let key = hash(home, engine)?;
-    let whole = home.join(&key).join(&name);
-    if whole.is_file() {
-        return Ok(whole);
-    }
-    let part = home.join(format!("{key}-part")).join(&name);
-    let program = if is_whole { whole } else { part };
-    if program.is_file() {
+    let large_enough = Part::ALL.into_iter().filter(|(other, ..)| *other >= part);
+    let mut programs = large_enough
+        .map(|(_, feature, suffix)| (feature, home.join(format!("{key}{suffix}")).join(&name)));
+    let (feature, program) = programs.clone().next().expect("the whole is large enough");
+    if let Some((_, program)) = programs.find(|(_, program)| program.is_file()) {
         return Ok(program);
     }
     ensure!(may_compile, "{PROGRAM} is not compiled yet");
@@ -162,7 +184,8 @@ fn compiled(
         ["build", "--locked", "--profile", "xtask", "--manifest-path"].map(Into::into).into();
     args.push(engine.join("tools/Cargo.toml").into());
     args.extend(["--target-dir".into(), target_dir.clone().into()]);
-    args.extend((!is_whole).then(|| "--no-default-features".into()));
+    args.push("--no-default-features".into());
+    args.extend(feature.map(|feature| format!("--features={feature}").into()));
     if !std::io::stderr().is_terminal() {
         args.push("--quiet".into()); // A line for each crate is of use to a person alone.
     }
@@ -223,7 +246,7 @@ fn remove_old_versions(home: &Path) {
     let mut versions: Vec<PathBuf> =
         files::subdirectories(home).filter(|dir| !dir.ends_with("target")).collect();
     versions.sort_by_key(|dir| std::cmp::Reverse(made_at(dir)));
-    for old in versions.iter().skip(VERSIONS_MAX) {
+    for old in versions.iter().skip(PROGRAMS_MAX) {
         files::delete_dir(old).ok(); // It may be in use; the next version tries again.
     }
 }

@@ -5,7 +5,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use multilane_engine::files::{delete_dir, replace};
+use multilane_engine::environment;
+use multilane_engine::files::scratch::Scratch;
+use multilane_engine::files::{delete_dir, make_private_dir, replace, write_atomically};
+use multilane_engine::lanes::occupy::PROBE;
 
 /// What has been made so far. Nothing goes by itself: whoever made it says `delete`.
 #[derive(Default)]
@@ -83,4 +86,20 @@ pub(crate) fn rename_to_free(from: &Path, to: &Path) -> io::Result<()> {
 /// A directory of our own, unless somebody else has put something into it.
 pub(crate) fn remove_if_empty(dir: &Path) {
     drop(std::fs::remove_dir(dir));
+}
+
+/// A new temporary directory with these files, deleted when it is dropped.
+pub(crate) fn scratch(name: &str, files: &[(&str, &str)]) -> anyhow::Result<Scratch> {
+    let parent = environment::temporary_dir();
+    let write = || {
+        make_private_dir(&parent)?;
+        let scratch = Scratch::make(&parent, &format!("{PROBE}{name}-"))?;
+        for (name, text) in files {
+            let path = scratch.dir.join(name);
+            std::fs::create_dir_all(path.parent().unwrap_or(&scratch.dir))?;
+            write_atomically(&path, text.as_bytes())?;
+        }
+        io::Result::Ok(scratch)
+    };
+    write().map_err(|err| anyhow::anyhow!("cannot write in {}: {err}", parent.display()))
 }

@@ -13,8 +13,7 @@ use multilane_engine::process::Shell;
 use multilane_engine::project::lockfile::Lockfile;
 
 use super::edits::Edits;
-use crate::files::name_program;
-use crate::linkers::probe;
+use crate::files::{name_program, scratch};
 
 pub(super) const LOCKFILE: &str = "Cargo.lock";
 
@@ -26,7 +25,7 @@ pub(super) fn with_edits(
 ) -> anyhow::Result<String> {
     const LEFT_OUT: [&str; 6] =
         [".cargo", ".git", "Cargo.toml", "rust-toolchain", "rust-toolchain.toml", "target"];
-    let scratch = probe::scratch("adopt", &[])?;
+    let scratch = scratch("adopt", &[])?;
     let mirror = &scratch.dir.join("tree");
     let dirs: BTreeSet<&Path> =
         manifests.iter().flat_map(|path| path.ancestors().skip(1)).collect();

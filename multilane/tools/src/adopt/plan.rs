@@ -12,7 +12,7 @@ use toml_edit::{Array, DocumentMut, Item, Table, Value};
 use super::edits::{Edits, git};
 use super::engine::Engine;
 use super::lock::{self, LOCKFILE};
-use crate::linkers::probe;
+use crate::files::scratch;
 
 const MANIFEST: &str = include_str!("templates/Cargo.toml");
 const MAIN: &str = include_str!("templates/main.rs");
@@ -308,7 +308,7 @@ fn target(file: &str) -> Option<&'static str> {
 /// user. Without one, as it is.
 fn formatted(sh: &Shell, root: &Path, text: &str) -> String {
     let format = || -> anyhow::Result<String> {
-        let scratch = probe::scratch("adopt", &[("main.rs", text)])?;
+        let scratch = scratch("adopt", &[("main.rs", text)])?;
         let has_config = |dir: &&Path| {
             ["rustfmt.toml", ".rustfmt.toml"].iter().any(|name| dir.join(name).is_file())
         };

@@ -197,7 +197,7 @@ fn link(asker: &Asker<'_>, config: &CargoConfig, repo: &Repo, files: &[ConfigFil
         flags: None,
         limit: Duration::from_secs(30),
     };
-    match probe::scratch("doctor", probe::SMALL) {
+    match crate::files::scratch("doctor", probe::SMALL) {
         Ok(scratch) => probe::link(asker, config, &repo.start, &scratch.dir, trial),
         Err(err) => not_tried(format!("{err:#}")),
     }
@@ -230,7 +230,7 @@ fn shared_cache(
     }
     // sccache's server listens there; after a restart of the machine it is missing.
     let made = files::make_private_dir(&env.runtime_dir()).map_err(anyhow::Error::from);
-    let scratch = made.and_then(|()| probe::scratch("doctor-cache", &server::SOURCES));
+    let scratch = made.and_then(|()| crate::files::scratch("doctor-cache", &server::SOURCES));
     let proof = |reach: CacheReach| -> Result<(), String> {
         let dir = &scratch.as_ref().map_err(|err| format!("{err:#}"))?.dir;
         // Where the cache is only read, a second compilation is not a hit.

@@ -135,7 +135,7 @@ pub struct Soak {
     /// Draw the same edits and calls again
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// What all lanes may take, such as 200M [default: six warm lanes]
+    /// What all lanes may take, such as 200M [default: a warm lane for each agent but one]
     #[arg(long, value_name = "SIZE", value_parser = multilane_engine::disk::size)]
     pub budget: Option<u64>,
     /// Make the temporary directory in this one

@@ -1,13 +1,19 @@
 //! The command line: every verb and option with its help. Data only; what a verb does is in its own
 //! file.
 
+#[cfg(feature = "upkeep")]
 pub(crate) mod analyze;
+#[cfg(feature = "upkeep")]
 pub(crate) mod doctor;
+#[cfg(feature = "upkeep")]
 pub(crate) mod lane;
+#[cfg(feature = "upkeep")]
 pub(crate) mod project;
 #[cfg(test)]
 mod reference;
+#[cfg(feature = "upkeep")]
 pub(crate) mod tools;
+#[cfg(feature = "upkeep")]
 pub(crate) mod tree;
 
 use std::ffi::OsString;
@@ -26,9 +32,18 @@ pub(crate) struct Tools {
 #[derive(Subcommand)]
 pub(crate) enum Verb {
     Adopt(crate::adopt::Adopt),
+    Init(crate::init::Init),
+    #[cfg(feature = "upkeep")]
+    #[command(flatten)]
+    Upkeep(Upkeep),
+}
+
+/// What is of use once a project is there.
+#[cfg(feature = "upkeep")]
+#[derive(Subcommand)]
+pub(crate) enum Upkeep {
     Setup(project::Setup),
     Doctor(doctor::Doctor),
-    Init(crate::init::Init),
     InstallTools(tools::InstallTools),
     Analyze(analyze::Analyze),
     Gc(crate::gc::Gc),
@@ -48,6 +63,7 @@ pub(crate) enum Verb {
 pub(crate) struct Top {}
 
 /// Manage lanes
+#[cfg(feature = "upkeep")]
 #[derive(Subcommand)]
 pub(crate) enum Lane {
     Hook(lane::LaneHook),
@@ -134,7 +150,9 @@ mod tests {
     fn what_is_not_ours_is_cargos() {
         let parse = |line: &str| Tools::parse_words("cargo xtask", words(line));
         let line = "analyze timings -p a --features=x -q --an-option-of-next-year --open graph -j2";
-        let Ok(Tools { verb: Verb::Analyze(flags) }) = parse(line) else { panic!("it is right") };
+        let Ok(Tools { verb: Verb::Upkeep(Upkeep::Analyze(flags)) }) = parse(line) else {
+            panic!("it is right")
+        };
         assert_eq!(flags.parts.len(), 2);
         assert!(flags.open && flags.quiet);
         let expected = words("-p a --features=x --an-option-of-next-year -j2");
@@ -142,7 +160,8 @@ mod tests {
         assert_eq!(flags.cargo.only(|name| ["-p", "-j"].contains(&name)), words("-p a -j2"));
 
         let line = "lane verify --locked --dir /x -- --nocapture";
-        let Ok(Tools { verb: Verb::Lane(Lane::Verify(flags)) }) = parse(line) else {
+        let Ok(Tools { verb: Verb::Upkeep(Upkeep::Lane(Lane::Verify(flags))) }) = parse(line)
+        else {
             panic!("it is right")
         };
         assert_eq!(flags.cargo.line().to_words(), words("build --locked -- --nocapture"));

@@ -16,9 +16,9 @@ use multilane_engine::ui;
 use multilane_engine::ui::Ui;
 
 use crate::doctor::{read_only_project, toolchain};
+use crate::files::scratch;
 use crate::install::installers::Newest;
 use crate::install::plan::{Plan, Recipe, Reply, State, Tool};
-use crate::linkers::probe;
 use crate::process::{Asker, listen};
 use crate::{flags, linkers};
 
@@ -171,7 +171,7 @@ enum Ended {
 
 impl Installer<'_> {
     fn install_all(&self, plans: &[Plan]) -> anyhow::Result<Installed> {
-        let logs = probe::scratch("install", &[])?;
+        let logs = scratch("install", &[])?;
         let mut result = Installed::All;
         for Plan { tool, state } in plans {
             match state {

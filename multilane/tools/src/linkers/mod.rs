@@ -19,7 +19,7 @@ use multilane_engine::ui::Ui;
 use crate::diff;
 use crate::doctor::config_files;
 use crate::doctor::config_files::Setting;
-use crate::files::name_program;
+use crate::files::{name_program, scratch};
 use crate::flags::tools::InstallTools;
 use crate::install::plan::Machine;
 use crate::linkers::candidates::{Candidate, Linkers, Tried, candidates, is_quick, obstacle};
@@ -65,8 +65,7 @@ pub(crate) fn provide_linker(
         }
         targets.iter().try_for_each(|triple| target(triple, Some(triple)).provide(machine, flags))
     };
-    let result =
-        probe::scratch("linker", probe::THOROUGH).and_then(|scratch| for_all(&scratch.dir));
+    let result = scratch("linker", probe::THOROUGH).and_then(|scratch| for_all(&scratch.dir));
     if let Some(held) = interrupted.take() {
         held.release();
     }

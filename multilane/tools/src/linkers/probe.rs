@@ -5,10 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use multilane_engine::environment;
 use multilane_engine::files;
-use multilane_engine::files::scratch::Scratch;
-use multilane_engine::lanes::occupy::PROBE;
 use multilane_engine::project::cargo_config::CargoConfig;
 use multilane_engine::units::linker;
 
@@ -87,22 +84,6 @@ pub(crate) struct Trial<'a> {
     /// `.cargo/local.toml` would.
     pub(crate) flags: Option<(&'a str, &'a [String])>,
     pub(crate) limit: Duration,
-}
-
-/// A new temporary directory with these files, deleted when it is dropped.
-pub(crate) fn scratch(name: &str, files: &[(&str, &str)]) -> anyhow::Result<Scratch> {
-    let parent = environment::temporary_dir();
-    let write = || {
-        files::make_private_dir(&parent)?;
-        let scratch = Scratch::make(&parent, &format!("{PROBE}{name}-"))?;
-        for (name, text) in files {
-            let path = scratch.dir.join(name);
-            std::fs::create_dir_all(path.parent().unwrap_or(&scratch.dir))?;
-            files::write_atomically(&path, text.as_bytes())?;
-        }
-        std::io::Result::Ok(scratch)
-    };
-    write().map_err(|err| anyhow::anyhow!("cannot write in {}: {err}", parent.display()))
 }
 
 /// Has cargo link the package in `dir` as if it were one of the workspace at `start`.

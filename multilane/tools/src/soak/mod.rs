@@ -186,7 +186,6 @@ impl Shared<'_> {
 
     /// Makes the repository and a first lane. Returns the budget.
     fn prepare(&self, budget: Option<u64>) -> anyhow::Result<u64> {
-        const LANES: u64 = 6;
         let root = self.repository();
         workspace::write(&root, "off")?;
         let lock = ["generate-lockfile", "--offline"];
@@ -210,7 +209,8 @@ impl Shared<'_> {
             ensure!(ended.status.success(), "the first `{verb}` failed:\n{}", ended.output);
         }
         let lane = Taken::by_lanes_of(std::slice::from_ref(&root)).bytes();
-        let budget = budget.unwrap_or(lane * LANES);
+        let lanes = self.slots.len().saturating_sub(1).max(1);
+        let budget = budget.unwrap_or(lane * lanes as u64);
         self.report().warm_lane_bytes = lane;
         self.ui.status(
             "Budget",
