@@ -13,7 +13,8 @@ use multilane_engine::lanes::choose::{self, LaneChoice, Lockfile};
 use multilane_engine::lanes::in_lane::{Kind, in_lane};
 use multilane_engine::lanes::occupy::{self, InUse, make_lane};
 use multilane_engine::lanes::{Agent, Lane, Owner};
-use multilane_engine::permits::{self, limits};
+use multilane_engine::permits;
+use multilane_engine::permits::limits::Busyness;
 use multilane_engine::process::step::{Counting, Recipe, Step};
 use multilane_engine::process::{Outcome, Units, exit_code};
 use multilane_engine::project::git_dir::Common;
@@ -226,8 +227,7 @@ pub(super) fn run_steps(
         if is_verbose {
             ui.status("Running", format_args!("`{step}`"));
         }
-        let stalled = step.runs_tests().then(limits::stalled).flatten();
-        let step_begun = Instant::now();
+        let busyness = step.runs_tests().then(Busyness::from_now_on);
         let tally = tally.as_ref().map(|tally: &Tally| (TALLY.to_owned(), tally.file.clone()));
         let runner = own_runner(project, lane, step);
         let has_runner = runner.is_some() || step.runner.is_some();
@@ -250,9 +250,7 @@ pub(super) fn run_steps(
         }
         if !status.success() {
             failure = failure.or(Some(status));
-            let more = stalled.zip(limits::stalled()).map(|(before, after)| after - before);
-            is_overloaded |=
-                more.is_some_and(|more| limits::is_overloaded(more, step_begun.elapsed()));
+            is_overloaded |= busyness.is_some_and(|busyness| busyness.is_overload());
         }
         if interrupted || (failure.is_some() && !recipe.keep_going) {
             break;

@@ -1,7 +1,7 @@
 //! How much may run at the same time: from the processors, the memory and what the user says.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::environment::Environment;
 use crate::files;
@@ -128,22 +128,43 @@ fn is_pressed() -> bool {
     share("memory", "full") > MEMORY_PRESSURE_MAX || share("io", "full") > DISK_PRESSURE_MAX
 }
 
-/// How long something waited for a processor since the machine was started.
-pub fn stalled() -> Option<Duration> {
+/// How busy the machine is from a moment on.
+pub struct Busyness {
+    since: Instant,
+    /// How long something had waited for a processor until then, since the machine was started.
+    /// `None` where the system does not tell.
+    stalled: Option<Duration>,
+}
+
+impl Busyness {
+    pub fn from_now_on() -> Busyness {
+        Busyness { since: Instant::now(), stalled: stalled() }
+    }
+
+    /// Whether a time limit that a test has missed since then says little.
+    pub fn is_overload(&self) -> bool {
+        let stalled = stalled().zip(self.stalled).map(|(now, then)| now.saturating_sub(then));
+        let text = files::read_text("/proc/loadavg").unwrap_or_default();
+        let load = text.split(' ').next().and_then(|word| word.parse().ok());
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let measured = stalled.zip(load);
+        measured.is_some_and(|(stalled, load)| {
+            is_overload(stalled, self.since.elapsed(), load, processors)
+        })
+    }
+}
+
+fn stalled() -> Option<Duration> {
     let text = files::read_text("/proc/pressure/cpu").ok()?;
     let line = text.lines().find(|line| line.starts_with("some"))?;
     let total = line.rsplit_once("total=")?.1.trim().parse().ok()?;
     Some(Duration::from_micros(total))
 }
 
-/// Whether a time limit that a test has missed says little: for most of `time` something waited for
-/// a processor, and twice as much runs as there are processors.
-pub fn is_overloaded(stalled: Duration, time: Duration) -> bool {
-    let text = files::read_text("/proc/loadavg").unwrap_or_default();
-    let load = text.split(' ').next().and_then(|word| word.parse::<f64>().ok());
-    let processors = std::thread::available_parallelism().map_or(1, usize::from) as f64;
-    stalled.as_secs_f64() > OVERLOADED_MIN * time.as_secs_f64()
-        && load.is_some_and(|load| load >= 2.0 * processors)
+/// For most of `time` something waited for a processor, and twice as much runs as there are
+/// processors.
+fn is_overload(stalled: Duration, time: Duration, load: f64, processors: usize) -> bool {
+    stalled.as_secs_f64() > OVERLOADED_MIN * time.as_secs_f64() && load >= 2.0 * processors as f64
 }
 
 /// The share of the last ten seconds in a file of `/proc/pressure`.
@@ -168,6 +189,16 @@ mod tests {
         assert_eq!(of(64, 16 << 10, false), [24, 6, 192]);
         assert_eq!(of(64, 16 << 10, true), [12, 3, 192]);
         assert_eq!(of(1, 256, true), [1, 1, 3]);
+    }
+
+    #[test]
+    fn an_overloaded_machine_has_much_waiting_and_much_running() {
+        let of = |stalled, load| {
+            is_overload(Duration::from_secs(stalled), Duration::from_secs(10), load, 2)
+        };
+        assert!(of(6, 4.0));
+        assert!(!of(5, 40.0), "what waits has not waited for long");
+        assert!(!of(10, 3.9), "so much is usual");
     }
 
     #[test]
