@@ -270,10 +270,10 @@ pub(super) fn run_steps(
         ui.status("Lane", format_args!("{}: {summary}", project.shown(&lane.dir)));
     }
     if is_overloaded {
-        let alone = format_args!("{} test -- --test-threads=1 <names>", ui.called);
         ui.warn(format_args!(
             "the machine was overloaded while these tests failed: what depends on time may pass \
-             alone: `{alone}`"
+             alone: `{} test -- --test-threads=1 <names>`",
+            ui.called
         ));
     }
     if recipe.builds() {
