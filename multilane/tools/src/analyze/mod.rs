@@ -90,9 +90,8 @@ impl Analyze {
                  help: run the same without --last"
             );
         }
-        if !self.last
-            && let Some(failure) = gathering.build()?
-        {
+        let failure = if self.last { None } else { gathering.build()? };
+        if let Some(failure) = failure {
             return Ok(failure);
         }
 

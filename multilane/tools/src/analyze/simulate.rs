@@ -165,9 +165,8 @@ impl Model {
 
         loop {
             ready.extend(released.drain(..).map(|at| (self.priority[at], Reverse(at))));
-            while active.len() < jobs
-                && let Some((_, Reverse(at))) = ready.pop()
-            {
+            while active.len() < jobs {
+                let Some((_, Reverse(at))) = ready.pop() else { break };
                 run.starts[at] = now;
                 active.push(Active { at, stage: self.first_stage[at], left: takes[at].metadata });
             }

@@ -39,9 +39,8 @@ pub(crate) fn read(root: &Path, metadata: &Metadata) -> Sources {
             let entries =
                 entries.filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_symlink()));
             stack.extend(entries.map(|entry| entry.path()));
-        } else if path.extension().is_some_and(|extension| extension == "rs")
-            && let Ok(text) = multilane_engine::files::read_text(&path)
-        {
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let Ok(text) = multilane_engine::files::read_text(&path) else { continue };
             let shown = path.strip_prefix(root).unwrap_or(&path).to_string_lossy();
             sources.forced.extend(forced(&shown, &text));
             for name in derived(&text) {

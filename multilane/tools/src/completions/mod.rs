@@ -37,9 +37,8 @@ impl Complete {
         let own = session.env.get(OWN_VERBS).and_then(|verbs| verbs.to_str()).unwrap_or_default();
         let own: Vec<_> = own.lines().filter_map(|line| line.split_once('\t')).collect();
         let mut found = candidates::complete_with(&own, &tree(), &words);
-        if let Some(known) = found.known
-            && let Ok(project) = session.project(None)
-        {
+        let project = || session.project(None).ok();
+        if let Some((known, project)) = found.known.and_then(|known| Some((known, project()?))) {
             let typed = words.last().map(String::as_str).unwrap_or_default();
             let names = match known {
                 Known::Packages => packages_by_lockfile(&project),

@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use jsonc_parser::ParseOptions;
-use jsonc_parser::cst::CstRootNode;
+use jsonc_parser::{ParseOptions, parse_to_serde_value};
 use serde_json::Value as Json;
 use toml_edit::DocumentMut;
 
@@ -48,8 +47,8 @@ fn parsed(name: &str, text: &str, prefix: &str) -> Result<Vec<Setting>, String> 
         let document = text.parse::<DocumentMut>().map_err(|err| err.message().to_owned())?;
         to_json(document.as_item())
     } else {
-        let root = CstRootNode::parse(text, &ParseOptions::default());
-        root.map_err(|err| err.to_string())?.to_serde_value().unwrap_or_default()
+        let value = parse_to_serde_value(text, &ParseOptions::default());
+        value.map_err(|err| err.to_string())?.unwrap_or_default()
     };
     let below = |Setting { key, value }: Setting| {
         Some(Setting { key: key.strip_prefix(prefix)?.to_owned(), value })

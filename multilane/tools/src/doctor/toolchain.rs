@@ -125,9 +125,9 @@ fn toolchain_file(start: &Path) -> Option<(PathBuf, String)> {
 
 /// Both forms: `[toolchain] channel = "1.95"`, and a line with the name alone.
 fn channel(text: &str) -> Option<String> {
-    if let Ok(document) = text.parse::<toml_edit::DocumentMut>()
-        && let Some(channel) = document.get("toolchain").and_then(|table| table.get("channel"))
-    {
+    let document = text.parse::<toml_edit::DocumentMut>().ok();
+    let toolchain = document.as_ref().and_then(|document| document.get("toolchain"));
+    if let Some(channel) = toolchain.and_then(|table| table.get("channel")) {
         return channel.as_str().map(str::to_owned);
     }
     let name = text.trim();

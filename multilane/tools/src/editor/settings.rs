@@ -4,8 +4,8 @@
 //! new, follows toolchain and lockfile, and has the flags of every other build. An existing file
 //! keeps its comments and its order. Where it has other settings of this kind, it is not written.
 
-use jsonc_parser::ParseOptions;
 use jsonc_parser::cst::{CstInputValue, CstRootNode};
+use jsonc_parser::{ParseOptions, parse_to_serde_value};
 use serde_json::{Value, json};
 use toml_edit::DocumentMut;
 
@@ -142,7 +142,9 @@ fn in_json(old: Option<&str>, own: &[(&str, Value)]) -> Plan {
     if let Some((key, _)) = own.iter().find(|(key, _)| object.get(key).is_some()) {
         let is_same = |(key, value): &(&str, Value)| {
             let found = object.get(key).and_then(|entry| entry.value());
-            found.and_then(|found| found.to_serde_value()).as_ref() == Some(value)
+            let found = found
+                .map(|found| parse_to_serde_value(&found.to_string(), &ParseOptions::default()));
+            matches!(found, Some(Ok(Some(found))) if found == *value)
         };
         let is_present = own.iter().all(is_same);
         return if is_present { Plan::Present } else { paste(format!("it has a `{key}`")) };

@@ -219,7 +219,7 @@ impl Installer<'_> {
             match version {
                 Ok(version) => {
                     let time = ui::duration(begun.elapsed());
-                    let what = format_args!("{}{version} by {by}, {time}", tool.name);
+                    let what = format!("{}{version} by {by}, {time}", tool.name);
                     self.ui.status("Installed", what);
                     return Ok(Installed::All);
                 }

@@ -177,14 +177,14 @@ pub(crate) fn plan(machine: &Machine, only: &[String]) -> Vec<Plan> {
 
 fn state(tool: &'static Tool, machine: &Machine, is_named: bool) -> State {
     let is_there = machine.answers.get(tool.name);
-    if let Some(Reply::Version(version)) = is_there
-        && *version >= tool.oldest
-    {
-        return State::Present { version: Some(*version) };
+    match is_there {
+        Some(Reply::Version(version)) if *version >= tool.oldest => {
+            return State::Present { version: Some(*version) };
+        }
+        _ => {}
     }
-    if let Route::Component(component) = tool.routes[0]
-        && machine.nightly.as_ref().is_some_and(|(_, has)| has.contains(&component))
-    {
+    let has = |component| machine.nightly.as_ref().is_some_and(|(_, has)| has.contains(&component));
+    if matches!(tool.routes[0], Route::Component(component) if has(component)) {
         return State::Present { version: None };
     }
     let not_needed = match tool.wanted {

@@ -137,7 +137,7 @@ impl Target<'_> {
                 return Ok(());
             }
             Link::Linked { by: Some(by) } if is_quick(&now) && !flags.tune => {
-                let stays = format_args!("{by} links for {triple} already; --tune measures others");
+                let stays = format!("{by} links for {triple} already; --tune measures others");
                 ui.status("Linker", stays);
                 return Ok(());
             }

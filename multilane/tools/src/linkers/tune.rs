@@ -127,7 +127,7 @@ impl Target<'_> {
         let mut samples = vec![Vec::new(); contenders.len()];
         for run in 1..=runs {
             for (contender, samples) in contenders.iter().zip(&mut samples) {
-                let with = format_args!("{name} with {}, {run} of {runs}", contender.name);
+                let with = format!("{name} with {}, {run} of {runs}", contender.name);
                 self.ui.progress("Linking", with);
                 self.remove_outputs(lane, name)?;
                 samples.push(milliseconds(measure(sh, &[step(contender)])?.time));

@@ -418,7 +418,7 @@ impl<'a> Agent<'a> {
             self.git(&["rev-parse", "HEAD"]).unwrap_or_default(),
             self.git(&["diff", "HEAD"]).unwrap_or_default(),
             self.name,
-            shared.engine.join(" ".as_ref()).display(),
+            shared.engine.join(" ".as_ref()).to_string_lossy(),
             call.verb.word(),
             call.record
                 .as_ref()

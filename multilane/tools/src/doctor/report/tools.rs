@@ -83,9 +83,8 @@ pub(super) fn toolchain(facts: &Facts, found: &mut Findings) {
         (None, true) => format!("{command}{without_file}"),
     };
     let is = Version::first_in(release);
-    if let (Some(needed), Some(is)) = (&facts.rust_version, is)
-        && Version::first_in(needed).is_some_and(|needed| needed > is)
-    {
+    let is_older = |needed: &&String| Version::first_in(needed).zip(is).is_some_and(|(a, b)| a > b);
+    if let Some(needed) = facts.rust_version.as_ref().filter(is_older) {
         found.error(
             format!("this workspace needs rustc {needed}, and {release} is used"),
             "cargo refuses to build it",
@@ -301,9 +300,8 @@ fn shared_cache(facts: &Facts, cache: &SharedCacheFacts, found: &mut Findings) {
             );
         }
     }
-    if let Some(CacheDisk { dir, size, size_max, free }) = &cache.disk
-        && size_max.saturating_sub(*size) > *free
-    {
+    let may_fill = |disk: &&CacheDisk| disk.size_max.saturating_sub(disk.size) > disk.free;
+    if let Some(CacheDisk { dir, size, size_max, free }) = cache.disk.as_ref().filter(may_fill) {
         found.warn(
             format!(
                 "{name} may grow to {} in {}, has {}, and {} are free there",
