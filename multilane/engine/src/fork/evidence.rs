@@ -68,6 +68,20 @@ pub(super) fn names_the_same(
     }
 }
 
+/// What was put into the donor's lane, beside what cargo builds, while code ran: the code may have
+/// done that, and has to do it here.
+pub(super) fn wrote_beside(
+    inputs: &ForkInputs<'_>,
+    from: SystemTime,
+    to: SystemTime,
+) -> Result<(), StateDiffers> {
+    let mut beside = inputs.sources.beside.iter();
+    match beside.find(|(_, time)| (from..=to).contains(time)) {
+        Some((path, _)) => Err(StateDiffers::Beside(path.clone())),
+        None => Ok(()),
+    }
+}
+
 /// Whether git would say the same now as it did then.
 pub(super) fn git_says_the_same(inputs: &ForkInputs<'_>, then: SystemTime) -> bool {
     inputs.same_git_since.is_some_and(|since| since <= then)
@@ -83,6 +97,12 @@ pub(super) fn check_macros(
     sees_the_same(inputs, found.reach, then)
         .map_err(|state| Why::Macro(found.package.clone(), state))?;
     names_the_same(inputs, unit, then).map_err(|state| Why::Macro(found.package.clone(), state))?;
+    if let (Reach::Anything, Some((_, started)), Some(mark)) =
+        (found.reach, unit.dep_info.as_ref().and_then(|list| list.record.as_ref()), &unit.mark)
+    {
+        wrote_beside(inputs, *started, mark.modified)
+            .map_err(|state| Why::Macro(found.package.clone(), state))?;
+    }
     if found.reach == Reach::Anything && found.may_ask_git && !git_says_the_same(inputs, then) {
         return Err(Why::Commit);
     }

@@ -61,6 +61,8 @@ pub enum StateDiffers {
     Variable(String),
     /// A file out of the checkout that the code names.
     Outside(PathBuf),
+    /// A file that came into the lane while the code ran.
+    Beside(PathBuf),
     /// A file, between the two trees.
     File(PathBuf),
     /// A file or a directory, since the donor's build.
@@ -79,6 +81,7 @@ impl StateDiffers {
             StateDiffers::Outside(_) => {
                 "run `cargo clean --package` with its name in the donor, and build there"
             }
+            StateDiffers::Beside(_) => "write into OUT_DIR alone",
             StateDiffers::File(_) => {
                 "have the same file in both trees, or the code read nothing but variables of cargo's"
             }
@@ -102,6 +105,7 @@ impl fmt::Display for StateDiffers {
             StateDiffers::Outside(path) => {
                 write!(f, "{} was changed after the donor's build, or differs", path.display())
             }
+            StateDiffers::Beside(path) => write!(f, "{} was written meanwhile", path.display()),
             StateDiffers::File(path) => write!(f, "{} differs", path.display()),
             StateDiffers::Since(path) => {
                 write!(f, "{} was changed after the donor's build", path.display())

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::fork::evidence::{
     Dependencies, check_link, check_macros, check_tools, git_says_the_same, known_at,
-    names_the_same, sees_the_same,
+    names_the_same, sees_the_same, wrote_beside,
 };
 use crate::fork::plan::{ForkInputs, NewTime, Why};
 use crate::fork::sources::{Source, SourceQuery};
@@ -189,6 +189,9 @@ fn check_source(
     Ok(())
 }
 
+/// The clock of files ticks every few milliseconds.
+const CLOCK_TICK: Duration = Duration::from_millis(10);
+
 /// cargo's own rule, but for times without a fraction: there, an edit after the build may have the
 /// same time.
 fn is_outdated(source: SystemTime, built: SystemTime) -> bool {
@@ -220,6 +223,9 @@ fn check_run(
     if watches_lane || donor.is_named_in(&elsewhere, &own.root) {
         return Err(Why::Printed);
     }
+    let ended = run.printed_at.unwrap_or(inputs.now).max(mark.modified);
+    let started = run.started_at.or(run.printed_at).ok_or(Why::Unknown)? - CLOCK_TICK;
+    wrote_beside(inputs, started, ended + CLOCK_TICK).map_err(Why::Script)?;
     if !unit.is_path {
         // A registry's package has nothing to do with the tree unless its script looks for it, but
         // `[env]` may concern it. A vendored one lies in the tree.

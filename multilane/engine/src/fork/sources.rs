@@ -35,6 +35,8 @@ pub struct Sources {
     pub lists: HashMap<PathBuf, Option<Vec<PathBuf>>>,
     /// How the trees as a whole compare, where that is asked.
     pub trees: TreeState,
+    /// What somebody has put into the donor's lane, beside what cargo builds, and when.
+    pub beside: Vec<(PathBuf, SystemTime)>,
 }
 
 /// How the donor's tree and ours compare: all files, tracked or not, and ignored ones that no build
@@ -69,7 +71,6 @@ pub struct Source {
 impl Sources {
     /// Counts what somebody has put beside what cargo builds as files of the trees.
     pub(super) fn compare_targets(&mut self, places: [&Place; 2]) {
-        let TreeState::Same(path, last_change) = &self.trees else { return };
         let [donors, own] = places.map(|place| {
             let dirs = BTreeSet::from([place.lane.clone(), place.root.join("target")]);
             dirs.iter().flat_map(|dir| units::foreign(dir)).collect::<Vec<_>>()
@@ -84,14 +85,20 @@ impl Sources {
             self.trees = TreeState::Unknown;
             return;
         }
-        let last = files.iter().filter_map(|path| Some((modified(path).max(changed(path))?, path)));
+        let timed = |path: PathBuf| Some((modified(&path).max(changed(&path))?, path));
+        // Tests write there whenever they run.
+        let of_tests = walk(Path::new(""), &places[0].lane.join("tmp"));
+        let all = files.iter().cloned().chain(of_tests.into_iter().take(FOREIGN_MAX));
+        self.beside = all.filter_map(timed).map(|(time, path)| (path, time)).collect();
+        let TreeState::Same(path, last_change) = &self.trees else { return };
+        let last = files.into_iter().filter_map(timed);
         self.trees = match last.max() {
             _ if places[0].root != places[1].root && !(donors.is_empty() && own.is_empty()) => {
                 let other = donors.first().or(own.first()).cloned().unwrap_or_default();
                 TreeState::Differs(other)
             }
             _ if names(&donors) != names(&own) => TreeState::Unknown,
-            Some((time, path)) if time > *last_change => TreeState::Same(path.clone(), time),
+            Some((time, path)) if time > *last_change => TreeState::Same(path, time),
             _ => TreeState::Same(path.clone(), *last_change),
         };
     }
@@ -169,7 +176,7 @@ fn compare_trees(
     } else if !everything.is_empty() {
         trees = last_change(donor_root, &everything, &files);
     }
-    Sources { files, lists, trees }
+    Sources { files, lists, trees, ..Sources::default() }
 }
 
 /// All files of both trees, to be compared; none where the lists tell enough.

@@ -130,7 +130,7 @@ fn is_hash(text: &str) -> bool {
 
 /// `0123456789abcdef` of `libcore-0123456789abcdef.rlib`, `core-0123456789abcdef.1x2y.rcgu.o`,
 /// `app-0123456789abcdef`.
-fn hash_in(name: &str) -> Option<&str> {
+pub(super) fn hash_in(name: &str) -> Option<&str> {
     let (_, tail) = name.rsplit_once('-')?;
     let hash = tail.split('.').next()?;
     is_hash(hash).then_some(hash)

@@ -25,6 +25,7 @@ mod contents;
 pub(crate) mod crate_files;
 pub mod dep_info;
 pub(crate) mod elf;
+mod foreign;
 pub(crate) mod incremental;
 mod layout;
 pub mod linker;
@@ -43,6 +44,7 @@ use crate::files::search::find;
 use crate::json::Json;
 use crate::project::git_dir;
 pub use dep_info::{DepInfo, list_in_other_tree, record_in_other_tree};
+pub use foreign::foreign;
 use layout::UnitPlace;
 pub use layout::{Layout, profile_dirs};
 pub use reach::Reach;
@@ -331,33 +333,6 @@ pub fn read_present(lane: &Path) -> Vec<Unit> {
 /// Whether cargo has built something in this lane. xtask's own profile does not count.
 pub fn has_any(lane: &Path) -> bool {
     !profile_dirs(lane, false).is_empty()
-}
-
-/// What lies in a target directory and was put there neither by cargo nor by a tool that is known
-/// to keep its results there.
-pub fn foreign(target_dir: &Path) -> Vec<PathBuf> {
-    const KNOWN: [&str; 12] = [
-        "CACHEDIR.TAG",
-        "cargo-timings",
-        "criterion",
-        "debug",
-        "doc",
-        "llvm-cov-target",
-        "nextest",
-        "package",
-        "release",
-        "rust-analyzer",
-        "tmp",
-        layout::XTASK,
-    ];
-    let profiles = profile_dirs(target_dir, false);
-    let is_foreign = |name: &String| {
-        !name.starts_with('.')
-            && !name.starts_with("flycheck")
-            && !KNOWN.contains(&name.as_str())
-            && !profiles.iter().any(|profile| profile.starts_with(name))
-    };
-    files::names(target_dir).filter(is_foreign).map(|name| target_dir.join(name)).collect()
 }
 
 /// A file in a lane that says where the lane lies: a copy of the lane says it of the original.

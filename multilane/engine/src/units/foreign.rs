@@ -1,0 +1,117 @@
+//! What lies in a target directory and was put there neither by cargo nor by a tool that is known
+//! to keep its results there: by a build script, by a macro, by somebody.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use crate::files;
+use crate::lanes::occupy::{RUSTC_INFO, is_own_name};
+use crate::units::layout::{self, hash_in, profile_dirs};
+
+/// At the top, and in the directories of the profiles.
+pub fn foreign(target_dir: &Path) -> Vec<PathBuf> {
+    const KNOWN: [&str; 15] = [
+        "CACHEDIR.TAG",
+        "cargo-timings",
+        "criterion",
+        "debug",
+        "doc",
+        "llvm-cov-target",
+        "nextest",
+        "package",
+        "release",
+        "rust-analyzer",
+        "tmp",
+        layout::XTASK,
+        RUSTC_INFO,
+        ".future-incompat-report.json",
+        ".rustdoc_fingerprint.json",
+    ];
+    let profiles = profile_dirs(target_dir, false);
+    let is_foreign = |name: &String| {
+        !is_ours_or_a_lock(name)
+            && !name.starts_with("flycheck")
+            && !KNOWN.contains(&name.as_str())
+            && !profiles.iter().any(|profile| profile.starts_with(name))
+    };
+    let top = files::names(target_dir).filter(is_foreign).map(|name| target_dir.join(name));
+    let of_profiles = profiles.iter().flat_map(|profile| {
+        let dir = target_dir.join(profile);
+        [dir.join("deps"), dir.join("examples"), dir].into_iter().flat_map(|dir| not_built(&dir))
+    });
+    top.chain(of_profiles).collect()
+}
+
+/// cargo puts a list of sources beside what it names without a hash: `app.d`, for `libapp.so` too.
+fn not_built(dir: &Path) -> Vec<PathBuf> {
+    const FOLDERS: [&str; 5] = ["build", "deps", "examples", "incremental", ".fingerprint"];
+    const BUILT: [&str; 15] = [
+        "", "a", "d", "dll", "dSYM", "dwp", "dylib", "exe", "exp", "js", "lib", "pdb", "rlib",
+        "so", "wasm",
+    ];
+    let names: HashSet<String> = files::names(dir).collect();
+    let has_list = |stem: &str| names.contains(&format!("{stem}.d"));
+    let is_built = |name: &str| {
+        let text = |part: Option<&OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+        let (stem, end) = (text(Path::new(name).file_stem()), text(Path::new(name).extension()));
+        let has_list = has_list(&stem) || stem.strip_prefix("lib").is_some_and(has_list);
+        BUILT.contains(&end.as_str()) && has_list
+    };
+    // rustc's own directories, of compilations that go on or were killed.
+    let is_rustcs = |name: &str| name.starts_with("rmeta") || name.starts_with("rustc");
+    let is_foreign = |name: &&String| {
+        !FOLDERS.contains(&name.as_str())
+            && hash_in(name).is_none()
+            && !is_built(name)
+            && !is_rustcs(name)
+            && !is_ours_or_a_lock(name)
+    };
+    names.iter().filter(is_foreign).map(|name| dir.join(name)).collect()
+}
+
+fn is_ours_or_a_lock(name: &str) -> bool {
+    is_own_name(name) || name.starts_with(".cargo-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::scratch::Scratch;
+
+    #[test]
+    fn what_cargo_builds_is_told_from_what_lies_beside_it() {
+        let scratch = Scratch::of_test("foreign");
+        let dir = &scratch.dir;
+        let write = |name: &str| {
+            let path = dir.join(name);
+            std::fs::create_dir_all(path.parent().expect("it has one")).expect("it can be made");
+            std::fs::write(path, "").expect("it can be written");
+        };
+        let known = [
+            ".rustc_info.json",
+            "CACHEDIR.TAG",
+            "tmp/x",
+            "debug/.cargo-lock",
+            "debug/.fingerprint/app-0123456789abcdef/bin-app",
+            "debug/app",
+            "debug/app.d",
+            "debug/libcore.d",
+            "debug/libcore.rlib",
+            "debug/deps/app-0123456789abcdef.d",
+            "debug/deps/plugin.d",
+            "debug/deps/libplugin.so",
+            "debug/deps/rmetaAbC/full.rmeta",
+        ];
+        known.into_iter().for_each(write);
+        assert_eq!(foreign(dir), Vec::<PathBuf>::new());
+        let foreign_names =
+            [".gen/x", "notes", "debug/app.toml", "debug/native.so", "debug/deps/fixture.bin"];
+        foreign_names.into_iter().for_each(write);
+        let mut found = foreign(dir);
+        found.sort();
+        let expected =
+            [".gen", "debug/app.toml", "debug/deps/fixture.bin", "debug/native.so", "notes"];
+        assert_eq!(found, expected.map(|name| dir.join(name)));
+    }
+}
