@@ -344,7 +344,9 @@ impl<'a> Agent<'a> {
         let is_later = |lane: &PathBuf| {
             collected.items.iter().any(|item| item.lane == *lane && item.unix_seconds >= call.began)
         };
-        call.record.as_ref().is_some_and(|record| is_later(&record.lane))
+        // `gc` notes it when all is gone, and never where it is killed before.
+        let is_gone = |lane: &PathBuf| !lane.exists() || is_later(lane);
+        call.record.as_ref().is_some_and(|record| is_gone(&record.lane))
     }
 
     /// For `gc::replay`.
