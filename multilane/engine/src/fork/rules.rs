@@ -234,7 +234,7 @@ fn check_run(
         let scripts = dependencies.of(unit).filter(|unit| !unit.is_run());
         let reach = scripts.map(|script| script.reach).max().unwrap_or_default();
         sees_the_same(inputs, reach.max(Reach::Environment), then).map_err(Why::Script)?;
-        for script in dependencies.of(unit).filter(|script| script.is_vendored) {
+        for script in dependencies.of(unit).filter(|script| !script.is_run()) {
             names_the_same(inputs, script, then).map_err(Why::Script)?;
         }
         return Ok(Vec::new());

@@ -82,7 +82,7 @@ pub(super) fn look_into(units: &mut [Unit], place: &Place, own_root: &Path) {
         unit.widest_macro.is_some() || looks_outside(unit) || has_generated(unit)
     };
     let suspects: Vec<usize> = (0..units.len()).filter(is_suspect).collect();
-    let names = remembered.ask("names", units, &suspects, |unit| compiled_in(unit, place));
+    let names = remembered.ask("names, 2", units, &suspects, |unit| compiled_in(unit, place));
     for (at, names) in suspects.into_iter().zip(names) {
         units[at].names = Named { lane: names & 1 != 0, root: names & 2 != 0 };
     }
@@ -97,13 +97,17 @@ fn find_names(
     remembered: &Remembered<'_>,
     code: &[usize],
 ) {
-    let wide: Vec<usize> =
-        code.iter().copied().filter(|at| units[*at].reach > Reach::Package).collect();
+    let wide = code.iter().copied().filter(|at| units[*at].reach > Reach::Package);
+    // Somebody's own code, like that of the tree, but elsewhere. A registry's tells cargo what it
+    // reads, or many would have noticed.
+    let of_git = (0..units.len())
+        .filter(|at| units[*at].target.starts_with("build-script-") && is_from_git(&units[*at]));
+    let wide: Vec<usize> = wide.chain(of_git).collect();
     let built_from: Vec<Vec<usize>> = wide.iter().map(|at| graph.built_from(units, *at)).collect();
     let mut read: Vec<usize> = built_from.iter().flatten().copied().collect();
     read.sort_unstable();
     read.dedup();
-    let variables = remembered.ask_text("variables", units, &read, |unit| {
+    let variables = remembered.ask_text("variables, 2", units, &read, |unit| {
         let variables = literals(unit, place, Literals::of)?.variables;
         Ok(variables.into_iter().collect::<Vec<_>>().join(" "))
     });
@@ -117,13 +121,13 @@ fn find_names(
     let paths: HashMap<usize, BTreeSet<PathBuf>> = read
         .iter()
         .copied()
-        .filter(|at| is_of_tree(&units[*at]))
+        .filter(|at| is_of_tree(&units[*at]) || is_from_git(&units[*at]))
         .map(|at| (at, outside(&units[at], place, Literals::of)))
         .collect();
     for (at, built_from) in wide.iter().zip(&built_from) {
         let unit = &mut units[*at];
         unit.variables = built_from.iter().flat_map(|at| variables[at].clone()).collect();
-        if unit.reach == Reach::Anything {
+        if unit.reach == Reach::Anything || is_from_git(unit) {
             let paths = built_from.iter().filter_map(|at| paths.get(at)).flatten();
             unit.outside = paths.cloned().collect();
         }
@@ -138,10 +142,9 @@ fn find_names(
             names.0.extend(found.variables.iter().cloned());
             names.1.extend(found.outside.iter().cloned());
         }
-        let told = units[at].widest_macro.as_ref().is_some_and(|m| m.reach == Reach::Anything);
-        if told {
-            let literals = literals(&units[at], place, Literals::of_calls).unwrap_or_default();
-            names.0.extend(literals.variables);
+        let literals = literals(&units[at], place, Literals::of_calls).unwrap_or_default();
+        names.0.extend(literals.variables);
+        if units[at].widest_macro.as_ref().is_some_and(|found| found.reach == Reach::Anything) {
             names.1.extend(outside(&units[at], place, Literals::of_calls));
         }
         (units[at].variables, units[at].outside) = names;
@@ -330,6 +333,15 @@ fn is_of_tree(unit: &Unit) -> bool {
     unit.is_path || unit.is_vendored
 }
 
+/// Whether its package is one that cargo has fetched from git.
+fn is_from_git(unit: &Unit) -> bool {
+    let sources = unit.dep_info.iter().flat_map(|dep_info| &dep_info.sources);
+    !is_of_tree(unit)
+        && sources.take(1).any(|source| {
+            source.ancestors().any(|dir| dir.ends_with(Path::new("git").join("checkouts")))
+        })
+}
+
 fn is_macro(unit: &Unit) -> bool {
     unit.outputs.iter().any(|entry| is_dynamic_library(&entry.path))
 }
@@ -458,9 +470,9 @@ fn compiled_in(unit: &Unit, place: &Place) -> io::Result<u8> {
         unit.outputs.iter().filter(|entry| entry.kind == EntryKind::File && !is_list(entry))
     {
         let bytes = files::read(place.lane.join(&entry.path))?;
-        let hidden = unloaded(&bytes);
-        found |= u8::from(is_named(&bytes, &lane, &sources, &hidden));
-        found |= u8::from(is_of_tree(unit) && is_named(&bytes, &root, &sources, &hidden)) << 1;
+        let parts = Parts::of(&bytes, unit.is_path);
+        found |= u8::from(is_named(&bytes, &lane, &sources, &parts));
+        found |= u8::from(is_of_tree(unit) && is_named(&bytes, &root, &sources, &parts)) << 1;
     }
     Ok(found)
 }
@@ -469,7 +481,7 @@ fn compiled_in(unit: &Unit, place: &Place) -> io::Result<u8> {
 const TEXT_END: u8 = 0xc1;
 const PATH_MAX: usize = 4096;
 
-fn is_named(bytes: &[u8], path: &[u8], sources: &[Vec<u8>], hidden: &[Range<usize>]) -> bool {
+fn is_named(bytes: &[u8], path: &[u8], sources: &[Vec<u8>], parts: &Parts) -> bool {
     let mut from = 0;
     while let Some(at) = find(&bytes[from..], path).map(|at| from + at) {
         from = at + path.len();
@@ -485,31 +497,49 @@ fn is_named(bytes: &[u8], path: &[u8], sources: &[Vec<u8>], hidden: &[Range<usiz
                 (1..=3).any(|len| rest.get(end + 1 + len..).is_some_and(&is_source))
             })
         };
-        let is_hidden = || hidden.iter().any(|range| range.contains(&at));
-        if !is_longer && !is_source(whole) && !is_dir_of_source() && !is_hidden() {
+        let is_in = |ranges: &[Range<usize>]| ranges.iter().any(|range| range.contains(&at));
+        let is_rustcs = || !is_in(&parts.code) && (is_source(whole) || is_dir_of_source());
+        if !is_longer && !is_rustcs() && !is_in(&parts.hidden) {
             return true;
         }
     }
     false
 }
 
-/// The parts of an object, a program or an archive of objects that no process gets to see: debug
-/// information above all. Nothing is known of other formats than ELF.
-fn unloaded(bytes: &[u8]) -> Vec<Range<usize>> {
-    let mut ranges = Vec::new();
-    for object in objects(bytes) {
-        let read = |start: u64, len: u64| {
-            let start = usize::try_from(start).ok()?;
-            let end = start.checked_add(usize::try_from(len).ok()?)?;
-            Some(bytes.get(object.clone())?.get(start..end)?.to_vec())
-        };
-        let sections = elf::sections(read).unwrap_or_default();
-        for section in sections.iter().filter(|section| section.name.starts_with(".debug_")) {
-            let start = object.start.saturating_add(usize::try_from(section.start).unwrap_or(0));
-            ranges.push(start..start.saturating_add(usize::try_from(section.len).unwrap_or(0)));
+/// The parts of an object, a program or an archive of objects. Nothing is known of other formats
+/// than ELF.
+#[derive(Default)]
+struct Parts {
+    /// What no process gets to see: debug information above all.
+    hidden: Vec<Range<usize>>,
+    /// In which rustc itself names no source by its whole path: all but its own notes. Where it was
+    /// called with whole paths, it does so anywhere.
+    code: Vec<Range<usize>>,
+}
+
+impl Parts {
+    fn of(bytes: &[u8], has_short_paths: bool) -> Parts {
+        const NOTES: [&str; 4] = [".rmeta", ".rustc", ".llvmbc", ".llvmcmd"];
+        let mut parts = Parts::default();
+        for object in objects(bytes) {
+            let read = |start: u64, len: u64| {
+                let start = usize::try_from(start).ok()?;
+                let end = start.checked_add(usize::try_from(len).ok()?)?;
+                Some(bytes.get(object.clone())?.get(start..end)?.to_vec())
+            };
+            for section in elf::sections(read).unwrap_or_default() {
+                let start =
+                    object.start.saturating_add(usize::try_from(section.start).unwrap_or(0));
+                let end = start.saturating_add(usize::try_from(section.len).unwrap_or(0));
+                if section.name.starts_with(".debug_") {
+                    parts.hidden.push(start..end);
+                } else if has_short_paths && !NOTES.contains(&section.name.as_str()) {
+                    parts.code.push(start..end);
+                }
+            }
         }
+        parts
     }
-    ranges
 }
 
 /// An archive's members, or the file itself.

@@ -10,7 +10,7 @@ use crate::units::reach::{Token, tokens};
 
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Literals {
-    /// Names that variables of the environment have, but for those that cargo sets.
+    /// What may be the name of a variable of the environment, but for those that cargo sets.
     pub(super) variables: BTreeSet<String>,
     /// Paths that are absolute, or that climb. One that follows something else in a format, or is
     /// appended to something, begins with `/` as well.
@@ -43,7 +43,9 @@ impl Literals {
             at += 1;
             if is_call {
                 let len = call_len(&tokens[at + 1..]);
-                found.add(&tokens[at + 1..at + 1 + len]);
+                let told = &tokens[at + 1..at + 1 + len];
+                found.add(told);
+                found.variables.extend(told.iter().filter_map(constant));
                 at += len;
             }
         }
@@ -54,14 +56,13 @@ impl Literals {
         let knows_home = tokens.iter().any(|token| {
             matches!(token, Token::Word("home_dir" | "home") | Token::Text("HOME" | "~"))
         });
-        for (at, token) in tokens.iter().enumerate() {
+        for token in tokens {
             let Token::Text(text) = token else { continue };
-            let is_read = at
-                .checked_sub(2)
-                .is_some_and(|before| matches!(tokens[before], Token::Word("var" | "var_os")));
-            if is_variable(text, is_read) {
-                self.variables.insert((*text).to_owned());
-            }
+            // A shell knows variables by `$NAME`.
+            let is_shells = text.contains(['$', '%']);
+            let words =
+                text.split(|char: char| is_shells && !char.is_alphanumeric() && char != '_');
+            self.variables.extend(words.filter(|word| is_variable(word)).map(str::to_owned));
             let path = text.rsplit('}').next().unwrap_or_default();
             let climbs = path.split('/').any(|part| part == "..");
             if path.len() > 1 && !path.starts_with("//") && (path.starts_with('/') || climbs) {
@@ -73,6 +74,13 @@ impl Literals {
             }
         }
     }
+}
+
+/// A word that a macro may make a variable's name of.
+fn constant(token: &Token<'_>) -> Option<String> {
+    let Token::Word(word) = token else { return None };
+    let is_upper = !word.bytes().any(|byte| byte.is_ascii_lowercase());
+    (is_upper && is_variable(word)).then(|| (*word).to_owned())
 }
 
 /// The macros of the standard library in which texts are for people, or for rustc.
@@ -119,28 +127,43 @@ fn call_len(tokens: &[Token<'_>]) -> usize {
     tokens.len()
 }
 
-/// `is_read`: it stands in a call that reads a variable.
-fn is_variable(text: &str, is_read: bool) -> bool {
-    const CARGOS: [&str; 9] = [
-        "DEBUG",
-        "HOST",
-        "NUM_JOBS",
-        "OPT_LEVEL",
-        "OUT_DIR",
-        "PROFILE",
-        "TARGET",
-        "RUSTC",
+/// Whether a variable of the environment may have this name, and not one that cargo or rustup sets
+/// for what they start.
+fn is_variable(text: &str) -> bool {
+    const LEN_MAX: usize = 100;
+    const CARGOS: [&str; 16] = [
         "CARGO",
+        "CARGO_BIN_NAME",
+        "CARGO_BUILD_BUILD_DIR",
+        "CARGO_BUILD_TARGET_DIR",
+        "CARGO_CRATE_NAME",
+        "CARGO_ENCODED_RUSTFLAGS",
+        "CARGO_HOME",
+        "CARGO_MAKEFLAGS",
+        "CARGO_PRIMARY_PACKAGE",
+        "CARGO_TARGET_DIR",
+        "CARGO_TARGET_TMPDIR",
+        "OUT_DIR",
+        "RUSTC",
+        "RUSTC_LINKER",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "RUSTC_WRAPPER",
     ];
-    let is_name = |text: &str| {
-        let mut bytes = text.bytes();
-        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        text.len() < 100 && text.bytes().all(is_part) && !bytes.all(|byte| byte.is_ascii_digit())
-    };
-    let is_upper = text.len() > 1 && !text.bytes().any(|byte| byte.is_ascii_lowercase());
-    let is_cargos =
-        ["CARGO_", "RUSTC_", "DEP_", "RUSTUP_"].iter().any(|cargos| text.starts_with(cargos));
-    is_name(text) && (is_upper || is_read) && !is_cargos && !CARGOS.contains(&text)
+    const STARTS: [&str; 7] = [
+        "CARGO_BIN_EXE_",
+        "CARGO_CFG_",
+        "CARGO_FEATURE_",
+        "CARGO_MANIFEST_",
+        "CARGO_PKG_",
+        "DEP_",
+        "RUSTUP_",
+    ];
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    (2..LEN_MAX).contains(&text.len())
+        && text.bytes().all(is_part)
+        && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+        && !CARGOS.contains(&text)
+        && !STARTS.iter().any(|start| text.starts_with(start))
 }
 
 #[cfg(test)]
@@ -158,7 +181,7 @@ mod tests {
             b"fn f() { env::var(\"GREETING\"); var_os(\"greeting\"); g(\"hello\", \"OUT_DIR\"); \
             read(dir + \"/../../x.txt\"); read(\"/etc/x\"); read(format!(\"{dir}/data.txt\")); }";
         let found = Literals::of(source);
-        assert_eq!(found.variables, names(&["GREETING", "greeting"]));
+        assert_eq!(found.variables, names(&["GREETING", "greeting", "hello"]));
         assert_eq!(found.paths, names(&["/../../x.txt", "/etc/x", "/data.txt"]));
         assert_eq!(found.of_home, names(&[]));
         let found = Literals::of(b"let x = home_dir().join(\".config/x\"); y(\"~/z\")");
@@ -168,9 +191,19 @@ mod tests {
     #[test]
     fn of_a_caller_only_what_it_tells_a_macro() {
         let source =
-            b"fn f() { println!(\"/etc/a\"); a(\"NAME\"); m::read!(x(\"../b\"), \"TOLD\"); }";
+            b"fn f() { println!(\"/etc/a\"); a(\"NAME\"); m::read!(x(\"../b\"), \"TOLD\", MODE); }";
         let found = Literals::of_calls(source);
-        assert_eq!((found.variables, found.paths), (names(&["TOLD"]), names(&["../b"])));
+        assert_eq!((found.variables, found.paths), (names(&["MODE", "TOLD"]), names(&["../b"])));
+    }
+
+    #[test]
+    fn what_cargo_sets_is_no_variable_of_the_users() {
+        for name in ["CARGO_REGISTRIES_MINE_TOKEN", "RUSTC_MODE", "PROFILE", "app_mode", "npm-x"] {
+            assert!(is_variable(name), "{name}");
+        }
+        for name in ["CARGO_PKG_NAME", "OUT_DIR", "DEP_Z_ROOT", "two words", "x", "12"] {
+            assert!(!is_variable(name), "{name}");
+        }
     }
 
     #[test]
