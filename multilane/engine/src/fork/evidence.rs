@@ -29,7 +29,7 @@ pub(super) fn sees_the_same(
     reach: Reach,
     then: SystemTime,
 ) -> Result<(), StateDiffers> {
-    if reach == Reach::Package {
+    if reach <= Reach::Manifest {
         return Ok(());
     }
     if inputs.same_env_since.is_none_or(|since| since > then) {
@@ -44,6 +44,28 @@ pub(super) fn sees_the_same(
         TreeState::Differs(path) => Err(StateDiffers::File(path.clone())),
         TreeState::Unknown => Err(StateDiffers::Unknown),
     }
+}
+
+/// Whether the manifests say the same of a path package in `dir` now as they did then, for code that
+/// asks cargo for that. All files of the tree are compared for code that looks around.
+pub(super) fn manifest_says_the_same(
+    inputs: &ForkInputs<'_>,
+    reach: Reach,
+    dir: Option<&Path>,
+    then: SystemTime,
+) -> Result<(), StateDiffers> {
+    if !(Reach::Manifest..=Reach::Environment).contains(&reach) {
+        return Ok(());
+    }
+    let dir = dir.ok_or(StateDiffers::Unknown)?;
+    // The package may inherit what the workspace says.
+    for manifest in [dir.join("Cargo.toml"), PathBuf::from("Cargo.toml")] {
+        let [donors, own] = [inputs.donor, inputs.own].map(|place| place.root.join(&manifest));
+        if !is_same_outside(&donors, &own, then) {
+            return Err(StateDiffers::File(manifest));
+        }
+    }
+    Ok(())
 }
 
 /// Whether what the unit's code names besides is the same now as it was then: variables, and files
@@ -97,6 +119,11 @@ pub(super) fn check_macros(
     sees_the_same(inputs, found.reach, then)
         .map_err(|state| Why::Macro(found.package.clone(), state))?;
     names_the_same(inputs, unit, then).map_err(|state| Why::Macro(found.package.clone(), state))?;
+    if unit.is_path {
+        let dir = package_dir(inputs, unit);
+        manifest_says_the_same(inputs, found.reach, dir, then)
+            .map_err(|state| Why::Macro(found.package.clone(), state))?;
+    }
     if let (Reach::Anything, Some((_, started)), Some(mark)) =
         (found.reach, unit.dep_info.as_ref().and_then(|list| list.record.as_ref()), &unit.mark)
     {
@@ -110,6 +137,13 @@ pub(super) fn check_macros(
         return Err(Why::CompiledIn);
     }
     Ok(())
+}
+
+/// The directory of a unit's package, by its sources.
+fn package_dir<'a>(inputs: &ForkInputs<'_>, unit: &'a Unit) -> Option<&'a Path> {
+    let source = unit.dep_info.as_ref()?.sources.first()?;
+    let is_package = |dir: &&Path| inputs.donor.root.join(dir).join("Cargo.toml").is_file();
+    source.ancestors().skip(1).find(is_package)
 }
 
 /// What the linker reads besides the crates: by `rustflags`, and by what build scripts have printed

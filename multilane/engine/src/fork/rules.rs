@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::fork::evidence::{
     Dependencies, check_link, check_macros, check_tools, git_says_the_same, known_at,
-    names_the_same, sees_the_same, wrote_beside,
+    manifest_says_the_same, names_the_same, sees_the_same, wrote_beside,
 };
 use crate::fork::plan::{ForkInputs, NewTime, Why};
 use crate::fork::sources::{Source, SourceQuery};
@@ -253,6 +253,8 @@ fn check_run(
     let known = known_at(inputs, mark, before);
     for script in dependencies.of(unit).filter(|unit| !unit.is_run()) {
         sees_the_same(inputs, script.reach, known).map_err(Why::Script)?;
+        manifest_says_the_same(inputs, script.reach, run.package_dir.as_deref(), known)
+            .map_err(Why::Script)?;
         names_the_same(inputs, script, known).map_err(Why::Script)?;
         let asks_git = script.reach == Reach::Anything && script.may_ask_git;
         if asks_git && !git_says_the_same(inputs, known) {

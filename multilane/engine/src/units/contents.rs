@@ -42,7 +42,7 @@ pub(super) fn look_into(units: &mut [Unit], place: &Place, own_root: &Path) {
     let mut read: Vec<usize> = built_from.iter().flatten().copied().collect();
     read.sort_unstable();
     read.dedup();
-    let found = remembered.ask("reach and git, 2", units, &read, |unit| sources_reach(unit, place));
+    let found = remembered.ask("reach and git, 4", units, &read, |unit| sources_reach(unit, place));
     let reach: HashMap<usize, (Reach, bool)> =
         read.into_iter().zip(found.into_iter().map(decoded)).collect();
     for (at, built_from) in code.iter().zip(built_from) {
@@ -370,7 +370,8 @@ fn encoded(reach: Reach, git: bool) -> u8 {
 fn decoded(number: u8) -> (Reach, bool) {
     let reach = match number & 3 {
         0 => Reach::Package,
-        1 => Reach::Environment,
+        1 => Reach::Manifest,
+        2 => Reach::Environment,
         _ => Reach::Anything,
     };
     (reach, number & 4 != 0)

@@ -134,6 +134,8 @@ pub enum Reach {
     /// What cargo derives from the package and from what is in the unit's name.
     #[default]
     Package,
+    /// What the manifest says of the package besides: its description, say.
+    Manifest,
     /// Any variable of the environment.
     Environment,
     /// Files, programs, the network, the time.
@@ -211,10 +213,8 @@ fn reach_of_name(tokens: &[Token<'_>], at: usize, word: &str, is_script: bool) -
         ("env" | "option_env", Some(Token::Other(b'!')), _) => true,
         ("env", Some(Token::Path), Some(Token::Word("var" | "var_os"))) => {
             return match (next(3), next(4)) {
-                (Some(Token::Other(b'(')), Some(Token::Text(name)))
-                    if is_of_package(name, is_script) =>
-                {
-                    Reach::Package
+                (Some(Token::Other(b'(')), Some(Token::Text(name))) => {
+                    reach_of_variable(name, is_script)
                 }
                 _ => Reach::Environment,
             };
@@ -231,9 +231,19 @@ fn reach_of_name(tokens: &[Token<'_>], at: usize, word: &str, is_script: bool) -
     if is_harmless { Reach::Package } else { Reach::Anything }
 }
 
-/// A variable that cargo sets from the package and from what is in the unit's name. The directories
-/// among them are looked for in what a script has printed and generated, and in nothing else.
-fn is_of_package(name: &str, is_script: bool) -> bool {
+/// Variables that cargo sets from the package and from what is in the unit's name lead nowhere. The
+/// directories among them are looked for in what a script has printed and generated, and in nothing
+/// else.
+fn reach_of_variable(name: &str, is_script: bool) -> Reach {
+    const IN_ITS_NAME: [&str; 7] = [
+        "CARGO_CRATE_NAME",
+        "CARGO_PKG_NAME",
+        "CARGO_PKG_VERSION",
+        "CARGO_PKG_VERSION_MAJOR",
+        "CARGO_PKG_VERSION_MINOR",
+        "CARGO_PKG_VERSION_PATCH",
+        "CARGO_PKG_VERSION_PRE",
+    ];
     const OF_SCRIPTS: [&str; 8] = [
         "CARGO_MANIFEST_DIR",
         "DEBUG",
@@ -244,12 +254,15 @@ fn is_of_package(name: &str, is_script: bool) -> bool {
         "RUSTC",
         "TARGET",
     ];
-    name.starts_with("CARGO_PKG_")
-        || name == "CARGO_CRATE_NAME"
-        || (is_script
-            && (OF_SCRIPTS.contains(&name)
-                || name.starts_with("CARGO_CFG_")
-                || name.starts_with("CARGO_FEATURE_")))
+    let starts = |prefix: &str| name.starts_with(prefix);
+    let is_scripts = OF_SCRIPTS.contains(&name) || starts("CARGO_CFG_") || starts("CARGO_FEATURE_");
+    if IN_ITS_NAME.contains(&name) || (is_script && is_scripts) {
+        Reach::Package
+    } else if starts("CARGO_PKG_") || name == "CARGO_MANIFEST_LINKS" {
+        Reach::Manifest
+    } else {
+        Reach::Environment
+    }
 }
 
 /// Whether code knows git by name: only what can spell it can ask it. Comments do not run.
@@ -423,6 +436,8 @@ mod tests {
         }
         let script = "fn main() { std::env::var(\"CARGO_FEATURE_X\").unwrap(); }";
         assert_eq!(reach_of(script.as_bytes(), true), Reach::Package);
+        let manifest = "fn f() { std::env::var(\"CARGO_PKG_DESCRIPTION\").unwrap(); }";
+        assert_eq!(reach_of(manifest.as_bytes(), true), Reach::Manifest);
         for reads in [script, "use std::env; fn f() { env::var(name).unwrap(); }"] {
             assert_eq!(reach_of(reads.as_bytes(), false), Reach::Environment, "{reads}");
         }
