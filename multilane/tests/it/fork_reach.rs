@@ -214,10 +214,12 @@ fn a_variable_that_the_code_names() {
     };
     let told =
         "std::env::var(told).unwrap_or(std::fs::read_to_string(\"none\").unwrap_or_default())";
+    let told_a_word = "std::env::var(told).unwrap_or_default()";
     for (project, reason) in [
         (scripted(), "script"),
         (with_macro(reads, ""), "macro"),
         (with_macro(told, "\"GREETING\""), "macro"),
+        (with_macro(told_a_word, "GREETING"), "macro"),
     ] {
         project.commit();
         let build = |agent: &str, greeting: &str| {
@@ -240,6 +242,20 @@ fn a_variable_that_the_code_names() {
         build("a", "three").compiled(0);
         build("f", "three").leaves(reason, "GREETING");
         says("f", "three");
+    }
+}
+
+/// Whatever it is called: only what cargo itself sets is known from elsewhere.
+#[test]
+fn a_variable_with_the_name_of_one_of_cargos() {
+    for name in ["CARGO_REGISTRIES_MINE_TOKEN", "PROFILE", "app_mode"] {
+        let reads = format!("const N: &str = \"{name}\"; std::env::var(N).unwrap_or_default()");
+        let project = with_macro(&reads, "");
+        project.commit();
+        project.xtask("build").agent("a").env(name, "one").ok();
+        project.xtask("build").agent("b").env(name, "one").ok().compiled(0);
+        let name_differs = format!("{name} had another value");
+        project.xtask("build").agent("c").env(name, "two").ok().leaves("macro", &name_differs);
     }
 }
 
@@ -401,4 +417,73 @@ fn an_empty_package_hands_no_macro_on() {
     let third = worktree(&project, "third");
     put(third.join("settings.txt"), "two");
     first_build(&project, &third).compiled_of(3, &["app", "hack", "other"]);
+}
+
+/// cargo takes no part in it, so only the run itself can do it here.
+#[test]
+fn what_a_script_puts_beside_the_programs() {
+    let block = |file: &str| {
+        format!(
+            "let out = std::path::PathBuf::from(std::env::var(\"OUT_DIR\").unwrap()); \
+             let mut dir = out.as_path(); \
+             while !dir.ends_with(\"debug\") {{ dir = dir.parent().unwrap(); }} \
+             std::fs::create_dir_all(dir.join(\"{file}\").parent().unwrap()).unwrap(); \
+             std::fs::write(dir.join(\"{file}\"), \"put\").unwrap(); String::new()"
+        )
+    };
+    for file in ["native.dll", "deps/fixture.bin", "../tmp/fixture", "../.hidden/x"] {
+        for is_from_git in [false, true] {
+            let mut project = undone();
+            if is_from_git {
+                depend_on_git(&mut project, &block(file));
+            } else {
+                put_package(&project.root.join("crates/core"), &block(file));
+                let text = "[package]\nname = \"core\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
+                put(project.root.join("crates/core/Cargo.toml"), text);
+                project.write("crates/core/src/lib.rs", "pub fn text() -> &'static str { \"\" }\n");
+                project.commit();
+            }
+            build(&project);
+            let is_put = |dir: &Path| dir.join("target/debug").join(file).is_file();
+            assert!(is_put(&project.root), "{file}");
+            let second = worktree(&project, "second");
+            first_build(&project, &second).leaves("script", "was written meanwhile");
+            assert!(is_put(&second), "{file}, {is_from_git}");
+        }
+    }
+}
+
+#[test]
+fn what_the_manifest_says_of_the_package() {
+    let project = with_macro("std::env::var(\"CARGO_PKG_DESCRIPTION\").unwrap()", "");
+    let described = |dir: &Path, text: &str| {
+        let manifest = project.read("crates/app/Cargo.toml");
+        let manifest =
+            manifest.replace("edition =", &format!("description = \"{text}\"\nedition ="));
+        put(dir.join("crates/app/Cargo.toml"), &manifest);
+    };
+    let original = project.root.clone();
+    described(&original, "one");
+    project.commit();
+    build(&project);
+    let second = worktree(&project, "second");
+    first_build(&project, &second).compiled(0);
+    let third = worktree(&project, "third");
+    let manifest = project.read("crates/app/Cargo.toml").replace("\"one\"", "\"two\"");
+    put(third.join("crates/app/Cargo.toml"), &manifest);
+    first_build(&project, &third).leaves("macro", "Cargo.toml differs");
+    assert_eq!(printed(&project, &third), "two\n");
+}
+
+/// rustc is called with a short path of a member's source, and names no other in code.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_macro_that_gives_the_whole_path_of_its_callers_source() {
+    let dir = "std::env::var(\"CARGO_MANIFEST_DIR\").unwrap()";
+    let project = with_macro(&format!("{dir} + \"/src/main.rs\""), "");
+    project.commit();
+    build(&project);
+    let second = worktree(&project, "second");
+    first_build(&project, &second).leaves("compiled-in", "");
+    is_like_from_scratch(&project, &second);
 }
