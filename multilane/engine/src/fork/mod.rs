@@ -13,6 +13,7 @@ pub(crate) mod rules;
 pub(crate) mod sources;
 mod trial;
 pub(crate) mod trust;
+mod ways;
 pub mod write;
 pub mod xtask;
 

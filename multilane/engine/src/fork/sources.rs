@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use crate::environment::{self, real_path};
 use crate::files::changed;
 use crate::files::parallel::in_parallel;
+use crate::fork::ways::Ways;
 use crate::process::Shell;
 use crate::project::packages::normalized;
 use crate::retarget::wrapper::UNTRACKED_CONFIG;
@@ -56,7 +57,7 @@ pub struct Source {
     /// When it was last written; `None` where it is not there.
     pub donors: Option<SystemTime>,
     /// When the donor's file last became another one, whatever its time says: `mv` and `cp -p` set
-    /// that. `None` where the system does not tell.
+    /// that, also of a directory or a link on the way to it. `None` where the system does not tell.
     pub donors_changed: Option<SystemTime>,
     pub own: Option<SystemTime>,
     /// Whether the two have the same bytes.
@@ -163,7 +164,11 @@ fn compare_trees(
         wait_one_clock_tick(&files, own_root);
     }
     let compared = in_parallel(&files, |path| source(donor_root, own_root, path));
-    let files: HashMap<PathBuf, Source> = files.into_iter().zip(compared).collect();
+    let mut files: HashMap<PathBuf, Source> = files.into_iter().zip(compared).collect();
+    let mut ways = Ways::new(donor_root);
+    for (path, source) in &mut files {
+        source.donors_changed = source.donors_changed.max(ways.changed(&donor_root.join(path)));
+    }
     if let Some(path) = everything.iter().find(|path| !files[*path].is_same) {
         trees = TreeState::Differs(path.clone());
     } else if !everything.is_empty() {
@@ -214,7 +219,10 @@ fn last_change(
     let is_ours =
         |dir: &&Path| dir.as_os_str().is_empty() || dir.ends_with(".cargo") || dir.ends_with("..");
     let dirs = dirs.into_iter().filter(|dir| !is_ours(dir));
-    let of_dirs = dirs.filter_map(|dir| Some((modified(&donor_root.join(dir))?, dir)));
+    let of_dirs = dirs.filter_map(|dir| {
+        let path = donor_root.join(dir);
+        Some((modified(&path).max(changed(&path))?, dir))
+    });
     match of_files.chain(of_dirs).max() {
         Some((time, path)) => TreeState::Same(path.to_owned(), time),
         None => TreeState::Unknown,
@@ -226,6 +234,7 @@ fn last_change(
 pub(super) fn is_same_outside(donors: &Path, own: &Path, then: SystemTime) -> bool {
     let (donors, own) = (normalized(donors), normalized(own));
     let is_old = |path: &Path| {
+        let way = Ways::new(Path::new(".")).changed(path); // Nothing is in the tree.
         let last = if path.join("Cargo.toml").is_file() {
             let files = walk_sources(path);
             let times = files.iter().map(|path| modified(path).max(changed(path)));
@@ -234,7 +243,7 @@ pub(super) fn is_same_outside(donors: &Path, own: &Path, then: SystemTime) -> bo
             let there = path.ancestors().find(|path| path.exists()).unwrap_or(path);
             modified(there).max(if there == path { changed(there) } else { None })
         };
-        last.is_some_and(|last| last <= then)
+        last.is_some_and(|last| last.max(way.unwrap_or(last)) <= then)
     };
     if donors == own {
         return is_old(&own);
