@@ -12,6 +12,7 @@ use crate::files::changed;
 use crate::files::parallel::in_parallel;
 use crate::fork::ways::Ways;
 use crate::process::Shell;
+use crate::project::git_dir;
 use crate::project::packages::normalized;
 use crate::retarget::wrapper::UNTRACKED_CONFIG;
 use crate::units::{self, Place};
@@ -36,6 +37,9 @@ pub struct Sources {
     pub lists: HashMap<PathBuf, Option<Vec<PathBuf>>>,
     /// How the trees as a whole compare, where that is asked.
     pub trees: TreeState,
+    /// Repositories with files of these besides that of the workspace, inside of it and out of it:
+    /// known where all is asked for. Relative to the workspace root, or absolute.
+    pub repositories: BTreeSet<PathBuf>,
 }
 
 /// How the donor's tree and ours compare: all files, tracked or not, and ignored ones that no build
@@ -138,6 +142,7 @@ fn compare_trees(
         );
     }
     let (mut trees, mut everything) = (TreeState::Unknown, BTreeSet::new());
+    let mut repositories = BTreeSet::new();
     if !wanted.packages.is_empty() || wanted.everything {
         let (donors, own) = if is_same_tree {
             (unignored(sh, donor_root), None)
@@ -152,6 +157,8 @@ fn compare_trees(
             lists.insert(package.clone(), if is_same { of_donor } else { None });
         }
         if let (true, Some(donors)) = (wanted.everything, donors) {
+            repositories = repositories_outside(donor_root, &wanted.files);
+            repositories.extend(donors.repositories.iter().cloned());
             let own = own.unwrap_or_else(|| Some(donors.clone()));
             (trees, everything) = compare_lists(sh, (donor_root, donors), (own_root, own));
         }
@@ -174,7 +181,15 @@ fn compare_trees(
     } else if !everything.is_empty() {
         trees = last_change(donor_root, &everything, &files);
     }
-    Sources { files, lists, trees }
+    Sources { files, lists, trees, repositories }
+}
+
+/// Those around files out of the checkout.
+fn repositories_outside(root: &Path, files: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
+    let top = git_dir::checkout(root).unwrap_or(root);
+    let dirs = files.iter().filter_map(|file| file.parent().map(|dir| normalized(&root.join(dir))));
+    let dirs: BTreeSet<PathBuf> = dirs.filter(|dir| !dir.starts_with(top)).collect();
+    dirs.iter().filter_map(|dir| git_dir::checkout(dir).map(Path::to_owned)).collect()
 }
 
 /// All files of both trees, to be compared; none where the lists tell enough.
