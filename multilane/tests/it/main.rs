@@ -28,6 +28,7 @@ mod fork_linkers;
 mod fork_races;
 mod fork_reach;
 mod fork_sources;
+mod fork_swaps;
 mod fork_traps;
 #[cfg(unix)]
 mod gc;

@@ -17,7 +17,7 @@ use std::fs::{DirEntry, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-pub use times::{changed, set_modified};
+pub use times::{changed, changed_itself, set_modified};
 
 /// The bytes of a file that other programs may have made.
 ///

@@ -18,8 +18,15 @@ mod system {
     }
 
     pub(super) fn changed(path: &Path) -> Option<SystemTime> {
+        changed_of(&path.metadata().ok()?)
+    }
+
+    pub(super) fn changed_itself(path: &Path) -> Option<SystemTime> {
+        changed_of(&path.symlink_metadata().ok()?)
+    }
+
+    fn changed_of(meta: &std::fs::Metadata) -> Option<SystemTime> {
         use std::os::unix::fs::MetadataExt as _;
-        let meta = path.metadata().ok()?;
         let (seconds, nanos) =
             (u64::try_from(meta.ctime()).ok()?, u32::try_from(meta.ctime_nsec()).ok()?);
         SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanos))
@@ -78,6 +85,11 @@ mod system {
         let since_1970 = Duration::from_nanos(ticks.checked_mul(100)?);
         is_told.then(|| SystemTime::UNIX_EPOCH + since_1970)
     }
+
+    /// Only when it was last written: who renames a directory goes unnoticed.
+    pub(super) fn changed_itself(path: &Path) -> Option<SystemTime> {
+        path.symlink_metadata().ok()?.modified().ok()
+    }
 }
 
 /// Sets the time of a file or a directory, also of those that are read-only.
@@ -89,6 +101,11 @@ pub fn set_modified(path: &Path, time: SystemTime) -> io::Result<()> {
 /// is not there.
 pub fn changed(path: &Path) -> Option<SystemTime> {
     system::changed(path)
+}
+
+/// The same of a link, and not of what it leads to.
+pub fn changed_itself(path: &Path) -> Option<SystemTime> {
+    system::changed_itself(path)
 }
 
 #[cfg(test)]

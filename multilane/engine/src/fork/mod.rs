@@ -13,6 +13,7 @@ pub(crate) mod rules;
 pub(crate) mod sources;
 mod trial;
 pub(crate) mod trust;
+mod ways;
 pub mod write;
 pub mod xtask;
 
@@ -393,7 +394,12 @@ pub fn fork_plan(
         sources_of_xtask: &plan::wanted(&own_xtask, &of_xtask, &own.root),
         removes_linked: wrapper::has_wrapper(project)
             && wrapper::is_current(&donor.place.root.join(WRAPPER_DIR)),
-        same_git_since: donors::same_git_since(&donor.place.root, &own.root),
+        same_git_since: if units.iter().any(Unit::asks_git) {
+            let repositories = &sources.repositories;
+            donors::same_git_since(&project.sh, &donor.place.root, &own.root, repositories)
+        } else {
+            None
+        },
         same_env_since: donors::same_env_since(&project.config, &donors_config, &donor.place.root),
         donor_forked_at: write::forked_at(&donor.place.lane),
         noted: Noted::read(&donor.place.lane),

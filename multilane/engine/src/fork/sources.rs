@@ -10,7 +10,9 @@ use std::time::{Duration, SystemTime};
 use crate::environment::{self, real_path};
 use crate::files::changed;
 use crate::files::parallel::in_parallel;
+use crate::fork::ways::Ways;
 use crate::process::Shell;
+use crate::project::git_dir;
 use crate::project::packages::normalized;
 use crate::retarget::wrapper::UNTRACKED_CONFIG;
 use crate::units::{self, Place};
@@ -37,6 +39,9 @@ pub struct Sources {
     pub trees: TreeState,
     /// What somebody has put into the donor's lane, beside what cargo builds, and when.
     pub beside: Vec<(PathBuf, SystemTime)>,
+    /// Repositories with files of these besides that of the workspace, inside of it and out of it:
+    /// known where all is asked for. Relative to the workspace root, or absolute.
+    pub repositories: BTreeSet<PathBuf>,
 }
 
 /// How the donor's tree and ours compare: all files, tracked or not, and ignored ones that no build
@@ -58,11 +63,13 @@ pub struct Source {
     /// When it was last written; `None` where it is not there.
     pub donors: Option<SystemTime>,
     /// When the donor's file last became another one, whatever its time says: `mv` and `cp -p` set
-    /// that. `None` where the system does not tell.
+    /// that, also of a directory or a link on the way to it. `None` where the system does not tell.
     pub donors_changed: Option<SystemTime>,
     pub own: Option<SystemTime>,
     /// Whether the two have the same bytes.
     pub is_same: bool,
+    /// Whether both are executable, or none, and links with the same text, or no links.
+    pub is_same_kind: bool,
     /// Whether the one name is that of a file in our tree, and not of a link to elsewhere: its time
     /// may be set.
     pub is_ours: bool,
@@ -144,6 +151,7 @@ fn compare_trees(
         );
     }
     let (mut trees, mut everything) = (TreeState::Unknown, BTreeSet::new());
+    let mut repositories = BTreeSet::new();
     if !wanted.packages.is_empty() || wanted.everything {
         let (donors, own) = if is_same_tree {
             (unignored(sh, donor_root), None)
@@ -158,6 +166,8 @@ fn compare_trees(
             lists.insert(package.clone(), if is_same { of_donor } else { None });
         }
         if let (true, Some(donors)) = (wanted.everything, donors) {
+            repositories = repositories_outside(donor_root, &wanted.files);
+            repositories.extend(donors.repositories.iter().cloned());
             let own = own.unwrap_or_else(|| Some(donors.clone()));
             (trees, everything) = compare_lists(sh, (donor_root, donors), (own_root, own));
         }
@@ -169,17 +179,41 @@ fn compare_trees(
     if !is_same_tree {
         wait_one_clock_tick(&files, own_root);
     }
-    let compared = in_parallel(&files, |path| source(donor_root, own_root, path));
-    let files: HashMap<PathBuf, Source> = files.into_iter().zip(compared).collect();
-    if let Some(path) = everything.iter().find(|path| !files[*path].is_same) {
-        trees = TreeState::Differs(path.clone());
-    } else if !everything.is_empty() {
-        trees = last_change(donor_root, &everything, &files);
+    let compared = in_parallel(&files, |path| {
+        let is_same_kind = are_same_kind(&donor_root.join(path), &own_root.join(path));
+        Source { is_same_kind, ..source(donor_root, own_root, path) }
+    });
+    let mut files: HashMap<PathBuf, Source> = files.into_iter().zip(compared).collect();
+    let mut ways = Ways::new(donor_root);
+    for (path, source) in &mut files {
+        let path = donor_root.join(path);
+        let changed = source.donors_changed.max(ways.changed(&path));
+        source.donors_changed = changed.max(last_change_behind(&path, donor_root));
     }
-    Sources { files, lists, trees, ..Sources::default() }
+    let differs = |path: &&PathBuf| !(files[*path].is_same && files[*path].is_same_kind);
+    if let Some(path) = everything.iter().find(differs) {
+        trees = TreeState::Differs(path.clone());
+    } else {
+        let last = everything.iter().filter_map(|path| {
+            let source = &files[path];
+            Some((source.donors.max(source.donors_changed)?, path))
+        });
+        if let Some((time, path)) = last.max() {
+            trees = TreeState::Same(path.clone(), time);
+        }
+    }
+    Sources { files, lists, trees, repositories, ..Sources::default() }
 }
 
-/// All files of both trees, to be compared; none where the lists tell enough.
+/// Those around files out of the checkout.
+fn repositories_outside(root: &Path, files: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
+    let top = git_dir::checkout(root).unwrap_or(root);
+    let dirs = files.iter().filter_map(|file| file.parent().map(|dir| normalized(&root.join(dir))));
+    let dirs: BTreeSet<PathBuf> = dirs.filter(|dir| !dir.starts_with(top)).collect();
+    dirs.iter().filter_map(|dir| git_dir::checkout(dir).map(Path::to_owned)).collect()
+}
+
+/// All files and directories of both trees, to be compared; none where the lists tell enough.
 fn compare_lists(
     sh: &Shell,
     (donor_root, donors): (&Path, Listed),
@@ -189,6 +223,7 @@ fn compare_lists(
     let all = |root: &Path, listed: Listed| {
         let mut files = ignored(sh, root, &listed.repositories)?;
         files.extend(listed.files);
+        files.extend(unlisted(root)?);
         Some(files)
     };
     let (Some(donors), Some(own)) = (all(donor_root, donors), all(own_root, own)) else {
@@ -205,34 +240,12 @@ fn compare_lists(
     (TreeState::Unknown, own)
 }
 
-/// What was changed last in the donor's tree: a file, or a directory below the root, in which a
-/// file may have been removed.
-fn last_change(
-    donor_root: &Path,
-    everything: &BTreeSet<PathBuf>,
-    files: &HashMap<PathBuf, Source>,
-) -> TreeState {
-    let of_files = everything.iter().filter_map(|path| {
-        let source = &files[path];
-        Some((source.donors.max(source.donors_changed)?, path.as_path()))
-    });
-    let dirs: BTreeSet<&Path> =
-        everything.iter().flat_map(|path| path.ancestors().skip(1)).collect();
-    let is_ours =
-        |dir: &&Path| dir.as_os_str().is_empty() || dir.ends_with(".cargo") || dir.ends_with("..");
-    let dirs = dirs.into_iter().filter(|dir| !is_ours(dir));
-    let of_dirs = dirs.filter_map(|dir| Some((modified(&donor_root.join(dir))?, dir)));
-    match of_files.chain(of_dirs).max() {
-        Some((time, path)) => TreeState::Same(path.to_owned(), time),
-        None => TreeState::Unknown,
-    }
-}
-
 /// Whether a file or a directory out of the checkout is the same in both places, and has not been
 /// changed since then. Of one that is not there, the directory is looked at in which it was.
 pub(super) fn is_same_outside(donors: &Path, own: &Path, then: SystemTime) -> bool {
     let (donors, own) = (normalized(donors), normalized(own));
     let is_old = |path: &Path| {
+        let way = Ways::new(Path::new(".")).changed(path); // Nothing is in the tree.
         let last = if path.join("Cargo.toml").is_file() {
             let files = walk_sources(path);
             let times = files.iter().map(|path| modified(path).max(changed(path)));
@@ -241,7 +254,7 @@ pub(super) fn is_same_outside(donors: &Path, own: &Path, then: SystemTime) -> bo
             let there = path.ancestors().find(|path| path.exists()).unwrap_or(path);
             modified(there).max(if there == path { changed(there) } else { None })
         };
-        last.is_some_and(|last| last <= then)
+        last.is_some_and(|last| last.max(way.unwrap_or(last)) <= then)
     };
     if donors == own {
         return is_old(&own);
@@ -325,7 +338,7 @@ fn source(donor_root: &Path, own_root: &Path, path: &Path) -> Source {
             donors_changed: changed(&own),
             own: time,
             is_same: time.is_some(),
-            is_ours: false,
+            ..Source::default()
         };
     }
     // The times come first: whatever is written after the look at them has a later one.
@@ -363,6 +376,40 @@ fn dangling(link: &Path) -> Option<(PathBuf, Option<SystemTime>)> {
     let made = link.symlink_metadata().and_then(|meta| meta.modified()).ok();
     let last = target.ancestors().find(|path| path.exists()).and_then(modified);
     Some((text, made.max(last)))
+}
+
+fn are_same_kind(donors: &Path, own: &Path) -> bool {
+    #[cfg(unix)]
+    let is_executable = |path: &Path| {
+        use std::os::unix::fs::PermissionsExt as _;
+        path.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o111 != 0)
+    };
+    #[cfg(not(unix))]
+    let is_executable = |_: &Path| false;
+    let text = |path: &Path| std::fs::read_link(path).ok();
+    donors == own || (text(donors) == text(own) && is_executable(donors) == is_executable(own))
+}
+
+/// When something out of the tree was last changed to which a link to a directory leads: git lists
+/// the link alone.
+fn last_change_behind(link: &Path, root: &Path) -> Option<SystemTime> {
+    if !link.is_symlink() || !link.is_dir() || is_inside(link, root) {
+        return None;
+    }
+    let (mut ahead, mut count, mut last) = (vec![link.to_owned()], 0, None);
+    while let Some(path) = ahead.pop() {
+        last = last.max(modified(&path)).max(changed(&path));
+        count += 1;
+        if count > FOREIGN_MAX {
+            return Some(environment::now()); // Nobody knows.
+        }
+        if count == 1 || is_real_dir(&path) {
+            ahead.extend(
+                std::fs::read_dir(&path).into_iter().flatten().flatten().map(|it| it.path()),
+            );
+        }
+    }
+    last
 }
 
 fn is_real_dir(path: &Path) -> bool {
@@ -483,12 +530,6 @@ fn unignored(sh: &Shell, root: &Path) -> Option<Listed> {
 fn ignored(sh: &Shell, root: &Path, repositories: &BTreeSet<PathBuf>) -> Option<BTreeSet<PathBuf>> {
     let args =
         ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", ":/"];
-    let is_output = |name: &str| {
-        let name = Path::new(name.trim_end_matches('/'));
-        ["target", ".lanes", ".cargo/cranelift.toml"].iter().any(|ours| name.ends_with(ours))
-            // Of a folder that ignores itself, git lists what is in it, too.
-            || name.ancestors().any(|dir| dir.ends_with(".cargo/wrapper") || dir.ends_with(".lanes"))
-    };
     // What `setup` writes there says nothing that a build could notice.
     let is_of_setup = |path: &Path| {
         path == Path::new(".cargo/config.toml")
@@ -497,7 +538,9 @@ fn ignored(sh: &Shell, root: &Path, repositories: &BTreeSet<PathBuf>) -> Option<
     };
     let mut files = BTreeSet::new();
     for repository in [Path::new("")].into_iter().chain(repositories.iter().map(PathBuf::as_path)) {
-        let names = listed_names(sh, &root.join(repository), &args)?;
+        let dir = root.join(repository);
+        let names = listed_names(sh, &dir, &args)?;
+        let is_output = |name: &str| is_output(&dir, Path::new(name.trim_end_matches('/')));
         // Of a directory without a pattern of its own, in which everything is ignored, git lists
         // the files, too: `.cargo/`, where `setup` has written its configuration.
         let is_listed_below =
@@ -513,6 +556,51 @@ fn ignored(sh: &Shell, root: &Path, repositories: &BTreeSet<PathBuf>) -> Option<
         }
     }
     Some(files)
+}
+
+/// Whether it is the workspace's lanes, or what cargo has built of another workspace, or ours.
+fn is_output(root: &Path, name: &Path) -> bool {
+    name == Path::new("target")
+        || (name.ends_with("target") && root.join(name).join("CACHEDIR.TAG").exists())
+        || [".lanes", ".cargo/cranelift.toml"].iter().any(|ours| name.ends_with(ours))
+        // Of a folder that ignores itself, git lists what is in it, too.
+        || name.ancestors().any(|dir| dir.ends_with(".cargo/wrapper") || dir.ends_with(".lanes"))
+}
+
+/// What git does not list: directories, which may be empty, and pipes. The root and what is above
+/// change with what is built, and `.cargo` with what `setup` writes.
+fn unlisted(root: &Path) -> Option<BTreeSet<PathBuf>> {
+    let mut found = BTreeSet::new();
+    let mut ahead = vec![git_dir::checkout(root)?.to_owned()];
+    while let Some(dir) = ahead.pop() {
+        for entry in std::fs::read_dir(&dir).ok()?.flatten() {
+            let (kind, path) = (entry.file_type().ok()?, entry.path());
+            let name = relative_to(root, &path);
+            let is_listed = kind.is_file() || kind.is_symlink() || path.ends_with(".git");
+            if is_listed || is_output(root, &name) {
+                continue;
+            }
+            if kind.is_dir() {
+                ahead.push(path.clone());
+            }
+            if !root.starts_with(&path) && !path.ends_with(".cargo") {
+                found.insert(name);
+            }
+        }
+    }
+    Some(found)
+}
+
+/// As git writes it, with `..` for what is beside the root.
+fn relative_to(root: &Path, path: &Path) -> PathBuf {
+    let mut name = PathBuf::new();
+    for above in root.ancestors() {
+        if let Ok(rest) = path.strip_prefix(above) {
+            return name.join(rest);
+        }
+        name.push("..");
+    }
+    path.to_owned()
 }
 
 fn listed_names(sh: &Shell, dir: &Path, args: &[&str]) -> Option<Vec<String>> {

@@ -41,17 +41,23 @@ fn plan_of(project: &Project, donor: &Place, own: &Place) -> ForkPlan {
     units.retain(|unit| unit.fingerprint.starts_with(XTASK));
     let wanted = plan::wanted(&units, donor, &own.root);
     let donors_config = CargoConfig::read(&donor.root, &project.session.env);
+    let sources = sources::compare(&project.sh, &donor.root, &own.root, &wanted);
     plan::plan(&ForkInputs {
         donor,
         own,
         units: &units,
         present: &[],
-        sources: &sources::compare(&project.sh, &donor.root, &own.root, &wanted),
+        sources: &sources,
         now: environment::now(),
         may_set_times: false, // Units of other profiles may have been made from the same files.
         sources_of_xtask: &SourceQuery::default(),
         removes_linked: false,
-        same_git_since: donors::same_git_since(&donor.root, &own.root),
+        same_git_since: donors::same_git_since(
+            &project.sh,
+            &donor.root,
+            &own.root,
+            &sources.repositories,
+        ),
         same_env_since: donors::same_env_since(&project.config, &donors_config, &donor.root),
         donor_forked_at: write::forked_at(&donor.lane),
         tools_of_tree: TreeTools::default(),

@@ -128,6 +128,11 @@ impl Unit {
     pub fn is_run(&self) -> bool {
         self.target.starts_with("run-build-script")
     }
+
+    /// Whether its code, or that of a macro in it, may ask git.
+    pub fn asks_git(&self) -> bool {
+        self.may_ask_git || self.widest_macro.as_ref().is_some_and(|found| found.may_ask_git)
+    }
 }
 
 /// The state of a unit's hash file. cargo empties the file before it rebuilds a unit and writes it
