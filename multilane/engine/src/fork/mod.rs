@@ -128,7 +128,7 @@ pub fn is_cold(project: &Project, lane: &Lane) -> bool {
 /// names the other place. So the units that may do so are discarded: those of path packages, those
 /// in which a path is compiled in, and of other packages what may have read the tree or `[env]`.
 pub fn discard_copied(project: &Project, ui: Ui, lane: &Lane) {
-    if lane.owner != Owner::Worktree || is_left_to_cargo(project, lane) {
+    if lane.owner == Owner::Named || is_left_to_cargo(project, lane) {
         return;
     }
     let Some(donor) = units::built_elsewhere(&lane.dir) else {
@@ -138,7 +138,10 @@ pub fn discard_copied(project: &Project, ui: Ui, lane: &Lane) {
     let units = read_units(project, &own, &own, false);
     // What scripts from elsewhere have seen of the tree in which the lane was built: cargo's
     // `[env]`, and what they look for themselves. A tree that has gone may be this one, moved.
-    let donor_root = donor.parent().filter(|root| root.is_dir()).unwrap_or(&project.repo.root);
+    let inside = lane.dir.strip_prefix(&project.repo.root);
+    let depth = inside.map_or(1, |inside| inside.components().count());
+    let donor_root = donor.ancestors().nth(depth).filter(|root| root.is_dir());
+    let donor_root = donor_root.unwrap_or(&project.repo.root);
     let donors_config = CargoConfig::read(donor_root, &project.session.env);
     let same_env_since = donors::same_env_since(&project.config, &donors_config, donor_root);
     let has_same_env = |run: &Run| {
