@@ -304,7 +304,9 @@ fn new_time(inputs: &ForkInputs<'_>, path: &Path, source: &Source) -> Result<Opt
         let SourceQuery { files, watched, packages, .. } = inputs.sources_of_xtask;
         files.contains(path) || watched.iter().chain(packages).any(|dir| path.starts_with(dir))
     };
-    if !inputs.may_set_times || is_of_xtask || !source.is_ours || to > inputs.now {
+    // A target directory that we do not know of may have been built from a younger one.
+    let may_set = inputs.may_set_times.is_some_and(|made| from <= made);
+    if !may_set || is_of_xtask || !source.is_ours || to > inputs.now {
         return Err(Why::Watched(path.to_owned()));
     }
     Ok(Some(NewTime { path: path.to_owned(), from, to }))
