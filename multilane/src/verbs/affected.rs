@@ -93,7 +93,7 @@ pub(super) fn narrow(
     if files.len() > NAMES_MAX {
         return all(&format!("{} files changed since {base}", files.len()));
     }
-    let mentions = match checkouts.mentions(&project.sh, &files) {
+    let mentions = match checkouts.mentions(&project.sh, &files, &packages) {
         Ok(mentions) => mentions,
         Err(err) => return all(&format!("{err:#}")),
     };
@@ -106,7 +106,12 @@ pub(super) fn narrow(
         ui.status("Affected", format_args!("none: nothing changed since {base}"));
         return Ok(None);
     }
-    let references = References { mentions, links: checkouts.links, configured };
+    let climbers = packages.iter().filter(|package| {
+        let script = package.script.as_ref().and_then(|script| files::read_text(script).ok());
+        script.is_some_and(|script| affected::climbs(&script))
+    });
+    let climbers = climbers.map(|package| package.name.clone()).collect();
+    let references = References { mentions, links: checkouts.links, configured, climbers };
     let start = &project.repo.start;
     let workspace = Workspace { root, start, packages: &packages };
     let count = files.len();

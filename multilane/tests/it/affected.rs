@@ -454,3 +454,99 @@ fn a_lockfile_and_what_the_configuration_names_mean_all() {
     }
     affects(&project, "check-fast", "");
 }
+
+/// It may name another of that package, and a package whose code that is.
+#[test]
+fn what_is_code_of_another_package_changes_with_all_of_it() {
+    let project = project();
+    project.write("crates/alone/src/inner.rs", "").write("crates/alone/code/b.in", "");
+    project.write("crates/alone/src/lib.rs", "mod inner;").write("crates/alone/code/a.in", "");
+    let lib = "[lib]\npath = \"../alone/src/lib.rs\"\n";
+    let manifest = project.read("crates/core/Cargo.toml");
+    for (file, text) in [
+        ("crates/core/src/lib.rs", "#[path = \"../../alone/src/lib.rs\"]\nmod alone;"),
+        ("crates/core/src/lib.rs", "include!(\"../../alone/code/a.in\");"),
+        ("crates/core/Cargo.toml", &(manifest.clone() + lib)),
+        // And from there through another one.
+        ("crates/core/src/lib.rs", "include!(\"../../adapter/src/lib.rs\");"),
+    ] {
+        project.write("crates/core/src/lib.rs", "").write("crates/core/Cargo.toml", &manifest);
+        project.write("crates/adapter/src/lib.rs", "include!(\"../../alone/src/lib.rs\");");
+        project.write(file, text).commit();
+        for inner in ["crates/alone/src/inner.rs", "crates/alone/code/b.in"] {
+            project.write(inner, "// other");
+            affects(&project, "check-fast --base HEAD", "adapter alone core");
+            project.git(&["checkout", "--quiet", "."]);
+        }
+    }
+    // Text names nothing.
+    project.write(
+        "crates/core/src/lib.rs",
+        "//! See ../../alone/src/lib.rs\nconst X: &str = include_str!(\"../../alone/code/a.in\");",
+    );
+    project.write("crates/adapter/src/lib.rs", "").commit();
+    project.write("crates/alone/src/inner.rs", "// other");
+    affects(&project, "check-fast --base HEAD", "alone");
+}
+
+/// Which need no `..`.
+#[test]
+fn paths_down_into_a_package_inside_count() {
+    let project = project();
+    let root =
+        "[package]\nname = \"top\"\n\n[workspace]\nresolver = \"3\"\nmembers = [\"crates/*\"]\n";
+    project.write("Cargo.toml", root).write("crates/core/tables/x.in", "");
+    project.write("build.rs", "fn main() {}");
+    let concat =
+        "include!(concat!(env!(\"CARGO_MANIFEST_DIR\"),\n    \"/crates/core/tables/x.in\"));";
+    for (file, text) in [
+        ("src/lib.rs", concat),
+        ("build.rs", "fn main() { std::fs::read_dir(\"crates/core/tables\").unwrap(); }"),
+        ("build.rs", "fn main() { read(root.join(\"crates\")\n    .join(\"core\")); }"),
+        ("build.rs", "fn main() { std::fs::read_dir(\"crates\").unwrap(); }"),
+    ] {
+        project.write("src/lib.rs", "").write("build.rs", "fn main() {}").write(file, text);
+        project.cargo("generate-lockfile").ok();
+        project.commit();
+        project.write("crates/core/tables/x.in", "// other");
+        affects(&project, "check-fast --base HEAD", "core top");
+        project.git(&["checkout", "--quiet", "."]);
+        project.write("crates/core/README.md", "").write("crates/core/tables/x.in", "");
+    }
+    project.write("build.rs", "fn main() { println!(\"no crates, no crates/corer\"); }").commit();
+    project.write("crates/core/tables/x.in", "// other");
+    affects(&project, "check-fast --base HEAD", "core");
+}
+
+#[test]
+fn files_in_other_languages_name_files_as_well() {
+    let project = project();
+    project.write("crates/core/gen.py", "for name in glob('../alone/tables/*'): print(name)");
+    project.write("crates/core/NOTES.md", "See ../alone/src/lib.rs and ../app.");
+    project.write("crates/alone/tables/x.in", "").commit();
+    project.write("crates/alone/tables/x.in", "other");
+    affects(&project, "check-fast", "alone core");
+    project.git(&["checkout", "--quiet", "."]);
+    project.write("crates/app/src/main.rs", "");
+    affects(&project, "check-fast", "app");
+}
+
+#[test]
+fn any_change_concerns_a_package_whose_script_climbs() {
+    for (script, expected) in [
+        ("let dir = PathBuf::from(var(\"CARGO_MANIFEST_DIR\")); dir.parent()", "alone app core"),
+        ("current_dir().unwrap().ancestors().nth(2)", "alone app core"),
+        ("let root = Path::new(\"../..\"); root.join(name)", "alone app core"),
+        ("create_dir_all(Path::new(&var(\"OUT_DIR\")).parent())", "app"),
+    ] {
+        let project = project();
+        project.write("crates/core/build.rs", &format!("fn main() {{ {script}; }}"));
+        let manifest = project.read("crates/alone/Cargo.toml");
+        let manifest = manifest.replace("[package]", "[package]\nbuild = \"made/of.rs\"");
+        project.write("crates/alone/Cargo.toml", &manifest);
+        project.write("crates/alone/made/of.rs", &format!("fn main() {{ {script}; }}")).commit();
+        affects(&project, "check-fast", "");
+        project.write("crates/app/src/lib.rs", "// other");
+        affects(&project, "check-fast", expected);
+    }
+}

@@ -309,6 +309,27 @@ fn a_target_directory_that_was_copied_with_its_times() {
     project.xtask("build").within(&copy).ok().compiled(0);
 }
 
+/// With the tree around them.
+#[cfg(unix)]
+#[test]
+fn lanes_of_agents_that_were_copied_or_moved() {
+    let project = undone();
+    let main = "fn main() { println!(\"{}\", env!(\"CARGO_MANIFEST_DIR\")); }\n";
+    project.write("crates/app/src/main.rs", main).commit();
+    project.xtask("build").agent("a").ok();
+    let [copy, moved] = ["copy", "moved"].map(|name| project.root.with_file_name(name));
+    let command = project.command("cp").arg("-a").arg(&project.root).arg(&copy).output();
+    assert!(command.expect("cp starts").status.success());
+    let check = |dir: &Path| {
+        project.xtask("build").agent("a").within(dir).ok().says("built in another place");
+        let ran = project.xtask("run --quiet").agent("a").within(dir).ok();
+        assert_eq!(ran.stdout(), printed_from_scratch(&project, dir));
+    };
+    check(&copy);
+    std::fs::rename(&copy, &moved).expect("it can be moved");
+    check(&moved);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_program_is_no_second_name_of_the_donors() {

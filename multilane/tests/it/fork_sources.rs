@@ -433,3 +433,25 @@ fn a_file_of_gits_own() {
     let commit = git_in(&project, &second, &["rev-parse", "HEAD"]);
     prints(&project, &second, &commit);
 }
+
+/// A target directory that nobody knows of may have been built from what was there before.
+#[test]
+fn a_watched_file_that_was_checked_out_again_keeps_its_time() {
+    let script = "fn main() { println!(\"cargo::rerun-if-changed=data.txt\"); \
+                  println!(\"cargo::rustc-env=TEXT={}\", std::fs::read_to_string(\"data.txt\").unwrap()); }";
+    let project = undone();
+    let main = "fn main() { println!(\"{}\", env!(\"TEXT\")); }\n";
+    project.write("crates/app/build.rs", script).write("crates/app/src/main.rs", main);
+    project.write("crates/app/data.txt", "one").commit();
+    project.write("crates/app/data.txt", "two").commit();
+    project.xtask("build").ok();
+    first_build(&project, &worktree(&project, "untouched")).compiled(0);
+    let second = worktree(&project, "second");
+    git_in(&project, &second, &["checkout", "--quiet", "HEAD~1"]);
+    let other = second.with_file_name("other");
+    let run = || project.cargo("run --quiet --target-dir").arg(&other).within(&second).ok();
+    assert_eq!(run().stdout(), "one\n");
+    git_in(&project, &second, &["checkout", "--quiet", "--detach", "main"]);
+    first_build(&project, &second);
+    assert_eq!(run().stdout(), "two\n");
+}

@@ -18,14 +18,15 @@ pub mod write;
 pub mod xtask;
 
 use std::collections::HashSet;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
 use anyhow::{Context as _, bail};
 
 use crate::cargo_line::asks_for_new_layout;
-use crate::environment::real_path;
-use crate::files::delete_dir;
+use crate::environment::{Environment, real_path};
+use crate::files::{delete_dir, open_to_read};
 use crate::fork::donors::{Donor, Donors};
 use crate::fork::noted::Noted;
 use crate::fork::plan::{ForkInputs, ForkPlan, LeftToCargo, TreeTools, WantedDonor, Why};
@@ -43,6 +44,7 @@ use crate::record::Fork;
 use crate::retarget::wrapper;
 use crate::retarget::wrapper::WRAPPER_DIR;
 use crate::ui::Ui;
+use crate::units::link_args::is_of_system;
 use crate::units::{Layout, Place, Reach, Run, Unit, incremental};
 use crate::{environment, ui, units};
 
@@ -129,7 +131,7 @@ pub fn is_cold(project: &Project, lane: &Lane) -> bool {
 /// names the other place. So the units that may do so are discarded: those of path packages, those
 /// in which a path is compiled in, and of other packages what may have read the tree or `[env]`.
 pub fn discard_copied(project: &Project, ui: Ui, lane: &Lane) {
-    if lane.owner != Owner::Worktree || is_left_to_cargo(project, lane) {
+    if lane.owner == Owner::Named || is_left_to_cargo(project, lane) {
         return;
     }
     let Some(donor) = units::built_elsewhere(&lane.dir) else {
@@ -139,7 +141,10 @@ pub fn discard_copied(project: &Project, ui: Ui, lane: &Lane) {
     let units = read_units(project, &own, &own, false);
     // What scripts from elsewhere have seen of the tree in which the lane was built: cargo's
     // `[env]`, and what they look for themselves. A tree that has gone may be this one, moved.
-    let donor_root = donor.parent().filter(|root| root.is_dir()).unwrap_or(&project.repo.root);
+    let inside = lane.dir.strip_prefix(&project.repo.root);
+    let depth = inside.map_or(1, |inside| inside.components().count());
+    let donor_root = donor.ancestors().nth(depth).filter(|root| root.is_dir());
+    let donor_root = donor_root.unwrap_or(&project.repo.root);
     let donors_config = CargoConfig::read(donor_root, &project.session.env);
     let same_env_since = donors::same_env_since(&project.config, &donors_config, donor_root);
     let has_same_env = |run: &Run| {
@@ -341,14 +346,33 @@ fn read_units(project: &Project, donor: &Place, own: &Place, with_xtask: bool) -
     units
 }
 
-/// Our own wrapper does not count.
-fn tools_of_tree(config: &CargoConfig, place: &Place) -> TreeTools {
-    let is_of_tree =
-        |tool: &PathBuf| place.has(&normalized(tool)) && !wrapper::is_of_our_kind(tool);
-    let wrappers = config.rustc_wrappers.iter().chain(&config.workspace_wrappers);
+/// What compiles and links in a tree: what cargo is configured to start, and what else is found on
+/// `PATH`. Our own wrapper does not count.
+fn tools_of_tree(config: &CargoConfig, env: &Environment, place: &Place) -> TreeTools {
+    const LINKERS: [&str; 6] = ["cc", "clang", "gcc", "ld", "ld.lld", "ld.mold"];
+    let found = |tool: &PathBuf| match tool.parent() {
+        Some(dir) if dir.as_os_str().is_empty() => env.programs(tool.to_str()?).next(),
+        _ => Some(normalized(tool)),
+    };
+    let is_other = |tool: &PathBuf| !wrapper::is_of_our_kind(tool);
+    let compilers = config.rustc_wrappers.iter().chain(&config.workspace_wrappers);
+    let compilers: Vec<PathBuf> =
+        compilers.chain(&config.rustc).filter_map(found).filter(is_other).collect();
+    let others = LINKERS.map(PathBuf::from);
+    let linkers: Vec<PathBuf> = config.linkers.iter().chain(&others).filter_map(found).collect();
+    let is_of_tree = |tool: &PathBuf| place.has(tool);
+    let is_script = |tool: &&PathBuf| {
+        let mut start = [0; 2];
+        let read = open_to_read(tool).and_then(|mut file| file.read_exact(&mut start));
+        read.is_ok() && start == *b"#!" && !place.has(tool) && !is_of_system(tool)
+    };
+    let scripts = |tools: &[PathBuf], links: bool| {
+        tools.iter().filter(is_script).map(|tool| (tool.clone(), links)).collect::<Vec<_>>()
+    };
     TreeTools {
-        compiler: wrappers.chain(&config.rustc).any(is_of_tree),
-        linker: config.linkers.iter().any(is_of_tree),
+        compiler: compilers.iter().any(is_of_tree),
+        linker: linkers.iter().any(is_of_tree),
+        scripts: [scripts(&compilers, false), scripts(&linkers, true)].concat(),
     }
 }
 
@@ -366,11 +390,13 @@ pub fn fork_plan(
     units.retain(|unit| donors.layout.is_none_or(|own| Layout::of(&unit.fingerprint) == own));
     let donors_config = CargoConfig::read(&donor.place.root, &project.session.env);
     let tools = {
-        let (theirs, ours) =
-            (tools_of_tree(&donors_config, &donor.place), tools_of_tree(&project.config, &own));
+        let env = &project.session.env;
+        let theirs = tools_of_tree(&donors_config, env, &donor.place);
+        let ours = tools_of_tree(&project.config, env, &own);
         TreeTools {
             compiler: theirs.compiler || ours.compiler,
             linker: theirs.linker || ours.linker,
+            scripts: [theirs.scripts, ours.scripts].concat(),
         }
     };
     let mut wanted = plan::wanted(&units, &donor.place, &own.root);
@@ -390,7 +416,7 @@ pub fn fork_plan(
         present,
         sources: &sources,
         now: environment::now(),
-        may_set_times: !is_same_tree && !has_lanes,
+        may_set_times: git_dir::made_at(&own.root).filter(|_| !is_same_tree && !has_lanes),
         sources_of_xtask: &plan::wanted(&own_xtask, &of_xtask, &own.root),
         removes_linked: wrapper::has_wrapper(project)
             && wrapper::is_current(&donor.place.root.join(WRAPPER_DIR)),
@@ -403,7 +429,7 @@ pub fn fork_plan(
         same_env_since: donors::same_env_since(&project.config, &donors_config, &donor.place.root),
         donor_forked_at: write::forked_at(&donor.place.lane),
         noted: Noted::read(&donor.place.lane),
-        tools_of_tree: tools,
+        tools_of_tree: &tools,
         env: &project.session.env,
         caches: if brings_caches {
             incremental::read(&donor.place.lane, with_xtask)
@@ -434,7 +460,7 @@ fn plan_for_equal_tree(
     compare: impl FnOnce(&SourceQuery) -> Sources,
 ) -> ForkPlan {
     let units = read_units(project, donor, own, false);
-    let tools = tools_of_tree(&project.config, donor);
+    let tools = tools_of_tree(&project.config, &project.session.env, donor);
     let mut wanted = plan::wanted(&units, donor, &own.root);
     wanted.everything |= tools.compiler || tools.linker;
     plan::plan(&ForkInputs {
@@ -444,14 +470,14 @@ fn plan_for_equal_tree(
         present: &[],
         sources: &compare(&wanted),
         now: environment::now(),
-        may_set_times: true,
+        may_set_times: Some(environment::now()),
         sources_of_xtask: &SourceQuery::default(),
         removes_linked: wrapper::has_wrapper(project),
         same_git_since: Some(SystemTime::UNIX_EPOCH),
         same_env_since: Some(SystemTime::UNIX_EPOCH),
         donor_forked_at: None,
         noted: None,
-        tools_of_tree: tools,
+        tools_of_tree: &tools,
         env: &project.session.env,
         caches: incremental::read(&donor.lane, false),
         present_caches: &[],

@@ -49,7 +49,7 @@ fn plan_of(project: &Project, donor: &Place, own: &Place) -> ForkPlan {
         present: &[],
         sources: &sources,
         now: environment::now(),
-        may_set_times: false, // Units of other profiles may have been made from the same files.
+        may_set_times: None, // Units of other profiles may have been made from the same files.
         sources_of_xtask: &SourceQuery::default(),
         removes_linked: false,
         same_git_since: donors::same_git_since(
@@ -60,7 +60,7 @@ fn plan_of(project: &Project, donor: &Place, own: &Place) -> ForkPlan {
         ),
         same_env_since: donors::same_env_since(&project.config, &donors_config, &donor.root),
         donor_forked_at: write::forked_at(&donor.lane),
-        tools_of_tree: TreeTools::default(),
+        tools_of_tree: &TreeTools::default(),
         noted: None, // xtask is built by plain cargo.
         env: &project.session.env,
         caches: Vec::new(),

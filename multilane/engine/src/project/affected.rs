@@ -7,12 +7,15 @@
 //! | the root manifest | its own package where nothing else in it changed, otherwise all |
 //! | a file in a package's directory | that package; the innermost one where packages lie inside packages |
 //! | a file that a package names by a relative path out of its own directory (`include_str!("../../…")`, `#[path]`, `rerun-if-changed`, a path dependency), or through a symbolic link | the packages that name it, too |
+//! | a file of a package of which another one names code so | that package, too: what it names may name any other file |
+//! | a file of a package inside another one that names it by its path | the outer package, too |
+//! | any file | the packages whose build script climbs out of them |
 //! | a directory that is a repository of its own, such as a submodule | the packages in it, and those that name it |
 //! | `clippy.toml`, `rustfmt.toml` | the packages in and below its directory |
 //! | any other file, unless it is one that no build reads (a README that no source names) | all packages |
 //!
-//! In doubt a package more is checked. A path into another package that a build script computes at
-//! run time cannot be seen; `--package` names such a package.
+//! In doubt a package more is checked. A path into another package that a macro or a test computes
+//! at run time cannot be seen; `--package` names such a package.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -40,6 +43,8 @@ pub struct References {
     pub links: Vec<(PathBuf, PathBuf)>,
     /// Files and directories that cargo's configuration names.
     pub configured: Vec<PathBuf>,
+    /// Packages whose build script [climbs].
+    pub climbers: Vec<String>,
 }
 
 /// The workspace, as far as it decides on this. All paths are absolute, without `.` and `..`.
@@ -112,7 +117,31 @@ pub fn affected(
         handed_on.retain(|file| !concerned.contains(file));
         concerned.append(&mut handed_on);
     }
-    Affected::Packages(names)
+    if !changed.is_empty() {
+        names.extend(references.climbers.iter().cloned());
+    }
+    loop {
+        let count = names.len();
+        let named = named.iter().filter_map(|mention| Some((mention.package?, &mention.code_of)));
+        let takers: Vec<&Package> = named
+            .filter(|(_, code_of)| code_of.iter().any(|name| names.contains(*name)))
+            .map(|(package, _)| package)
+            .collect();
+        names.extend(takers.into_iter().map(|package| package.name.clone()));
+        if names.len() == count {
+            return Affected::Packages(names);
+        }
+    }
+}
+
+/// Whether a build script may read whatever lies above its package, by a path that is in none of
+/// its literals.
+pub fn climbs(script: &str) -> bool {
+    const STARTS: [&str; 4] = ["CARGO_MANIFEST_DIR", "current_dir", "canonicalize", "file!("];
+    let is_any = |words: &[&str]| words.iter().any(|word| script.contains(word));
+    let is_up = |text: &str| text.contains("..") && text.chars().all(|c| "./".contains(c));
+    (is_any(&STARTS) && is_any(&[".parent()", ".ancestors()", ".pop()"]))
+        || script.split('"').any(is_up)
 }
 
 /// What the sources name by paths with `..`.
@@ -196,7 +225,7 @@ fn is_source_of(package: &Package, file: &Path) -> bool {
 }
 
 /// Whether it is of a kind that no build reads, unless a source names it.
-fn is_of_no_build(file: &Path) -> bool {
+pub(crate) fn is_of_no_build(file: &Path) -> bool {
     const NAMES: [&str; 10] = [
         ".DS_Store",
         ".editorconfig",
@@ -225,12 +254,27 @@ pub(crate) fn owner<'a>(packages: &'a [Package], file: &Path) -> Option<&'a Pack
         .max_by_key(|package| package.dir.as_os_str().len())
 }
 
-/// What a few lines of a source or a manifest name.
+/// The directories of the packages inside a package, as they are written from there.
+pub(crate) fn inner_packages<'a>(
+    package: &'a Package,
+    packages: &'a [Package],
+) -> impl Iterator<Item = &'a Path> {
+    let inner = packages.iter().filter_map(|inner| inner.dir.strip_prefix(&package.dir).ok());
+    inner.filter(|inner| !inner.as_os_str().is_empty())
+}
+
+/// What follows `env!("CARGO_MANIFEST_DIR")` in a `concat!`, or `$CARGO_MANIFEST_DIR` in one
+/// string, begins with this.
+const MANIFEST_DIR: &str = "CARGO_MANIFEST_DIR/";
+
+/// What a few lines of a file name.
 struct Named<'a> {
     file: &'a Path,
     package: Option<&'a Package>,
-    /// Files and directories that a path with `..` in it leads to.
+    /// Files and directories that a path out of the package leads to.
     paths: Vec<PathBuf>,
+    /// Other packages, of which that is code.
+    code_of: BTreeSet<&'a str>,
     /// File names in other paths, of which it is not known where they begin.
     names: HashSet<&'a str>,
 }
@@ -244,18 +288,30 @@ impl<'a> Named<'a> {
         // rustc reads `include_str!("../a")` and `#[path = "../a"]` from the file's own directory.
         // Build scripts, tests and whatever follows `CARGO_MANIFEST_DIR` start at the package's.
         // Where it may be either, it is both.
-        let is_for_rustc = ["include!(", "include_str!(", "include_bytes!(", "#[path"];
         let first = mention.text.lines().next().unwrap_or_default();
-        let is_for_rustc = is_for_rustc.iter().any(|start| first.contains(start));
+        let has = |starts: &[&str]| starts.iter().any(|start| first.contains(start));
+        let (includes_code, includes_text) =
+            (has(&["include!(", "#[path"]), has(&["include_str!(", "include_bytes!("]));
+        let is_for_rustc = includes_code || includes_text;
         let is_manifest = file.ends_with("Cargo.toml");
         let is_comment = first.trim_start().starts_with("//");
+        // A path down into another package needs no `..`.
+        let inner = match package {
+            Some(package) if file.extension().is_some_and(|end| end == "rs") => {
+                inner_packages(package, packages).collect()
+            }
+            _ => Vec::new(),
+        };
 
-        let mut named = Named { file, package, paths: Vec::new(), names: HashSet::new() };
-        for path in paths_in(&mention.text) {
-            // What follows `env!("CARGO_MANIFEST_DIR")` in a `concat!`, or `$CARGO_MANIFEST_DIR` in
-            // one string.
-            let in_package =
-                path.strip_prefix("CARGO_MANIFEST_DIR/").or_else(|| path.strip_prefix('/'));
+        let mut named = Named {
+            file,
+            package,
+            paths: Vec::new(),
+            code_of: BTreeSet::new(),
+            names: HashSet::new(),
+        };
+        for path in paths_in(&mention.text, is_manifest, &inner) {
+            let in_package = path.strip_prefix(MANIFEST_DIR).or_else(|| path.strip_prefix('/'));
             let bases = match in_package {
                 Some(_) => vec![package_dir],
                 None if is_for_rustc => vec![dir],
@@ -267,9 +323,24 @@ impl<'a> Named<'a> {
                 // `..` alone names a directory that the package itself lies in: that is a start of
                 // a path, not a file.
                 let is_member = is_manifest && packages.iter().any(|package| package.dir == path);
-                if !is_member && !base.starts_with(&path) {
-                    named.paths.push(path);
+                if is_member || base.starts_with(&path) {
+                    continue;
                 }
+                let is_code = (includes_code || !(includes_text || is_comment))
+                    && package.is_some_and(|own| !own.path_dependencies.contains(&path))
+                    && !is_of_no_build(&path);
+                match owner(packages, &path).filter(|_| is_code) {
+                    // Around this one: what lies in the same folder at its top.
+                    Some(other) if package_dir.starts_with(&other.dir) => {
+                        let inside = path.strip_prefix(&other.dir).unwrap_or(&path);
+                        let top = other.dir.join(inside.iter().next().unwrap_or_default());
+                        let has_package = packages.iter().any(|inner| inner.dir.starts_with(&top));
+                        named.paths.extend(Some(top).filter(|_| !has_package));
+                    }
+                    Some(other) => drop(named.code_of.insert(&other.name)),
+                    None => {}
+                }
+                named.paths.push(path);
             }
         }
         if !is_for_rustc && !is_manifest && !is_comment {
@@ -300,9 +371,10 @@ fn name_in(literal: &str) -> Option<&str> {
     path.rsplit('/').next().filter(|name| !is_resolved && name.contains('.'))
 }
 
-/// The paths with `..` in these lines. One may stand in several string literals, as in
-/// `concat!("..", "/a/", "b.txt")` and `.join("..").join("a")`, and in a literal over two lines.
-fn paths_in(text: &str) -> BTreeSet<String> {
+/// The paths in these lines that go up, or down into one of the `inner` packages. One may stand in
+/// several string literals, as in `concat!("..", "/a/", "b.txt")` and `.join("..").join("a")`, and
+/// in a literal over two lines; in a manifest it does not.
+fn paths_in(text: &str, is_manifest: bool, inner: &[&Path]) -> BTreeSet<String> {
     let mut joined = String::new();
     for line in text.lines() {
         match line.strip_suffix('\\') {
@@ -316,20 +388,33 @@ fn paths_in(text: &str) -> BTreeSet<String> {
     }
     let mut found = BTreeSet::new();
     let literals: Vec<&str> = joined.split('"').collect();
-    let goes_up = |path: &str| path.split('/').any(|part| part == "..");
+    let leads_out = |path: &str, is_whole: bool| {
+        let down = Path::new(path.strip_prefix(MANIFEST_DIR).unwrap_or(path).trim_matches('/'));
+        let down = down.strip_prefix(".").unwrap_or(down);
+        let is_above = is_whole && !down.as_os_str().is_empty();
+        path.split('/').any(|part| part == "..")
+            || inner.iter().any(|dir| down.starts_with(dir) || (is_above && dir.starts_with(down)))
+    };
     for (at, literal) in literals.iter().enumerate() {
-        let words = literal.split(|c| !is_part_of_path(c)).filter(|word| goes_up(word));
+        let words = literal.split(|c| !is_part_of_path(c));
+        let words = words.filter(|word| leads_out(word, word == literal));
         found.extend(words.map(str::to_owned));
         // What the next literals add: this one may lie inside a string, so either kind counts.
         let last = literal.rsplit(|c| !is_part_of_path(c)).next().unwrap_or_default();
         let (mut glued, mut jointed) = (last.to_owned(), last.to_owned());
         for next in literals.iter().skip(at + 2).step_by(2) {
-            if last.is_empty() || next.is_empty() || !next.chars().all(is_part_of_path) {
+            if is_manifest
+                || last.is_empty()
+                || next.is_empty()
+                || !next.chars().all(is_part_of_path)
+            {
                 break;
             }
             glued.push_str(next);
             jointed = format!("{jointed}/{next}");
-            found.extend([&glued, &jointed].into_iter().filter(|path| goes_up(path)).cloned());
+            found.extend(
+                [&glued, &jointed].into_iter().filter(|path| leads_out(path, true)).cloned(),
+            );
         }
     }
     found
@@ -344,6 +429,7 @@ mod tests {
             name: name.into(),
             dir: dir.into(),
             path_dependencies: path_dependencies.iter().map(PathBuf::from).collect(),
+            script: None,
             has_doctests: false,
             is_default: true,
         }
@@ -371,7 +457,7 @@ mod tests {
             ("/w/app/data".into(), "/w/data".into()),
         ];
         let configured = vec!["/w/locks/Cargo.lock".into()];
-        let references = References { mentions, links, configured };
+        let references = References { mentions, links, configured, climbers: Vec::new() };
         let (root, start, packages) = (Path::new("/w"), Path::new("/w/app"), packages());
         let workspace = Workspace { root, start, packages: &packages };
         let found = match affected(&workspace, &changed, &references) {

@@ -1,13 +1,16 @@
 //! What git knows of changed files.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::files;
+use crate::files::parallel::in_parallel;
+use crate::files::search::find;
 use crate::process::Shell;
-use crate::project::packages::normalized;
+use crate::project::affected::{inner_packages, is_of_no_build, owner};
+use crate::project::packages::{Package, normalized};
 use crate::project::root::Repo;
 
 /// The changed files, or why they cannot be known.
@@ -230,43 +233,89 @@ impl Checkouts {
         false
     }
 
-    /// Lines in the manifests and Rust sources, tracked or not, that lead out of a directory or
-    /// hold a name of one of these files.
-    pub fn mentions(&self, sh: &Shell, files: &[PathBuf]) -> anyhow::Result<Vec<Mention>> {
-        const LINES: usize = 6; // Those that one call of a macro may take.
+    /// Lines of tracked and other files that lead out of a directory, or into a package inside
+    /// another, and those of Rust sources and manifests that hold a name of one of these files.
+    pub fn mentions(
+        &self,
+        sh: &Shell,
+        files: &[PathBuf],
+        packages: &[Package],
+    ) -> anyhow::Result<Vec<Mention>> {
+        const UP: [&str; 3] = ["../", "/..", "\"..\""];
         let names: BTreeSet<&str> = files
             .iter()
             .filter_map(|file| file.file_name()?.to_str())
             .filter(|name| !name.ends_with(".rs") && *name != "Cargo.toml")
             .collect();
-        let patterns: Vec<&str> = ["../", "/..", "\"..\""].into_iter().chain(names).collect();
+        let down = |package: &Package| -> BTreeSet<String> {
+            let dirs = inner_packages(package, packages).filter_map(|dir| dir.iter().next());
+            dirs.map(|dir| dir.to_string_lossy().into_owned()).collect()
+        };
+        let down: HashMap<&Path, BTreeSet<String>> =
+            packages.iter().map(|package| (package.dir.as_path(), down(package))).collect();
+        let patterns: Vec<&str> = UP.into_iter().chain(names).collect();
+        let all_down = down.values().flatten().map(String::as_str);
+        let all: BTreeSet<&str> = patterns.iter().copied().chain(all_down).collect();
         let mut found = Vec::new();
         for top in &self.tops {
             let mut args = vec!["grep", "--untracked", "--files-with-matches", "--full-name"];
             args.extend(["--no-color", "-z", "-I", "--fixed-strings"]);
-            args.extend(patterns.iter().flat_map(|pattern| ["-e", *pattern]));
+            args.extend(all.iter().flat_map(|pattern| ["-e", *pattern]));
             args.extend(["--", "*.rs", "*Cargo.toml"]);
             let output = sh.output(OsStr::new("git"), &args, top)?;
             // It ends with 1 where nothing matches.
             if output.status.code() != Some(0) && output.status.code() != Some(1) {
                 anyhow::bail!("git grep: {}", String::from_utf8_lossy(&output.stderr).trim());
             }
-            for file in paths(top, &output.stdout) {
-                let text = files::read(&file).unwrap_or_default();
-                let text = String::from_utf8_lossy(&text);
-                let lines: Vec<&str> = text.lines().collect();
-                let matching = lines
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, line)| patterns.iter().any(|pattern| line.contains(pattern)));
-                found.extend(matching.map(|(at, _)| Mention {
-                    file: file.clone(),
-                    text: lines[at..lines.len().min(at + LINES)].join("\n"),
-                }));
-            }
+            let sources: Vec<PathBuf> = paths(top, &output.stdout).collect();
+            let of_sources = in_parallel(&sources, |file| {
+                let own = owner(packages, file).and_then(|package| down.get(&*package.dir));
+                let own = own.into_iter().flatten().map(String::as_str);
+                mentions_in(file, &patterns.iter().copied().chain(own).collect::<Vec<_>>())
+            });
+            let others: Vec<PathBuf> = others(sh, top)?;
+            let of_others = in_parallel(&others, |file| match owner(packages, file) {
+                Some(_) if is_short(file) => mentions_in(file, &UP),
+                _ => Vec::new(),
+            });
+            found.extend(of_sources.into_iter().chain(of_others).flatten());
         }
         Ok(found)
     }
+}
+
+/// The files of a checkout in other languages that may name what a build reads.
+fn others(sh: &Shell, top: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let args = ["ls-files", "--cached", "--others", "--exclude-standard", "-z", "--"];
+    let left_out = [":(exclude)*.rs", ":(exclude)*Cargo.toml", ":(exclude)*.lock"];
+    let listed = sh.read("git", args.iter().chain(&left_out), top)?;
+    Ok(paths(top, &listed).filter(|file| !is_of_no_build(file)).collect())
+}
+
+/// What is longer was written by no hand.
+fn is_short(file: &Path) -> bool {
+    const LEN_MAX: u64 = 256 << 10;
+    file.symlink_metadata().is_ok_and(|meta| meta.is_file() && meta.len() <= LEN_MAX)
+}
+
+fn mentions_in(file: &Path, patterns: &[&str]) -> Vec<Mention> {
+    const LINES: usize = 6; // Those that one call of a macro may take.
+    let text = files::read(file).unwrap_or_default();
+    let is_in = |pattern: &&str| find(&text, pattern.as_bytes()).is_some();
+    if find(&text, b"\0").is_some() || !patterns.iter().any(is_in) {
+        return Vec::new();
+    }
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<&str> = text.lines().collect();
+    let matching = lines
+        .iter()
+        .enumerate()
+        .filter(|(_, line)| patterns.iter().any(|pattern| line.contains(pattern)));
+    let mention = |at: usize| Mention {
+        file: file.to_owned(),
+        text: lines[at..lines.len().min(at + LINES)].join("\n"),
+    };
+    matching.map(|(at, _)| mention(at)).collect()
 }
 
 fn paths(top: &Path, listed: &[u8]) -> impl Iterator<Item = PathBuf> {

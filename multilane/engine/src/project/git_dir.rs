@@ -19,6 +19,7 @@
 //! ```
 
 use std::path::{Component, Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::environment::{FOLDER, real_path};
 use crate::files;
@@ -171,6 +172,19 @@ pub fn git_dir(top: &Path) -> Option<PathBuf> {
     }
     let text = files::read_text(&dot_git).ok()?;
     Some(top.join(text.strip_prefix("gitdir:")?.trim()))
+}
+
+/// When git had written the files of the worktree that `root` is in. `None` where it may have
+/// written some again since: `HEAD` was at another commit, or was reset.
+pub fn made_at(root: &Path) -> Option<SystemTime> {
+    const OF_MAKING: usize = 2; // On a branch, making it resets it.
+    let git_dir = git_dir(checkout(root)?)?;
+    let log = files::read_text(git_dir.join("logs/HEAD")).ok()?;
+    let mut commits: Vec<_> = log.lines().map(|line| line.split(' ').nth(1)).collect();
+    let is_as_made = commits.len() <= OF_MAKING;
+    commits.dedup();
+    let made = git_dir.join("ORIG_HEAD").metadata().ok()?.modified().ok()?;
+    (is_as_made && commits.len() == 1).then_some(made)
 }
 
 #[cfg(test)]

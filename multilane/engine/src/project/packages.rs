@@ -18,6 +18,8 @@ pub struct Package {
     /// The directories of its path dependencies, of every kind (normal, build, dev), members or
     /// not.
     pub path_dependencies: Vec<PathBuf>,
+    /// The build script.
+    pub script: Option<PathBuf>,
     /// Whether `cargo test --doc` has something to run in it.
     pub has_doctests: bool,
     /// Whether it is built where no package is named.
@@ -41,6 +43,11 @@ pub fn read(sh: &Shell, env: &Environment, root: &Path) -> anyhow::Result<Vec<Pa
             path_dependencies: items(&package["dependencies"])
                 .filter_map(|dependency| Some(normalized(Path::new(dependency["path"].as_str()?))))
                 .collect(),
+            script: items(&package["targets"])
+                .find(|target| {
+                    items(&target["kind"]).any(|kind| kind.as_str() == Some("custom-build"))
+                })
+                .and_then(|target| Some(target["src_path"].as_str()?.into())),
             has_doctests: items(&package["targets"])
                 .any(|target| target["doctest"] == Json::Bool(true)),
             is_default,
