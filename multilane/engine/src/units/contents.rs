@@ -20,7 +20,8 @@ use crate::project::packages::normalized;
 use crate::units::climbs::climbs;
 use crate::units::literals::Literals;
 use crate::units::reach::{
-    Reach, Token, code_names_git, has_no_code, names_git, reach_of, reach_of_texts, tokens,
+    Reach, Token, code_names_git, has_no_code, may_start_asker, names_git, reach_of,
+    reach_of_texts, tokens,
 };
 use crate::units::{Entry, EntryKind, Named, Place, Unit, WideMacro, elf, is_dynamic_library};
 
@@ -360,7 +361,7 @@ fn sources_reach(unit: &Unit, place: &Place) -> io::Result<u8> {
             }
             Some(tokens) => {
                 found.reach = found.reach.max(reach_of(&tokens, is_script));
-                found.git |= code_names_git(&tokens);
+                found.git |= code_names_git(&tokens) || (unit.is_path && may_start_asker(&tokens));
                 found.texts = found.texts.max(reach_of_texts(&tokens));
             }
             None if source.ends_with("rs") => return Ok(u8::MAX),

@@ -268,9 +268,64 @@ fn is_of_package(name: &str, is_script: bool) -> bool {
 pub(super) fn code_names_git(tokens: &[Token<'_>]) -> bool {
     tokens.iter().any(|token| match token {
         Token::Word(word) => names_git(word.as_bytes()),
-        Token::Text(text) => names_git(text.as_bytes()),
+        Token::Text(text) => names_git(text.as_bytes()) || names_git(unescaped(text).as_bytes()),
         _ => false,
     })
+}
+
+/// Whether code may have git asked by somebody else: by a program that is not named right where it
+/// is started, or is none of those that ask nobody; by a foreign function; by a package that is
+/// there for it.
+pub(super) fn may_start_asker(tokens: &[Token<'_>]) -> bool {
+    const HARMLESS: [&str; 12] = [
+        "ar",
+        "c++",
+        "cc",
+        "clang",
+        "clang++",
+        "g++",
+        "gcc",
+        "nasm",
+        "pkg-config",
+        "protoc",
+        "rustc",
+        "rustfmt",
+    ];
+    let has = |word: &str| tokens.contains(&Token::Word(word));
+    let is_of_clap = has("clap") && !has("process");
+    (0..tokens.len()).any(|at| match &tokens[at..] {
+        [Token::Word("Command"), ..] if is_of_clap => false,
+        [
+            Token::Word("Command"),
+            Token::Path,
+            Token::Word("new"),
+            Token::Other(b'('),
+            Token::Text(program),
+            Token::Other(b')'),
+            ..,
+        ] => !HARMLESS.contains(program),
+        [Token::Word("Command"), next, ..] => !names_type(&tokens[..at], *next),
+        [Token::Text(text), ..] if text.contains("process::Command") => true,
+        [Token::Word("cmd_lib" | "duct" | "libc" | "subprocess" | "xshell"), ..] => true,
+        [Token::Word("extern"), Token::Text(_), Token::Other(b'{'), ..]
+        | [Token::Word("extern"), Token::Other(b'{'), ..]
+        | [Token::Word("asm" | "global_asm" | "naked_asm"), Token::Other(b'!'), ..] => true,
+        _ => false,
+    })
+}
+
+/// Whether a type between these tokens is imported, or is that of an argument, a result or a local
+/// variable: it has no other name then.
+fn names_type(before: &[Token<'_>], next: Token<'_>) -> bool {
+    let path = before.rchunks(2).take_while(|pair| matches!(pair, [Token::Word(_), Token::Path]));
+    let last = before[..before.len() - 2 * path.count()].last();
+    match last {
+        Some(Token::Word("use") | Token::Other(b'{' | b',')) => {
+            matches!(next, Token::Other(b';' | b',' | b'}'))
+        }
+        Some(Token::Word("mut") | Token::Other(b'&' | b':' | b'>')) => next != Token::Path,
+        _ => false,
+    }
 }
 
 /// What a literal's text says. Of a raw one, in which nothing is escaped, that is not the same.
@@ -494,6 +549,8 @@ mod tests {
         let comment = "/// See https://git.musl-libc.org and git(1).\nfn f() {}";
         assert!(names_git(comment.as_bytes()) && !code_names_git(comment));
         assert!(code_names_git("fn f() { run(\"git\") }"));
+        assert!(code_names_git(r#"fn f() { sh("set -e\ngit log") }"#));
+        assert!(code_names_git(r#"fn f() { sh("\x67i\u{74} log") }"#));
     }
 
     #[test]
@@ -503,6 +560,33 @@ mod tests {
         assert_eq!(reach(r##"f(r#"std::fs::read("x")"#); "##), Reach::Anything);
         assert_eq!(reach("f(\"std::{}::read(1)\");"), Reach::Anything);
         assert_eq!(reach("f(\"already exists\", \"std::fmt\"); std::fs::x();"), Reach::Package);
+    }
+
+    #[test]
+    fn who_may_start_what_asks_git() {
+        let may_start_asker = |source| may_start_asker(&tokens(source).expect("it is Rust"));
+        for starting in [
+            "Command::new(\"sh\").arg(\"x\");",
+            "std::process::Command::new(env::var(\"X\")?);",
+            "Command::new(\"cc\".to_owned() + x)",
+            "use std::process::Command as C;",
+            "type C = std::process::Command;",
+            "x.map(Command::new)",
+            "impl Start for Command { }",
+            "extern \"C\" { fn system(x: *const c_char); }",
+            "duct::cmd!(\"./x.sh\").run();",
+            "\"std::process::Command::new(1)\".parse()",
+        ] {
+            assert!(may_start_asker(starting), "{starting}");
+        }
+        for other in [
+            "use std::{env, process::Command}; use std::process::{Command, Stdio};",
+            "use std::process::Command; fn f(x: &mut Command) -> Command { Command::new(\"cc\") }",
+            "fn f() -> clap::Command { Command::new(\"app\") }",
+            "fn f() { std::process::exit(1) } extern \"C\" fn g() {}",
+        ] {
+            assert!(!may_start_asker(other), "{other}");
+        }
     }
 
     #[test]
@@ -516,7 +600,7 @@ mod tests {
                       let c = '\\''; let r = r#\"std::fs\"#; f::read(\"\\\"x\"); git }";
         mutations(source.as_bytes(), |source| {
             let Some(tokens) = std::str::from_utf8(source).ok().and_then(tokens) else { return };
-            _ = (reach_of(&tokens, true), code_names_git(&tokens));
+            _ = (reach_of(&tokens, true), code_names_git(&tokens), may_start_asker(&tokens));
         });
     }
 }
