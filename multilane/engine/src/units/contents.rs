@@ -19,7 +19,10 @@ use crate::project::git_dir::Common;
 use crate::project::packages::normalized;
 use crate::units::climbs::climbs;
 use crate::units::literals::Literals;
-use crate::units::reach::{Reach, code_names_git, has_no_code, names_git, reach_of};
+use crate::units::reach::{
+    Reach, Token, code_names_git, has_no_code, may_start_asker, names_git, reach_of,
+    reach_of_texts, tokens,
+};
 use crate::units::{Entry, EntryKind, Named, Place, Unit, WideMacro, elf, is_dynamic_library};
 
 /// Finds out what the macros and build scripts of path packages can get at, and which of the units
@@ -42,13 +45,20 @@ pub(super) fn look_into(units: &mut [Unit], place: &Place, own_root: &Path) {
     let mut read: Vec<usize> = built_from.iter().flatten().copied().collect();
     read.sort_unstable();
     read.dedup();
-    let found = remembered.ask("reach and git, 4", units, &read, |unit| sources_reach(unit, place));
-    let reach: HashMap<usize, (Reach, bool)> =
-        read.into_iter().zip(found.into_iter().map(decoded)).collect();
+    let found =
+        remembered.ask("reach, git and texts", units, &read, |unit| sources_reach(unit, place));
+    let found: HashMap<usize, Found> =
+        read.into_iter().zip(found.into_iter().map(Found::decoded)).collect();
     for (at, built_from) in code.iter().zip(built_from) {
-        let reaches = built_from.iter().map(|at| reach[at]);
-        units[*at].reach = reaches.clone().map(|(reach, _)| reach).max().unwrap_or_default();
-        units[*at].may_ask_git = reaches.clone().any(|(_, git)| git);
+        let mut reach = built_from.iter().map(|at| found[at].reach).max().unwrap_or_default();
+        // What a macro writes into this code may have been a text in it.
+        for of_macro in built_from.iter().filter(|other| *other != at && is_macro(&units[**other]))
+        {
+            let texts = graph.built_from(units, *of_macro).into_iter().map(|at| found[&at].texts);
+            reach = reach.max(texts.max().unwrap_or_default());
+        }
+        units[*at].reach = reach;
+        units[*at].may_ask_git = built_from.iter().any(|at| found[at].git);
     }
     for at in 0..units.len() {
         if is_of_tree(&units[at]) && !units[at].is_run() {
@@ -158,9 +168,9 @@ fn literals(
     literals_of: impl Fn(&[u8]) -> Literals,
 ) -> io::Result<Literals> {
     let mut found = Literals::default();
-    let sources = unit.dep_info.iter().flat_map(|dep_info| &dep_info.sources);
-    for source in sources.filter(|source| source.extension().is_some_and(|end| end == "rs")) {
-        let literals = literals_of(&files::read(place.root.join(source))?);
+    let sources = Source::all_of(unit, place)?;
+    for source in sources.iter().filter(|source| !source.is_told_as_text_in(&sources)) {
+        let literals = literals_of(&source.bytes);
         found.variables.extend(literals.variables);
         found.paths.extend(literals.paths);
         found.of_home.extend(literals.of_home);
@@ -346,35 +356,107 @@ fn is_macro(unit: &Unit) -> bool {
     unit.outputs.iter().any(|entry| is_dynamic_library(&entry.path))
 }
 
-/// As one number: what the sources of a unit reach, and whether they know git.
+/// As one number: what the sources of a unit reach, whether they may ask git, and what code in their
+/// literals would reach.
 fn sources_reach(unit: &Unit, place: &Place) -> io::Result<u8> {
-    let Some(dep_info) = &unit.dep_info else { return Ok(encoded(Reach::Anything, true)) };
     let is_script = unit.target.starts_with("build-script-");
-    let (mut reach, mut git) = (Reach::Package, false);
-    for source in &dep_info.sources {
-        let bytes = files::read(place.root.join(source))?;
-        if source.extension().is_some_and(|extension| extension == "rs") {
-            reach = reach.max(reach_of(&bytes, is_script));
-            git |= code_names_git(&bytes);
-        } else if source.extension().is_none_or(|extension| extension != "md") {
-            git |= names_git(&bytes); // Documentation does not run.
+    let mut found = Found::default();
+    let sources = Source::all_of(unit, place)?;
+    if sources.is_empty() {
+        return Ok(u8::MAX);
+    }
+    for source in &sources {
+        match source.code() {
+            _ if source.is_told_as_text_in(&sources) => {
+                let is_documentation = source.ends_with("md"); // Which does not run.
+                found.git |= !is_documentation && names_git(&source.bytes);
+            }
+            Some(tokens) => {
+                found.reach = found.reach.max(reach_of(&tokens, is_script));
+                found.git |= code_names_git(&tokens) || (unit.is_path && may_start_asker(&tokens));
+                found.texts = found.texts.max(reach_of_texts(&tokens));
+            }
+            None if source.ends_with("rs") => return Ok(u8::MAX),
+            None => found.git |= names_git(&source.bytes),
         }
     }
-    Ok(encoded(reach, git))
+    Ok(found.encoded())
 }
 
-fn encoded(reach: Reach, git: bool) -> u8 {
-    reach as u8 | u8::from(git) << 2
+struct Source<'a> {
+    path: &'a Path,
+    bytes: Vec<u8>,
 }
 
-fn decoded(number: u8) -> (Reach, bool) {
-    let reach = match number & 3 {
-        0 => Reach::Package,
-        1 => Reach::Manifest,
-        2 => Reach::Environment,
-        _ => Reach::Anything,
-    };
-    (reach, number & 4 != 0)
+impl Source<'_> {
+    fn all_of<'a>(unit: &'a Unit, place: &Place) -> io::Result<Vec<Source<'a>>> {
+        let paths = unit.dep_info.iter().flat_map(|dep_info| &dep_info.sources);
+        let read =
+            |path: &'a PathBuf| Ok(Source { path, bytes: files::read(place.root.join(path))? });
+        paths.map(read).collect()
+    }
+
+    fn ends_with(&self, extension: &str) -> bool {
+        self.path.extension().is_some_and(|found| found == extension)
+    }
+
+    /// `None` where it cannot be Rust.
+    fn code(&self) -> Option<Vec<Token<'_>>> {
+        std::str::from_utf8(&self.bytes).ok().and_then(tokens)
+    }
+
+    /// Whether `include_str!` or `include_bytes!` names it, and nothing else does. Any other file
+    /// may be code, whatever it is called.
+    fn is_told_as_text_in(&self, sources: &[Source<'_>]) -> bool {
+        let name = self.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if self.ends_with("rs") || name.is_empty() {
+            return false;
+        }
+        let mut is_told = false;
+        for source in sources.iter().filter(|source| find(&source.bytes, name.as_bytes()).is_some())
+        {
+            let Some(tokens) = source.code() else { continue };
+            let is_name = |at: &usize| matches!(tokens[*at], Token::Text(t) if t.ends_with(name));
+            for at in (0..tokens.len()).filter(is_name) {
+                is_told = matches!(
+                    tokens[..at],
+                    [
+                        ..,
+                        Token::Word("include_str" | "include_bytes"),
+                        Token::Other(b'!'),
+                        Token::Other(b'(')
+                    ]
+                );
+                if !is_told {
+                    return false;
+                }
+            }
+        }
+        is_told
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Found {
+    reach: Reach,
+    git: bool,
+    texts: Reach,
+}
+
+impl Found {
+    fn encoded(self) -> u8 {
+        self.reach as u8 | u8::from(self.git) << 2 | (self.texts as u8) << 3
+    }
+
+    fn decoded(number: u8) -> Found {
+        let reach = |number: u8| match number & 3 {
+            0 => Reach::Package,
+            1 => Reach::Manifest,
+            2 => Reach::Environment,
+            _ => Reach::Anything,
+        };
+        Found { reach: reach(number), git: number & 4 != 0, texts: reach(number >> 3) }
+    }
 }
 
 /// What was found before, for all worktrees of the repository: a unit is the same as long as its

@@ -85,7 +85,7 @@ pub struct Unit {
     /// Of a macro or a build script that a path package uses: what its code can get at. Of others,
     /// whether they look for the tree.
     pub reach: Reach,
-    /// Whether that code knows git by name.
+    /// Whether that code knows git by name, or may start what does.
     pub may_ask_git: bool,
     /// The macro with the widest reach of those that a path unit may call, if any can get at more
     /// than the package. Of other units, one that looks for the tree.
@@ -107,7 +107,7 @@ pub struct Unit {
 pub struct WideMacro {
     pub package: String,
     pub reach: Reach,
-    /// Whether its code knows git by name.
+    /// As of a unit.
     pub may_ask_git: bool,
 }
 

@@ -5,6 +5,8 @@
 //! are known to lead nowhere, and there is no other way out of a program than a foreign function or
 //! assembly. So code of which nothing is known counts as code that looks around.
 
+use std::borrow::Cow;
+
 use crate::files::search::find;
 
 /// Modules, types, functions and macros of the standard library that reach nothing outside.
@@ -101,6 +103,7 @@ const HARMLESS: &[&str] = &[
 /// What reaches out by way of something harmless: methods of a path, standard input, and what
 /// rustc's own interface for macros offers.
 const REACHING: &[&str] = &[
+    "absolute",
     "canonicalize",
     "exists",
     "is_dir",
@@ -142,11 +145,8 @@ pub enum Reach {
     Anything,
 }
 
-/// What this source reaches, of a build script or of something else.
-pub(super) fn reach_of(source: &[u8], is_script: bool) -> Reach {
-    let Some(tokens) = std::str::from_utf8(source).ok().and_then(tokens) else {
-        return Reach::Anything;
-    };
+/// What these tokens of a source reach, of a build script or of something else.
+pub(super) fn reach_of(tokens: &[Token<'_>], is_script: bool) -> Reach {
     let at = |at: usize| tokens.get(at).copied();
     let mut reach = Reach::Package;
     for (i, token) in tokens.iter().enumerate() {
@@ -154,7 +154,8 @@ pub(super) fn reach_of(source: &[u8], is_script: bool) -> Reach {
         let before = i.checked_sub(1).and_then(at);
         let of_word = match word {
             "std" | "core" | "alloc" => match at(i + 1) {
-                Some(Token::Path) => reach_of_list(&tokens, i + 2, is_script),
+                Some(Token::Path) => reach_of_list(tokens, i + 2, is_script),
+                Some(Token::Word("as")) if word == "std" => Reach::Anything,
                 // `extern crate std`, and a field of this name.
                 _ if matches!(before, Some(Token::Word("crate") | Token::Other(b'.'))) => continue,
                 _ => Reach::Anything,
@@ -165,10 +166,8 @@ pub(super) fn reach_of(source: &[u8], is_script: bool) -> Reach {
                 Some(Token::Other(b'{')) => Reach::Anything,
                 _ => continue,
             },
-            // The module, when it was imported before.
-            "env" if at(i + 1) == Some(Token::Path) && before != Some(Token::Path) => {
-                reach_of_name(&tokens, i, word, is_script)
-            }
+            // The module, when it was imported before, here or elsewhere.
+            "env" if at(i + 1) == Some(Token::Path) => reach_of_name(tokens, i, word, is_script),
             "env" if at(i + 1) == Some(Token::Word("as")) => Reach::Anything,
             "asm" | "global_asm" | "naked_asm" if at(i + 1) == Some(Token::Other(b'!')) => {
                 Reach::Anything
@@ -181,6 +180,17 @@ pub(super) fn reach_of(source: &[u8], is_script: bool) -> Reach {
     reach
 }
 
+/// What the literals reach if they are code, which a macro may write out.
+pub(super) fn reach_of_texts(tokens: &[Token<'_>]) -> Reach {
+    let texts = tokens.iter().filter_map(|token| match token {
+        Token::Text(text) if text.contains("::") => Some(unescaped(text)),
+        _ => None,
+    });
+    let reach = texts
+        .map(|text| self::tokens(&text).map_or(Reach::Package, |tokens| reach_of(&tokens, false)));
+    reach.max().unwrap_or_default()
+}
+
 /// Of what comes after `std::`: one name, or a list of names in braces.
 fn reach_of_list(tokens: &[Token<'_>], at: usize, is_script: bool) -> Reach {
     match tokens.get(at) {
@@ -190,6 +200,7 @@ fn reach_of_list(tokens: &[Token<'_>], at: usize, is_script: bool) -> Reach {
             for (i, token) in tokens.iter().enumerate().skip(at) {
                 match token {
                     Token::Other(b'{') => (depth, is_first) = (depth + 1, depth == 0),
+                    Token::Other(b'}') if i == at + 1 => return Reach::Anything, // Of a format.
                     Token::Other(b'}') if depth == 1 => return reach,
                     Token::Other(b'}') => depth -= 1,
                     Token::Other(b',') => is_first = depth == 1,
@@ -226,6 +237,7 @@ fn reach_of_name(tokens: &[Token<'_>], at: usize, word: &str, is_script: bool) -
         }
         ("time", Some(Token::Path), Some(Token::Word("Duration"))) => true,
         ("process", Some(Token::Path), Some(Token::Word("exit" | "abort" | "ExitCode"))) => true,
+        ("self", Some(Token::Word("as")), _) => false,
         _ => HARMLESS.contains(&word),
     };
     if is_harmless { Reach::Package } else { Reach::Anything }
@@ -266,14 +278,97 @@ fn reach_of_variable(name: &str, is_script: bool) -> Reach {
 }
 
 /// Whether code knows git by name: only what can spell it can ask it. Comments do not run.
-pub(super) fn code_names_git(source: &[u8]) -> bool {
-    if !names_git(source) {
-        return false;
+pub(super) fn code_names_git(tokens: &[Token<'_>]) -> bool {
+    tokens.iter().any(|token| match token {
+        Token::Word(word) => names_git(word.as_bytes()),
+        Token::Text(text) => names_git(text.as_bytes()) || names_git(unescaped(text).as_bytes()),
+        _ => false,
+    })
+}
+
+/// Whether code may have git asked by somebody else: by a program that is not named right where it
+/// is started, or is none of those that ask nobody; by a foreign function; by a package that is
+/// there for it.
+pub(super) fn may_start_asker(tokens: &[Token<'_>]) -> bool {
+    const HARMLESS: [&str; 12] = [
+        "ar",
+        "c++",
+        "cc",
+        "clang",
+        "clang++",
+        "g++",
+        "gcc",
+        "nasm",
+        "pkg-config",
+        "protoc",
+        "rustc",
+        "rustfmt",
+    ];
+    let has = |word: &str| tokens.contains(&Token::Word(word));
+    let is_of_clap = has("clap") && !has("process");
+    (0..tokens.len()).any(|at| match &tokens[at..] {
+        [Token::Word("Command"), ..] if is_of_clap => false,
+        [
+            Token::Word("Command"),
+            Token::Path,
+            Token::Word("new"),
+            Token::Other(b'('),
+            Token::Text(program),
+            Token::Other(b')'),
+            ..,
+        ] => !HARMLESS.contains(program),
+        [Token::Word("Command"), next, ..] => !names_type(&tokens[..at], *next),
+        [Token::Text(text), ..] if text.contains("process::Command") => true,
+        [Token::Word("cmd_lib" | "duct" | "libc" | "subprocess" | "xshell"), ..] => true,
+        [Token::Word("extern"), Token::Text(_), Token::Other(b'{'), ..]
+        | [Token::Word("extern"), Token::Other(b'{'), ..]
+        | [Token::Word("asm" | "global_asm" | "naked_asm"), Token::Other(b'!'), ..] => true,
+        _ => false,
+    })
+}
+
+/// Whether a type between these tokens is imported, or is that of an argument, a result or a local
+/// variable: it has no other name then.
+fn names_type(before: &[Token<'_>], next: Token<'_>) -> bool {
+    let path = before.rchunks(2).take_while(|pair| matches!(pair, [Token::Word(_), Token::Path]));
+    let last = before[..before.len() - 2 * path.count()].last();
+    match last {
+        Some(Token::Word("use") | Token::Other(b'{' | b',')) => {
+            matches!(next, Token::Other(b';' | b',' | b'}'))
+        }
+        Some(Token::Word("mut") | Token::Other(b'&' | b':' | b'>')) => next != Token::Path,
+        _ => false,
     }
-    let Some(tokens) = std::str::from_utf8(source).ok().and_then(tokens) else { return true };
-    tokens.iter().any(
-        |token| matches!(token, Token::Word(text) | Token::Text(text) if names_git(text.as_bytes())),
-    )
+}
+
+/// What a literal's text says. Of a raw one, in which nothing is escaped, that is not the same.
+pub(super) fn unescaped(text: &str) -> Cow<'_, str> {
+    if !text.contains('\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut found = String::with_capacity(text.len());
+    let mut parts = text.split('\\');
+    found.extend(parts.next());
+    while let Some(part) = parts.next() {
+        let number = |digits: &str| u32::from_str_radix(digits, 16).ok().and_then(char::from_u32);
+        let (char, rest) = match part.as_bytes().first() {
+            Some(b'n') => (Some('\n'), &part[1..]),
+            Some(b'r') => (Some('\r'), &part[1..]),
+            Some(b't') => (Some('\t'), &part[1..]),
+            Some(b'0') => (Some('\0'), &part[1..]),
+            Some(b'x') => (part.get(1..3).and_then(number), part.get(3..).unwrap_or_default()),
+            Some(b'u') => match part[1..].strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+                Some((digits, rest)) => (number(&digits.replace('_', "")), rest),
+                None => (None, part),
+            },
+            Some(b'\n') => (None, part.trim_start()),
+            Some(_) => (None, part), // A quote.
+            None => (Some('\\'), parts.next().unwrap_or_default()),
+        };
+        found.extend(char);
+        found.push_str(rest);
+    }
+    Cow::Owned(found)
 }
 
 /// The same of a file that is no source of Rust. The names of sites and files that begin with it do
@@ -404,6 +499,10 @@ mod tests {
     use super::*;
     use crate::files::mutate::mutations;
 
+    fn reach(source: &str, is_script: bool) -> Reach {
+        tokens(source).map_or(Reach::Anything, |tokens| reach_of(&tokens, is_script))
+    }
+
     #[test]
     fn what_can_look_around_is_told_from_what_cannot() {
         for harmless in [
@@ -415,7 +514,7 @@ mod tests {
             "const X: &str = r#\"std::fs::read(\"x\")\"#; const Y: char = '\\'';",
             "fn main() { println!(\"cargo::rerun-if-changed=build.rs\"); }",
         ] {
-            assert_eq!(reach_of(harmless.as_bytes(), false), Reach::Package, "{harmless}");
+            assert_eq!(reach(harmless, false), Reach::Package, "{harmless}");
         }
         for looking in [
             "fn f() { std::fs::read(\"x\"); }",
@@ -431,15 +530,27 @@ mod tests {
             "core::arch::asm!(\"syscall\");",
             "fn f() { std::time::SystemTime::now(); }",
             "const X: &str = \"",
+            "extern crate std as s;",
+            "use std::{self as s, fmt};",
+            "fn f() { crate::env::current_dir(); }",
+            "fn f() { std::path::absolute(\"x\"); }",
+            "use std::{env as e, fmt};",
+            "use std::env::*;",
+            "use std::env::{self as e};",
+            "fn f() { std /* */ :: env :: current_dir(); }",
+            "fn f() { r#std::fs::read(\"x\"); }",
+            "fn f() { std::r#env::current_dir(); }",
+            "fn f() { other::env::current_dir(); }",
         ] {
-            assert_eq!(reach_of(looking.as_bytes(), false), Reach::Anything, "{looking}");
+            assert_eq!(reach(looking, false), Reach::Anything, "{looking}");
         }
         let script = "fn main() { std::env::var(\"CARGO_FEATURE_X\").unwrap(); }";
-        assert_eq!(reach_of(script.as_bytes(), true), Reach::Package);
+        assert_eq!(reach(script, true), Reach::Package);
         let manifest = "fn f() { std::env::var(\"CARGO_PKG_DESCRIPTION\").unwrap(); }";
-        assert_eq!(reach_of(manifest.as_bytes(), true), Reach::Manifest);
-        for reads in [script, "use std::env; fn f() { env::var(name).unwrap(); }"] {
-            assert_eq!(reach_of(reads.as_bytes(), false), Reach::Environment, "{reads}");
+        assert_eq!(reach(manifest, true), Reach::Manifest);
+        let imported = "use std::env; mod a { fn f() { super::env::var(name).unwrap(); } }";
+        for reads in [script, "use std::env; fn f() { env::var(name).unwrap(); }", imported] {
+            assert_eq!(reach(reads, false), Reach::Environment, "{reads}");
         }
     }
 
@@ -449,9 +560,53 @@ mod tests {
             names_git(b"Command::new(\"git\")") && names_git(b"gix::open") && names_git(b".git")
         );
         assert!(!names_git(b"https://github.com digit .gitignore"));
-        let comment = b"/// See https://git.musl-libc.org and git(1).\nfn f() {}";
-        assert!(names_git(comment) && !code_names_git(comment));
-        assert!(code_names_git(b"fn f() { run(\"git\") }"));
+        let code_names_git = |source| code_names_git(&tokens(source).expect("it is Rust"));
+        let comment = "/// See https://git.musl-libc.org and git(1).\nfn f() {}";
+        assert!(names_git(comment.as_bytes()) && !code_names_git(comment));
+        assert!(code_names_git("fn f() { run(\"git\") }"));
+        assert!(code_names_git(r#"fn f() { sh("set -e\ngit log") }"#));
+        assert!(code_names_git(r#"fn f() { sh("\x67i\u{74} log") }"#));
+    }
+
+    #[test]
+    fn code_in_a_text() {
+        let reach = |source| reach_of_texts(&tokens(source).expect("it is Rust"));
+        assert_eq!(reach(r#"f("std::fs::read(\"x\")"); "#), Reach::Anything);
+        assert_eq!(reach(r##"f(r#"std::fs::read("x")"#); "##), Reach::Anything);
+        assert_eq!(reach("f(\"std::{}::read(1)\");"), Reach::Anything);
+        assert_eq!(reach("f(\"already exists\", \"std::fmt\"); std::fs::x();"), Reach::Package);
+    }
+
+    #[test]
+    fn who_may_start_what_asks_git() {
+        let may_start_asker = |source| may_start_asker(&tokens(source).expect("it is Rust"));
+        for starting in [
+            "Command::new(\"sh\").arg(\"x\");",
+            "std::process::Command::new(env::var(\"X\")?);",
+            "Command::new(\"cc\".to_owned() + x)",
+            "use std::process::Command as C;",
+            "type C = std::process::Command;",
+            "x.map(Command::new)",
+            "impl Start for Command { }",
+            "extern \"C\" { fn system(x: *const c_char); }",
+            "duct::cmd!(\"./x.sh\").run();",
+            "\"std::process::Command::new(1)\".parse()",
+        ] {
+            assert!(may_start_asker(starting), "{starting}");
+        }
+        for other in [
+            "use std::{env, process::Command}; use std::process::{Command, Stdio};",
+            "use std::process::Command; fn f(x: &mut Command) -> Command { Command::new(\"cc\") }",
+            "fn f() -> clap::Command { Command::new(\"app\") }",
+            "fn f() { std::process::exit(1) } extern \"C\" fn g() {}",
+        ] {
+            assert!(!may_start_asker(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn escapes_are_undone() {
+        assert_eq!(unescaped("a\\\\b\\n\\\"\\x41\\u{5_f}\\\n  c\\"), "a\\b\n\"A_c\\");
     }
 
     #[test]
@@ -459,7 +614,8 @@ mod tests {
         let source = "use std::{env, fs as f}; // std::fs\n/* a /* b */ */ fn f<'a>(x: &'a str) {\n\
                       let c = '\\''; let r = r#\"std::fs\"#; f::read(\"\\\"x\"); git }";
         mutations(source.as_bytes(), |source| {
-            _ = (reach_of(source, true), reach_of(source, false), code_names_git(source));
+            let Some(tokens) = std::str::from_utf8(source).ok().and_then(tokens) else { return };
+            _ = (reach_of(&tokens, true), code_names_git(&tokens), may_start_asker(&tokens));
         });
     }
 }
