@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn what_cargo_builds_is_told_from_what_lies_beside_it() {
         let scratch = Scratch::of_test("foreign");
-        let dir = &scratch.dir;
+        let dir = &scratch.dir.join("lane"); // Beside it is a lock of the directory's.
         let write = |name: &str| {
             let path = dir.join(name);
             std::fs::create_dir_all(path.parent().expect("it has one")).expect("it can be made");

@@ -99,10 +99,11 @@ fn is_path(value: &str) -> bool {
     value.contains(['/', '\\', '@'])
 }
 
-/// `DIR` in `-LDIR`, `--option=DIR` and `DIR`.
+/// `DIR` in `-LDIR`, `--option=DIR`, `@DIR` and `DIR`.
 pub(crate) fn path_in(arg: &str) -> &str {
     let value = arg.split_once('=').map(|(_, value)| value);
-    value.or_else(|| arg.strip_prefix('-')?.get(1..)).unwrap_or(arg)
+    let value = value.or_else(|| arg.strip_prefix('-')?.get(1..)).or(arg.strip_prefix('@'));
+    value.unwrap_or(arg)
 }
 
 /// Whether a path is one of the system's, which changes with the system alone.
