@@ -123,7 +123,7 @@ impl Environment {
         }
     }
 
-    fn programs(&self, program: &str) -> impl Iterator<Item = PathBuf> {
+    pub(crate) fn programs(&self, program: &str) -> impl Iterator<Item = PathBuf> {
         let name = format!("{program}{}", std::env::consts::EXE_SUFFIX);
         let dirs = std::env::split_paths(self.get("PATH").unwrap_or_default());
         dirs.map(move |dir| dir.join(&name)).filter(|candidate| is_executable(candidate))

@@ -9,9 +9,12 @@ use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::files;
 use crate::fork::plan::{ForkInputs, Why};
 use crate::fork::reason::StateDiffers;
 use crate::fork::sources::{TreeState, is_same_outside};
+use crate::project::packages::normalized;
+use crate::units::link_args::{LinkArgs, is_of_system, path_in};
 use crate::units::{Mark, Reach, Unit};
 
 /// When the unit was last known to be what cargo would make: when it was built, or when a fork
@@ -101,22 +104,39 @@ pub(super) fn check_link(
     then: SystemTime,
 ) -> Result<(), Why> {
     let is_linked = is_linked(unit);
-    let mut reads_tree = is_linked && unit.has_link_args;
+    let args = unit.link_args.programs.iter().filter(|_| is_linked);
+    let mut read: Vec<PathBuf> = unit.link_args.crates.iter().chain(args).cloned().collect();
     for (run, is_own) in dependencies.runs(unit) {
         if !is_linked && !is_own {
             continue; // A library takes in what its own script has named, and no more.
         }
         let links = links(inputs, run);
-        reads_tree |= links.reads_tree;
+        read.extend(links.read);
         // A path for the loader, say: only the package itself is given it.
         if links.names_lane && is_linked && is_own {
             return Err(Why::CompiledIn);
         }
     }
-    if reads_tree {
+    let place = |path: &PathBuf| normalized(&inputs.donor.root.join(path));
+    read.retain(|path| !place(path).starts_with(&inputs.donor.lane));
+    let (of_tree, outside): (Vec<_>, Vec<_>) =
+        read.iter().partition(|path| inputs.donor.has(&place(path)));
+    if !of_tree.is_empty() {
         sees_the_same(inputs, Reach::Anything, then).map_err(Why::Linked)?;
     }
-    Ok(())
+    let differs = |path: &&&PathBuf| !is_of_system(&place(path)) && !is_same(inputs, path, then);
+    match outside.iter().find(differs) {
+        Some(path) => Err(Why::Linked(StateDiffers::Outside((*path).clone()))),
+        None => Ok(()),
+    }
+}
+
+/// Whether a file out of the checkout, or what is in a directory, was not changed since then.
+fn is_same(inputs: &ForkInputs<'_>, path: &Path, then: SystemTime) -> bool {
+    let (donors, own) = (inputs.donor.root.join(path), inputs.own.root.join(path));
+    is_same_outside(&donors, &own, then)
+        && files::names(&own)
+            .all(|name| is_same_outside(&donors.join(&name), &own.join(&name), then))
 }
 
 fn is_linked(unit: &Unit) -> bool {
@@ -132,47 +152,46 @@ pub(super) fn check_tools(
     unit: &Unit,
     then: SystemTime,
 ) -> Result<(), Why> {
-    let tools = inputs.tools_of_tree;
-    if tools.compiler || (tools.linker && is_linked(unit)) {
+    let (tools, is_linked) = (inputs.tools_of_tree, is_linked(unit));
+    if tools.compiler || (tools.linker && is_linked) {
         sees_the_same(inputs, Reach::Anything, then).map_err(Why::Tool)?;
     }
-    Ok(())
+    let mut used = tools.scripts.iter().filter(|(_, links)| is_linked || !links);
+    match used.find(|(path, _)| !is_same_outside(path, path, then)) {
+        Some((path, _)) => Err(Why::Tool(StateDiffers::Outside(path.clone()))),
+        None => Ok(()),
+    }
 }
 
 struct Links {
-    reads_tree: bool,
+    read: Vec<PathBuf>,
     names_lane: bool,
 }
 
 fn links(inputs: &ForkInputs<'_>, run: &Unit) -> Links {
-    let mut links = Links { reads_tree: false, names_lane: false };
+    let mut links = Links { read: Vec::new(), names_lane: false };
     let printed = run.run.as_ref().map(|run| run.printed.as_str()).unwrap_or_default();
     for line in printed.lines() {
         let Some(said) = line.strip_prefix("cargo:") else { continue };
         let said = said.strip_prefix(':').unwrap_or(said);
         let Some((key, value)) = said.split_once('=') else { continue };
         if key == "rustc-link-search" {
-            let dir = value.split_once('=').map_or(value, |(_, dir)| dir);
-            links.reads_tree |= is_in_tree(inputs, Path::new(dir));
+            links.read.push(value.split_once('=').map_or(value, |(_, dir)| dir).into());
         } else if key.starts_with("rustc-link-arg") || key == "rustc-cdylib-link-arg" {
             let lane = inputs.donor.lane.to_string_lossy();
             links.names_lane |= value.contains(&*lane);
             let words = value.split([',', '=', '@', ':']);
-            links.reads_tree |= words
-                .map(|word| Path::new(word.strip_prefix("-T").unwrap_or(word)))
-                .any(|path| is_in_tree(inputs, path) && inputs.donor.root.join(path).exists());
+            let paths = words.flat_map(|word| [word, path_in(word)]).map(PathBuf::from);
+            links.read.extend(paths.filter(|path| {
+                let mut parts = path.components();
+                let is_named = parts.any(|part| matches!(part, Component::Normal(_)));
+                is_named && inputs.donor.root.join(path).exists()
+            }));
         } else if key == "rustc-flags" {
-            links.reads_tree = true;
+            links.read.extend(LinkArgs::read(value.split_whitespace()).crates);
         }
     }
     links
-}
-
-/// Whether it is a path in the donor's tree and not in its lane.
-fn is_in_tree(inputs: &ForkInputs<'_>, path: &Path) -> bool {
-    let is_named = path.components().any(|part| matches!(part, Component::Normal(_)));
-    let is_relative = path.is_relative() && is_named;
-    is_relative || (inputs.donor.has(path) && !path.starts_with(&inputs.donor.lane))
 }
 
 /// The donor's units by the numbers that name them.

@@ -17,14 +17,15 @@ pub mod write;
 pub mod xtask;
 
 use std::collections::HashSet;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
 use anyhow::{Context as _, bail};
 
 use crate::cargo_line::asks_for_new_layout;
-use crate::environment::real_path;
-use crate::files::delete_dir;
+use crate::environment::{Environment, real_path};
+use crate::files::{delete_dir, open_to_read};
 use crate::fork::donors::{Donor, Donors};
 use crate::fork::noted::Noted;
 use crate::fork::plan::{ForkInputs, ForkPlan, LeftToCargo, TreeTools, WantedDonor, Why};
@@ -42,6 +43,7 @@ use crate::record::Fork;
 use crate::retarget::wrapper;
 use crate::retarget::wrapper::WRAPPER_DIR;
 use crate::ui::Ui;
+use crate::units::link_args::is_of_system;
 use crate::units::{Layout, Place, Reach, Run, Unit, incremental};
 use crate::{environment, ui, units};
 
@@ -343,14 +345,33 @@ fn read_units(project: &Project, donor: &Place, own: &Place, with_xtask: bool) -
     units
 }
 
-/// Our own wrapper does not count.
-fn tools_of_tree(config: &CargoConfig, place: &Place) -> TreeTools {
-    let is_of_tree =
-        |tool: &PathBuf| place.has(&normalized(tool)) && !wrapper::is_of_our_kind(tool);
-    let wrappers = config.rustc_wrappers.iter().chain(&config.workspace_wrappers);
+/// What compiles and links in a tree: what cargo is configured to start, and what else is found on
+/// `PATH`. Our own wrapper does not count.
+fn tools_of_tree(config: &CargoConfig, env: &Environment, place: &Place) -> TreeTools {
+    const LINKERS: [&str; 6] = ["cc", "clang", "gcc", "ld", "ld.lld", "ld.mold"];
+    let found = |tool: &PathBuf| match tool.parent() {
+        Some(dir) if dir.as_os_str().is_empty() => env.programs(tool.to_str()?).next(),
+        _ => Some(normalized(tool)),
+    };
+    let is_other = |tool: &PathBuf| !wrapper::is_of_our_kind(tool);
+    let compilers = config.rustc_wrappers.iter().chain(&config.workspace_wrappers);
+    let compilers: Vec<PathBuf> =
+        compilers.chain(&config.rustc).filter_map(found).filter(is_other).collect();
+    let others = LINKERS.map(PathBuf::from);
+    let linkers: Vec<PathBuf> = config.linkers.iter().chain(&others).filter_map(found).collect();
+    let is_of_tree = |tool: &PathBuf| place.has(tool);
+    let is_script = |tool: &&PathBuf| {
+        let mut start = [0; 2];
+        let read = open_to_read(tool).and_then(|mut file| file.read_exact(&mut start));
+        read.is_ok() && start == *b"#!" && !place.has(tool) && !is_of_system(tool)
+    };
+    let scripts = |tools: &[PathBuf], links: bool| {
+        tools.iter().filter(is_script).map(|tool| (tool.clone(), links)).collect::<Vec<_>>()
+    };
     TreeTools {
-        compiler: wrappers.chain(&config.rustc).any(is_of_tree),
-        linker: config.linkers.iter().any(is_of_tree),
+        compiler: compilers.iter().any(is_of_tree),
+        linker: linkers.iter().any(is_of_tree),
+        scripts: [scripts(&compilers, false), scripts(&linkers, true)].concat(),
     }
 }
 
@@ -368,11 +389,15 @@ pub fn fork_plan(
     units.retain(|unit| donors.layout.is_none_or(|own| Layout::of(&unit.fingerprint) == own));
     let donors_config = CargoConfig::read(&donor.place.root, &project.session.env);
     let tools = {
-        let (theirs, ours) =
-            (tools_of_tree(&donors_config, &donor.place), tools_of_tree(&project.config, &own));
+        let env = &project.session.env;
+        let theirs = tools_of_tree(&donors_config, env, &donor.place);
+        let ours = tools_of_tree(&project.config, env, &own);
+        let mut scripts = [theirs.scripts, ours.scripts].concat();
+        scripts.retain(|(tool, _)| !donor.place.has(tool) && !own.has(tool));
         TreeTools {
             compiler: theirs.compiler || ours.compiler,
             linker: theirs.linker || ours.linker,
+            scripts,
         }
     };
     let mut wanted = plan::wanted(&units, &donor.place, &own.root);
@@ -400,7 +425,7 @@ pub fn fork_plan(
         same_env_since: donors::same_env_since(&project.config, &donors_config, &donor.place.root),
         donor_forked_at: write::forked_at(&donor.place.lane),
         noted: Noted::read(&donor.place.lane),
-        tools_of_tree: tools,
+        tools_of_tree: &tools,
         env: &project.session.env,
         caches: if brings_caches {
             incremental::read(&donor.place.lane, with_xtask)
@@ -431,7 +456,7 @@ fn plan_for_equal_tree(
     compare: impl FnOnce(&SourceQuery) -> Sources,
 ) -> ForkPlan {
     let units = read_units(project, donor, own, false);
-    let tools = tools_of_tree(&project.config, donor);
+    let tools = tools_of_tree(&project.config, &project.session.env, donor);
     let mut wanted = plan::wanted(&units, donor, &own.root);
     wanted.everything |= tools.compiler || tools.linker;
     plan::plan(&ForkInputs {
@@ -448,7 +473,7 @@ fn plan_for_equal_tree(
         same_env_since: Some(SystemTime::UNIX_EPOCH),
         donor_forked_at: None,
         noted: None,
-        tools_of_tree: tools,
+        tools_of_tree: &tools,
         env: &project.session.env,
         caches: incremental::read(&donor.lane, false),
         present_caches: &[],

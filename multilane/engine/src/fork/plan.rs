@@ -55,7 +55,7 @@ pub struct ForkInputs<'a> {
     /// …and ours.
     pub env: &'a Environment,
     /// Which of the programs that compile lie in the tree.
-    pub tools_of_tree: TreeTools,
+    pub tools_of_tree: &'a TreeTools,
     /// The incremental caches that our compilers could make use of…
     pub caches: Vec<Cache>,
     /// …and those in our lane already, by their directories.
@@ -64,11 +64,14 @@ pub struct ForkInputs<'a> {
     pub removes_linked: bool,
 }
 
-/// Whether cargo's configuration has programs of the tree compile or link.
-#[derive(Clone, Copy, Debug, Default)]
+/// Whether programs of the tree compile or link.
+#[derive(Clone, Debug, Default)]
 pub struct TreeTools {
     pub compiler: bool,
     pub linker: bool,
+    /// Scripts that lie elsewhere and do so, which may change from one day to the next, and whether
+    /// each is for the linker alone.
+    pub scripts: Vec<(PathBuf, bool)>,
 }
 
 /// What is to be done.

@@ -11,6 +11,7 @@ use crate::fork::evidence::{
 use crate::fork::plan::{ForkInputs, NewTime, Why};
 use crate::fork::sources::{Source, SourceQuery};
 use crate::units;
+use crate::units::link_args::LinkArgs;
 use crate::units::{DepInfo, Entry, EntryKind, Mark, Place, Reach, Run, Unit, Watched};
 
 /// What has to be compared before a fork from `donor` into the tree at `own_root` can be planned.
@@ -21,11 +22,11 @@ pub fn wanted(units: &[Unit], donor: &Place, own_root: &Path) -> SourceQuery {
             unit.widest_macro.as_ref().is_some_and(|found| found.reach == Reach::Anything);
         may_read
             || unit.reach == Reach::Anything
-            || unit.has_link_args
-            || unit
-                .run
-                .as_ref()
-                .is_some_and(|run| unit.is_path && run.printed.contains("rustc-link"))
+            || unit.link_args != LinkArgs::default()
+            || unit.run.as_ref().is_some_and(|run| {
+                let says = |word| run.printed.contains(word);
+                unit.is_path && (says("rustc-link") || says("rustc-flags"))
+            })
     });
     let mut wanted = SourceQuery { everything, ..SourceQuery::default() };
     for unit in

@@ -54,7 +54,7 @@ fn plan_of(project: &Project, donor: &Place, own: &Place) -> ForkPlan {
         same_git_since: donors::same_git_since(&donor.root, &own.root),
         same_env_since: donors::same_env_since(&project.config, &donors_config, &donor.root),
         donor_forked_at: write::forked_at(&donor.lane),
-        tools_of_tree: TreeTools::default(),
+        tools_of_tree: &TreeTools::default(),
         noted: None, // xtask is built by plain cargo.
         env: &project.session.env,
         caches: Vec::new(),

@@ -4,6 +4,7 @@
 //! `$CARGO_HOME`'s; the nearer file wins, and the environment wins over all files. So does this.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use toml_edit::{DocumentMut, Item, TableLike};
@@ -75,8 +76,11 @@ impl CargoConfig {
                 .into_iter()
                 .filter_map(|name| env.get(name).map(PathBuf::from))
                 .collect(),
-            workspace_wrappers: Vec::new(),
-            linkers: Vec::new(),
+            workspace_wrappers: ["RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER"]
+                .into_iter()
+                .filter_map(|name| Some(program(start, env.get(name)?.to_str()?)))
+                .collect(),
+            linkers: env.iter().filter_map(|(name, value)| linker_in(start, name, value)).collect(),
             includes: Vec::new(),
             env: BTreeMap::new(),
             env_tables: Vec::new(),
@@ -176,6 +180,12 @@ impl CargoConfig {
         self.rustc_wrappers.extend(text("rustc-wrapper").map(program));
         self.workspace_wrappers.extend(text("rustc-workspace-wrapper").map(program));
     }
+}
+
+/// `CARGO_TARGET_<TRIPLE>_LINKER`.
+fn linker_in(start: &Path, name: &OsStr, value: &OsStr) -> Option<PathBuf> {
+    let of_target = name.to_str()?.strip_prefix("CARGO_TARGET_")?;
+    of_target.ends_with("_LINKER").then_some(program(start, value.to_str()?))
 }
 
 /// `CARGO_ALIAS_MY_ALIAS` is `my-alias` (the Cargo Book, "Configuration").

@@ -27,6 +27,7 @@ pub mod dep_info;
 pub(crate) mod elf;
 pub(crate) mod incremental;
 mod layout;
+pub(crate) mod link_args;
 pub mod linker;
 mod literals;
 mod reach;
@@ -45,6 +46,7 @@ use crate::project::git_dir;
 pub use dep_info::{DepInfo, list_in_other_tree, record_in_other_tree};
 use layout::UnitPlace;
 pub use layout::{Layout, profile_dirs};
+use link_args::LinkArgs;
 pub use reach::Reach;
 
 /// What cargo calls a unit: one run of a compiler or of a build script.
@@ -94,8 +96,8 @@ pub struct Unit {
     /// What its outputs name; looked for where such a macro, or something that it has generated,
     /// may have been compiled in.
     pub names: Named,
-    /// Whether `rustflags` have the linker read files.
-    pub has_link_args: bool,
+    /// What `rustflags` have the linker read.
+    pub link_args: LinkArgs,
 }
 
 /// A macro that can get at more than the package that calls it.
@@ -433,7 +435,8 @@ fn read_unit(lane: &Path, found: &UnitPlace) -> Unit {
         let locks: Vec<_> = found.outputs.iter().map(|dir| dir.join(layout::UNIT_LOCK)).collect();
         unit.outputs.retain(|entry| !locks.contains(&entry.path));
     }
-    unit.has_link_args = has_link_args(&fingerprint);
+    let flags = fingerprint["rustflags"].as_array().into_iter().flatten();
+    unit.link_args = LinkArgs::read(flags.filter_map(Json::as_str));
     if unit.is_run() {
         unit.run = read_run(lane, &unit, &fingerprint);
     } else {
@@ -518,23 +521,6 @@ impl Mark {
     pub fn holds(&self, lane: &Path) -> bool {
         Mark::read(lane, self.file.clone()).as_ref() == Some(self)
     }
-}
-
-/// Whether there are arguments for the linker that may have it read a file of the tree: all but
-/// those that choose a linker or say how it links.
-fn has_link_args(fingerprint: &Json) -> bool {
-    const HARMLESS: [&str; 8] =
-        ["-fuse-ld=", "--ld-path=", "-B", "-Wl,-O", "-Wl,-z", "-Wl,--", "-static", "-no-pie"];
-    let flags = fingerprint["rustflags"].as_array().into_iter().flatten();
-    let args = flags.filter_map(|flag| {
-        let flag = flag.as_str()?;
-        let flag = flag.strip_prefix("-C").unwrap_or(flag).trim_start();
-        flag.strip_prefix("link-arg=").or_else(|| flag.strip_prefix("link-args="))
-    });
-    args.flat_map(|args| args.split(' ')).any(|arg| {
-        let is_harmless = HARMLESS.iter().any(|start| arg.starts_with(start));
-        !is_harmless || arg.contains('@') || (arg.starts_with("-Wl,") && arg.contains('='))
-    })
 }
 
 fn local<'a>(fingerprint: &'a Json, kind: &str) -> Option<&'a Json> {
