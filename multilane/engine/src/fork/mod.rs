@@ -393,10 +393,12 @@ pub fn fork_plan(
         let env = &project.session.env;
         let theirs = tools_of_tree(&donors_config, env, &donor.place);
         let ours = tools_of_tree(&project.config, env, &own);
+        let mut scripts = [theirs.scripts, ours.scripts].concat();
+        scripts.retain(|(tool, _)| !donor.place.has(tool) && !own.has(tool));
         TreeTools {
             compiler: theirs.compiler || ours.compiler,
             linker: theirs.linker || ours.linker,
-            scripts: [theirs.scripts, ours.scripts].concat(),
+            scripts,
         }
     };
     let mut wanted = plan::wanted(&units, &donor.place, &own.root);

@@ -52,6 +52,7 @@ impl LinkArgs {
                 "-l" | "-O" | "-g" | "-v" => {}
                 "-Z" if !is_path(value) && !value.contains("link-arg") => {}
                 _ if OF_VALUE.contains(&option) => {}
+                "-Z" => drop(args.crates.insert(path_in(value).into())),
                 _ => drop(args.crates.insert(if is_path(value) { value } else { flag }.into())),
             }
         }
