@@ -286,6 +286,79 @@ fn a_file_out_of_the_checkout_that_the_code_names() {
     }
 }
 
+/// By way of a directory, of a file in another language, and of a library that lies deeper.
+#[cfg(unix)]
+#[test]
+fn files_out_of_the_checkout_that_are_not_named_right_there() {
+    let of_dir = "std::fs::read_dir(\"../../../beside\").unwrap()\
+        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap()).collect::<String>()";
+    let of_shell = "String::from_utf8(std::process::Command::new(\"sh\").arg(\"show.sh\")\
+        .output().unwrap().stdout).unwrap()";
+    for block in [of_dir, of_shell, "helper::text()"] {
+        let project = undone();
+        project.package("tools/deep/helper", "helper", &[]);
+        let reads = "std::fs::read_to_string(\"../../../beside/a.txt\").unwrap()";
+        let source = format!("pub fn text() -> String {{ {reads} }}\n");
+        project.write("tools/deep/helper/src/lib.rs", &source);
+        project.write("crates/core/show.sh", "cat ../../../beside/a.txt\n");
+        let script = format!(
+            "fn main() {{ {SAYS_ITSELF} println!(\"cargo::rustc-env=TEXT={{}}\", {{ {block} }}); }}"
+        );
+        project.write("crates/core/build.rs", &script);
+        let source = "pub fn text() -> String { env!(\"TEXT\").to_owned() }\n";
+        project.write("crates/core/src/lib.rs", source);
+        let manifest = project.read("crates/core/Cargo.toml");
+        let helper = "\n[build-dependencies]\nhelper = { path = \"../../tools/deep/helper\" }\n";
+        project.write("crates/core/Cargo.toml", &(manifest + helper));
+        let beside = project.root.with_file_name("beside").join("a.txt");
+        put(beside.clone(), "one");
+        project.cargo("generate-lockfile").ok();
+        project.commit();
+        build(&project);
+        project.xtask("build").agent("a").ok().compiled(0);
+        put(beside, "two");
+        project.xtask("build").agent("b").ok().leaves("script", "was changed");
+        let said = project.xtask("run --quiet --package app").agent("b").ok().stdout();
+        assert_eq!(said, "two\n");
+    }
+}
+
+/// In a file that is included, and in a text of a macro that the script calls.
+#[test]
+fn code_of_a_script_that_is_in_none_of_its_sources() {
+    let reads = "std::fs::read_to_string(\"../../settings.txt\").unwrap()";
+    for block in ["include!(\"code.inc\")", "reader::data!()"] {
+        let project = undone();
+        project.package("crates/reader", "reader", &[]);
+        let manifest = project.read("crates/reader/Cargo.toml") + "\n[lib]\nproc-macro = true\n";
+        project.write("crates/reader/Cargo.toml", &manifest);
+        let source = format!(
+            "extern crate proc_macro; use proc_macro::TokenStream;\n\
+             #[proc_macro] pub fn data(_: TokenStream) -> TokenStream {{ {reads:?}.parse().unwrap() }}\n"
+        );
+        project.write("crates/reader/src/lib.rs", &source);
+        project.write("crates/core/code.inc", reads).write("settings.txt", "one");
+        let script = format!(
+            "fn main() {{ {SAYS_ITSELF} println!(\"cargo::rustc-env=TEXT={{}}\", {block}); }}"
+        );
+        project.write("crates/core/build.rs", &script);
+        let source = "pub fn text() -> String { env!(\"TEXT\").to_owned() }\n";
+        project.write("crates/core/src/lib.rs", source);
+        let manifest = project.read("crates/core/Cargo.toml");
+        let reader = "\n[build-dependencies]\nreader = { path = \"../reader\" }\n";
+        project.write("crates/core/Cargo.toml", &(manifest + reader));
+        project.cargo("generate-lockfile").ok();
+        project.commit();
+        build(&project);
+        let second = worktree(&project, "second");
+        first_build(&project, &second).compiled(0);
+        let third = worktree(&project, "third");
+        put(third.join("settings.txt"), "two");
+        first_build(&project, &third).leaves("script", "settings.txt differs");
+        assert_eq!(printed(&project, &third), "two\n");
+    }
+}
+
 #[test]
 fn a_package_beside_the_checkout_whose_script_reads_its_own_file() {
     let project = undone();

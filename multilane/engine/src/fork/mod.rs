@@ -343,6 +343,16 @@ fn read_units(project: &Project, donor: &Place, own: &Place, with_xtask: bool) -
     let places = project.config.env.iter().filter(|(_, value)| Path::new(value).starts_with(top));
     let variables: Vec<&str> = places.map(|(name, _)| name.as_str()).collect();
     units::look_for_tree_readers(&mut units, donor, &own.root, &variables);
+    // What a variable names, the code that names the variable may read.
+    let value = |name: &String| {
+        let value = project.config.env.get(name).map(PathBuf::from);
+        value.or_else(|| project.session.env.value(name).map(PathBuf::from))
+    };
+    for unit in &mut units {
+        let paths = unit.variables.iter().filter_map(value);
+        let is_outside = |path: &PathBuf| path.is_file() && path.is_absolute() && !own.has(path);
+        unit.outside.extend(paths.filter(is_outside));
+    }
     units
 }
 

@@ -241,15 +241,14 @@ fn compare_lists(
 }
 
 /// Whether a file or a directory out of the checkout is the same in both places, and has not been
-/// changed since then. Of one that is not there, the directory is looked at in which it was.
+/// changed since then. Of one that is not there, the directory is looked at in which it was; of a
+/// directory all that is in it, unless the path has climbed to it from inside.
 pub(super) fn is_same_outside(donors: &Path, own: &Path, then: SystemTime) -> bool {
-    let (donors, own) = (normalized(donors), normalized(own));
+    let (written, donors, own) = (own, normalized(donors), normalized(own));
     let is_old = |path: &Path| {
         let way = Ways::new(Path::new(".")).changed(path); // Nothing is in the tree.
-        let last = if path.join("Cargo.toml").is_file() {
-            let files = walk_sources(path);
-            let times = files.iter().map(|path| modified(path).max(changed(path)));
-            if files.len() > FOREIGN_MAX { None } else { times.max().flatten() }
+        let last = if path.is_dir() && (written == path || !written.starts_with(path)) {
+            newest_in(path, &mut { OUTSIDE_MAX })
         } else {
             let there = path.ancestors().find(|path| path.exists()).unwrap_or(path);
             modified(there).max(if there == path { changed(there) } else { None })
@@ -269,20 +268,25 @@ pub(super) fn is_same_outside(donors: &Path, own: &Path, then: SystemTime) -> bo
     is_equal && is_old(&donors)
 }
 
-/// Of a package, but for what is built in it and what git keeps.
-fn walk_sources(dir: &Path) -> Vec<PathBuf> {
-    let mut found = vec![dir.to_owned()];
+/// So much is looked at in a directory out of the checkout.
+const OUTSIDE_MAX: usize = 1000;
+
+/// When something in a directory was changed last, but for what is built in it and what git keeps.
+/// `None` where it holds more than is left to be looked at.
+fn newest_in(dir: &Path, left: &mut usize) -> Option<SystemTime> {
+    let mut newest = modified(dir).max(changed(dir));
+    let is_package = dir.join("Cargo.toml").is_file();
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-        let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        let is_left_out =
-            ["target", ".git", ".lanes"].iter().any(|name| entry.file_name() == *name);
-        match is_dir {
+        *left = left.checked_sub(1)?;
+        let (path, name) = (entry.path(), entry.file_name());
+        let is_left_out = name == ".git" || name == ".lanes" || (name == "target" && is_package);
+        match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             true if is_left_out => {}
-            true => found.extend(walk(Path::new(""), &entry.path())),
-            false => found.push(entry.path()),
+            true => newest = newest.max(Some(newest_in(&path, left)?)),
+            false => newest = newest.max(modified(&path)).max(changed(&path)),
         }
     }
-    found
+    newest
 }
 
 /// The same inputs of two trees at the same time: git takes its time for each.

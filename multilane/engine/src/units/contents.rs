@@ -128,18 +128,24 @@ fn find_names(
         .map(|(at, names)| (at, names.unwrap_or_default()))
         .map(|(at, names)| (at, names.split_whitespace().map(str::to_owned).collect()))
         .collect();
-    let paths: HashMap<usize, BTreeSet<PathBuf>> = read
+    let of_tree: HashMap<usize, Literals> = read
         .iter()
         .copied()
         .filter(|at| is_of_tree(&units[*at]) || is_from_git(&units[*at]))
-        .map(|at| (at, outside(&units[at], place, Literals::of)))
+        .map(|at| (at, literals(&units[at], place, Literals::of).unwrap_or_default()))
         .collect();
+    // What the code of a script or a macro names, when it runs for this unit.
+    let named = |units: &[Unit], built_from: &[usize], runs_for: usize| {
+        let mut found = BTreeSet::new();
+        for (at, literals) in built_from.iter().filter_map(|at| Some((at, of_tree.get(at)?))) {
+            found.extend(outside(literals, &units[*at], &units[runs_for], place));
+        }
+        found
+    };
     for (at, built_from) in wide.iter().zip(&built_from) {
-        let unit = &mut units[*at];
-        unit.variables = built_from.iter().flat_map(|at| variables[at].clone()).collect();
-        if unit.reach == Reach::Anything || is_from_git(unit) {
-            let paths = built_from.iter().filter_map(|at| paths.get(at)).flatten();
-            unit.outside = paths.cloned().collect();
+        units[*at].variables = built_from.iter().flat_map(|at| variables[at].clone()).collect();
+        if units[*at].reach == Reach::Anything || is_from_git(&units[*at]) {
+            units[*at].outside = named(units, built_from, *at);
         }
     }
     for at in 0..units.len() {
@@ -148,25 +154,28 @@ fn find_names(
         }
         let macros = graph.macros(units, &units[at]);
         let mut names = (BTreeSet::new(), BTreeSet::new());
-        for found in macros.iter().map(|at| &units[*at]) {
-            names.0.extend(found.variables.iter().cloned());
-            names.1.extend(found.outside.iter().cloned());
+        for of_macro in macros {
+            names.0.extend(units[of_macro].variables.iter().cloned());
+            let wide = wide.iter().position(|wide| *wide == of_macro);
+            let wide = wide.filter(|_| units[of_macro].reach == Reach::Anything);
+            names.1.extend(wide.into_iter().flat_map(|wide| named(units, &built_from[wide], at)));
         }
         let literals = literals(&units[at], place, Literals::of_calls).unwrap_or_default();
-        names.0.extend(literals.variables);
         if units[at].widest_macro.as_ref().is_some_and(|found| found.reach == Reach::Anything) {
-            names.1.extend(outside(&units[at], place, Literals::of_calls));
+            names.1.extend(outside(&literals, &units[at], &units[at], place));
         }
+        names.0.extend(literals.variables);
         (units[at].variables, units[at].outside) = names;
     }
 }
 
-/// Of all sources of a unit.
+/// Of all sources of a unit that may be code, and of the small files that they name.
 fn literals(
     unit: &Unit,
     place: &Place,
     literals_of: impl Fn(&[u8]) -> Literals,
 ) -> io::Result<Literals> {
+    const LEN_MAX: u64 = 1 << 16; // What is longer holds data.
     let mut found = Literals::default();
     let sources = Source::all_of(unit, place)?;
     for source in sources.iter().filter(|source| !source.is_told_as_text_in(&sources)) {
@@ -174,26 +183,36 @@ fn literals(
         found.variables.extend(literals.variables);
         found.paths.extend(literals.paths);
         found.of_home.extend(literals.of_home);
+        found.names.extend(literals.names);
+    }
+    if is_of_tree(unit) {
+        let dirs = [package_dir(unit, place), Path::new("")];
+        let names: Vec<String> = found.names.iter().chain(&found.paths).cloned().collect();
+        for path in names.iter().flat_map(|name| dirs.map(|dir| place.root.join(dir).join(name))) {
+            if path.metadata().is_ok_and(|meta| meta.is_file() && meta.len() <= LEN_MAX) {
+                let bytes = files::read(path).unwrap_or_default(); // What we cannot read, nor can it.
+                found.add_paths_in(&String::from_utf8_lossy(&bytes));
+            }
+        }
     }
     Ok(found)
 }
 
+/// Relative to the workspace root, or absolute.
+fn package_dir<'a>(unit: &'a Unit, place: &Place) -> &'a Path {
+    let source = unit.dep_info.as_ref().and_then(|dep_info| dep_info.sources.first());
+    let mut dirs = source.into_iter().flat_map(|source| source.ancestors().skip(1).take(4));
+    let dir = dirs.find(|dir| place.root.join(dir).join("Cargo.toml").is_file());
+    dir.unwrap_or(Path::new(""))
+}
+
 /// The paths out of the checkout to which the literals in a unit's sources can lead: relative to
 /// the workspace root, or absolute. A package that lies there itself is one of them.
-fn outside(
-    unit: &Unit,
-    place: &Place,
-    literals_of: impl Fn(&[u8]) -> Literals,
-) -> BTreeSet<PathBuf> {
+fn outside(literals: &Literals, unit: &Unit, runs_for: &Unit, place: &Place) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
-    let Ok(literals) = literals(unit, place, literals_of) else { return found };
-    let source = unit.dep_info.as_ref().and_then(|dep_info| dep_info.sources.first());
-    let dir = source.and_then(|source| {
-        let dirs = source.ancestors().skip(1);
-        dirs.take(4).find(|dir| place.root.join(dir).join("Cargo.toml").is_file())
-    });
-    let dir = dir.unwrap_or(Path::new(""));
+    let dir = package_dir(unit, place);
     let is_outside = |path: &Path| !place.has(&normalized(&place.root.join(path)));
+    let is_there = |path: &Path| normalized(&place.root.join(path)).exists();
     if is_outside(dir) {
         found.insert(dir.to_owned());
     }
@@ -201,22 +220,33 @@ fn outside(
         let relative = path.trim_start_matches('/');
         if path.split('/').any(|part| part == "..") {
             // Most lead from the package to a file of the tree; from the root, where macros run,
-            // they would leave it.
-            let (of_package, of_root) = (dir.join(relative), PathBuf::from(relative));
-            let is_there = |path: &Path| normalized(&place.root.join(path)).exists();
-            let is_of_root = !is_there(&of_package) && is_outside(&of_root) && is_there(&of_root);
-            found.extend(Some(of_root).filter(|_| is_of_root));
+            // they would leave it. A script runs in its own package, whatever it calls.
+            let of_package = dir.join(relative);
+            let elsewhere =
+                [package_dir(runs_for, place), Path::new("")].map(|dir| dir.join(relative));
+            let is_named =
+                |path: &PathBuf| !is_there(&of_package) && is_outside(path) && is_there(path);
+            found.extend(elsewhere.into_iter().filter(is_named));
             found.extend(Some(of_package).filter(|path| is_outside(path)));
         }
-        // Most are appended to something, and nothing is at that place of the file system.
-        let absolute = Some(Path::new(path)).filter(|path| path.is_absolute() && path.exists());
-        found.extend(absolute.filter(|path| is_outside(path)).map(Path::to_owned));
+        let absolute = Some(Path::new(path)).filter(|path| path.is_absolute());
+        let was_there = |path: &&Path| may_have_been(path, Path::new("/"));
+        found
+            .extend(absolute.filter(was_there).filter(|path| is_outside(path)).map(Path::to_owned));
     }
     if let Some(home) = environment::home_dir().filter(|_| !literals.of_home.is_empty()) {
         let paths = literals.of_home.iter().map(|path| home.join(path));
-        found.extend(paths.filter(|path| is_outside(path) && path.exists()));
+        found.extend(paths.filter(|path| is_outside(path) && may_have_been(path, &home)));
     }
     found
+}
+
+/// Most are appended to something, and nothing is at that place of the file system. Where at least
+/// a directory above it is there, it may have been removed.
+fn may_have_been(path: &Path, top: &Path) -> bool {
+    let there = path.ancestors().find(|path| path.exists());
+    there
+        .is_some_and(|there| there == path || there.components().count() > top.components().count())
 }
 
 /// Finds out which code of packages from elsewhere looks for the tree that it is built in: a macro
@@ -356,8 +386,8 @@ fn is_macro(unit: &Unit) -> bool {
     unit.outputs.iter().any(|entry| is_dynamic_library(&entry.path))
 }
 
-/// As one number: what the sources of a unit reach, whether they may ask git, and what code in their
-/// literals would reach.
+/// As one number: what the sources of a unit reach, whether they may ask git, and what code in
+/// their literals would reach.
 fn sources_reach(unit: &Unit, place: &Place) -> io::Result<u8> {
     let is_script = unit.target.starts_with("build-script-");
     let mut found = Found::default();

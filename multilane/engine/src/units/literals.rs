@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::files::search::find;
-use crate::units::reach::{Token, tokens};
+use crate::units::reach::{Token, tokens, unescaped};
 
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Literals {
@@ -17,6 +17,8 @@ pub(super) struct Literals {
     pub(super) paths: BTreeSet<String>,
     /// Paths below the user's home directory, if the source knows that.
     pub(super) of_home: BTreeSet<String>,
+    /// Everything else that may be the name of a file, which may name others.
+    pub(super) names: BTreeSet<String>,
 }
 
 impl Literals {
@@ -28,28 +30,54 @@ impl Literals {
         found
     }
 
-    /// In the calls of macros alone: what a macro is told by its caller.
+    /// In the calls of macros and in attributes alone: what a macro is told by its caller.
     pub(super) fn of_calls(source: &[u8]) -> Literals {
         let mut found = Literals::default();
-        if find(source, b"!").is_none() {
+        if find(source, b"!").or(find(source, b"#")).is_none() {
             return found;
         }
         let Some(tokens) = std::str::from_utf8(source).ok().and_then(tokens) else { return found };
+        // Another macro may be called like one of std's: by its path, or after an import.
+        let is_imported = |name: &str| {
+            tokens.windows(2).any(|pair| match pair {
+                [Token::Word(word), Token::Other(b';' | b',' | b'}')] => *word == name,
+                [Token::Word("as"), Token::Word(word)] => *word == name,
+                _ => false,
+            })
+        };
+        let is_of_std = |name: &str, at: usize| {
+            OF_STD.contains(&name)
+                && at.checked_sub(1).is_none_or(|before| tokens[before] != Token::Path)
+                && !is_imported(name)
+        };
         let mut at = 0;
-        while at + 2 < tokens.len() {
-            let is_call = matches!(tokens[at], Token::Word(name) if !OF_STD.contains(&name))
-                && tokens[at + 1] == Token::Other(b'!')
-                && matches!(tokens[at + 2], Token::Other(b'(' | b'[' | b'{'));
-            at += 1;
-            if is_call {
-                let len = call_len(&tokens[at + 1..]);
-                let told = &tokens[at + 1..at + 1 + len];
-                found.add(told);
-                found.variables.extend(told.iter().filter_map(constant));
-                at += len;
-            }
+        while at < tokens.len() {
+            let start = match tokens[at..] {
+                [Token::Word(name), Token::Other(b'!'), Token::Other(b'(' | b'[' | b'{'), ..]
+                    if !is_of_std(name, at) =>
+                {
+                    at + 2
+                }
+                [Token::Other(b'#'), Token::Other(b'['), ..] => at + 1,
+                [Token::Other(b'#'), Token::Other(b'!'), Token::Other(b'['), ..] => at + 2,
+                _ => {
+                    at += 1;
+                    continue;
+                }
+            };
+            at = start + call_len(&tokens[start..]);
+            let told = &tokens[start..at];
+            found.add(told);
+            found.variables.extend(told.iter().filter_map(constant));
         }
         found
+    }
+
+    /// The paths in a file of whatever language.
+    pub(super) fn add_paths_in(&mut self, text: &str) {
+        for word in text.split(ends_word) {
+            self.add_path(word);
+        }
     }
 
     fn add(&mut self, tokens: &[Token<'_>]) {
@@ -58,22 +86,47 @@ impl Literals {
         });
         for token in tokens {
             let Token::Text(text) = token else { continue };
-            // A shell knows variables by `$NAME`.
-            let is_shells = text.contains(['$', '%']);
-            let words =
-                text.split(|char: char| is_shells && !char.is_alphanumeric() && char != '_');
-            self.variables.extend(words.filter(|word| is_variable(word)).map(str::to_owned));
-            let path = text.rsplit('}').next().unwrap_or_default();
-            let climbs = path.split('/').any(|part| part == "..");
-            if path.len() > 1 && !path.starts_with("//") && (path.starts_with('/') || climbs) {
-                self.paths.insert(path.to_owned());
-            }
-            let inside = path.trim_start_matches("~/").trim_start_matches('/');
-            if (knows_home || path.starts_with("~/")) && !inside.is_empty() && !climbs {
-                self.of_home.insert(inside.to_owned());
+            // As it is written, if it is a raw one.
+            for text in [text, &*unescaped(text)] {
+                // A shell knows variables by `$NAME`.
+                let is_shells = text.contains(['$', '%']);
+                let ends_name = |char: char| is_shells && !char.is_alphanumeric() && char != '_';
+                let names = text.split(ends_name).filter(|name| is_variable(name));
+                self.variables.extend(names.map(str::to_owned));
+                // A text may also be a command, or code of another language.
+                self.add_path(text);
+                self.add_paths_in(text);
+                let inside = text.rsplit('}').next().unwrap_or_default();
+                let inside = inside.trim_start_matches("~/").trim_start_matches('/');
+                if knows_home && !inside.is_empty() && !climbs(inside) {
+                    self.of_home.insert(inside.to_owned());
+                }
             }
         }
     }
+
+    fn add_path(&mut self, text: &str) {
+        let path = text.rsplit('}').next().unwrap_or_default();
+        if let Some(inside) = path.strip_prefix("~/").or(path.strip_prefix("$HOME/")) {
+            self.of_home.insert(inside.to_owned());
+        } else if path.len() > 1
+            && !path.starts_with("//")
+            && (path.starts_with('/') || climbs(path))
+        {
+            self.paths.insert(path.to_owned());
+        } else if !path.is_empty() {
+            self.names.insert(path.to_owned());
+        }
+    }
+}
+
+fn climbs(path: &str) -> bool {
+    path.split('/').any(|part| part == "..")
+}
+
+/// What is no part of a path, in a command or in most languages.
+fn ends_word(char: char) -> bool {
+    char.is_whitespace() || "\"'`;:,|&<>()=".contains(char)
 }
 
 /// A word that a macro may make a variable's name of.
@@ -186,6 +239,12 @@ mod tests {
         assert_eq!(found.of_home, names(&[]));
         let found = Literals::of(b"let x = home_dir().join(\".config/x\"); y(\"~/z\")");
         assert_eq!(found.of_home, names(&[".config/x", "z"]));
+        let found = Literals::of(br#"sh("-c", "set -e\ncat </etc/x '../y z'"); var("A\x42")"#);
+        assert_eq!(found.paths, names(&["/etc/x", "../y"]));
+        assert!(found.variables.contains("AB"));
+        let mut found = Literals::default();
+        found.add_paths_in("print(open('../x').read(), \"/y\")");
+        assert_eq!(found.paths, names(&["../x", "/y"]));
     }
 
     #[test]
@@ -194,6 +253,15 @@ mod tests {
             b"fn f() { println!(\"/etc/a\"); a(\"NAME\"); m::read!(x(\"../b\"), \"TOLD\", MODE); }";
         let found = Literals::of_calls(source);
         assert_eq!((found.variables, found.paths), (names(&["MODE", "TOLD"]), names(&["../b"])));
+        for telling in [
+            "#[m::read(\"../b\")] fn f() { g(\"../c\") }",
+            "#[derive(Read)] #[read(path = \"../b\")] struct X;",
+            "fn f() { m::include_str!(\"../b\"); include_str!(\"../c\") }",
+            "use m::include_str; fn f() { include_str!(\"../b\") }",
+            "use m::read as vec; fn f() { vec![\"../b\"] }",
+        ] {
+            assert_eq!(Literals::of_calls(telling.as_bytes()).paths, names(&["../b"]), "{telling}");
+        }
     }
 
     #[test]
@@ -208,7 +276,7 @@ mod tests {
 
     #[test]
     fn any_bytes_are_borne() {
-        mutations(b"m!(\"../x\", \"HOME\", [{var(\"A\")}]) \"{a}/b\" \"~/c\"", |source| {
+        mutations(b"#[m(\"../x\", \"HOME\")] m!([{var(\"A\")}]) \"{a}/b\" \"~/c\"", |source| {
             _ = (Literals::of(source), Literals::of_calls(source));
         });
     }

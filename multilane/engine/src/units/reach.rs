@@ -532,7 +532,7 @@ mod tests {
             "const X: &str = \"",
             "extern crate std as s;",
             "use std::{self as s, fmt};",
-            "fn f() { crate::env::current_dir(); }",
+            "mod a { fn f() { super::env::current_dir(); } }",
             "fn f() { std::path::absolute(\"x\"); }",
             "use std::{env as e, fmt};",
             "use std::env::*;",
