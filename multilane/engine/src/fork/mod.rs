@@ -428,7 +428,7 @@ pub fn fork_plan(
         present,
         sources: &sources,
         now: environment::now(),
-        may_set_times: git_dir::made_at(&own.root).filter(|_| !is_same_tree && !has_lanes),
+        may_set_times: !is_same_tree && !has_lanes,
         sources_of_xtask: &plan::wanted(&own_xtask, &of_xtask, &own.root),
         removes_linked: wrapper::has_wrapper(project)
             && wrapper::is_current(&donor.place.root.join(WRAPPER_DIR)),
@@ -482,7 +482,7 @@ fn plan_for_equal_tree(
         present: &[],
         sources: &compare(&wanted),
         now: environment::now(),
-        may_set_times: Some(environment::now()),
+        may_set_times: true,
         sources_of_xtask: &SourceQuery::default(),
         removes_linked: wrapper::has_wrapper(project),
         same_git_since: Some(SystemTime::UNIX_EPOCH),

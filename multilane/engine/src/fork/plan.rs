@@ -38,9 +38,9 @@ pub struct ForkInputs<'a> {
     pub present: &'a [Unit],
     pub sources: &'a Sources,
     pub now: SystemTime,
-    /// When git had made our tree, if no lane of it has anything built: nothing can mistake the new
-    /// time of a source that is no younger…
-    pub may_set_times: Option<SystemTime>,
+    /// Whether no lane of our tree has anything built, so that nothing can mistake a source's new
+    /// time…
+    pub may_set_times: bool,
     /// …but xtask, which was made from these.
     pub sources_of_xtask: &'a SourceQuery,
     /// Since when git would say the same in the donor's tree as in ours; `None` where it says

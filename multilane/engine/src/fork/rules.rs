@@ -10,6 +10,7 @@ use crate::fork::evidence::{
 };
 use crate::fork::plan::{ForkInputs, NewTime, Why};
 use crate::fork::sources::{Source, SourceQuery};
+use crate::project::git_dir;
 use crate::units;
 use crate::units::link_args::LinkArgs;
 use crate::units::{DepInfo, Entry, EntryKind, Mark, Place, Reach, Run, Unit, Watched};
@@ -314,8 +315,9 @@ fn new_time(inputs: &ForkInputs<'_>, path: &Path, source: &Source) -> Result<Opt
         files.contains(path) || watched.iter().chain(packages).any(|dir| path.starts_with(dir))
     };
     // A target directory that we do not know of may have been built from a younger one.
-    let may_set = inputs.may_set_times.is_some_and(|made| from <= made);
-    if !may_set || is_of_xtask || !source.is_ours || to > inputs.now {
+    let is_as_made =
+        || git_dir::written_at(&inputs.own.root.join(path)).is_some_and(|made| from <= made);
+    if !inputs.may_set_times || !is_as_made() || is_of_xtask || !source.is_ours || to > inputs.now {
         return Err(Why::Watched(path.to_owned()));
     }
     Ok(Some(NewTime { path: path.to_owned(), from, to }))

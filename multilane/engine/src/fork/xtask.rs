@@ -49,7 +49,7 @@ fn plan_of(project: &Project, donor: &Place, own: &Place) -> ForkPlan {
         present: &[],
         sources: &sources,
         now: environment::now(),
-        may_set_times: None, // Units of other profiles may have been made from the same files.
+        may_set_times: false, // Units of other profiles may have been made from the same files.
         sources_of_xtask: &SourceQuery::default(),
         removes_linked: false,
         same_git_since: donors::same_git_since(

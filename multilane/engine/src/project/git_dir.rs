@@ -174,17 +174,25 @@ pub fn git_dir(top: &Path) -> Option<PathBuf> {
     Some(top.join(text.strip_prefix("gitdir:")?.trim()))
 }
 
-/// When git had written the files of the worktree that `root` is in. `None` where it may have
-/// written some again since: `HEAD` was at another commit, or was reset.
-pub fn made_at(root: &Path) -> Option<SystemTime> {
-    const OF_MAKING: usize = 2; // On a branch, making it resets it.
-    let git_dir = git_dir(checkout(root)?)?;
-    let log = files::read_text(git_dir.join("logs/HEAD")).ok()?;
-    let mut commits: Vec<_> = log.lines().map(|line| line.split(' ').nth(1)).collect();
-    let is_as_made = commits.len() <= OF_MAKING;
+/// When git had written all files of the worktree or the submodule that a file is in. `None` where
+/// it may have written some again since: `HEAD` was at another commit, or was reset.
+pub fn written_at(file: &Path) -> Option<SystemTime> {
+    const OF_MAKING: usize = 2; // A worktree on a branch is reset; a submodule is checked out.
+    let top = checkout(file)?;
+    let git_dir = git_dir(top)?;
+    let log = git_dir.join("logs/HEAD");
+    let text = files::read_text(&log).ok()?;
+    let mut commits: Vec<_> = text.lines().map(|line| line.split(' ').nth(1)).collect();
+    if commits.len() > OF_MAKING {
+        return None;
+    }
     commits.dedup();
-    let made = git_dir.join("ORIG_HEAD").metadata().ok()?.modified().ok()?;
-    (is_as_made && commits.len() == 1).then_some(made)
+    let last = match git_dir.join("commondir").exists() {
+        true if commits.len() == 1 => git_dir.join("ORIG_HEAD"),
+        false if top.join(".git").is_file() => log,
+        _ => return None,
+    };
+    last.metadata().ok()?.modified().ok()
 }
 
 #[cfg(test)]
