@@ -372,6 +372,9 @@ fn tools_of_tree(config: &CargoConfig, env: &Environment, place: &Place) -> Tree
     let linkers: Vec<PathBuf> = config.linkers.iter().chain(&others).filter_map(found).collect();
     let is_of_tree = |tool: &PathBuf| place.has(tool);
     let is_script = |tool: &&PathBuf| {
+        if config.rustc.as_ref() == Some(*tool) {
+            return false; // cargo asks it what it is.
+        }
         let mut start = [0; 2];
         let read = open_to_read(tool).and_then(|mut file| file.read_exact(&mut start));
         read.is_ok() && start == *b"#!" && !place.has(tool) && !is_of_system(tool)
