@@ -24,11 +24,12 @@ use std::{env, fs, path::PathBuf, thread, time::{Duration, Instant}};
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let name = env!("CARGO_PKG_NAME");
-    let hold = ["HO", "LD"].concat(); // No fork compares what is not named.
+    // No fork compares what is not named.
+    let [hold, stage] = [["HO", "LD"].concat(), ["STA", "GE"].concat()];
     if !env::var(hold).is_ok_and(|hold| hold.split(' ').any(|held| held == name)) {
         return;
     }
-    let stage = PathBuf::from(env::var("STAGE").expect("a stage"));
+    let stage = PathBuf::from(env::var(stage).expect("a stage"));
     fs::write(stage.join(format!("held-{name}")), "").unwrap();
     let started = Instant::now();
     while !stage.join(format!("go-{name}")).exists() {

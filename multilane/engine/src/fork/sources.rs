@@ -95,7 +95,8 @@ impl Sources {
         let timed = |path: PathBuf| Some((modified(&path).max(changed(&path))?, path));
         // Tests write there whenever they run.
         let of_tests = walk(Path::new(""), &places[0].lane.join("tmp"));
-        let all = files.iter().cloned().chain(of_tests.into_iter().take(FOREIGN_MAX));
+        let of_tests = of_tests.into_iter().skip(1); // cargo makes the directory itself.
+        let all = files.iter().cloned().chain(of_tests.take(FOREIGN_MAX));
         self.beside = all.filter_map(timed).map(|(time, path)| (path, time)).collect();
         let TreeState::Same(path, last_change) = &self.trees else { return };
         let last = files.into_iter().filter_map(timed);
