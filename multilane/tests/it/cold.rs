@@ -533,10 +533,10 @@ fn a_room_that_cannot_be_written_is_no_reason_not_to_build() {
 #[test]
 fn a_worktree_of_another_tool_shares_the_room() {
     let cold = Cold::new();
-    let second: PathBuf = worktree(&cold.project, "second");
+    let [second, third] = ["second", "third"].map(|name| worktree(&cold.project, name));
     let leader = Builder::start(cold.call("", "build").within(&second).env("HOLD", "gate"));
     cold.wait_until_held("gate");
-    let other = cold.start("", "build");
+    let other = Builder::start(cold.call("", "build").within(&third));
     cold.wait_until_waiting(1);
     cold.go("gate");
     leader.ok();

@@ -49,8 +49,8 @@ pub(super) fn sees_the_same(
     }
 }
 
-/// Whether the manifests say the same of a path package in `dir` now as they did then, for code that
-/// asks cargo for that. All files of the tree are compared for code that looks around.
+/// Whether the manifests say the same of a path package in `dir` now as they did then, for code
+/// that asks cargo for that. All files of the tree are compared for code that looks around.
 pub(super) fn manifest_says_the_same(
     inputs: &ForkInputs<'_>,
     reach: Reach,

@@ -13,7 +13,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail, ensure};
 
@@ -140,7 +140,9 @@ fn tried(
     };
 
     let roots = ["one", "two"].map(|name| scratch.dir.join(name));
-    roots.iter().try_for_each(|root| write_package(root))?;
+    // Older than a tick of any file system's clock.
+    let time = environment::now() - Duration::from_secs(60);
+    roots.iter().try_for_each(|root| write_package(root, time))?;
     let [one, two] = roots.map(|root| Place::new(root.clone(), root.join("target")));
     ensure!(built(&one)?.0 == b"one", "its program is not the right one");
     let layouts: Vec<_> = units::places(&one.lane).iter().map(|at| Layout::of(&at.1)).collect();
@@ -187,12 +189,10 @@ fn environment_of(
     Ok(changes)
 }
 
-fn write_package(root: &Path) -> anyhow::Result<()> {
+fn write_package(root: &Path, time: SystemTime) -> anyhow::Result<()> {
     std::fs::create_dir_all(root.join("src"))?;
     // A checkout of its own, also where the user keeps the whole home directory in git.
     std::fs::create_dir(root.join(".git"))?;
-    // Older than a tick of any file system's clock.
-    let time = environment::now() - Duration::from_secs(60);
     for (name, text) in PACKAGE {
         files::write_atomically(&root.join(name), text.as_bytes())?;
         set_modified(&root.join(name), time)?;

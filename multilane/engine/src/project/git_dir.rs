@@ -183,13 +183,13 @@ pub fn written_at(file: &Path) -> Option<SystemTime> {
     let log = git_dir.join("logs/HEAD");
     let text = files::read_text(&log).ok()?;
     let mut commits: Vec<_> = text.lines().map(|line| line.split(' ').nth(1)).collect();
-    if commits.len() > OF_MAKING {
-        return None;
-    }
+    let is_as_made = commits.len() <= OF_MAKING;
+    let was_reset = text.lines().skip(OF_MAKING).any(|line| line.contains("\treset: "));
     commits.dedup();
     let last = match git_dir.join("commondir").exists() {
-        true if commits.len() == 1 => git_dir.join("ORIG_HEAD"),
-        false if top.join(".git").is_file() => log,
+        // A branch that is made there rewrites nothing.
+        true if commits.len() == 1 && !was_reset => git_dir.join("ORIG_HEAD"),
+        false if is_as_made && top.join(".git").is_file() => log,
         _ => return None,
     };
     last.metadata().ok()?.modified().ok()

@@ -38,13 +38,25 @@ pub fn foreign(target_dir: &Path) -> Vec<PathBuf> {
     let top = files::names(target_dir).filter(is_foreign).map(|name| target_dir.join(name));
     let of_profiles = profiles.iter().flat_map(|profile| {
         let dir = target_dir.join(profile);
-        [dir.join("deps"), dir.join("examples"), dir].into_iter().flat_map(|dir| not_built(&dir))
+        let [deps, examples] = ["deps", "examples"].map(|name| dir.join(name));
+        let compiled: HashSet<String> =
+            [&deps, &examples].into_iter().flat_map(|dir| files::names(dir)).map(plain).collect();
+        [deps, examples, dir].map(|dir| not_built(&dir, &compiled)).into_iter().flatten()
     });
     top.chain(of_profiles).collect()
 }
 
-/// cargo puts a list of sources beside what it names without a hash: `app.d`, for `libapp.so` too.
-fn not_built(dir: &Path) -> Vec<PathBuf> {
+/// `my_app` of `my_app-0123456789abcdef`: so is what cargo makes of it for people called.
+fn plain(name: String) -> String {
+    match hash_in(&name) {
+        Some(hash) => name.replace(&format!("-{hash}"), ""),
+        None => name,
+    }
+}
+
+/// What cargo builds has a name with a hash, is a second name of such a file, or has a list of
+/// sources beside it: `app.d`, for `libapp.so` too. The list comes last.
+fn not_built(dir: &Path, compiled: &HashSet<String>) -> Vec<PathBuf> {
     const FOLDERS: [&str; 5] = ["build", "deps", "examples", "incremental", ".fingerprint"];
     const BUILT: [&str; 15] = [
         "", "a", "d", "dll", "dSYM", "dwp", "dylib", "exe", "exp", "js", "lib", "pdb", "rlib",
@@ -56,18 +68,31 @@ fn not_built(dir: &Path) -> Vec<PathBuf> {
         let text = |part: Option<&OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
         let (stem, end) = (text(Path::new(name).file_stem()), text(Path::new(name).extension()));
         let has_list = has_list(&stem) || stem.strip_prefix("lib").is_some_and(has_list);
-        BUILT.contains(&end.as_str()) && has_list
+        let is_second_name = !dir.ends_with("deps") && compiled.contains(&name.replace('-', "_"));
+        BUILT.contains(&end.as_str()) && (has_list || is_second_name || has_names(&dir.join(name)))
     };
     // rustc's own directories, of compilations that go on or were killed.
     let is_rustcs = |name: &str| name.starts_with("rmeta") || name.starts_with("rustc");
     let is_foreign = |name: &&String| {
         !FOLDERS.contains(&name.as_str())
             && hash_in(name).is_none()
-            && !is_built(name)
             && !is_rustcs(name)
             && !is_ours_or_a_lock(name)
+            && !is_built(name)
     };
     names.iter().filter(is_foreign).map(|name| dir.join(name)).collect()
+}
+
+/// Whether a file has several. In cargo's newer layout nothing else tells of a second name.
+#[cfg(unix)]
+fn has_names(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    path.symlink_metadata().is_ok_and(|meta| meta.is_file() && meta.nlink() > 1)
+}
+
+#[cfg(not(unix))]
+fn has_names(_path: &Path) -> bool {
+    false
 }
 
 fn is_ours_or_a_lock(name: &str) -> bool {
@@ -102,6 +127,8 @@ mod tests {
             "debug/deps/plugin.d",
             "debug/deps/libplugin.so",
             "debug/deps/rmetaAbC/full.rmeta",
+            "debug/my-tool",
+            "debug/deps/my_tool-0123456789abcdef",
         ];
         known.into_iter().for_each(write);
         assert_eq!(foreign(dir), Vec::<PathBuf>::new());
