@@ -4,6 +4,7 @@
 #![cfg(unix)]
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
 
 use crate::fork::{first_build, printed, remove, undone, worktree};
 use crate::support::Project;
@@ -130,35 +131,30 @@ fn trees_with_the_same_bytes_that_are_not_the_same() {
     project.write("crates/core/target/CACHEDIR.TAG", "").write("crates/core/target/debug/app", "");
     project.commit();
     project.cargo("build").ok();
-    let second = worktree(&project, "second");
-    let file = second.join("link");
-    let changes: [(&str, &dyn Fn()); 5] = [
-        ("VERSION", &|| {
+    let changes: [(&str, &dyn Fn(&Path)); 5] = [
+        ("VERSION", &|tree| {
             let rights = std::fs::Permissions::from_mode(0o755);
-            std::fs::set_permissions(second.join("VERSION"), rights).expect("it is ours");
+            std::fs::set_permissions(tree.join("VERSION"), rights).expect("it is ours");
         }),
-        ("link", &|| {
-            std::fs::remove_file(&file).expect("it is there");
-            symlink("OTHER", &file).expect("a link");
+        ("link", &|tree| {
+            std::fs::remove_file(tree.join("link")).expect("it is there");
+            symlink("OTHER", tree.join("link")).expect("a link");
         }),
-        ("link", &|| {
-            std::fs::remove_file(&file).expect("it is there");
-            std::fs::write(&file, "one").expect("it can be written");
+        ("link", &|tree| {
+            std::fs::remove_file(tree.join("link")).expect("it is there");
+            std::fs::write(tree.join("link"), "one").expect("it can be written");
         }),
-        ("nothing", &|| std::fs::create_dir(second.join("nothing")).expect("a directory")),
-        ("", &|| {
-            std::fs::create_dir_all(second.join("web/target")).expect("a directory");
-            std::fs::write(second.join("web/target/app.wasm"), "").expect("it can be written");
+        ("nothing", &|tree| std::fs::create_dir(tree.join("nothing")).expect("a directory")),
+        ("", &|tree| {
+            std::fs::create_dir_all(tree.join("web/target")).expect("a directory");
+            std::fs::write(tree.join("web/target/app.wasm"), "").expect("it can be written");
         }),
     ];
-    first_build(&project, &second).compiled(0);
-    for (name, change) in changes {
-        change();
-        remove(&second.join("target"));
-        first_build(&project, &second).leaves("script", name);
-        for args in [&["checkout", "--quiet", "."][..], &["clean", "-dfxq", "--exclude=/target"]] {
-            project.git_in(&second, args);
-        }
+    first_build(&project, &worktree(&project, "same")).compiled(0);
+    for (at, (name, change)) in changes.into_iter().enumerate() {
+        let tree = worktree(&project, &format!("changed{at}"));
+        change(&tree);
+        first_build(&project, &tree).leaves("script", name);
     }
 }
 

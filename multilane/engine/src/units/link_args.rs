@@ -64,9 +64,8 @@ impl LinkArgs {
         const NOTED: [&str; 3] = ["incremental", "profile-generate", "profile-use"];
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
         match name {
-            "link-arg" | "link-args" => {
-                value.split(' ').for_each(|arg| self.add_link_arg(arg));
-            }
+            "link-arg" => self.add_link_arg(value),
+            "link-args" => value.split(' ').for_each(|arg| self.add_link_arg(arg)),
             "linker" if is_path(value) => drop(self.programs.insert(value.into())),
             _ if is_path(value) && !NOTED.contains(&name) => {
                 self.crates.insert(value.into());
@@ -161,6 +160,7 @@ mod tests {
         check(&["-Clink-arg=-B/x/y", "-Clinker=tools/cc"], &["/x/y", "tools/cc"], &[]);
         check(&["-Clink-arg=-Tlink.x", "-Clink-arg=@args"], &["-Tlink.x", "args"], &[]);
         check(&["-Zcodegen-backend=/x/y.so", "-Zpre-link-args=a"], &[], &["/x/y.so", "a"]);
+        check(&["-Clink-arg=-L/a b/c"], &["/a b/c"], &[]);
         check(&["--sysroot", "/x"], &[], &["--sysroot", "/x"]);
     }
 }
