@@ -119,6 +119,9 @@ fn another_repository_has_a_state_of_its_own() {
 const READS: &str = "fn main() { println!(\"cargo::rerun-if-changed=build.rs\"); \
     std::fs::read_to_string(\"../../VERSION\").unwrap(); }\n";
 
+/// What is another one then, and what is done to the tree.
+type Change<'a> = (&'a str, &'a dyn Fn(&Path));
+
 /// Here git lists the same files, and they have the same bytes.
 #[test]
 fn trees_with_the_same_bytes_that_are_not_the_same() {
@@ -131,7 +134,7 @@ fn trees_with_the_same_bytes_that_are_not_the_same() {
     project.write("crates/core/target/CACHEDIR.TAG", "").write("crates/core/target/debug/app", "");
     project.commit();
     project.cargo("build").ok();
-    let changes: [(&str, &dyn Fn(&Path)); 5] = [
+    let changes: [Change<'_>; 5] = [
         ("VERSION", &|tree| {
             let rights = std::fs::Permissions::from_mode(0o755);
             std::fs::set_permissions(tree.join("VERSION"), rights).expect("it is ours");
