@@ -123,7 +123,7 @@ pub(super) fn check_macros(
         .map_err(|state| Why::Macro(found.package.clone(), state))?;
     names_the_same(inputs, unit, then).map_err(|state| Why::Macro(found.package.clone(), state))?;
     if unit.is_path {
-        let dir = package_dir(inputs, unit);
+        let dir = unit.package_dir(inputs.donor);
         manifest_says_the_same(inputs, found.reach, dir, then)
             .map_err(|state| Why::Macro(found.package.clone(), state))?;
     }
@@ -140,13 +140,6 @@ pub(super) fn check_macros(
         return Err(Why::CompiledIn);
     }
     Ok(())
-}
-
-/// The directory of a unit's package, by its sources.
-fn package_dir<'a>(inputs: &ForkInputs<'_>, unit: &'a Unit) -> Option<&'a Path> {
-    let source = unit.dep_info.as_ref()?.sources.first()?;
-    let is_package = |dir: &&Path| inputs.donor.root.join(dir).join("Cargo.toml").is_file();
-    source.ancestors().skip(1).find(is_package)
 }
 
 /// What the linker reads besides the crates: by `rustflags`, and by what build scripts have printed

@@ -406,7 +406,7 @@ fn last_change_behind(link: &Path, root: &Path) -> Option<SystemTime> {
         last = last.max(modified(&path)).max(changed(&path));
         count += 1;
         if count > FOREIGN_MAX {
-            return Some(environment::now()); // Nobody knows.
+            return Some(environment::now()); // It cannot be told.
         }
         if count == 1 || is_real_dir(&path) {
             ahead.extend(

@@ -198,12 +198,8 @@ fn literals(
     Ok(found)
 }
 
-/// Relative to the workspace root, or absolute.
 fn package_dir<'a>(unit: &'a Unit, place: &Place) -> &'a Path {
-    let source = unit.dep_info.as_ref().and_then(|dep_info| dep_info.sources.first());
-    let mut dirs = source.into_iter().flat_map(|source| source.ancestors().skip(1).take(4));
-    let dir = dirs.find(|dir| place.root.join(dir).join("Cargo.toml").is_file());
-    dir.unwrap_or(Path::new(""))
+    unit.package_dir(place).unwrap_or(Path::new(""))
 }
 
 /// The paths out of the checkout to which the literals in a unit's sources can lead: relative to

@@ -135,6 +135,13 @@ impl Unit {
     pub fn asks_git(&self) -> bool {
         self.may_ask_git || self.widest_macro.as_ref().is_some_and(|found| found.may_ask_git)
     }
+
+    /// The directory of its package, by its sources: relative to the workspace root, or absolute.
+    pub fn package_dir(&self, place: &Place) -> Option<&Path> {
+        let source = self.dep_info.as_ref()?.sources.first()?;
+        let is_package = |dir: &&Path| place.root.join(dir).join("Cargo.toml").is_file();
+        source.ancestors().skip(1).find(is_package)
+    }
 }
 
 /// The state of a unit's hash file. cargo empties the file before it rebuilds a unit and writes it
