@@ -108,6 +108,10 @@ fn through_lane(session: Session, words: &[OsString]) -> anyhow::Result<Option<S
     }
     let mut step = in_lane(line, &lane, kind).uncounted();
     run::provide_runner(&project, std::slice::from_mut(&mut step), false);
+    if step.builds && step.starts_scripts_alone(step.runner.is_some()) {
+        let git = run::note_git(&project, &lane);
+        step.env.extend(git.map(|(name, file)| (name.into(), Some(file.into()))));
+    }
     Ok(Some(step))
 }
 

@@ -146,6 +146,14 @@ fn note_environment(project: &Project, lane: &Lane) {
     }
 }
 
+/// Has git write down what the build's scripts ask it.
+pub(super) fn note_git(project: &Project, lane: &Lane) -> Option<(String, PathBuf)> {
+    if multilane_engine::fork::is_left_to_cargo(project, lane) {
+        return None;
+    }
+    multilane_engine::lanes::git_asked::variable(&lane.dir, &project.session.env)
+}
+
 /// Puts the runner in its place with which the steps start tests. Where it cannot be there they do
 /// without: a cargo that a test starts then builds in the worktree's own lane.
 pub(super) fn provide_runner(project: &Project, steps: &mut [Step], dry_run: bool) {
@@ -232,7 +240,8 @@ pub(super) fn run_steps(
         let runner = own_runner(project, lane, step);
         let has_runner = runner.is_some() || step.runner.is_some();
         let quiet = has_runner.then(|| without_word_of_runner(project, step)).flatten();
-        let variables: Vec<_> = tally.into_iter().chain(runner).chain(quiet).collect();
+        let git = step.starts_scripts_alone(has_runner).then(|| note_git(project, lane)).flatten();
+        let variables: Vec<_> = tally.into_iter().chain(runner).chain(quiet).chain(git).collect();
         let mut outcome = project.sh.run(step, &variables)?;
         if may_lack_space(step, lane, &outcome) && disk::make_room(project, ui) {
             ui.status("Again", format_args!("`{step}`, with more space on the disk"));

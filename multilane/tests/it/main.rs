@@ -24,6 +24,7 @@ mod fork;
 mod fork_clocks;
 mod fork_dependencies;
 mod fork_evidence;
+mod fork_git;
 mod fork_linkers;
 mod fork_races;
 mod fork_reach;

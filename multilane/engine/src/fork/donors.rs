@@ -1,7 +1,7 @@
 //! From which lanes another can be forked: those of all worktrees, found by looking.
 
-use std::collections::{BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::files;
@@ -9,7 +9,6 @@ use crate::lanes::list::Found;
 use crate::lanes::{list, lockfile_hash};
 use crate::process::Shell;
 use crate::project::cargo_config::CargoConfig;
-use crate::project::git_dir;
 use crate::project::root::Repo;
 use crate::units;
 use crate::units::{Layout, Place};
@@ -120,69 +119,6 @@ impl Lockfiles {
 fn commit(sh: &Shell, root: &Path) -> Option<String> {
     let commit = sh.read("git", ["rev-parse", "--verify", "--quiet", "HEAD"], root).ok()?;
     Some(String::from_utf8(commit).ok()?.trim().to_owned())
-}
-
-/// Since when git would say the same in both trees, and in the other `repositories` with sources of
-/// theirs. `None` where it says something else, or may do so, or where there is no git.
-pub(super) fn same_git_since(
-    sh: &Shell,
-    donor_root: &Path,
-    own_root: &Path,
-    repositories: &BTreeSet<PathBuf>,
-) -> Option<SystemTime> {
-    let since = |dir: &Path| same_state_since(sh, &donor_root.join(dir), &own_root.join(dir));
-    let dirs = [Path::new("")].into_iter().chain(repositories.iter().map(PathBuf::as_path));
-    dirs.map(since).collect::<Option<Vec<_>>>()?.into_iter().max()
-}
-
-/// The same of one repository: its commit, refs, index and configuration.
-fn same_state_since(sh: &Shell, donors: &Path, own: &Path) -> Option<SystemTime> {
-    let [donors_top, own_top] = [git_dir::checkout(donors)?, git_dir::checkout(own)?];
-    let [donors_dir, own_dir] = [git_dir::git_dir(donors_top)?, git_dir::git_dir(own_top)?];
-    let common = git_dir::git_common_dir(donors_top)?;
-    if donors_top != own_top {
-        // Of two worktrees, a branch can be checked out in one alone; but in reftables, no file has
-        // the name of the branch.
-        let is_same = |name: &str| {
-            files::read(donors_dir.join(name)).ok() == files::read(own_dir.join(name)).ok()
-        };
-        let index = |dir| sh.read("git", ["ls-files", "--stage", "-v", "-z", ":/"], dir).ok();
-        if git_dir::git_common_dir(own_top)? != common
-            || common.join("reftable").exists()
-            || !(is_same("HEAD") && is_same("config.worktree"))
-            || index(donors)? != index(own)?
-        {
-            return None;
-        }
-    }
-    // Even who only asks may have the index written anew, with what it had said before.
-    let is_staged =
-        sh.read("git", ["diff-index", "--cached", "--exit-code", "HEAD"], donors).is_err();
-    let mut of_worktree =
-        vec!["HEAD", "ORIG_HEAD", "logs/HEAD", "config.worktree", "refs", "reftable"];
-    of_worktree.extend(is_staged.then_some("index"));
-    let of_worktree = of_worktree.into_iter().map(|name| donors_dir.join(name));
-    let shared = ["packed-refs", "config", "refs", "reftable"].map(|name| common.join(name));
-    last_change(of_worktree.chain(shared))
-}
-
-/// When these files were last written, or what is in these directories. `None` where nothing is
-/// there, or too much.
-fn last_change(paths: impl Iterator<Item = PathBuf>) -> Option<SystemTime> {
-    const FILES_MAX: usize = 20_000;
-    let (mut ahead, mut count, mut last) = (paths.collect::<Vec<_>>(), 0, None);
-    while let Some(path) = ahead.pop() {
-        let Ok(meta) = path.metadata() else { continue };
-        last = last.max(meta.modified().ok()).max(files::changed(&path));
-        if meta.is_dir() {
-            ahead.extend(files::names(&path).map(|name| path.join(name)));
-        }
-        count += 1;
-        if count > FILES_MAX {
-            return None;
-        }
-    }
-    last
 }
 
 /// Since when cargo's `[env]` is the same in both trees; `None` where it differs.

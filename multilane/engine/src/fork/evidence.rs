@@ -6,6 +6,7 @@
 //! files, and none was changed since it ran.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
@@ -15,7 +16,7 @@ use crate::fork::reason::StateDiffers;
 use crate::fork::sources::{TreeState, is_same_outside};
 use crate::project::packages::normalized;
 use crate::units::link_args::{LinkArgs, is_of_system, path_in};
-use crate::units::{Mark, Reach, Unit};
+use crate::units::{AsksGit, Mark, Reach, Unit};
 
 /// When the unit was last known to be what cargo would make: when it was built, or when a fork
 /// brought it into the donor's lane and everything was the same.
@@ -97,19 +98,27 @@ pub(super) fn names_the_same(
 /// done that, and has to do it here.
 pub(super) fn wrote_beside(
     inputs: &ForkInputs<'_>,
-    from: SystemTime,
-    to: SystemTime,
+    time: &RangeInclusive<SystemTime>,
 ) -> Result<(), StateDiffers> {
     let mut beside = inputs.sources.beside.iter();
-    match beside.find(|(_, time)| (from..=to).contains(time)) {
+    match beside.find(|(_, put)| time.contains(put)) {
         Some((path, _)) => Err(StateDiffers::Beside(path.clone())),
         None => Ok(()),
     }
 }
 
-/// Whether git would say the same now as it did then.
-pub(super) fn git_says_the_same(inputs: &ForkInputs<'_>, then: SystemTime) -> bool {
-    inputs.same_git_since.is_some_and(|since| since <= then)
+/// Whether git would say the same now as it did then to code that ran in this `time`, if that is
+/// known.
+pub(super) fn git_says_the_same(
+    inputs: &ForkInputs<'_>,
+    asks: AsksGit,
+    then: SystemTime,
+    time: Option<RangeInclusive<SystemTime>>,
+) -> bool {
+    let git = &inputs.git;
+    let is_seen = asks == AsksGit::Seen && time.is_some_and(|time| git.asked.is_of_commit(&time));
+    git.same_since.is_some_and(|since| since <= then)
+        || (is_seen && git.same_commit_since.is_some_and(|since| since <= then))
 }
 
 /// A unit with a macro in it: what that may have read, and what of it is compiled in.
@@ -127,13 +136,19 @@ pub(super) fn check_macros(
         manifest_says_the_same(inputs, found.reach, dir, then)
             .map_err(|state| Why::Macro(found.package.clone(), state))?;
     }
-    if let (Reach::Anything, Some((_, started)), Some(mark)) =
-        (found.reach, unit.dep_info.as_ref().and_then(|list| list.record.as_ref()), &unit.mark)
-    {
-        wrote_beside(inputs, *started, mark.modified)
-            .map_err(|state| Why::Macro(found.package.clone(), state))?;
+    let record = unit.dep_info.as_ref().and_then(|list| list.record.as_ref());
+    let time = record.zip(unit.mark.as_ref()).map(|((_, from), mark)| *from..=mark.modified);
+    if let (Reach::Anything, Some(time)) = (found.reach, &time) {
+        wrote_beside(inputs, time).map_err(|state| Why::Macro(found.package.clone(), state))?;
     }
-    if found.reach == Reach::Anything && found.may_ask_git && !git_says_the_same(inputs, then) {
+    // A fork has given the record another time.
+    let is_built_there = |time: &RangeInclusive<SystemTime>| {
+        inputs.donor_forked_at.is_none_or(|forked| *time.end() >= forked)
+    };
+    if found.reach == Reach::Anything
+        && found.asks_git > AsksGit::No
+        && !git_says_the_same(inputs, found.asks_git, then, time.filter(is_built_there))
+    {
         return Err(Why::Commit);
     }
     if unit.names.lane || (unit.names.root && inputs.donor.root != inputs.own.root) {

@@ -6,6 +6,7 @@ pub(crate) mod display;
 pub(crate) mod donors;
 mod evidence;
 pub(crate) mod files;
+mod git_state;
 pub mod noted;
 pub mod plan;
 pub mod reason;
@@ -28,6 +29,7 @@ use crate::cargo_line::asks_for_new_layout;
 use crate::environment::{Environment, real_path};
 use crate::files::{delete_dir, open_to_read};
 use crate::fork::donors::{Donor, Donors};
+use crate::fork::git_state::Git;
 use crate::fork::noted::Noted;
 use crate::fork::plan::{ForkInputs, ForkPlan, LeftToCargo, TreeTools, WantedDonor, Why};
 use crate::fork::sources::{SourceQuery, Sources};
@@ -435,11 +437,10 @@ pub fn fork_plan(
         sources_of_xtask: &plan::wanted(&own_xtask, &of_xtask, &own.root),
         removes_linked: wrapper::has_wrapper(project)
             && wrapper::is_current(&donor.place.root.join(WRAPPER_DIR)),
-        same_git_since: if units.iter().any(Unit::asks_git) {
-            let repositories = &sources.repositories;
-            donors::same_git_since(&project.sh, &donor.place.root, &own.root, repositories)
+        git: if units.iter().any(Unit::may_ask_git) {
+            Git::read(&project.sh, &donor.place, &own, &sources.repositories)
         } else {
-            None
+            Git::default()
         },
         same_env_since: donors::same_env_since(&project.config, &donors_config, &donor.place.root),
         donor_forked_at: write::forked_at(&donor.place.lane),
@@ -488,7 +489,7 @@ fn plan_for_equal_tree(
         may_set_times: true,
         sources_of_xtask: &SourceQuery::default(),
         removes_linked: wrapper::has_wrapper(project),
-        same_git_since: Some(SystemTime::UNIX_EPOCH),
+        git: Git { same_since: Some(SystemTime::UNIX_EPOCH), ..Git::default() },
         same_env_since: Some(SystemTime::UNIX_EPOCH),
         donor_forked_at: None,
         noted: None,

@@ -23,6 +23,7 @@ pub use super::reason::Why;
 use super::rules::check;
 pub use super::rules::wanted;
 use crate::environment::Environment;
+use crate::fork::git_state::Git;
 use crate::fork::noted::Noted;
 use crate::fork::sources::{SourceQuery, Sources};
 use crate::record::LeftUnit;
@@ -43,9 +44,8 @@ pub struct ForkInputs<'a> {
     pub may_set_times: bool,
     /// …but xtask, which was made from these.
     pub sources_of_xtask: &'a SourceQuery,
-    /// Since when git would say the same in the donor's tree as in ours; `None` where it says
-    /// something else.
-    pub same_git_since: Option<SystemTime>,
+    /// What git would say in the two trees.
+    pub git: Git,
     /// Since when cargo's `[env]` is the same in both; `None` where it differs.
     pub same_env_since: Option<SystemTime>,
     /// When a fork filled the donor's lane, if one did. What it brought was the same then.

@@ -13,7 +13,7 @@ use crate::fork::sources::{Source, SourceQuery};
 use crate::project::git_dir;
 use crate::units;
 use crate::units::link_args::LinkArgs;
-use crate::units::{DepInfo, Entry, EntryKind, Mark, Place, Reach, Run, Unit, Watched};
+use crate::units::{AsksGit, DepInfo, Entry, EntryKind, Mark, Place, Reach, Run, Unit, Watched};
 
 /// What has to be compared before a fork from `donor` into the tree at `own_root` can be planned.
 pub fn wanted(units: &[Unit], donor: &Place, own_root: &Path) -> SourceQuery {
@@ -227,7 +227,8 @@ fn check_run(
     }
     let ended = run.printed_at.unwrap_or(inputs.now).max(mark.modified);
     let started = run.started_at.or(run.printed_at).ok_or(Why::Unknown)? - CLOCK_TICK;
-    wrote_beside(inputs, started, ended + CLOCK_TICK).map_err(Why::Script)?;
+    let time = started..=ended + CLOCK_TICK;
+    wrote_beside(inputs, &time).map_err(Why::Script)?;
     if !unit.is_path {
         // A registry's package has nothing to do with the tree unless its script looks for it, but
         // `[env]` may concern it. A vendored one lies in the tree.
@@ -258,8 +259,8 @@ fn check_run(
         manifest_says_the_same(inputs, script.reach, run.package_dir.as_deref(), known)
             .map_err(Why::Script)?;
         names_the_same(inputs, script, known).map_err(Why::Script)?;
-        let asks_git = script.reach == Reach::Anything && script.may_ask_git;
-        if asks_git && !git_says_the_same(inputs, known) {
+        let asks_git = script.reach == Reach::Anything && script.asks_git > AsksGit::No;
+        if asks_git && !git_says_the_same(inputs, script.asks_git, known, Some(time.clone())) {
             return Err(Why::Commit);
         }
     }

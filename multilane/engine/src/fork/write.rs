@@ -29,6 +29,7 @@ use crate::fork::plan::{
     ForkPlan, ForkedCache, ForkedFile, ForkedUnit, LeftToCargo, NewTime, PathRewrite, Transfer,
     Why, still_brought,
 };
+use crate::lanes::git_asked;
 use crate::lanes::occupy::{
     RUSTC_INFO, STAGED, STAMP, has_killed_answer, is_cargo_lock, lock_files, make_lane,
 };
@@ -132,6 +133,8 @@ fn bring(
     for time in &plan.times {
         set_time(plan, time, now)?;
     }
+    // It is about units of theirs alone.
+    _ = git_asked::bring(donor, &plan.donor.root, lane, &plan.own.root);
     publish(plan, &brought, &caches, staged)?;
     claim(lane);
     // It spares cargo asking again.

@@ -2,6 +2,7 @@
 //! everything else came from. Agents' lanes have none.
 
 use crate::environment;
+use crate::fork::git_state::Git;
 use crate::fork::plan::{ForkInputs, ForkPlan, TreeTools};
 use crate::fork::sources::SourceQuery;
 use crate::fork::{donors, is_left_to_cargo, plan, sources, trust, write};
@@ -52,12 +53,7 @@ fn plan_of(project: &Project, donor: &Place, own: &Place) -> ForkPlan {
         may_set_times: false, // Units of other profiles may have been made from the same files.
         sources_of_xtask: &SourceQuery::default(),
         removes_linked: false,
-        same_git_since: donors::same_git_since(
-            &project.sh,
-            &donor.root,
-            &own.root,
-            &sources.repositories,
-        ),
+        git: Git::read(&project.sh, donor, own, &sources.repositories),
         same_env_since: donors::same_env_since(&project.config, &donors_config, &donor.root),
         donor_forked_at: write::forked_at(&donor.lane),
         tools_of_tree: &TreeTools::default(),

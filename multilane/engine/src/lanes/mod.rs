@@ -1,6 +1,7 @@
 //! Which lane a builder has: the agent's name, the lane key, the directory.
 
 pub mod choose;
+pub mod git_asked;
 pub mod in_lane;
 pub mod list;
 pub mod occupy;

@@ -294,7 +294,8 @@ pub fn has_killed_answer(lane: &Path) -> bool {
 
 /// Whether it is the name of something that we put into a worktree's own lane.
 pub fn is_own_name(name: &str) -> bool {
-    const OWN: [&str; 5] = [STAMP, ".place", ".filled-at", ".environment", ".cargo-lock"];
+    const OWN: [&str; 6] =
+        [STAMP, ".place", ".filled-at", ".environment", ".git-asked", ".cargo-lock"];
     OWN.contains(&name)
         || [TRASH, STAGED, PROBE, scratch::STAGED_FILE]
             .iter()

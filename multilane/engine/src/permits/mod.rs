@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::environment::{self, Environment};
+use crate::lanes::git_asked;
 use crate::permits::pool::Queue;
 use crate::process::{become_with, spawn_beside};
 use crate::project::Session;
@@ -84,11 +85,16 @@ pub fn start(session: &Session, path: &Path, words: &[OsString]) -> ExitCode {
     let held = is_wanted.then(|| (HELD_VARIABLE.to_owned(), Some("1".into())));
     // A cargo that a test starts has the runners that its own configuration names.
     let runner = (kind == "test").then(|| (runner_variable(), None));
+    // What a test asks git is nothing that was built from it.
+    let git =
+        (kind == "test" && git_asked::is_ours(env)).then(|| (git_asked::VARIABLE.into(), None));
     let doctests = is_of_doctests(program).then(|| (DOCTESTS.to_owned(), Some(program.clone())));
-    become_with(words, held.into_iter().chain(runner).chain(doctests)).unwrap_or_else(|err| {
-        session.ui.error(&err);
-        ExitCode::FAILURE
-    })
+    become_with(words, held.into_iter().chain(runner).chain(git).chain(doctests)).unwrap_or_else(
+        |err| {
+            session.ui.error(&err);
+            ExitCode::FAILURE
+        },
+    )
 }
 
 /// Where a program that has many doctests in it finds itself, to start each in a process of its

@@ -129,6 +129,17 @@ impl Step {
         self.args.iter().take(2).any(is_test) && !self.names_executables
     }
 
+    /// Whether cargo starts no program of the project but build scripts and macros, and tests
+    /// through our runner.
+    pub fn starts_scripts_alone(&self, has_runner: bool) -> bool {
+        const COMPILING: [&str; 8] =
+            ["b", "build", "c", "check", "clippy", "doc", "rustc", "rustdoc"];
+        let is_compiling =
+            self.args.first().is_some_and(|command| COMPILING.iter().any(|known| command == known));
+        let is_cargo = !matches!(self.program, Program::Other(_));
+        is_cargo && (is_compiling || self.names_executables || (self.runs_tests() && has_runner))
+    }
+
     /// Whether cargo starts nextest.
     pub fn is_nextest(&self) -> bool {
         self.args.first().is_some_and(|command| command == "nextest")

@@ -20,8 +20,7 @@ use crate::project::packages::normalized;
 use crate::units::climbs::climbs;
 use crate::units::literals::Literals;
 use crate::units::reach::{
-    Reach, Token, code_names_git, has_no_code, may_start_asker, names_git, reach_of,
-    reach_of_texts, tokens,
+    AsksGit, Reach, Token, asks_git, has_no_code, names_git, reach_of, reach_of_texts, tokens,
 };
 use crate::units::{Entry, EntryKind, Named, Place, Unit, WideMacro, elf, is_dynamic_library};
 
@@ -46,7 +45,7 @@ pub(super) fn look_into(units: &mut [Unit], place: &Place, own_root: &Path) {
     read.sort_unstable();
     read.dedup();
     let found =
-        remembered.ask("reach, git and texts", units, &read, |unit| sources_reach(unit, place));
+        remembered.ask("reach, git and texts, 2", units, &read, |unit| sources_reach(unit, place));
     let found: HashMap<usize, Found> =
         read.into_iter().zip(found.into_iter().map(Found::decoded)).collect();
     for (at, built_from) in code.iter().zip(built_from) {
@@ -58,13 +57,13 @@ pub(super) fn look_into(units: &mut [Unit], place: &Place, own_root: &Path) {
             reach = reach.max(texts.max().unwrap_or_default());
         }
         units[*at].reach = reach;
-        units[*at].may_ask_git = built_from.iter().any(|at| found[at].git);
+        units[*at].asks_git = built_from.iter().map(|at| found[at].git).max().unwrap_or_default();
     }
     for at in 0..units.len() {
         if is_of_tree(&units[at]) && !units[at].is_run() {
             let macros = graph.macros(units, &units[at]).into_iter().map(|at| &units[at]);
             let widest = macros.filter(|unit| unit.reach > Reach::Package);
-            let widest = widest.max_by_key(|unit| (unit.reach, unit.may_ask_git));
+            let widest = widest.max_by_key(|unit| (unit.reach, unit.asks_git));
             units[at].widest_macro = widest.map(WideMacro::of);
         }
     }
@@ -382,7 +381,7 @@ fn is_macro(unit: &Unit) -> bool {
     unit.outputs.iter().any(|entry| is_dynamic_library(&entry.path))
 }
 
-/// As one number: what the sources of a unit reach, whether they may ask git, and what code in
+/// As one number: what the sources of a unit reach, how they may ask git, and what code in
 /// their literals would reach.
 fn sources_reach(unit: &Unit, place: &Place) -> io::Result<u8> {
     let is_script = unit.target.starts_with("build-script-");
@@ -395,15 +394,18 @@ fn sources_reach(unit: &Unit, place: &Place) -> io::Result<u8> {
         match source.code() {
             _ if source.is_told_as_text_in(&sources) => {
                 let is_documentation = source.ends_with("md"); // Which does not run.
-                found.git |= !is_documentation && names_git(&source.bytes);
+                if !is_documentation && names_git(&source.bytes) {
+                    found.git = AsksGit::Unseen;
+                }
             }
             Some(tokens) => {
                 found.reach = found.reach.max(reach_of(&tokens, is_script));
-                found.git |= code_names_git(&tokens) || (unit.is_path && may_start_asker(&tokens));
+                found.git = found.git.max(asks_git(&tokens, unit.is_path));
                 found.texts = found.texts.max(reach_of_texts(&tokens));
             }
             None if source.ends_with("rs") => return Ok(u8::MAX),
-            None => found.git |= names_git(&source.bytes),
+            None if names_git(&source.bytes) => found.git = AsksGit::Unseen,
+            None => {}
         }
     }
     Ok(found.encoded())
@@ -465,13 +467,13 @@ impl Source<'_> {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Found {
     reach: Reach,
-    git: bool,
+    git: AsksGit,
     texts: Reach,
 }
 
 impl Found {
     fn encoded(self) -> u8 {
-        self.reach as u8 | u8::from(self.git) << 2 | (self.texts as u8) << 3
+        self.reach as u8 | (self.git as u8) << 2 | (self.texts as u8) << 4
     }
 
     fn decoded(number: u8) -> Found {
@@ -481,7 +483,12 @@ impl Found {
             2 => Reach::Environment,
             _ => Reach::Anything,
         };
-        Found { reach: reach(number), git: number & 4 != 0, texts: reach(number >> 3) }
+        let git = match number >> 2 & 3 {
+            0 => AsksGit::No,
+            1 => AsksGit::Seen,
+            _ => AsksGit::Unseen,
+        };
+        Found { reach: reach(number), git, texts: reach(number >> 4) }
     }
 }
 

@@ -49,7 +49,7 @@ pub use foreign::foreign;
 use layout::UnitPlace;
 pub use layout::{Layout, profile_dirs};
 use link_args::LinkArgs;
-pub use reach::Reach;
+pub use reach::{AsksGit, Reach};
 
 /// What cargo calls a unit: one run of a compiler or of a build script.
 #[derive(Clone, Debug, Default)]
@@ -86,7 +86,7 @@ pub struct Unit {
     /// whether they look for the tree.
     pub reach: Reach,
     /// Whether that code knows git by name, or may start what does.
-    pub may_ask_git: bool,
+    pub asks_git: AsksGit,
     /// The macro with the widest reach of those that a path unit may call, if any can get at more
     /// than the package. Of other units, one that looks for the tree.
     pub widest_macro: Option<WideMacro>,
@@ -108,13 +108,13 @@ pub struct WideMacro {
     pub package: String,
     pub reach: Reach,
     /// As of a unit.
-    pub may_ask_git: bool,
+    pub asks_git: AsksGit,
 }
 
 impl WideMacro {
     fn of(unit: &Unit) -> WideMacro {
-        let Unit { reach, may_ask_git, .. } = *unit;
-        WideMacro { package: unit.package.clone(), reach, may_ask_git }
+        let Unit { reach, asks_git, .. } = *unit;
+        WideMacro { package: unit.package.clone(), reach, asks_git }
     }
 }
 
@@ -132,8 +132,9 @@ impl Unit {
     }
 
     /// Whether its code, or that of a macro in it, may ask git.
-    pub fn asks_git(&self) -> bool {
-        self.may_ask_git || self.widest_macro.as_ref().is_some_and(|found| found.may_ask_git)
+    pub fn may_ask_git(&self) -> bool {
+        let of_macro = self.widest_macro.as_ref().map(|found| found.asks_git);
+        self.asks_git.max(of_macro.unwrap_or_default()) > AsksGit::No
     }
 
     /// The directory of its package, by its sources: relative to the workspace root, or absolute.

@@ -277,8 +277,32 @@ fn reach_of_variable(name: &str, is_script: bool) -> Reach {
     }
 }
 
+/// Whether code asks git, and how.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum AsksGit {
+    #[default]
+    No,
+    /// It starts git, which can be told to write down what it is asked.
+    Seen,
+    /// It may read `.git`, itself or by way of a library or of another program.
+    Unseen,
+}
+
+/// Of code of a path package, or of another one.
+pub(super) fn asks_git(tokens: &[Token<'_>], is_path: bool) -> AsksGit {
+    let may_start = |harmless: &[&str]| is_path && may_start_others(tokens, harmless);
+    let asks_nobody = may_start(&ASKING_NOBODY);
+    if !code_names_git(tokens) && !asks_nobody {
+        AsksGit::No
+    } else if reads_repository(tokens) || may_start(&[&ASKING_NOBODY[..], &["git"]].concat()) {
+        AsksGit::Unseen
+    } else {
+        AsksGit::Seen
+    }
+}
+
 /// Whether code knows git by name: only what can spell it can ask it. Comments do not run.
-pub(super) fn code_names_git(tokens: &[Token<'_>]) -> bool {
+fn code_names_git(tokens: &[Token<'_>]) -> bool {
     tokens.iter().any(|token| match token {
         Token::Word(word) => names_git(word.as_bytes()),
         Token::Text(text) => names_git(text.as_bytes()) || names_git(unescaped(text).as_bytes()),
@@ -286,24 +310,53 @@ pub(super) fn code_names_git(tokens: &[Token<'_>]) -> bool {
     })
 }
 
-/// Whether code may have git asked by somebody else: by a program that is not named right where it
-/// is started, or is none of those that ask nobody; by a foreign function; by a package that is
-/// there for it.
-pub(super) fn may_start_asker(tokens: &[Token<'_>]) -> bool {
-    const HARMLESS: [&str; 12] = [
-        "ar",
-        "c++",
-        "cc",
-        "clang",
-        "clang++",
-        "g++",
-        "gcc",
-        "nasm",
-        "pkg-config",
-        "protoc",
-        "rustc",
-        "rustfmt",
-    ];
+/// Whether code may read `.git` otherwise than by starting git, or has git look elsewhere. That it
+/// is there is no secret, nor is what cargo shall watch.
+fn reads_repository(tokens: &[Token<'_>]) -> bool {
+    const LIBRARIES: [&str; 4] = ["git2", "gitoxide", "gix", "libgit2"];
+    let asks_for_presence = |rest: &[Token<'_>]| {
+        matches!(
+            rest,
+            [_, Token::Other(b')'), Token::Other(b'.'), Token::Word("exists" | "try_exists"), ..]
+        )
+    };
+    (0..tokens.len()).any(|at| match tokens[at] {
+        Token::Word(word) => {
+            word == "env_clear" || LIBRARIES.iter().any(|library| word.starts_with(library))
+        }
+        Token::Text(text) => {
+            let text = unescaped(text);
+            let names_directory = text.match_indices(".git").any(|(place, name)| {
+                let next = text[place + name.len()..].chars().next();
+                !next.is_some_and(char::is_alphanumeric)
+            });
+            let is_for_cargo = text.starts_with("cargo:");
+            text.starts_with("GIT_")
+                || (names_directory && !is_for_cargo && !asks_for_presence(&tokens[at..]))
+        }
+        _ => false,
+    })
+}
+
+/// Programs that do not ask git.
+const ASKING_NOBODY: [&str; 12] = [
+    "ar",
+    "c++",
+    "cc",
+    "clang",
+    "clang++",
+    "g++",
+    "gcc",
+    "nasm",
+    "pkg-config",
+    "protoc",
+    "rustc",
+    "rustfmt",
+];
+
+/// Whether code may start a program that is not named right where it is started, or is none of the
+/// `harmless` ones; or calls a foreign function, or a package that is there for starting programs.
+fn may_start_others(tokens: &[Token<'_>], harmless: &[&str]) -> bool {
     let has = |word: &str| tokens.contains(&Token::Word(word));
     let is_of_clap = has("clap") && !has("process");
     (0..tokens.len()).any(|at| match &tokens[at..] {
@@ -316,7 +369,7 @@ pub(super) fn may_start_asker(tokens: &[Token<'_>]) -> bool {
             Token::Text(program),
             Token::Other(b')'),
             ..,
-        ] => !HARMLESS.contains(program),
+        ] => !harmless.contains(program),
         [Token::Word("Command"), next, ..] => !names_type(&tokens[..at], *next),
         [Token::Text(text), ..] if text.contains("process::Command") => true,
         [Token::Word("cmd_lib" | "duct" | "libc" | "subprocess" | "xshell"), ..] => true,
@@ -579,7 +632,7 @@ mod tests {
 
     #[test]
     fn who_may_start_what_asks_git() {
-        let may_start_asker = |source| may_start_asker(&tokens(source).expect("it is Rust"));
+        let asks_git = |source| asks_git(&tokens(source).expect("it is Rust"), true);
         for starting in [
             "Command::new(\"sh\").arg(\"x\");",
             "std::process::Command::new(env::var(\"X\")?);",
@@ -592,7 +645,7 @@ mod tests {
             "duct::cmd!(\"./x.sh\").run();",
             "\"std::process::Command::new(1)\".parse()",
         ] {
-            assert!(may_start_asker(starting), "{starting}");
+            assert_eq!(asks_git(starting), AsksGit::Unseen, "{starting}");
         }
         for other in [
             "use std::{env, process::Command}; use std::process::{Command, Stdio};",
@@ -600,7 +653,32 @@ mod tests {
             "fn f() -> clap::Command { Command::new(\"app\") }",
             "fn f() { std::process::exit(1) } extern \"C\" fn g() {}",
         ] {
-            assert!(!may_start_asker(other), "{other}");
+            assert_eq!(asks_git(other), AsksGit::No, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_git_can_write_down_is_told_from_what_it_cannot() {
+        let asks_git = |source| asks_git(&tokens(source).expect("it is Rust"), true);
+        for seen in [
+            "Command::new(\"git\").args([\"rev-parse\", \"HEAD\"]);",
+            "fn git_hash() {} if Path::new(\"../.git\").exists() { Command::new(\"git\") }",
+            "println!(\"cargo:rerun-if-changed=.git/HEAD\"); Command::new(\"git\");",
+        ] {
+            assert_eq!(asks_git(seen), AsksGit::Seen, "{seen}");
+        }
+        for unseen in [
+            "fs::read(\".git/HEAD\")",
+            "fs::read(root.join(\".git\").join(\"HEAD\"))",
+            "fs::read(root.join(\"\\x2egit\"))",
+            "Command::new(\"git\"); Command::new(\"sh\");",
+            "Command::new(\"git\").env_clear()",
+            "Command::new(\"git\").env(\"GIT_DIR\", x)",
+            "Path::new(\".git\").is_dir()",
+            "git2::Repository::discover(x)",
+            "let git = gix::open(x);",
+        ] {
+            assert_eq!(asks_git(unseen), AsksGit::Unseen, "{unseen}");
         }
     }
 
@@ -615,7 +693,7 @@ mod tests {
                       let c = '\\''; let r = r#\"std::fs\"#; f::read(\"\\\"x\"); git }";
         mutations(source.as_bytes(), |source| {
             let Some(tokens) = std::str::from_utf8(source).ok().and_then(tokens) else { return };
-            _ = (reach_of(&tokens, true), code_names_git(&tokens), may_start_asker(&tokens));
+            _ = (reach_of(&tokens, true), asks_git(&tokens, true));
         });
     }
 }
