@@ -79,9 +79,7 @@ fn through_lane(session: Session, words: &[OsString]) -> anyhow::Result<Option<S
     let lane = choose::lane(&project, &choice(&line, Lockfile::MustStay))?;
     let kind = kind_of(&project, &line);
     let lane = if may_build(&line, kind) {
-        // The stamp is released when this process has become cargo; then cargo's own lock says that
-        // a build is going on.
-        let (lane, _in_use) = choose::enter(&project, lane);
+        let (lane, in_use) = choose::enter(&project, lane);
         run::sweep(&project, &lane);
         let ui = project.session.ui.quiet(line.is_quiet());
         retarget::wrapper::provide_wrapper(&project, project.session.ui.quiet(true));
@@ -97,6 +95,10 @@ fn through_lane(session: Session, words: &[OsString]) -> anyhow::Result<Option<S
             let no_fork = start.no_fork.as_deref();
             let build = Build { commands, forks, no_fork, waits, ..Build::default() };
             record::write(&project, &lane, &build);
+        }
+        // cargo's own lock ends before its tests begin.
+        if let Some(in_use) = in_use {
+            in_use.keep();
         }
         lane
     } else {

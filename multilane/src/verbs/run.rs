@@ -259,7 +259,8 @@ pub(super) fn run_steps(
         }
         if !status.success() {
             failure = failure.or(Some(status));
-            is_overloaded |= busyness.is_some_and(|busyness| busyness.is_overload());
+            let has_tested = !(step.is_nextest() && status.code() == Some(NEXTEST_BUILD_FAILED));
+            is_overloaded |= has_tested && busyness.is_some_and(|busyness| busyness.is_overload());
         }
         if interrupted || (failure.is_some() && !recipe.keep_going) {
             break;
@@ -306,10 +307,12 @@ pub(super) fn run_steps(
     Ok(ExitCode::from(code))
 }
 
+/// nextest's exit code where no test was started. `cargo test` has the same for a test that fails.
+const NEXTEST_BUILD_FAILED: i32 = 101;
+
 /// Whether compilers may have failed since the disk is full. What starts programs of the project is
 /// not begun a second time, unless nextest says that it has started none.
 fn may_lack_space(step: &Step, lane: &Lane, outcome: &Outcome) -> bool {
-    const NEXTEST_BUILD_FAILED: i32 = 101; // `cargo test` says the same when a test fails.
     let has_only_built = match step.is_nextest() {
         true => outcome.status.code() == Some(NEXTEST_BUILD_FAILED),
         false => step.counting != Counting::No && !step.runs_tests(),

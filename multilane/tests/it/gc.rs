@@ -85,6 +85,30 @@ fn a_lane_in_use_stays_and_what_is_promised_is_freed() {
     assert!(project.lanes().is_empty(), "the last donor goes when there is nothing else");
 }
 
+/// cargo has left its own lock by then.
+#[test]
+fn a_lane_stays_whose_program_runs() {
+    let project = project();
+    let source = "fn main() { println!(\"started\"); std::io::stdin().read_line(&mut String::new()).unwrap(); }\n";
+    project.write("crates/app/src/main.rs", source);
+    let mut run = project.xtask("lane run a -- cargo run --quiet --package app");
+    run.command().stdin(std::process::Stdio::piped());
+    let mut child = run.start();
+    let mut line = String::new();
+    std::io::BufRead::read_line(
+        &mut std::io::BufReader::new(child.stdout.as_mut().expect("piped")),
+        &mut line,
+    )
+    .expect("it is read");
+    assert_eq!(line, "started\n");
+    assert_eq!(items(&gc(&project, "--budget 0")).len(), 0);
+    project.only_lane();
+    drop(child.stdin.take());
+    child.wait().expect("it ends");
+    gc(&project, "--budget 0");
+    assert!(project.lanes().is_empty());
+}
+
 #[test]
 fn a_lane_that_was_just_used_stays() {
     let project = project();

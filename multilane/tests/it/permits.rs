@@ -168,6 +168,42 @@ fn nobody_waits_for_what_was_stopped() {
     end(first);
 }
 
+#[test]
+fn nobody_waits_behind_what_was_stopped() {
+    let permits = Permits::new("1", "4096");
+    let mut first = permits.start(COMPILE);
+    runs(&mut first);
+    let second = permits.start(COMPILE);
+    permits.until_waiting(&[&second]);
+    signal(&second, "-STOP");
+    let mut third = permits.start(COMPILE);
+    permits.until_waiting(&[&second, &third]);
+    end(first);
+    runs(&mut third);
+    end(third);
+    signal(&second, "-CONT");
+    end(second);
+}
+
+/// A cargo that is killed, say: what it wanted compiled is nothing that the next one wants.
+#[test]
+fn a_wait_ends_with_who_wanted_it() {
+    let permits = Permits::new("1", "4096");
+    let mut first = permits.start(COMPILE);
+    runs(&mut first);
+    let mut parent = permits.project.command("sh");
+    parent.args(["-c", "\"$0\" compiler touch compiled \"$@\"; :"]).arg(&permits.program);
+    parent.arg(COMPILE).envs(permits.variables).env("MULTILANE_PERMITS_FILE", &permits.file);
+    let mut parent = parent.spawn().expect("it starts");
+    wait_until("it waits", || permits.waiting().len() == 1);
+    signal(&parent, "-KILL");
+    parent.wait().expect("it ends");
+    wait_until("nobody waits", || permits.waiting().is_empty());
+    end(first);
+    assert_eq!(permits.state(), State::default());
+    assert!(!permits.project.exists("compiled"));
+}
+
 /// cargo's own questions, and what is switched off.
 #[test]
 fn what_takes_no_permit_does_not_wait() {

@@ -37,6 +37,8 @@ struct Answer {
     age_seconds: u64,
     worktree: Option<PathBuf>,
     lane: Option<PathBuf>,
+    /// Whose lane it is, if it is an agent's.
+    agent: Option<String>,
     /// Where it was built, if a fork has brought it.
     donor: Option<PathBuf>,
     /// `None` where no record is of that build, as of plain cargo's.
@@ -108,7 +110,10 @@ impl Answer {
         let donor = record.map(|record| record.lane.clone()).filter(|dir| Some(&**dir) != lane);
 
         let root = top.clone().unwrap_or_else(|| project.repo.root.clone());
-        let sources = sources(&program, &root);
+        // rustc's own lists are relative to the workspace, which may lie deeper.
+        let workspace =
+            lane.and_then(|lane| lane.ancestors().find(|dir| dir.join("Cargo.lock").is_file()));
+        let sources = sources(&program, workspace.unwrap_or(&root));
         let is_newer = |path: &&PathBuf| modified(path).is_none_or(|modified| modified > time);
         let changed_since: Vec<PathBuf> = sources.iter().filter(is_newer).cloned().collect();
         let commit = record.and_then(|record| record.commit.as_deref());
@@ -118,6 +123,7 @@ impl Answer {
             age_seconds: environment::now().duration_since(time).unwrap_or_default().as_secs(),
             worktree: top,
             lane: lane.map(Path::to_owned),
+            agent: lane.and_then(agent_of),
             donor,
             build: record.map(Build::of),
             edited: sources.iter().filter(is_edited).cloned().collect(),
@@ -159,7 +165,14 @@ impl Answer {
                     lines.push(format!("            {}", list(&self.edited)));
                 }
             }
-            None => lines.push("built by    unknown: plain cargo, or a build long ago".to_owned()),
+            None => {
+                let agent =
+                    self.agent.as_ref().map(|agent| format!(" in the lane of agent {agent}"));
+                lines.push(format!(
+                    "built by    unknown: plain cargo{}, or a build long ago",
+                    agent.unwrap_or_default()
+                ));
+            }
         }
         if let Some(donor) = &self.donor {
             lines.push(format!("forked from {}", project.shown(donor)));
@@ -177,6 +190,12 @@ impl Answer {
         });
         lines.join("\n")
     }
+}
+
+/// `a` of `.lanes/a/0123456789ab`.
+fn agent_of(lane: &Path) -> Option<String> {
+    let agent = lane.parent().filter(|dir| dir.parent().is_some_and(|dir| dir.ends_with(".lanes")));
+    Some(agent?.file_name()?.to_string_lossy().into_owned())
 }
 
 impl Build {
@@ -230,7 +249,12 @@ fn made_by<'r>(records: &'r [Record], lane: &Path, time: SystemTime) -> Option<&
 /// From the list beside the program: cargo's for what it puts in the profile's directory, rustc's
 /// for the rest.
 fn sources(program: &Path, root: &Path) -> Vec<PathBuf> {
-    let list = files::read_text(program.with_extension("d")).ok();
+    let own = program.with_extension("d");
+    // rustc's list for `libapp-0123.rlib` has the name of the crate.
+    let name = own.file_name().and_then(|name| name.to_str()?.strip_prefix("lib"));
+    let of_crate = name.map(|name| own.with_file_name(name));
+    let list = [Some(own.clone()), of_crate].into_iter().flatten();
+    let list = list.into_iter().find_map(|list| files::read_text(list).ok());
     let sources = list.and_then(|text| dep_info::sources(&text)).unwrap_or_default();
     sources.into_iter().map(|source| root.join(source)).collect()
 }

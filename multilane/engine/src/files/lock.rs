@@ -70,11 +70,21 @@ pub mod bytes {
 
     // The types of these constants differ between systems, those of the fields do not.
     const TAKEN: i16 = libc::F_WRLCK as i16;
+    const SHARED: i16 = libc::F_RDLCK as i16;
     const FREE: i16 = libc::F_UNLCK as i16;
 
     /// Takes them, if no other process has one of them.
     pub fn try_take(file: &File, bytes: &Range<u64>) -> io::Result<bool> {
-        match control(file, libc::F_SETLK, TAKEN, bytes) {
+        attempt(file, TAKEN, bytes)
+    }
+
+    /// The same where others may share them.
+    pub fn try_share(file: &File, bytes: &Range<u64>) -> io::Result<bool> {
+        attempt(file, SHARED, bytes)
+    }
+
+    fn attempt(file: &File, kind: i16, bytes: &Range<u64>) -> io::Result<bool> {
+        match control(file, libc::F_SETLK, kind, bytes) {
             Ok(_) => Ok(true),
             Err(err) => match err.raw_os_error() {
                 Some(libc::EAGAIN | libc::EACCES) => Ok(false),
@@ -87,7 +97,7 @@ pub mod bytes {
         control(file, libc::F_SETLK, FREE, bytes).map(drop)
     }
 
-    /// Whether another process has one of them.
+    /// Whether another process has one of them, or shares it.
     pub fn is_taken(file: &File, bytes: &Range<u64>) -> io::Result<bool> {
         Ok(control(file, libc::F_GETLK, TAKEN, bytes)?.l_type != FREE)
     }
@@ -131,6 +141,10 @@ pub mod bytes {
     use std::ops::Range;
 
     pub fn try_take(_file: &File, _bytes: &Range<u64>) -> io::Result<bool> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub fn try_share(_file: &File, _bytes: &Range<u64>) -> io::Result<bool> {
         Err(io::ErrorKind::Unsupported.into())
     }
 

@@ -6,6 +6,7 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::files::parallel::in_parallel;
 use crate::files::{self, lock};
 use crate::json::Json;
 use crate::lanes::KeyInputs;
@@ -16,6 +17,7 @@ use crate::project::root::Repo;
 use crate::project::worktrees::worktree_list;
 
 /// A lane as it lies on disk.
+#[derive(Clone)]
 pub struct Found {
     pub worktree: PathBuf,
     /// The commit of that worktree, as far as git has said.
@@ -123,16 +125,14 @@ fn is_in_use(lane: &Path, locked: Option<&HashSet<u64>>) -> bool {
     lock_files(lane).iter().any(|file| is_locked(file, locked))
 }
 
-/// With their sizes. One thread for each lane: walking waits for the disk, not for the processor.
-pub fn measured(mut places: Vec<Found>) -> Vec<Found> {
+/// With their sizes.
+pub fn measured(places: Vec<Found>) -> Vec<Found> {
     let locked = locked_inodes();
-    std::thread::scope(|scope| {
-        for place in &mut places {
-            scope.spawn(|| {
-                place.in_use = is_in_use(&place.dir, locked.as_ref());
-                place.measure();
-            });
-        }
+    let mut places = in_parallel(&places, |place| {
+        let mut place = place.clone();
+        place.in_use = is_in_use(&place.dir, locked.as_ref());
+        place.measure();
+        place
     });
     let keys: Vec<Option<String>> = places.iter().map(|place| place.key.clone()).collect();
     for place in places.iter_mut().filter(|place| place.key.is_some()) {

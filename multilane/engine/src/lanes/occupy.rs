@@ -9,10 +9,12 @@
 use std::collections::BTreeSet;
 use std::fs::{DirEntry, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::{Lane, Owner};
+use crate::files::lock::bytes;
 use crate::files::scratch::{self, Scratch};
 use crate::files::search::find;
 use crate::files::{self, lock};
@@ -41,7 +43,25 @@ const LOCKED_MAX: Duration = Duration::from_secs(5);
 /// A lane that we are in. It is free again when this is dropped, or when the process ends in any
 /// way.
 pub struct InUse {
-    _stamp: File,
+    stamp: File,
+}
+
+/// The byte of the stamp that a process shares which has become cargo.
+const IN_USE: Range<u64> = 0..1;
+
+impl InUse {
+    /// For as long as the program runs that this process becomes. What that starts has no part in
+    /// it: a daemon would keep the lane for ever.
+    pub fn keep(self) {
+        let is_kept = bytes::try_share(&self.stamp, &IN_USE).and_then(|is_shared| {
+            bytes::keep(&self.stamp)?;
+            Ok(is_shared)
+        });
+        if is_kept.unwrap_or_default() {
+            _ = lock::unlock(&self.stamp);
+        }
+        std::mem::forget(self);
+    }
 }
 
 /// Why the lanes of agents cannot be in `lanes_dir`, in words that follow "cannot use". A link is
@@ -144,7 +164,7 @@ pub fn enter(dir: &Path, stamp: &str, now: SystemTime) -> io::Result<InUse> {
         file.write_all(stamp.as_bytes())?;
     }
     file.set_modified(now)?;
-    Ok(InUse { _stamp: file })
+    Ok(InUse { stamp: file })
 }
 
 /// What became of a lane that was to be deleted.
@@ -319,6 +339,9 @@ pub fn lock_whole(dir: &Path) -> io::Result<Option<Vec<File>>> {
             Err(err) if err.kind() == io::ErrorKind::NotFound => continue,
             Err(err) => return Err(err),
         };
+        if path.ends_with(STAMP) && bytes::is_taken(&file, &IN_USE).unwrap_or_default() {
+            return Ok(None);
+        }
         match lock::try_exclusive(&file) {
             Ok(true) => locks.push(file),
             Ok(false) => return Ok(None),

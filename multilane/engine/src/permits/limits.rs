@@ -54,8 +54,9 @@ pub struct Limits {
 impl Limits {
     /// On a machine that is pressed, half as many are begun: what runs already goes on.
     pub fn of(machine: Machine, asked: Asked) -> Limits {
-        let memory_mib = asked.memory_mib.or(machine.memory_mib.map(|mib| mib / 4 * 3));
-        let by_memory = memory_mib.map_or(u64::MAX, |mib| mib / OF_COMPILER_MIB);
+        let of_machine = machine.memory_mib.map(|mib| mib / 4 * 3);
+        let by_memory = of_machine.map_or(u64::MAX, |mib| mib / OF_COMPILER_MIB);
+        let memory_mib = asked.memory_mib.or(of_machine);
         let permits = asked.permits.unwrap_or(machine.processors.min(by_memory));
         let permits = if machine.is_pressed { permits.div_ceil(2) } else { permits };
         Limits {

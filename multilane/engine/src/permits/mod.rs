@@ -68,8 +68,11 @@ pub fn start(session: &Session, path: &Path, words: &[OsString]) -> ExitCode {
     let Some((kind, words @ [program, args @ ..])) = words.split_first() else {
         return ExitCode::SUCCESS; // The wrapper tries whether this program starts.
     };
-    let want = if kind == "test" { Want::of_program(program) } else { Want::of_compiler(args) };
     let env = &session.env;
+    let want = match kind == "test" {
+        true => Want::of_program(program),
+        false => Want::of_compiler(env.get("CARGO_PKG_NAME"), args),
+    };
     // A test is started by a program that all projects share.
     let settings = match env.get("CARGO_MANIFEST_DIR").filter(|_| kind == "test") {
         Some(dir) => Path::new(dir)
@@ -118,19 +121,28 @@ fn take(session: &Session, want: Want, settings: &str) -> std::io::Result<pool::
         Some((at, limits)) if at.elapsed() < Duration::from_millis(200) => limits,
         _ => {
             let mut limits = limits::Limits::of(limits::Machine::read(), asked);
-            // Nobody waits for what was stopped, by ctrl-z, say.
+            // Nobody waits for what was stopped, by ctrl-z, say, or hangs.
             if begun.elapsed() >= SILENT {
-                limits.permits += view::State::read(&pool::place(env)).stopped();
+                limits.permits += view::State::read(&pool::place(env)).idle();
             }
             known = Some((Instant::now(), limits));
             limits
         }
     };
-    let mut is_told = false;
+    let parent = environment::parent_id();
+    let mut looked: Option<Instant> = None;
     let mut waits = |time: Duration, what: &str| {
-        if time >= SILENT && !std::mem::replace(&mut is_told, true) {
+        // The cargo or the runner that wanted it has been killed, and nobody else does.
+        if environment::parent_id() != parent {
+            std::process::exit(1);
+        }
+        if time < SILENT || looked.is_some_and(|looked| looked.elapsed() < SILENT) {
+            return false;
+        }
+        if looked.replace(Instant::now()).is_none() {
             tell(session, &pool, what);
         }
+        view::State::read(&pool::place(env)).is_behind_stopped(std::process::id())
     };
     // A job server of another's, such as make's: with one of its tokens in hand nobody waits.
     let is_of_make =

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::environment::Environment;
 use crate::files::{self, positioned};
+use crate::permits::view::below;
 
 /// Of two units at one place the later one counts. Then a link is begun too soon, or too late.
 const PLACES: u64 = 1 << 12;
@@ -34,15 +35,18 @@ pub fn all(env: &Environment) -> Vec<u64> {
 }
 
 /// Looks at a compiler, and at the linker that it starts, until it ends; then notes what they had.
+/// One that comes to no linker, as an error keeps it from that, says nothing of a link.
 pub fn learn(env: &Environment, process: u32, unit: u64) {
     const PAUSE: Duration = Duration::from_millis(50);
-    let mut most = 0;
+    let (mut most, mut has_linked) = (0, false);
     // An orphan has another parent.
     while crate::environment::parent_id() == Some(process) {
-        most = most.max(memory_kib(process, 0));
+        let mut others = below(process, 0).filter(|id| *id != std::process::id()).peekable();
+        has_linked |= others.peek().is_some();
+        most = most.max(memory_kib(process) + others.map(memory_kib).sum::<u64>());
         std::thread::sleep(PAUSE);
     }
-    let Some(file) = file(env).filter(|_| most > 0) else { return };
+    let Some(file) = file(env).filter(|_| has_linked) else { return };
     let noted = file.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| {
         let file = files::open_own(OpenOptions::new().write(true), &file)?;
         positioned::write_u64(&file, 8 * (unit % PLACES), (most >> 10).max(1))
@@ -50,18 +54,10 @@ pub fn learn(env: &Environment, process: u32, unit: u64) {
     drop(noted); // It is learned the next time.
 }
 
-/// The most that a process and those below it have had at once, or a little more.
-fn memory_kib(process: u32, depth: u32) -> u64 {
-    const DEPTH_MAX: u32 = 8;
-    let dir = Path::new("/proc").join(process.to_string());
-    let status = files::read_text(dir.join("status")).unwrap_or_default();
-    let own = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let own = own.and_then(|kib| kib.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0);
-    let tasks = files::subdirectories(&dir.join("task"));
-    let children = tasks.filter_map(|task| files::read_text(task.join("children")).ok());
-    let below = children.filter(|_| depth < DEPTH_MAX).flat_map(|children| {
-        let numbers = children.split_whitespace().filter_map(|number| number.parse().ok());
-        numbers.map(|child: u32| memory_kib(child, depth + 1)).collect::<Vec<u64>>()
-    });
-    own + below.sum::<u64>()
+/// The most that a process has had.
+fn memory_kib(process: u32) -> u64 {
+    let status = Path::new("/proc").join(process.to_string()).join("status");
+    let status = files::read_text(status).unwrap_or_default();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    most.and_then(|kib| kib.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0)
 }

@@ -73,17 +73,19 @@ impl Pool {
         queue: Queue,
         patience: Duration,
         limits: impl FnMut() -> Limits,
-        waits: impl FnMut(Duration),
+        waits: impl FnMut(Duration) -> bool,
     ) -> io::Result<bool> {
         // There is one at least, whatever the machine has: asking that takes longer than this.
-        let first = PERMITS..PERMITS + 1;
+        let first = if queue == Queue::Express { EXPRESS } else { PERMITS };
+        let first = first..first + 1;
         if !bytes::is_taken(&self.file, &queue.numbers())? && bytes::try_take(&self.file, &first)? {
             return Ok(true);
         }
         let express = if queue == Queue::Express { u64::MAX } else { 0 };
         self.in_turn(queue, patience, limits, waits, |limits| {
             let express = EXPRESS..EXPRESS + limits.express.min(express);
-            let mut all = (PERMITS..PERMITS + limits.permits).chain(express);
+            // The others are left to builds as long as there is one for checks alone.
+            let mut all = express.chain(PERMITS..PERMITS + limits.permits);
             all.try_fold(false, |done, at| Ok(done || bytes::try_take(&self.file, &(at..at + 1))?))
         })
     }
@@ -98,7 +100,7 @@ impl Pool {
         blocks: u64,
         patience: Duration,
         limits: impl FnMut() -> Limits,
-        waits: impl FnMut(Duration),
+        waits: impl FnMut(Duration) -> bool,
     ) -> io::Result<bool> {
         self.in_turn(Queue::Memory, patience, limits, waits, |limits| {
             let mut missing = blocks.min(limits.blocks);
@@ -114,13 +116,14 @@ impl Pool {
         })
     }
 
-    /// Calls `attempt` until it has what it wants, once all have gone that came before.
+    /// Calls `attempt` until it has what it wants, once all have gone that came before, or `waits`
+    /// says that they do nothing.
     fn in_turn(
         &self,
         queue: Queue,
         patience: Duration,
         mut limits: impl FnMut() -> Limits,
-        mut waits: impl FnMut(Duration),
+        mut waits: impl FnMut(Duration) -> bool,
         mut attempt: impl FnMut(Limits) -> io::Result<bool>,
     ) -> io::Result<bool> {
         const PAUSE: Duration = Duration::from_millis(5);
@@ -131,16 +134,18 @@ impl Pool {
         }
         let number = self.draw(queue)?;
         let begun = Instant::now();
+        let mut may_pass = false;
         let has_it = loop {
-            let is_behind =
-                number > numbers.start && bytes::is_taken(&self.file, &(numbers.start..number))?;
+            let is_behind = number > numbers.start
+                && !may_pass
+                && bytes::is_taken(&self.file, &(numbers.start..number))?;
             if !is_behind && attempt(limits())? {
                 break true;
             }
             if begun.elapsed() >= patience {
                 break false;
             }
-            waits(begun.elapsed());
+            may_pass = waits(begun.elapsed());
             std::thread::sleep(if is_behind { PAUSE_BEHIND } else { PAUSE });
         };
         bytes::give_back(&self.file, &(number..number + 1))?;

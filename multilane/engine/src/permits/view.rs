@@ -20,10 +20,22 @@ pub struct State {
 }
 
 impl State {
-    /// How many permits are with processes that were stopped.
-    pub fn stopped(&self) -> u64 {
+    /// How many permits are with processes that do nothing: they were stopped, or sleep, as a test
+    /// that hangs.
+    pub fn idle(&self) -> u64 {
         let processes = self.holders.iter().filter_map(|holder| Process::read(*holder));
-        processes.filter(|process| process.is_stopped).count() as u64
+        processes.filter(|process| process.is_idle(below(process.id, 0))).count() as u64
+    }
+
+    /// Whether all that wait before this process in its queue were stopped.
+    pub fn is_behind_stopped(&self, id: u32) -> bool {
+        let Some((_, own)) = self.waiters.iter().find(|(process, _)| *process == id) else {
+            return false;
+        };
+        let before = self.waiters.iter().take_while(|(process, _)| *process != id);
+        before
+            .filter(|(_, queue)| queue == own)
+            .all(|(process, _)| Process::read(*process).is_none_or(|process| process.is_stopped))
     }
 
     pub fn read(path: &Path) -> State {
@@ -63,7 +75,7 @@ impl State {
 }
 
 /// What a process does, in words of a build.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Process {
     pub id: u32,
     pub parent: u32,
@@ -71,6 +83,8 @@ pub struct Process {
     pub is_stopped: bool,
     /// How long it has been there.
     pub age: Duration,
+    /// For how long it has had a processor, with those that it started and has waited for.
+    pub worked: Duration,
     /// The crate that is compiled, or the program's name.
     pub name: String,
     pub dir: PathBuf,
@@ -88,7 +102,9 @@ impl Process {
         let uptime = files::read_text("/proc/uptime").ok()?;
         let uptime: f64 = uptime.split(' ').next()?.parse().ok()?;
         const TICKS: f64 = 100.0; // `USER_HZ`, whatever the kernel's own is (time(7)).
-        let started = fields.get(19)?.parse::<f64>().ok()? / TICKS;
+        let seconds = |at: usize| Some(fields.get(at)?.parse::<f64>().ok()? / TICKS);
+        let started = seconds(19)?;
+        let worked = (11..15).filter_map(seconds).sum();
         let list = |name: &str| {
             let bytes = files::read(dir.join(name)).unwrap_or_default();
             let words = bytes.split(|byte| *byte == 0).filter(|word| !word.is_empty());
@@ -103,12 +119,39 @@ impl Process {
             parent: fields.get(1)?.parse().ok()?,
             is_stopped: fields.first()?.starts_with(['T', 't']),
             age: Duration::try_from_secs_f64(uptime - started).unwrap_or_default(),
+            worked: Duration::try_from_secs_f64(worked).unwrap_or_default(),
             name: name(&words),
             dir: std::fs::read_link(dir.join("cwd")).unwrap_or_default(),
             agent: agent.filter(|agent| !agent.is_empty()),
             words,
         })
     }
+
+    /// Whether it was stopped, or has hardly worked for long enough, with those below it that run.
+    fn is_idle(&self, mut below: impl Iterator<Item = u32>) -> bool {
+        const AGE_MIN: Duration = Duration::from_secs(60);
+        const SHARE: u32 = 20;
+        let is_little = |worked: Duration| worked * SHARE < self.age;
+        let of_child = |id| Process::read(id).map(|process| process.worked).unwrap_or_default();
+        self.is_stopped
+            || (self.age >= AGE_MIN
+                && is_little(self.worked)
+                && is_little(below.by_ref().map(of_child).sum()))
+    }
+}
+
+/// The processes that one has started, and those that these have started.
+pub(super) fn below(id: u32, depth: u32) -> Box<dyn Iterator<Item = u32>> {
+    const DEPTH_MAX: u32 = 8;
+    let tasks = files::subdirectories(&Path::new("/proc").join(id.to_string()).join("task"));
+    let children = tasks.filter_map(|task| files::read_text(task.join("children")).ok());
+    let ids = children.flat_map(|children| {
+        children.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<u32>>()
+    });
+    Box::new(
+        ids.filter(move |_| depth < DEPTH_MAX)
+            .flat_map(move |id| std::iter::once(id).chain(below(id, depth + 1))),
+    )
 }
 
 fn name(words: &[String]) -> String {
@@ -160,6 +203,13 @@ mod tests {
         assert!(
             !cfg!(target_os = "linux") || own.is_some_and(|own| own.name.starts_with("multilane"))
         );
+        let with = |age, worked| Process {
+            age: Duration::from_secs(age),
+            worked: Duration::from_secs(worked),
+            ..Process::default()
+        };
+        let is_idle = |age, worked| with(age, worked).is_idle(std::iter::empty());
+        assert!(is_idle(60, 2) && !is_idle(60, 3) && !is_idle(59, 0));
         assert_eq!(name(&["/x/rustc".into(), "--crate-name".into(), "syn".into()]), "syn");
     }
 }

@@ -1,6 +1,6 @@
 //! What a compiler or a test needs, from its command line.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 /// What is about to be started.
@@ -20,9 +20,10 @@ pub enum Want {
 }
 
 impl Want {
-    /// `args` is what follows the compiler's name.
-    pub fn of_compiler(args: &[OsString]) -> Want {
+    /// `args` is what follows the compiler's name, `package` what cargo compiles for.
+    pub fn of_compiler(package: Option<&OsStr>, args: &[OsString]) -> Want {
         let mut hasher = DefaultHasher::new();
+        package.hash(&mut hasher); // Many have a `main` or a `build_script_build`.
         let (mut emits, mut is_linked, mut previous) = ("", false, "");
         for arg in args.iter().filter_map(|arg| arg.to_str()) {
             match previous {
@@ -66,7 +67,7 @@ mod tests {
 
     fn of(line: &str) -> Want {
         let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-        Want::of_compiler(&args)
+        Want::of_compiler(None, &args)
     }
 
     #[test]

@@ -125,7 +125,8 @@ impl Step {
 
     /// Whether it starts tests, and not only compiles them.
     pub fn runs_tests(&self) -> bool {
-        let is_test = |arg: &OsString| arg == "test" || arg == "nextest";
+        const COMMANDS: [&str; 4] = ["bench", "nextest", "t", "test"];
+        let is_test = |arg: &OsString| COMMANDS.iter().any(|command| arg == command);
         self.args.iter().take(2).any(is_test) && !self.names_executables
     }
 

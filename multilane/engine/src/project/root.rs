@@ -140,15 +140,24 @@ fn words(item: &Item) -> Vec<String> {
 
 fn permits(table: Option<&Item>) -> Option<String> {
     let value = |name| table.and_then(|table| table.get(name));
-    let number = |name| value(name).and_then(Item::as_integer).filter(|number| *number > 0);
+    let number = |name| value(name).and_then(integer).filter(|number| *number > 0);
     let word = |name| number(name).map_or_else(|| "-".to_owned(), |number| number.to_string());
-    let is_off = value("permits").and_then(Item::as_bool) == Some(false);
-    (!is_off).then(|| format!("{} {}\n", word("permits"), word("permits-memory")))
+    (!value("permits").is_some_and(is_off))
+        .then(|| format!("{} {}\n", word("permits"), word("permits-memory")))
 }
 
 fn disk(value: &Item) -> Option<String> {
-    let is_off = value.as_bool() == Some(false);
-    is_off.then_some("off").or(value.as_str()).map(str::to_owned)
+    let bytes = value.as_integer().map(|bytes| bytes.to_string());
+    if is_off(value) { Some("off".to_owned()) } else { bytes.or(value.as_str().map(str::to_owned)) }
+}
+
+/// Also where it is written as text.
+fn integer(value: &Item) -> Option<i64> {
+    value.as_integer().or_else(|| value.as_str()?.trim().parse().ok())
+}
+
+fn is_off(value: &Item) -> bool {
+    value.as_bool() == Some(false) || value.as_str() == Some("off")
 }
 
 /// Of a package that belongs to no workspace.

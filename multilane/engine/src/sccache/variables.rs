@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::environment::Environment;
 use crate::lanes::short_hash;
+use crate::project::shared_program::runner_variable;
 
 /// Which parts of the cache are used.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -105,7 +106,9 @@ impl Variables {
             _ => (has_remote || !is_remote(name)).then(|| value.to_owned()),
         };
         let own = self.0.iter().map(|(name, text)| (name.clone(), value(name, text)));
-        own.chain(UNSET.map(|name| (name.to_owned(), None))).collect()
+        // It would make another key for what a verb compiles that runs tests.
+        let unset = UNSET.map(str::to_owned).into_iter().chain([runner_variable()]);
+        own.chain(unset.map(|name| (name, None))).collect()
     }
 
     /// Tells servers apart: with other settings, or with another `view` of the file system, another
@@ -163,7 +166,8 @@ mod tests {
     fn check(set: &[(&str, &str)], reach: CacheReach, expected: &[&str]) {
         let mut found = Vec::new();
         for (name, value) in variables(set).of_reach(reach) {
-            if !UNSET.contains(&name.as_str()) && !name.ends_with("ERROR_POLICY") {
+            let is_cargos = name.starts_with("CARGO_") || name.starts_with("M");
+            if !is_cargos && !name.ends_with("ERROR_POLICY") {
                 let name = name.trim_start_matches("SCCACHE_");
                 found.push(value.map_or(format!("-{name}"), |value| format!("{name}={value}")));
             }

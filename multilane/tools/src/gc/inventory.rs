@@ -67,23 +67,10 @@ pub(crate) fn weighed(
         lane
     });
     for (found, lane) in found.iter_mut().zip(&lanes) {
-        found.size = policy::taken(std::slice::from_ref(lane));
+        found.size = policy::taken([lane]);
         found.last_use = Some(lane.last_use);
     }
     (found, lanes)
-}
-
-/// What is in a lane, in bytes.
-pub(crate) fn by_kind(lane: &Path) -> BTreeMap<Kind, u64> {
-    let (parts, mut bytes) = (parts(lane, None, UNIX_EPOCH), BTreeMap::new());
-    let kinds = parts.iter().map(|(path, kind)| (path.as_path(), *kind)).collect();
-    walk(lane, Kind::Rest, &kinds, &mut |kind, meta| {
-        let mut group = Group::default();
-        count(&mut group, meta);
-        let shared = group.shared.iter().map(|shared| shared.bytes / shared.links);
-        *bytes.entry(kind).or_default() += group.alone + shared.sum::<u64>();
-    });
-    bytes
 }
 
 /// The inputs that no worktree has today. Features, targets and code generators are chosen anew on
@@ -149,7 +136,10 @@ fn lane(found: &Found, used: Option<SystemTime>, usable: Option<&Usable>, now: S
         key: found.key.clone(),
         outdated: Vec::new(),
         last_use: last_use.unwrap_or(UNIX_EPOCH),
-        must_stay: found.in_use || !is_ours || !is_file("CACHEDIR.TAG"),
+        must_stay: found.in_use
+            || !is_ours
+            || !is_file("CACHEDIR.TAG")
+            || !files::is_of_own_user(dir),
         is_merged: false,
         is_warm: units::profile_dirs(dir, false)
             .iter()

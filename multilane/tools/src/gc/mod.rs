@@ -2,8 +2,6 @@
 
 pub(crate) mod inventory;
 pub(crate) mod policy;
-#[cfg(test)]
-mod replay;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -98,7 +96,7 @@ impl Gc {
         let limits = self.limits(&project)?;
         let Some(_lock) = self.lock(&project)? else { return Ok(ExitCode::SUCCESS) };
         let now = environment::now();
-        let (_, lanes) = inventory::read(&project, now);
+        let (found, lanes) = inventory::read(&project, now);
         let plan = self.plan(&lanes, limits, now);
         let mut answer = Answer::of(&lanes, &limits, &plan);
         let mut failures = 0;
@@ -106,6 +104,10 @@ impl Gc {
             if !self.yes && !may_touch_own(&project, &lanes, &plan)? {
                 return Ok(ExitCode::FAILURE);
             }
+            // What calls that were killed have left.
+            let lanes_dirs: BTreeSet<_> =
+                found.iter().map(|found| found.root.join(".lanes")).collect();
+            lanes_dirs.iter().for_each(|dir| occupy::sweep(dir, dir));
             for (item, line) in plan.items.iter().zip(&mut answer.items) {
                 let lane = &lanes[item.lane];
                 let shown = project.shown(&lane.dir);
@@ -157,6 +159,7 @@ impl Gc {
             free: space.map_or(u64::MAX, |space| space.free),
             idle: Duration::from_secs(u64::from(self.idle) * 3600),
             with_own: self.target,
+            spares_last_donors: false,
         })
     }
 
@@ -166,12 +169,19 @@ impl Gc {
             return plan;
         }
         // The next builds have some room.
-        let below = Limits { budget: limits.budget / 10 * 9, ..limits };
-        let plan = policy::plan(lanes, &below, now);
-        match plan.promised() >= plan.needed {
-            true => plan,
-            false => policy::plan(lanes, &Limits { idle: Duration::ZERO, ..below }, now),
-        }
+        let below = Limits { budget: limits.budget / 10 * 9, spares_last_donors: true, ..limits };
+        let used_now = Limits { idle: Duration::ZERO, ..below };
+        let plans = [below, used_now, Limits { spares_last_donors: false, ..used_now }];
+        let mut plans = plans.map(|limits| policy::plan(lanes, &limits, now));
+        let is_enough = |plan: &Plan| plan.promised() >= plan.needed;
+        let first = plans.iter().position(is_enough);
+        // Where the worktrees' own directories alone take too much, lanes would go again and again
+        // for nothing; but a full disk needs what there is.
+        let is_full = limits.free < limits.floor;
+        let of_worktrees = policy::taken(lanes.iter().filter(|lane| lane.key.is_none()));
+        let is_in_vain = of_worktrees > below.budget && !is_full;
+        let which = first.unwrap_or(if is_in_vain { 0 } else { plans.len() - 1 });
+        std::mem::replace(&mut plans[which], Plan { taken: 0, needed: 0, items: Vec::new() })
     }
 
     /// One collects at a time. `None` where a build finds another at it.
@@ -215,7 +225,6 @@ fn remove(lane: &Lane, item: &Item) -> anyhow::Result<Removal> {
         return Ok(Removal::InUse); // Since we have looked.
     }
     let lanes_dir = lane.root.join(".lanes");
-    // What calls that were killed have left.
     occupy::sweep(&lanes_dir, &lane.dir);
     if !item.is_whole_lane() {
         let paths = item.kinds.iter().flat_map(|kind| &lane.groups[kind].paths);

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use multilane_engine::lanes::list::Price;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// What lies in a lane, from the cheapest to the dearest.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kind {
     /// Units of a worktree's `target/` that no lockfile or toolchain of any worktree can use.
@@ -94,6 +94,8 @@ pub(super) struct Limits {
     pub(super) idle: Duration,
     /// Whether the worktrees' own `target/` may be touched.
     pub(super) with_own: bool,
+    /// Whether the last lane of its key stays.
+    pub(super) spares_last_donors: bool,
 }
 
 /// Why something may go.
@@ -204,15 +206,22 @@ pub(super) fn freed<'i>(lanes: &[Lane], items: impl IntoIterator<Item = &'i Item
 /// What idle lanes of agents could free, in bytes, and the seconds to make that again.
 pub(crate) fn all_that_may_go(lanes: &[Lane], now: SystemTime) -> (u64, f64) {
     let idle = Duration::from_secs(3600);
-    let limits = Limits { budget: 0, floor: 0, free: u64::MAX, idle, with_own: false };
+    let limits = Limits {
+        budget: 0,
+        floor: 0,
+        free: u64::MAX,
+        idle,
+        with_own: false,
+        spares_last_donors: false,
+    };
     let plan = plan(lanes, &limits, now);
     (plan.promised(), plan.items.iter().map(|item| item.seconds).sum())
 }
 
 /// What they take, each file once.
-pub(super) fn taken(lanes: &[Lane]) -> u64 {
+pub(super) fn taken<'l>(lanes: impl IntoIterator<Item = &'l Lane>) -> u64 {
     let mut counted = HashSet::new();
-    let groups = lanes.iter().flat_map(|lane| lane.groups.values());
+    let groups = lanes.into_iter().flat_map(|lane| lane.groups.values());
     let mut of_group = |group: &Group| {
         let new = group.shared.iter().filter(|shared| counted.insert(shared.file));
         group.alone + new.map(|shared| shared.bytes).sum::<u64>()
@@ -231,6 +240,7 @@ fn candidates(lanes: &[Lane], limits: &Limits, now: SystemTime) -> Vec<(Item, f6
         }
         let reason = match lane.outdated.is_empty() {
             false => Reason::KeyOutdated,
+            true if is_last_donor(lanes, at) && limits.spares_last_donors => continue,
             true if is_last_donor(lanes, at) => Reason::LastDonor,
             true => Reason::Idle,
         };
@@ -274,12 +284,6 @@ fn is_last_donor(lanes: &[Lane], at: usize) -> bool {
         other.is_warm && other.key == own.key && (other.last_use, other_at) > (own.last_use, at)
     };
     own.key.is_some() && own.is_warm && !lanes.iter().enumerate().any(is_later)
-}
-
-/// What it takes to make so many bytes again.
-#[cfg(test)]
-pub(super) fn seconds(kind: Kind, bytes: u64) -> f64 {
-    kind.seconds_per_gib() * bytes as f64 / GIB
 }
 
 /// How many names of each file go.
@@ -337,7 +341,7 @@ mod tests {
 
     fn limits(budget: u64) -> Limits {
         let idle = Duration::from_secs(HOUR);
-        Limits { budget, floor: 0, free: 0, idle, with_own: false }
+        Limits { budget, floor: 0, free: 0, idle, with_own: false, spares_last_donors: false }
     }
 
     /// `a: Incremental Tests`, or `a: all`, in order.
@@ -380,6 +384,8 @@ mod tests {
         // The last donor, when there is nothing else.
         let plan = check(&lanes, &limits(0), &["old: all", "idle: all", "new: all"]);
         assert_eq!(plan.items[2].reason, Reason::LastDonor);
+        let spared = Limits { spares_last_donors: true, ..limits(0) };
+        check(&lanes, &spared, &["old: all", "idle: all"]);
     }
 
     #[test]

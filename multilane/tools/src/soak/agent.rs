@@ -13,7 +13,6 @@ use super::watch::{Collected, Record, Taken};
 use super::workspace::{self, Edit, PROGRAM, Snapshot, crate_at, placeless};
 use super::{Random, Shared, unix_seconds};
 use crate::files::rename_to_free;
-use crate::gc::inventory;
 use crate::process::{Ended, Slot, Wish, run_in_group};
 
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -185,8 +184,12 @@ impl<'a> Agent<'a> {
         let path = self.worktree.to_string_lossy().into_owned();
         {
             let _only = self.shared.worktrees.lock().expect("no thread panics with it");
-            self.shared
-                .git(&self.shared.repository(), &["worktree", "remove", "--force", &path])?;
+            let git = |args: &[&str]| self.shared.git(&self.shared.repository(), args);
+            // While another agent's `gc` deletes there, git may find what is gone a moment later.
+            if git(&["worktree", "remove", "--force", &path]).is_err() {
+                files::delete_dir(&self.worktree)?;
+                git(&["worktree", "prune"])?;
+            }
         }
         self.make_worktree()
     }
@@ -306,7 +309,6 @@ impl<'a> Agent<'a> {
         let content = call.before.content();
         if let Some(record) = &call.record {
             self.count_again(call, record);
-            self.note(call, record)?;
         }
         let Some(clean) = shared.clean(&content, call.verb == Verb::Test)? else { return Ok(()) };
         let success = call.ended.status.success();
@@ -347,23 +349,6 @@ impl<'a> Agent<'a> {
         // `gc` notes it when all is gone, and never where it is killed before.
         let is_gone = |lane: &PathBuf| !lane.exists() || is_later(lane);
         call.record.as_ref().is_some_and(|record| is_gone(&record.lane))
-    }
-
-    /// For `gc::replay`.
-    fn note(&self, call: &Call, record: &Record) -> anyhow::Result<()> {
-        use std::io::Write as _;
-        let line = serde_json::json!({
-            "end_unix_seconds": unix_seconds(),
-            "root": self.worktree,
-            "lane": record.lane,
-            "compiled": record.compiled.as_ref().is_some_and(|names| !names.is_empty()),
-            "is_test": call.verb == Verb::Test,
-            "bytes": inventory::by_kind(&record.lane),
-        });
-        let mut options = std::fs::OpenOptions::new();
-        let file = self.shared.dir.join("history.jsonl");
-        let mut file = files::open_own(options.append(true).create(true), &file)?;
-        Ok(file.write_all(format!("{line}\n").as_bytes())?)
     }
 
     /// Whether the call compiled what was there before something was collected.

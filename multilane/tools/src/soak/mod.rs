@@ -7,8 +7,7 @@
 //! ├── worktrees/     one for each agent, made anew now and then
 //! ├── clean/         what plain cargo builds from nothing, deleted after each build
 //! ├── wrong/         worktrees with a wrong result, and what is known of it
-//! ├── logs/          the output of what an agent runs at this moment
-//! └── history.jsonl  what each call has left in its lane; `gc::replay` reads it
+//! └── logs/          the output of what an agent runs at this moment
 //! ```
 
 mod agent;
@@ -85,8 +84,9 @@ impl Soak {
         let exe = environment::exe().context("cannot find the engine's program")?;
         let is_subcommand = ui.called == "cargo multilane";
         let seed = self.seed.unwrap_or_else(|| u64::from(std::process::id()));
-        let place = environment::real_path(self.dir.as_deref().unwrap_or(&std::env::temp_dir()))
-            .context("the directory for the soak")?;
+        let place = self.dir.clone().unwrap_or_else(std::env::temp_dir);
+        std::fs::create_dir_all(&place).context("the directory for the soak")?;
+        let place = environment::real_path(&place).context("the directory for the soak")?;
         let mut temporary = Temporary::default();
         let dir = place.join(format!("multilane-soak-{}", std::process::id()));
         temporary.make(&dir).with_context(|| format!("cannot make {}", dir.display()))?;

@@ -55,6 +55,9 @@ pub(super) struct Report {
     pub(super) wrong: Vec<String>,
 }
 
+/// How many builds may have to compile what has just been collected.
+const AGAIN_SHARE_MAX: f64 = 0.02;
+
 impl Report {
     pub(super) fn is_right(&self) -> bool {
         let has_to_be_0 = [
@@ -64,7 +67,10 @@ impl Report {
             self.waits,
             self.foreign_files_touched,
         ];
-        has_to_be_0.iter().all(|count| *count == 0) && self.compared > 0
+        has_to_be_0.iter().all(|count| *count == 0)
+            && self.compared > 0
+            && self.excess_bytes_max <= self.growth_bytes_max
+            && self.compiled_again_share <= AGAIN_SHARE_MAX
     }
 
     /// For the line of each minute.

@@ -167,6 +167,7 @@ mod tests {
             parent,
             is_stopped: false,
             age: Duration::from_secs(u64::from(100 - id)),
+            worked: Duration::ZERO,
             name: words.last().cloned().unwrap_or_default(),
             dir: "/w/app".into(),
             agent: (id == 1).then(|| "a".to_owned()),

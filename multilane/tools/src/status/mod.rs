@@ -3,7 +3,7 @@
 mod builds;
 mod machine;
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -78,20 +78,25 @@ impl flags::lane::LaneStatus {
 impl flags::Top {
     pub(crate) fn run(self, session: Session) -> anyhow::Result<ExitCode> {
         let project = doctor::read_only_project(session)?;
-        for turn in 0.. {
-            let lanes = if turn % TURNS_UNTIL_SIZES == 0 { Some(lanes(&project)) } else { None };
-            self.show(&project, lanes)?;
+        let mut status = Status::read(&project, lanes(&project));
+        if !std::io::stdout().is_terminal() {
+            ui::data(status.shown(&project))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        for turn in 1.. {
+            self.show(&status.shown(&project))?;
             std::thread::sleep(PERIOD);
+            let is_time = turn % TURNS_UNTIL_SIZES == 0;
+            let lanes = if is_time { lanes(&project) } else { status.lanes };
+            status = Status::read(&project, lanes);
         }
         Ok(ExitCode::SUCCESS)
     }
 
     /// Writes over what was shown last.
-    fn show(&self, project: &Project, lanes: Option<Vec<Lane>>) -> anyhow::Result<()> {
+    fn show(&self, text: &str) -> anyhow::Result<()> {
         const CLEAR: &str = "\x1b[H\x1b[2J\x1b[3J";
-        let status = Status::read(project, lanes.unwrap_or_default());
         let height = terminal_size::terminal_size().map_or(24, |(_, height)| usize::from(height.0));
-        let text = status.shown(project);
         let lines: Vec<&str> = text.lines().take(height.saturating_sub(1)).collect();
         let mut out = std::io::stdout().lock();
         out.write_all(format!("{CLEAR}{}\n", lines.join("\n")).as_bytes())?;
@@ -137,7 +142,9 @@ impl Status {
     }
 
     fn shown(&self, project: &Project) -> String {
-        let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
+        let width = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+        // Who reads it from a pipe wants all of it.
+        let width = width.filter(|_| std::io::stdout().is_terminal()).unwrap_or(usize::MAX);
         let machine = self.machine.to_string();
         let mut lines: Vec<String> = machine.lines().map(str::to_owned).collect();
         let Permits { total, express, taken, waiting, memory_mib, memory_taken_mib, .. } =
@@ -145,7 +152,7 @@ impl Status {
         lines.push(match self.permits.is_off {
             true => "permits   off".to_owned(),
             false => format!(
-                "permits   {taken} of {total} taken (and {express} for checks), {waiting} waiting; \
+                "permits   {taken} of {total} (and {express} for checks) taken, {waiting} waiting; \
                  links have {} of {}",
                 ui::bytes(memory_taken_mib << 20),
                 ui::bytes(memory_mib << 20)
