@@ -125,10 +125,8 @@ fn program(
     let places = places.chain(target_dir.map(|dir| dir.join(PROGRAM)));
     let home = places.chain([session.env.runtime_dir().join("tools")]).find(|dir| is_writable(dir));
     let home = home.context("no directory for caches can be written\nhelp: set XDG_CACHE_HOME")?;
-    match engine {
-        Some(engine) => compiled(session, &home, engine, target_dir, part, may_compile),
-        None => from_registry(session, &home, may_compile),
-    }
+    let engine = engine.context("the sources of this program have gone\nhelp: install it again")?;
+    compiled(session, &home, engine, target_dir, part, may_compile)
 }
 
 /// The folder of the engine's sources: what this workspace's xtask names as its path, or what this
@@ -249,32 +247,6 @@ fn remove_old_versions(home: &Path) {
     for old in versions.iter().skip(PROGRAMS_MAX) {
         files::delete_dir(old).ok(); // It may be in use; the next version tries again.
     }
-}
-
-/// Not tried: there is no release yet.
-fn from_registry(session: &Session, home: &Path, may_compile: bool) -> anyhow::Result<PathBuf> {
-    let version = env!("CARGO_PKG_VERSION");
-    let root = home.join(version);
-    let program = root.join("bin").join(with_suffix(PROGRAM));
-    if program.is_file() {
-        return Ok(program);
-    }
-    ensure!(may_compile, "{PROGRAM} is not installed yet");
-    session.ui.status(
-        "Installing",
-        format_args!("{PROGRAM} {version}, which has this verb; only this once"),
-    );
-    let mut args: Vec<OsString> =
-        ["install", "--locked", PROGRAM, "--version"].map(Into::into).into();
-    args.extend([format!("={version}").into(), "--root".into(), root.into()]);
-    let step = out_of_tree(session, Step::cargo(args), home);
-    let outcome = Shell::new(&session.env).run(&step, &[])?;
-    if !outcome.status.success() {
-        bail!(
-            "cannot install {PROGRAM}\nhelp: cargo install --locked {PROGRAM} --version ={version}"
-        );
-    }
-    Ok(program)
 }
 
 /// Of all that the program is made from. The bytes are read once for each state of the files.

@@ -8,8 +8,7 @@ use anyhow::{Context as _, anyhow};
 
 use crate::environment::{self, Environment};
 use crate::files;
-use crate::lanes::choose;
-use crate::lanes::list::{self, Found};
+use crate::lanes::list;
 use crate::process::step::{Program, Step};
 use crate::project::Project;
 use crate::project::git_dir::Common;
@@ -195,7 +194,7 @@ pub fn keep_within_limits(project: &Project, ui: Ui) -> anyhow::Result<()> {
 fn first_seen(project: &Project, space: Space, limits: &Limits, file: &Path) -> Option<Seen> {
     let seen = Seen { lanes: 0, grown: 0, free: space.free.max(limits.floor) };
     seen.write(file).ok()?;
-    let lanes = list::measured(lanes(project)).iter().map(|lane| lane.size).sum();
+    let lanes = list::measured(list::all(project)).iter().map(|lane| lane.size).sum();
     let seen = Seen { lanes, ..seen };
     seen.write(file).ok()?;
     Some(seen)
@@ -204,12 +203,7 @@ fn first_seen(project: &Project, space: Space, limits: &Limits, file: &Path) -> 
 /// Worktrees' own directories are not taken from unasked. Where there is nothing else, as on a CI
 /// machine, the tools need not be compiled to find that out.
 fn may_find_something(project: &Project) -> bool {
-    lanes(project).iter().any(|lane| lane.agent.is_some())
-}
-
-fn lanes(project: &Project) -> Vec<Found> {
-    let worktrees = list::worktrees(&project.sh, &project.repo);
-    list::places(&worktrees, &project.repo, &choose::worktree_lane(project).dir)
+    list::all(project).iter().any(|lane| lane.agent.is_some())
 }
 
 fn is_switched_off(env: &Environment, settings: &Settings) -> bool {

@@ -16,9 +16,7 @@ use multilane_engine::{environment, ui};
 
 pub(super) fn list(call: Call) -> Answer {
     let project = run::open(call.session, &CargoLine::default())?;
-    let worktrees = list::worktrees(&project.sh, &project.repo);
-    let own_dir = choose::worktree_lane(&project).dir;
-    let found = list::measured(list::places(&worktrees, &project.repo, &own_dir));
+    let found = list::measured(list::all(&project));
     let today = LaneChoice { lockfile: Lockfile::MustStay, ..LaneChoice::default() };
     let today = choose::key_inputs(&project, &today)?;
     let row = |lane: Found| {

@@ -10,7 +10,7 @@ use super::worktree::worktree_named;
 use super::{Answer, Call, run};
 use multilane_engine::cargo_line::CargoLine;
 use multilane_engine::files;
-use multilane_engine::lanes::{choose, list, occupy};
+use multilane_engine::lanes::{list, occupy};
 use multilane_engine::project::worktrees::checkouts;
 use multilane_engine::project::{Project, changes, git_dir};
 use multilane_engine::retarget::wrapper;
@@ -24,9 +24,8 @@ pub(super) fn remove(call: Call) -> Answer {
     if project.repo.start.starts_with(&path) {
         bail!("you stand in {shown}\nhelp: cd out of it, then try again");
     }
-    let worktrees = list::worktrees(&project.sh, &project.repo);
     let mut locks = Vec::new(); // Until the worktree is gone, so that no build begins in it.
-    for lane in list::places(&worktrees, &project.repo, &choose::worktree_lane(&project).dir) {
+    for lane in list::all(&project) {
         if lane.worktree != path {
             continue;
         }

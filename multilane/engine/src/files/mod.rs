@@ -94,6 +94,31 @@ pub fn open_own(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     open(options.create(true), path)
 }
 
+/// What a file takes on disk.
+#[derive(Clone, Copy, Debug)]
+pub struct OnDisk {
+    /// The device and the inode; `None` where they are not told.
+    pub id: Option<(u64, u64)>,
+    /// How many names it has.
+    pub links: u64,
+    pub bytes: u64,
+}
+
+impl OnDisk {
+    #[cfg(unix)]
+    pub fn of(meta: &Metadata) -> OnDisk {
+        use std::os::unix::fs::MetadataExt as _;
+        const BLOCK: u64 = 512; // stat(2): the unit of `st_blocks`, whatever the file system's own is.
+        let id = Some((meta.dev(), meta.ino()));
+        OnDisk { id, links: meta.nlink(), bytes: meta.blocks() * BLOCK }
+    }
+
+    #[cfg(not(unix))]
+    pub fn of(meta: &Metadata) -> OnDisk {
+        OnDisk { id: None, links: 1, bytes: meta.len() }
+    }
+}
+
 /// Whether a file or directory belongs to the user of this process.
 #[cfg(unix)]
 pub fn is_of_own_user(path: &Path) -> bool {
@@ -141,11 +166,14 @@ pub fn subdirectories(dir: &Path) -> impl Iterator<Item = PathBuf> + use<> {
 
 /// Everything below a directory, a directory before what is in it, without following links.
 pub fn walk(dir: &Path, visit: &mut impl FnMut(&Path, &Metadata)) {
-    for entry in entries(dir) {
-        let Ok(meta) = entry.metadata() else { continue };
-        visit(&entry.path(), &meta);
-        if meta.is_dir() {
-            walk(&entry.path(), visit);
+    let mut ahead = vec![dir.to_owned()]; // A tree may be deeper than a stack.
+    while let Some(dir) = ahead.pop() {
+        for entry in entries(&dir) {
+            let (path, Ok(meta)) = (entry.path(), entry.metadata()) else { continue };
+            visit(&path, &meta);
+            if meta.is_dir() {
+                ahead.push(path);
+            }
         }
     }
 }

@@ -2,16 +2,16 @@
 //! that could go stale.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::files::parallel::in_parallel;
-use crate::files::{self, lock};
+use crate::files::{self, OnDisk, lock};
 use crate::json::Json;
 use crate::lanes::KeyInputs;
 use crate::lanes::occupy::{STAMP, lanes_dir_problem, lock_files};
 use crate::process::Shell;
+use crate::project::Project;
 use crate::project::git_dir::{self, workspace_in};
 use crate::project::root::Repo;
 use crate::project::worktrees::worktree_list;
@@ -77,6 +77,12 @@ pub fn places(worktrees: &[Worktree], repo: &Repo, target_dir: &Path) -> Vec<Fou
         false => worktree.root.join("target"),
     };
     worktrees.iter().flat_map(|worktree| places_in(worktree, own_dir(worktree))).collect()
+}
+
+/// The lanes of all worktrees of the repository, as they are found.
+pub fn all(project: &Project) -> Vec<Found> {
+    let own_dir = super::choose::worktree_lane(project).dir;
+    places(&worktrees(&project.sh, &project.repo), &project.repo, &own_dir)
 }
 
 /// The lanes of agents in this worktree.
@@ -215,24 +221,24 @@ impl Found {
     /// What it takes on disk, what goes with it, and when a file in it was last written.
     fn measure(&mut self) {
         // Files with more than one name: how many of them were seen.
-        let mut shared: HashMap<u64, u64> = HashMap::new();
+        let mut shared: HashMap<Option<(u64, u64)>, u64> = HashMap::new();
         let dir = &self.dir;
         files::walk(dir, &mut |path, meta| {
             if meta.is_dir() {
                 return;
             }
             self.last_use = self.last_use.max(meta.modified().ok());
-            let (inode, names, bytes) = on_disk(meta);
-            let seen = match names {
+            let OnDisk { id, links, bytes } = OnDisk::of(meta);
+            let seen = match links {
                 1 => 1,
                 _ => {
-                    let seen = shared.entry(inode).or_default();
+                    let seen = shared.entry(id).or_default();
                     *seen += 1;
                     *seen
                 }
             };
             self.size += if seen == 1 { bytes } else { 0 };
-            if seen == names {
+            if seen == links {
                 let is_incremental = path.iter().any(|part| part == "incremental");
                 let price = if is_incremental { Price::INCREMENTAL } else { Price::REST };
                 self.price.frees += bytes;
@@ -240,19 +246,6 @@ impl Found {
             }
         });
     }
-}
-
-/// The inode, how many names it has, and its bytes.
-#[cfg(unix)]
-fn on_disk(meta: &Metadata) -> (u64, u64, u64) {
-    use std::os::unix::fs::MetadataExt as _;
-    const BLOCK: u64 = 512; // stat(2): the unit of `st_blocks`, whatever the file system's own is.
-    (meta.ino(), meta.nlink(), meta.blocks() * BLOCK)
-}
-
-#[cfg(not(unix))]
-fn on_disk(meta: &Metadata) -> (u64, u64, u64) {
-    (0, 1, meta.len())
 }
 
 /// Whether cargo was in this lane and has left it. `false` where only trying would tell: a cargo

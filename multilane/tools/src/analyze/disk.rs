@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use multilane_engine::files::parallel::in_parallel;
+use multilane_engine::files::{self, OnDisk};
 use multilane_engine::lanes::list;
 use serde::Serialize;
 
@@ -94,31 +95,14 @@ pub(crate) fn read(lanes: &[list::Found]) -> Disk {
 /// Symbolic links are not followed: they may lead out of the lane.
 fn files(lane: &Path) -> Vec<File> {
     let mut found = Vec::new();
-    let mut stack = vec![lane.to_owned()];
-    while let Some(dir) = stack.pop() {
-        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-            let (path, Ok(meta)) = (entry.path(), entry.metadata()) else { continue };
-            if meta.is_dir() {
-                stack.push(path);
-            } else if meta.is_file() {
-                let path = path.strip_prefix(lane).unwrap_or(&path).to_owned();
-                let (identity, bytes) = on_disk(&meta);
-                found.push(File { path, identity, bytes });
-            }
+    files::walk(lane, &mut |path, meta| {
+        if meta.is_file() {
+            let OnDisk { id: identity, bytes, .. } = OnDisk::of(meta);
+            let path = path.strip_prefix(lane).unwrap_or(path).to_owned();
+            found.push(File { path, identity, bytes });
         }
-    }
+    });
     found
-}
-
-#[cfg(unix)]
-fn on_disk(meta: &std::fs::Metadata) -> (Option<(u64, u64)>, u64) {
-    use std::os::unix::fs::MetadataExt as _;
-    (Some((meta.dev(), meta.ino())), meta.blocks() * 512)
-}
-
-#[cfg(not(unix))]
-fn on_disk(meta: &std::fs::Metadata) -> (Option<(u64, u64)>, u64) {
-    (None, meta.len())
 }
 
 /// `debug`, `x86_64-unknown-linux-gnu/debug`.

@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 
 use anyhow::Context as _;
 use multilane_engine::fork::{fork_for_another_tree, plan};
-use multilane_engine::lanes::{choose, list};
+use multilane_engine::lanes::list;
 use multilane_engine::project::git_dir::Common;
 use multilane_engine::project::toolchain;
 use multilane_engine::project::worktrees::git;
@@ -120,11 +120,7 @@ impl Gathering<'_> {
             let said = project.sh.output("cargo-shear".as_ref(), args, root).ok()?;
             parse::<Shear>(said.stdout)?.unused()
         });
-        let lanes = has(Part::Disk).then(|| {
-            let worktrees = list::worktrees(&project.sh, &project.repo);
-            let own_dir = choose::worktree_lane(project).dir;
-            list::measured(list::places(&worktrees, &project.repo, &own_dir))
-        });
+        let lanes = has(Part::Disk).then(|| list::measured(list::all(project)));
         let wrapper = project.config.rustc_wrappers.first();
         Ok(Facts {
             called: self.ui.called,

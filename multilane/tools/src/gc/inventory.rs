@@ -5,6 +5,7 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use multilane_engine::files::OnDisk;
 use multilane_engine::files::parallel::in_parallel;
 use multilane_engine::lanes::choose::{self, LaneChoice};
 use multilane_engine::lanes::list::{self, Found};
@@ -177,23 +178,13 @@ fn walk(
     }
 }
 
-#[cfg(unix)]
 fn count(group: &mut Group, meta: &Metadata) {
-    use std::os::unix::fs::MetadataExt as _;
-    const BLOCK: u64 = 512; // stat(2): the unit of `st_blocks`.
-    let bytes = meta.blocks() * BLOCK;
-    if meta.is_dir() || meta.nlink() <= 1 {
-        group.alone += bytes;
-    } else {
-        let file = (meta.dev(), meta.ino());
-        group.shared.push(policy::Shared { file, links: meta.nlink(), bytes });
+    match OnDisk::of(meta) {
+        OnDisk { id: Some(file), links: links @ 2.., bytes } if !meta.is_dir() => {
+            group.shared.push(policy::Shared { file, links, bytes });
+        }
+        OnDisk { bytes, .. } => group.alone += bytes,
     }
-}
-
-/// Where the number of links is not told, a file counts as if it had one.
-#[cfg(not(unix))]
-fn count(group: &mut Group, meta: &Metadata) {
-    group.alone += meta.len();
 }
 
 /// What can go from a lane that stays, in the order in which it has to go: the fingerprint of a

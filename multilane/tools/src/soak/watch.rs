@@ -2,10 +2,9 @@
 //! them, files that are not ours, and the records of builds.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
-use multilane_engine::files;
+use multilane_engine::files::{self, OnDisk};
 use serde_json::Value;
 
 use super::unix_seconds;
@@ -50,7 +49,8 @@ impl Taken {
 
     fn add(&mut self, dir: &Path, lane_of: &dyn Fn(&Path) -> PathBuf) {
         files::walk(dir, &mut |path, meta| {
-            if let Some((id, bytes, links)) = identity(meta).filter(|_| !meta.is_dir()) {
+            let OnDisk { id, bytes, links } = OnDisk::of(meta);
+            if let Some(id) = id.filter(|_| !meta.is_dir()) {
                 let new = || File { bytes, lane: lane_of(path), names: 0, links };
                 self.0.entry(id).or_insert_with(new).names += 1;
             }
@@ -80,18 +80,6 @@ impl Taken {
         }
         gone
     }
-}
-
-#[cfg(unix)]
-fn identity(meta: &Metadata) -> Option<(Id, u64, u64)> {
-    use std::os::unix::fs::MetadataExt as _;
-    const BLOCK: u64 = 512; // stat(2): the unit of `st_blocks`.
-    Some(((meta.dev(), meta.ino()), meta.blocks() * BLOCK, meta.nlink()))
-}
-
-#[cfg(not(unix))]
-fn identity(_: &Metadata) -> Option<(Id, u64, u64)> {
-    None
 }
 
 /// The disk, looked at again and again.

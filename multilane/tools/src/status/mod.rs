@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use multilane_engine::lanes::choose;
 use multilane_engine::lanes::list::{self, Found};
 use multilane_engine::permits::limits::{Asked, BLOCK_MIB, Limits, Machine};
 use multilane_engine::permits::{self, pool, view::State};
@@ -105,9 +104,7 @@ impl flags::Top {
 }
 
 fn lanes(project: &Project) -> Vec<Lane> {
-    let worktrees = list::worktrees(&project.sh, &project.repo);
-    let own_dir = choose::worktree_lane(project).dir;
-    let found = list::measured(list::places(&worktrees, &project.repo, &own_dir)).into_iter();
+    let found = list::measured(list::all(project)).into_iter();
     let lane = |Found { dir: path, agent, in_use, size: size_bytes, .. }: Found| Lane {
         path,
         agent,
