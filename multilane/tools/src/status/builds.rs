@@ -39,6 +39,8 @@ struct Wait {
     wants: &'static str,
     /// How many come before it.
     ahead: usize,
+    /// The last of those; of the next one, the oldest that has a permit.
+    behind: Option<String>,
 }
 
 /// The builds of this user that are going on, the oldest first.
@@ -74,12 +76,20 @@ fn of_processes(processes: &BTreeMap<u32, Process>, state: &State) -> Vec<Build>
     for (at, (id, queue)) in state.waiters.iter().enumerate() {
         let Some(process) = processes.get(id) else { continue };
         let Some(cargo) = outermost(*id).and_then(|id| processes.get(&id)) else { continue };
+        let mut before = state.waiters[..at].iter().filter(|(_, other)| other == queue);
+        let ahead = before.clone().count();
+        let holders = state.holders.iter().filter_map(|holder| processes.get(holder));
+        let behind = match before.next_back() {
+            Some((last, _)) => processes.get(last),
+            None => holders.max_by_key(|holder| holder.age),
+        };
         let wait = Wait {
             process: *id,
             name: process.name.clone(),
             seconds: process.age.as_secs(),
             wants: if *queue == Queue::Memory { "memory" } else { "permit" },
-            ahead: state.waiters[..at].iter().filter(|(_, other)| other == queue).count(),
+            ahead,
+            behind: behind.map(Process::to_string),
         };
         builds.entry(cargo.id).or_insert_with(|| Build::of(cargo)).waiting.push(wait);
     }
@@ -149,6 +159,8 @@ impl Build {
             let (wants, time, ahead) = (longest.wants, time(longest.seconds), longest.ahead);
             let behind = if ahead > 0 { format!(", behind {ahead}") } else { String::new() };
             lines.push(format!("{:>9}  waits for {wants}, {time}{behind}: {}", "", list(names)));
+            let last = longest.behind.iter().map(|last| format!("{:>9}  behind {last}", ""));
+            lines.extend(last);
         }
         lines
     }
@@ -194,7 +206,9 @@ mod tests {
         let [first, second] = &builds[..] else { panic!("two") };
         assert_eq!((first.running.len(), first.waiting.len(), second.waiting.len()), (1, 1, 1));
         assert_eq!((first.waiting[0].ahead, second.waiting[0].ahead), (0, 1));
+        let behind = |build: &Build| build.waiting[0].behind.clone().expect("somebody");
+        assert!(behind(first).starts_with("syn for") && behind(second).starts_with("serde for"));
         assert_eq!((&*first.command, first.agent.as_deref()), ("build --release", Some("a")));
-        assert_eq!(first.lines(&|_| String::new()).len(), 4);
+        assert_eq!(first.lines(&|_| String::new()).len(), 5);
     }
 }
