@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow};
 
 use crate::environment::{self, Environment};
 use crate::files;
-use crate::lanes::list;
+use crate::lanes::{list, occupy};
 use crate::process::step::{Program, Step};
 use crate::project::Project;
 use crate::project::git_dir::Common;
@@ -230,9 +230,29 @@ pub fn make_room(project: &Project, ui: Ui) -> bool {
     if is_off || !may_find_something(project) {
         return false;
     }
-    let wanted = (2 * GIB).min(before.size / 2).to_string();
-    collect(project, ui, &["--free", &wanted]);
-    space().is_some_and(|after| after.free > before.free)
+    let wanted = (2 * GIB).min(before.size / 2);
+    collect(project, ui, &["--free", &wanted.to_string()]);
+    let has_more = || space().is_some_and(|after| after.free > before.free);
+    if !has_more() {
+        remove_oldest(project, || space().is_some_and(|after| after.free >= wanted));
+    }
+    has_more()
+}
+
+/// Where `gc` is not compiled yet, there is no space for that either.
+fn remove_oldest(project: &Project, is_enough: impl Fn() -> bool) {
+    let mut lanes = list::measured(list::all(project));
+    lanes.retain(|lane| {
+        let may_go = lane.agent.is_some() && !lane.in_use && files::is_of_own_user(&lane.dir);
+        may_go && !files::is_behind_link(&lane.root, &lane.dir)
+    });
+    lanes.sort_by_key(|lane| lane.last_use);
+    for lane in lanes {
+        if is_enough() {
+            break;
+        }
+        drop(occupy::remove_agent_lane(&lane.root.join(".lanes"), &lane.dir)); // It may be in use.
+    }
 }
 
 fn collect(project: &Project, ui: Ui, words: &[&str]) {

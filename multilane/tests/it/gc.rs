@@ -437,4 +437,9 @@ fn a_build_that_lacks_space_frees_some_and_tries_once_more() {
     drop(in_use);
     project.xtask("check").agent("new").ok();
     assert!(project.only_lane().starts_with(".lanes/new/"), "{:?}", project.lanes());
+
+    // Where `gc` is not there, and there is no space to compile it.
+    project.write("crates/one/value", "3");
+    project.xtask("check").agent("next").env("MULTILANE_TOOLS", "/does/not/exist").ok();
+    assert!(project.only_lane().starts_with(".lanes/next/"), "{:?}", project.lanes());
 }
