@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::environment::Environment;
 use crate::files::{self, positioned};
-use crate::permits::view::below;
+use crate::process::below;
 
 /// Of two units at one place the later one counts. Then a link is begun too soon, or too late.
 const PLACES: u64 = 1 << 12;
@@ -41,9 +41,10 @@ pub fn learn(env: &Environment, process: u32, unit: u64) {
     let (mut most, mut has_linked) = (0, false);
     // An orphan has another parent.
     while crate::environment::parent_id() == Some(process) {
-        let mut others = below(process, 0).filter(|id| *id != std::process::id()).peekable();
-        has_linked |= others.peek().is_some();
-        most = most.max(memory_kib(process) + others.map(memory_kib).sum::<u64>());
+        let mut others = below(process);
+        others.retain(|id| *id != std::process::id());
+        has_linked |= !others.is_empty();
+        most = most.max(memory_kib(process) + others.into_iter().map(memory_kib).sum::<u64>());
         std::thread::sleep(PAUSE);
     }
     let Some(file) = file(env).filter(|_| has_linked) else { return };

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::files;
 use crate::permits::pool;
+use crate::process::below;
 
 /// Of the permits' file at one moment.
 #[derive(Debug, Default, PartialEq)]
@@ -24,7 +25,7 @@ impl State {
     /// that hangs.
     pub fn idle(&self) -> u64 {
         let processes = self.holders.iter().filter_map(|holder| Process::read(*holder));
-        processes.filter(|process| process.is_idle(below(process.id, 0))).count() as u64
+        processes.filter(|process| process.is_idle(&below(process.id))).count() as u64
     }
 
     /// Whether all that wait before this process in its queue were stopped.
@@ -128,30 +129,16 @@ impl Process {
     }
 
     /// Whether it was stopped, or has hardly worked for long enough, with those below it that run.
-    fn is_idle(&self, mut below: impl Iterator<Item = u32>) -> bool {
+    fn is_idle(&self, below: &[u32]) -> bool {
         const AGE_MIN: Duration = Duration::from_secs(60);
         const SHARE: u32 = 20;
         let is_little = |worked: Duration| worked * SHARE < self.age;
-        let of_child = |id| Process::read(id).map(|process| process.worked).unwrap_or_default();
+        let of_child = |id: &u32| Some(Process::read(*id)?.worked);
         self.is_stopped
             || (self.age >= AGE_MIN
                 && is_little(self.worked)
-                && is_little(below.by_ref().map(of_child).sum()))
+                && is_little(below.iter().filter_map(of_child).sum()))
     }
-}
-
-/// The processes that one has started, and those that these have started.
-pub(super) fn below(id: u32, depth: u32) -> Box<dyn Iterator<Item = u32>> {
-    const DEPTH_MAX: u32 = 8;
-    let tasks = files::subdirectories(&Path::new("/proc").join(id.to_string()).join("task"));
-    let children = tasks.filter_map(|task| files::read_text(task.join("children")).ok());
-    let ids = children.flat_map(|children| {
-        children.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<u32>>()
-    });
-    Box::new(
-        ids.filter(move |_| depth < DEPTH_MAX)
-            .flat_map(move |id| std::iter::once(id).chain(below(id, depth + 1))),
-    )
 }
 
 fn name(words: &[String]) -> String {
@@ -208,7 +195,7 @@ mod tests {
             worked: Duration::from_secs(worked),
             ..Process::default()
         };
-        let is_idle = |age, worked| with(age, worked).is_idle(std::iter::empty());
+        let is_idle = |age, worked| with(age, worked).is_idle(&[]);
         assert!(is_idle(60, 2) && !is_idle(60, 3) && !is_idle(59, 0));
         assert_eq!(name(&["/x/rustc".into(), "--crate-name".into(), "syn".into()]), "syn");
     }

@@ -22,6 +22,7 @@ pub use signals::{Forwarding, Held, end_with_parent};
 pub use watchdog::{TICK, attempt, for_at_most, watch};
 
 use crate::environment::{self, Environment};
+use crate::files;
 use crate::process::step::{Counting, Program, Step};
 use crate::ui;
 
@@ -252,6 +253,22 @@ impl Shell {
     pub fn become_step(&self, step: &Step, dir: &Path) -> anyhow::Result<ExitCode> {
         become_command(self.step_command(step)?.current_dir(dir))
     }
+}
+
+/// Every process that one has started, and that these have started, as far as `/proc` tells. Empty
+/// where there is none (macOS).
+pub fn below(process: u32) -> Vec<u32> {
+    let mut found = vec![process];
+    let mut at = 0;
+    while let Some(process) = found.get(at) {
+        let tasks = files::subdirectories(Path::new(&format!("/proc/{process}/task")));
+        let children: Vec<String> =
+            tasks.filter_map(|task| files::read_text(task.join("children")).ok()).collect();
+        let ids = children.iter().flat_map(|ids| ids.split_whitespace());
+        found.extend(ids.filter_map(|id| id.parse::<u32>().ok()));
+        at += 1;
+    }
+    found.split_off(1)
 }
 
 /// Becomes the process `words`, a program and its arguments.

@@ -46,6 +46,8 @@ mod unix {
     use signal_hook::iterator::exfiltrator::WithRawSiginfo;
     use signal_hook::iterator::{Handle, SignalsInfo};
 
+    use crate::process::below;
+
     const SIGNALS: [i32; 4] = [SIGINT, SIGQUIT, SIGTERM, SIGHUP];
 
     /// While this lives, signals go to the child.
@@ -152,10 +154,12 @@ mod unix {
         if signal == 0 || child == 0 {
             return;
         }
-        // The child first, so that it starts nothing more; its own were listed before.
-        let descendants = descendants(child);
+        // The child first, so that it starts nothing more; its own were listed before. Where they
+        // cannot be (macOS), the compilers of a cargo that was killed finish their crate and end by
+        // themselves, as they do under plain cargo.
+        let below = u32::try_from(child).map(below).unwrap_or_default();
         send(signal, child);
-        for process in descendants {
+        for process in below.into_iter().filter_map(|process| process.try_into().ok()) {
             send(signal, process);
         }
     }
@@ -164,30 +168,6 @@ mod unix {
     fn send(signal: i32, process: i32) {
         // SAFETY: takes two numbers and touches no memory.
         unsafe { libc::kill(process, signal) };
-    }
-
-    /// Every process below `parent`, as far as `/proc` tells. Empty where there is none (macOS):
-    /// there the compilers of a cargo that was killed finish their crate and end by themselves, as
-    /// they do under plain cargo.
-    fn descendants(parent: i32) -> Vec<i32> {
-        let mut found = Vec::new();
-        let mut open = vec![parent];
-        while let Some(process) = open.pop() {
-            let Ok(threads) = std::fs::read_dir(format!("/proc/{process}/task")) else {
-                continue;
-            };
-            for thread in threads.flatten() {
-                let children =
-                    crate::files::read_text(thread.path().join("children")).unwrap_or_default();
-                let children =
-                    children.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok());
-                for child in children {
-                    found.push(child);
-                    open.push(child);
-                }
-            }
-        }
-        found
     }
 }
 

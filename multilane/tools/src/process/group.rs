@@ -98,10 +98,10 @@ mod system {
     #![expect(unsafe_code, reason = "std neither sends signals nor looks without waiting")]
 
     use std::os::unix::process::CommandExt as _;
-    use std::path::PathBuf;
     use std::process::{Child, Command};
 
     use multilane_engine::files;
+    use multilane_engine::process::below;
 
     pub(super) const INTERRUPT: i32 = libc::SIGINT;
     pub(super) const KILL: i32 = libc::SIGKILL;
@@ -138,7 +138,7 @@ mod system {
     pub(super) fn kill_one(leader: u32, pick: impl FnOnce(usize) -> usize) -> Option<String> {
         let found = group_of(leader);
         let process = *found.get(pick(found.len()))?;
-        let name = files::read_text(proc_of(process).join("comm")).ok()?;
+        let name = files::read_text(format!("/proc/{process}/comm")).ok()?;
         if name.trim() == "git" {
             return None;
         }
@@ -161,22 +161,9 @@ mod system {
         }
     }
 
-    fn proc_of(process: u32) -> PathBuf {
-        PathBuf::from(format!("/proc/{process}"))
-    }
-
     /// The leader and everything below it.
     fn group_of(leader: u32) -> Vec<u32> {
-        let mut found = vec![leader];
-        let mut at = 0;
-        while let Some(process) = found.get(at).copied() {
-            at += 1;
-            for thread in files::entries(&proc_of(process).join("task")) {
-                let children = files::read_text(thread.path().join("children")).unwrap_or_default();
-                found.extend(children.split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
-            }
-        }
-        found
+        [vec![leader], below(leader)].concat()
     }
 }
 
