@@ -142,9 +142,7 @@ fn kept(project: &Project, dir: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
     let listed = |options: &[&str], paths: &[PathBuf]| -> anyhow::Result<Vec<PathBuf>> {
         let mut args: Vec<&OsStr> = options.iter().map(OsStr::new).collect();
         args.extend(paths.iter().map(|path| path.as_os_str()));
-        let list = project.sh.read("git", args, top)?;
-        let names = list.split(|byte| *byte == 0).filter(|name| !name.is_empty());
-        Ok(names.map(|name| top.join(String::from_utf8_lossy(name).as_ref())).collect())
+        project.sh.git_paths(args, top)
     };
     let hidden = files::names(dir).filter(|name| name.starts_with('.'));
     let hidden =

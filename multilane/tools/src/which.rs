@@ -262,9 +262,7 @@ fn sources(program: &Path, root: &Path) -> Vec<PathBuf> {
 /// What is not as in the commit, in the checkout at `top`.
 fn edited(project: &Project, top: &Path, commit: &str) -> Vec<PathBuf> {
     let args = ["diff", "--name-only", "-z", "--no-ext-diff", "--end-of-options", commit, "--"];
-    let said = project.sh.read("git", args, top).unwrap_or_default();
-    let names = said.split(|byte| *byte == 0).filter(|name| !name.is_empty());
-    names.map(|name| top.join(String::from_utf8_lossy(name).as_ref())).collect()
+    project.sh.git_paths(args, top).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -94,6 +94,23 @@ pub fn open_own(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     open(options.create(true), path)
 }
 
+/// A path as git and the kernel write it.
+#[cfg(unix)]
+pub fn path_of(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(bytes))
+}
+
+#[cfg(not(unix))]
+pub fn path_of(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(String::from_utf8_lossy(bytes).as_ref())
+}
+
+/// The paths of a list with a zero after each, as git writes it with `-z`, from `dir` on.
+pub fn paths_in(list: &[u8], dir: &Path) -> impl Iterator<Item = PathBuf> {
+    let names = list.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    names.map(move |name| dir.join(path_of(name)).components().collect())
+}
+
 /// What a file takes on disk.
 #[derive(Clone, Copy, Debug)]
 pub struct OnDisk {

@@ -33,9 +33,7 @@ fn is_tracked(sh: &Shell, place: &Place) -> bool {
     const OF_UNITS: [&str; 4] = [".fingerprint", "fingerprint", "build", "deps"];
     let args = ["--literal-pathspecs", "ls-files", "-z", "--"];
     let args = args.iter().map(Path::new).chain([place.lane.as_path()]);
-    let tracked = sh.read("git", args, &place.root).unwrap_or_default();
-    tracked.split(|byte| *byte == 0).filter(|name| !name.is_empty()).any(|name| {
-        let path = place.root.join(String::from_utf8_lossy(name).as_ref());
+    sh.git_paths(args, &place.root).unwrap_or_default().into_iter().any(|path| {
         // The lane itself, where it is a link.
         let inside = path.strip_prefix(&place.lane).unwrap_or(&path);
         path == place.lane || inside.iter().any(|part| OF_UNITS.iter().any(|name| part == *name))

@@ -217,6 +217,15 @@ impl Shell {
             .with_context(|| format!("`{shown}` has not answered for {} min", LIMIT.as_secs() / 60))
     }
 
+    /// The paths that git lists with `-z`, from `dir` on.
+    pub fn git_paths(
+        &self,
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        dir: &Path,
+    ) -> anyhow::Result<Vec<PathBuf>> {
+        Ok(files::paths_in(&self.read("git", args, dir)?, dir).collect())
+    }
+
     /// The standard output of a short-lived cargo.
     pub fn read_cargo(&self, args: &[impl AsRef<OsStr>], dir: &Path) -> anyhow::Result<Vec<u8>> {
         self.read(&self.cargo, args, dir)

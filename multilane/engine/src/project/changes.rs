@@ -5,9 +5,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::files;
 use crate::files::parallel::in_parallel;
 use crate::files::search::find;
+use crate::files::{self, path_of, paths_in};
 use crate::process::Shell;
 use crate::project::affected::{inner_packages, is_of_no_build, owner};
 use crate::project::packages::{Package, normalized};
@@ -111,7 +111,7 @@ pub fn read(sh: &Shell, repo: &Repo, base: Option<&str>) -> anyhow::Result<Chang
         (Ok(tracked), Ok(checkouts)) => (tracked, checkouts),
         (Err(err), _) | (_, Err(err)) => return unknown(&why_no_git(&err)),
     };
-    let mut files: Vec<PathBuf> = paths(&top, &tracked).collect();
+    let mut files: Vec<PathBuf> = paths_in(&tracked, &top).collect();
     for checkout in &checkouts.tops {
         match (untracked(sh, checkout), ignored(sh, checkout)) {
             (Ok(untracked), Ok(ignored)) => {
@@ -176,7 +176,7 @@ impl Checkouts {
             let (words, path) = (String::from_utf8_lossy(&entry[..tab]), &entry[tab + 1..]);
             let mut words = words.split(' ');
             let (tag, mode) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-            let path = top.join(path_from(path));
+            let path = top.join(path_of(path));
             match mode {
                 "120000" => self.links.extend(link_of(&path)),
                 // One that is not checked out has no `.git`.
@@ -267,7 +267,7 @@ impl Checkouts {
             if output.status.code() != Some(0) && output.status.code() != Some(1) {
                 anyhow::bail!("git grep: {}", String::from_utf8_lossy(&output.stderr).trim());
             }
-            let sources: Vec<PathBuf> = paths(top, &output.stdout).collect();
+            let sources: Vec<PathBuf> = paths_in(&output.stdout, top).collect();
             let of_sources = in_parallel(&sources, |file| {
                 let own = owner(packages, file).and_then(|package| down.get(&*package.dir));
                 let own = own.into_iter().flatten().map(String::as_str);
@@ -289,7 +289,7 @@ fn others(sh: &Shell, top: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let args = ["ls-files", "--cached", "--others", "--exclude-standard", "-z", "--"];
     let left_out = [":(exclude)*.rs", ":(exclude)*Cargo.toml", ":(exclude)*.lock"];
     let listed = sh.read("git", args.iter().chain(&left_out), top)?;
-    Ok(paths(top, &listed).filter(|file| !is_of_no_build(file)).collect())
+    Ok(paths_in(&listed, top).filter(|file| !is_of_no_build(file)).collect())
 }
 
 /// What is longer was written by no hand.
@@ -318,14 +318,9 @@ fn mentions_in(file: &Path, patterns: &[&str]) -> Vec<Mention> {
     matching.map(|(at, _)| mention(at)).collect()
 }
 
-fn paths(top: &Path, listed: &[u8]) -> impl Iterator<Item = PathBuf> {
-    let listed = listed.split(|&byte| byte == 0).filter(|file| !file.is_empty());
-    listed.map(|file| top.join(path_from(file)).components().collect())
-}
-
 fn untracked(sh: &Shell, top: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let listed = sh.read("git", ["ls-files", "--others", "--exclude-standard", "-z"], top)?;
-    Ok(paths(top, &listed).filter(|path| !is_of_no_source(top, path)).collect())
+    Ok(paths_in(&listed, top).filter(|path| !is_of_no_source(top, path)).collect())
 }
 
 /// The files that git ignores, those of ignored directories too, but for what builds and other
@@ -334,7 +329,7 @@ fn ignored(sh: &Shell, top: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let args = ["ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z"];
     let listed = sh.read("git", args, top)?;
     let mut found = Vec::new();
-    let mut ahead: Vec<PathBuf> = paths(top, &listed).collect();
+    let mut ahead: Vec<PathBuf> = paths_in(&listed, top).collect();
     while let Some(path) = ahead.pop() {
         if is_of_no_source(top, &path) {
             continue;
@@ -384,7 +379,7 @@ pub(crate) fn are_same(sh: &Shell, one: &Path, other: &Path) -> bool {
 /// The top directory of the checkout, as git sees it.
 fn top_level(sh: &Shell, repo: &Repo) -> anyhow::Result<PathBuf> {
     let out = sh.read("git", ["rev-parse", "--show-toplevel"], &repo.root)?;
-    Ok(path_from(out.trim_ascii_end()))
+    Ok(path_of(out.trim_ascii_end()))
 }
 
 fn why_no_git(err: &anyhow::Error) -> String {
@@ -417,15 +412,4 @@ fn main_branches(
         line(&["rev-parse", "--verify", "--quiet", &format!("{name}^{{commit}}")]).is_ok()
     });
     names
-}
-
-#[cfg(unix)]
-fn path_from(bytes: &[u8]) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt as _;
-    PathBuf::from(OsStr::from_bytes(bytes))
-}
-
-#[cfg(not(unix))]
-fn path_from(bytes: &[u8]) -> PathBuf {
-    PathBuf::from(String::from_utf8_lossy(bytes).as_ref())
 }
