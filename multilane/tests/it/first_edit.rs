@@ -455,6 +455,33 @@ fn variables_with_a_dash_in_their_name_reach_the_compiler() {
     }
 }
 
+/// With variables that the script might have used itself, a value of several lines, a wrapper of the
+/// user's below ours that hands on no input, and a source by its whole path.
+#[test]
+fn the_compiler_sees_what_it_sees_under_plain_cargo() {
+    let mut project = undone();
+    let source = "include!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/made/made.rs\"));
+        pub fn text() -> String {
+            let variables = [option_env!(\"out\"), option_env!(\"name\"), option_env!(\"types\")];
+            format!(\"{variables:?} {:?} {:?} {}\", option_env!(\"b-c\"), env!(\"LINES\"), made_in())
+        }\n";
+    project.write("crates/core/src/lib.rs", source);
+    project.write("crates/core/made/made.rs", "fn made_in() -> &'static str { file!() }\n");
+    let outer = project.script("outer", "exec \"$@\" </dev/null\n");
+    let lines = "[env]\nLINES = \"a\\nb-c=d\"\n";
+    let build = format!("[build]\nrustc-workspace-wrapper = {outer:?}\n");
+    project.write(".cargo/config.toml", &format!("{INCLUDE}{lines}{build}"));
+    project.commit();
+    for (name, value) in [("out", "/nix/store/x"), ("name", "x-1.0"), ("types", "all")] {
+        project.set(name, value);
+    }
+    project.xtask("build").ok();
+    let printed = printed(&project, &project.root);
+    std::fs::remove_dir_all(project.root.join(".cargo/wrapper")).expect("it is there");
+    assert_eq!(printed, printed_from_scratch(&project, &project.root));
+    assert!(printed.contains("/nix/store/x") && printed.contains("/crates/core/made/made.rs"));
+}
+
 fn has_mark(dir: &Path, of_crate: &str) -> bool {
     let entries = std::fs::read_dir(dir.join("target/debug/incremental/.forked"))
         .expect("it is there")

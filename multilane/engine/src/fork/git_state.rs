@@ -75,12 +75,24 @@ impl Same {
         // Even who only asks may have the index written anew, with what it had said before.
         let is_staged =
             sh.read("git", ["diff-index", "--cached", "--exit-code", "HEAD"], donors).is_err();
-        let of_worktree = ["HEAD", "ORIG_HEAD", "logs/HEAD", "config.worktree", "reftable"];
+        let of_worktree =
+            ["FETCH_HEAD", "HEAD", "ORIG_HEAD", "logs/HEAD", "config.worktree", "reftable"];
         // How long an abbreviation is depends on how many objects there are in packs.
         let shared = ["config", "info", "objects/pack", "packed-refs", "reftable", "shallow"];
         let mut files: Vec<PathBuf> = of_worktree.map(|name| donors_dir.join(name)).into();
         files.extend(shared.map(|name| common.join(name)));
         files.extend(is_staged.then(|| donors_dir.join("index")));
+        // What the user and the machine have configured, and what that names.
+        let list = ["config", "--includes", "--list", "--show-origin", "--name-only", "-z"];
+        let origins = sh.read("git", list, donors).ok()?;
+        let origins = String::from_utf8_lossy(&origins).into_owned();
+        let origins = origins.split('\0').filter_map(|origin| origin.strip_prefix("file:"));
+        files.extend(origins.map(|file| donors_top.join(file)));
+        for key in ["core.excludesFile", "core.attributesFile", "mailmap.file"] {
+            let value = sh.read("git", ["config", "--type=path", "--get", key], donors);
+            let file = value.map(|file| files::path_of(file.trim_ascii_end()));
+            files.extend(file.ok().map(|file| donors_top.join(file)));
+        }
         let refs = [&donors_dir, &common].map(|dir| dir.join("refs"));
         for dir in &refs {
             let names = files::names(dir).filter(|name| !OF_BRANCHES.contains(&name.as_str()));

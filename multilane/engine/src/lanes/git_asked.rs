@@ -162,8 +162,11 @@ fn is_of_commit(words: &[&str]) -> bool {
             &["--abbrev=", "--candidates=", "--dirty=", "--exclude=", "--match="],
         ),
         "status" => {
+            // Others may be ignored by what has been configured meanwhile.
+            let is_of_tracked = words.contains(&"-uno") || words.contains(&"--untracked-files=no");
             words.contains(&"--porcelain")
-                && all(&["--porcelain", "-uall", "-uno", "-z"], &["--untracked-files="])
+                && is_of_tracked
+                && all(&["--porcelain", "--untracked-files=no", "-uno", "-z"], &[])
         }
         "diff" | "diff-index" => {
             words.contains(&"--quiet")
@@ -232,7 +235,7 @@ mod tests {
             "git log -1 --date=short --format=%H_%h_%cd --abbrev=9",
             "git --no-pager show -s --pretty=format:%ct HEAD",
             "git describe --tags --always --dirty",
-            "git status --porcelain",
+            "git status --porcelain -uno",
             "git diff --quiet HEAD",
             "git log -1 --format=100%%_%x00%an",
         ] {
@@ -257,6 +260,7 @@ mod tests {
             "git branch --show-current",
             "git status --porcelain --branch",
             "git status --short",
+            "git status --porcelain",
             "git config user.name",
         ] {
             assert!(!is_of_commit(line), "{line}");

@@ -254,8 +254,8 @@ impl Outputs<'_> {
     }
 }
 
-/// A remap of the wrapper's, as it would be in the lane `other`: of the root, or of a directory in
-/// the lane.
+/// A remap of the wrapper's, as it would be in the lane `other`: of the root, or of a directory below
+/// it or in the lane, which stays what it is.
 fn remap_in(word: &OsStr, own: &Origin, other: &Origin) -> Option<OsString> {
     const OPTION: &str = "--remap-path-prefix=";
     let (from, to) = word.to_str()?.strip_prefix(OPTION)?.split_once('=')?;
@@ -265,7 +265,8 @@ fn remap_in(word: &OsStr, own: &Origin, other: &Origin) -> Option<OsString> {
     } else if Path::new(from) == own.root {
         (other.root.clone(), to.into())
     } else {
-        return None;
+        let dir = other.root.join(Path::new(from).strip_prefix(&own.root).ok()?);
+        (dir.clone(), dir)
     };
     Some(format!("{OPTION}{}={}", from.to_str()?, to.to_str()?).into())
 }

@@ -3,9 +3,10 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
-use crate::files;
+use crate::files::{self, OnDisk};
 use crate::lanes::occupy::{RUSTC_INFO, is_own_name};
 use crate::units::layout::{self, hash_in, profile_dirs};
 
@@ -64,18 +65,25 @@ fn not_built(dir: &Path, compiled: &HashSet<String>) -> Vec<PathBuf> {
     ];
     let names: HashSet<String> = files::names(dir).collect();
     let has_list = |stem: &str| names.contains(&format!("{stem}.d"));
+    let text = |part: Option<&OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    // For a browser there is a script beside the program.
+    let may_be_built = |stem: &str, end: &str| {
+        BUILT.contains(&end) && (end != "js" || names.contains(&format!("{stem}.wasm")))
+    };
+    let is_of_units = ["deps", "examples"].iter().any(|name| dir.ends_with(name));
     let is_built = |name: &str| {
-        let text = |part: Option<&OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
         let (stem, end) = (text(Path::new(name).file_stem()), text(Path::new(name).extension()));
         let has_list = has_list(&stem) || stem.strip_prefix("lib").is_some_and(has_list);
         let is_second_name = !dir.ends_with("deps") && compiled.contains(&name.replace('-', "_"));
-        BUILT.contains(&end.as_str()) && (has_list || is_second_name || has_names(&dir.join(name)))
+        let has_hash = hash_in(name).is_some();
+        (has_hash && is_of_units)
+            || (may_be_built(&stem, &end)
+                && (has_hash || has_list || is_second_name || is_uplifted(&dir.join(name))))
     };
     // rustc's own directories, of compilations that go on or were killed.
     let is_rustcs = |name: &str| name.starts_with("rmeta") || name.starts_with("rustc");
     let is_foreign = |name: &&String| {
         !FOLDERS.contains(&name.as_str())
-            && hash_in(name).is_none()
             && !is_rustcs(name)
             && !is_ours_or_a_lock(name)
             && !is_built(name)
@@ -83,16 +91,18 @@ fn not_built(dir: &Path, compiled: &HashSet<String>) -> Vec<PathBuf> {
     names.iter().filter(is_foreign).map(|name| dir.join(name)).collect()
 }
 
-/// Whether a file has several. In cargo's newer layout nothing else tells of a second name.
-#[cfg(unix)]
-fn has_names(path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    path.symlink_metadata().is_ok_and(|meta| meta.is_file() && meta.nlink() > 1)
-}
-
-#[cfg(not(unix))]
-fn has_names(_path: &Path) -> bool {
-    false
+/// Whether a file is a second name of something that cargo has built. In cargo's newer layout
+/// nothing else tells, but that there are several.
+fn is_uplifted(path: &Path) -> bool {
+    let id = |path: &Path| {
+        let meta = path.symlink_metadata().ok().filter(Metadata::is_file)?;
+        let OnDisk { id, links, .. } = OnDisk::of(&meta);
+        id.filter(|_| links > 1)
+    };
+    let Some(own) = id(path) else { return false };
+    let dirs = ["deps", "examples"].map(|name| path.with_file_name(name));
+    let mut built = dirs.iter().flat_map(|dir| files::names(dir).map(|name| dir.join(name)));
+    !dirs[0].is_dir() || built.any(|other| id(&other) == Some(own))
 }
 
 fn is_ours_or_a_lock(name: &str) -> bool {
