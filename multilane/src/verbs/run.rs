@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::{Answer, Call};
 use multilane_engine::cargo_line::CargoLine;
 use multilane_engine::cold_start::{self, ColdStart};
+use multilane_engine::fork::noted;
 use multilane_engine::lanes::choose::{self, LaneChoice, Lockfile};
 use multilane_engine::lanes::in_lane::{Kind, in_lane};
 use multilane_engine::lanes::occupy::{self, InUse, make_lane};
@@ -142,7 +143,8 @@ pub(super) fn carry_out(
 /// before cargo starts, which also spares cargo asking rustc again and again (docs/internals.md).
 fn note_environment(project: &Project, lane: &Lane) {
     if !multilane_engine::fork::is_left_to_cargo(project, lane) && make_lane(&lane.dir).is_ok() {
-        multilane_engine::fork::noted::note(&lane.dir, &project.session.env, environment::now());
+        let others = noted::others(&project.repo.root, &project.config);
+        noted::note(&lane.dir, &project.session.env, &others, environment::now());
     }
 }
 

@@ -174,3 +174,31 @@ fn what_is_behind_a_link_out_of_the_tree() {
     std::fs::write(beside.join("text"), "two").expect("it can be written");
     project.xtask("build").agent("b").ok().leaves("script", "crates/core/data was changed");
 }
+
+/// The file has gone, and what is there now tells nothing of it: a directory has one time for all
+/// that comes and goes in it.
+#[test]
+fn what_was_deleted_after_it_had_been_read() {
+    let script = "fn main() { println!(\"cargo::rerun-if-changed=build.rs\");
+        let secret = std::fs::read_to_string(\"../../secret.ignored\").unwrap_or(\"none\".into());
+        println!(\"cargo::rustc-env=TEXT={secret}{}\", std::env::var(\"TOLD\").unwrap_or_default()); }\n";
+    let project = undone();
+    project.write("crates/core/build.rs", script);
+    project
+        .write("crates/core/src/lib.rs", "pub fn text() -> String { env!(\"TEXT\").to_owned() }\n");
+    project.write("secret.ignored", "secret").write(".cargo/other.toml", "");
+    let include = "include = [{ path = \"other.toml\" }]\n";
+    project.write(".cargo/config.toml", &format!("{include}[env]\nTOLD = \"-told\"\n"));
+    project.commit();
+    project.xtask("build").ok();
+    project.xtask("build").agent("a").ok().compiled(0);
+    std::fs::remove_file(project.root.join("secret.ignored")).expect("it is there");
+    let second = worktree(&project, "second");
+    first_build(&project, &second).leaves("script", "was changed");
+    assert_eq!(printed(&project, &second), "none-told\n");
+
+    // The same of a table of cargo's configuration.
+    project.xtask("build").agent("b").ok();
+    project.write(".cargo/config.toml", include);
+    project.xtask("build").agent("c").ok().leaves("script", "[env]");
+}

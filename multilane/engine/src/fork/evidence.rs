@@ -36,13 +36,20 @@ pub(super) fn sees_the_same(
     if reach <= Reach::Manifest {
         return Ok(());
     }
-    if inputs.same_env_since.is_none_or(|since| since > then) {
+    let is_noted = |other: &(&str, String)| {
+        inputs.noted.as_ref().is_none_or(|noted| noted.is_other_same(other, then))
+    };
+    let [configured, at_root] = &inputs.others;
+    if inputs.same_env_since.is_none_or(|since| since > then) || !is_noted(configured) {
         return Err(StateDiffers::Environment);
     }
     if reach == Reach::Environment {
         return Ok(());
     }
     match &inputs.sources.trees {
+        TreeState::Same(..) if !is_noted(at_root) => {
+            Err(StateDiffers::Since(inputs.donor.root.clone()))
+        }
         TreeState::Same(path, changed) if *changed > then => Err(StateDiffers::Since(path.clone())),
         TreeState::Same(..) => Ok(()),
         TreeState::Differs(path) => Err(StateDiffers::File(path.clone())),

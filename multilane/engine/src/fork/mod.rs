@@ -447,6 +447,7 @@ pub fn fork_plan(
         noted: Noted::read(&donor.place.lane),
         tools_of_tree: &tools,
         env: &project.session.env,
+        others: noted::others(&donor.place.root, &project.config),
         caches: if brings_caches {
             incremental::read(&donor.place.lane, with_xtask)
         } else {
@@ -495,6 +496,7 @@ fn plan_for_equal_tree(
         noted: None,
         tools_of_tree: &tools,
         env: &project.session.env,
+        others: noted::others(&donor.root, &project.config),
         caches: incremental::read(&donor.lane, false),
         present_caches: &[],
     })

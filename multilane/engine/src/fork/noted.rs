@@ -17,8 +17,28 @@ use std::time::{Duration, SystemTime};
 
 use crate::environment::Environment;
 use crate::files;
+use crate::project::cargo_config::CargoConfig;
 
 const FILE: &str = ".environment";
+
+/// What is noted besides, as no file tells that it was there: by names that no variable has.
+pub type Others = [(&'static str, String); 2];
+
+/// `[env]` of cargo's configuration…
+pub const CONFIGURED: &str = "[env]";
+
+/// …and which names there are at the root of the workspace. A directory has one time for all.
+pub const AT_ROOT: &str = "[root]";
+
+/// As they are now.
+pub fn others(root: &Path, config: &CargoConfig) -> Others {
+    const OURS: [&str; 5] = [".cargo", ".git", ".lanes", "Cargo.lock", "target"];
+    let mut names: Vec<String> =
+        files::names(root).filter(|name| !OURS.contains(&name.as_str())).collect();
+    names.sort();
+    let tables: Vec<&str> = config.env_tables.iter().map(|(_, text)| text.as_str()).collect();
+    [(CONFIGURED, tables.join("\n")), (AT_ROOT, names.join("\n"))]
+}
 
 /// What is known of the environment of a lane's builds.
 #[derive(Debug, Default, PartialEq)]
@@ -29,14 +49,15 @@ pub struct Noted {
 }
 
 /// Notes the environment of a build that begins in the lane.
-pub fn note(lane: &Path, env: &Environment, now: SystemTime) {
+pub fn note(lane: &Path, env: &Environment, others: &Others, now: SystemTime) {
     let old = Noted::read(lane);
     let new = match &old {
-        Some(old) => old.updated(env, now),
+        Some(old) => old.updated(env, others, now),
         // What is in the lane was brought by a fork, for which this environment was compared, or
         // was built by plain cargo, of which nothing is known.
         None => {
-            Noted { salt: salt(lane, now), ..Noted::default() }.updated(env, SystemTime::UNIX_EPOCH)
+            let new = Noted { salt: salt(lane, now), ..Noted::default() };
+            new.updated(env, others, SystemTime::UNIX_EPOCH)
         }
     };
     if old.as_ref() != Some(&new) {
@@ -60,7 +81,7 @@ impl Noted {
         Some(noted)
     }
 
-    fn updated(&self, env: &Environment, now: SystemTime) -> Noted {
+    fn updated(&self, env: &Environment, others: &Others, now: SystemTime) -> Noted {
         let is_name = |name: &&str| !name.is_empty() && !name.contains(['\t', '\n']);
         let set = env.iter().filter_map(|(name, value)| {
             Some((name.to_str().filter(is_name)?.to_owned(), Some(self.hash(value))))
@@ -68,6 +89,11 @@ impl Noted {
         let mut values: BTreeMap<String, Option<u64>> =
             self.variables.keys().map(|name| (name.clone(), None)).collect();
         values.extend(set);
+        values.extend(
+            others
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), Some(self.hash(OsStr::new(value))))),
+        );
         let since = |name: &str, value| match self.variables.get(name) {
             Some((old, since)) if *old == value => *since,
             _ => now,
@@ -77,6 +103,12 @@ impl Noted {
             (name, (value, since))
         });
         Noted { salt: self.salt.clone(), variables: variables.collect() }
+    }
+
+    /// The same of one of the others. What an earlier build did not note is not known to differ.
+    pub fn is_other_same(&self, other: &(&str, String), then: SystemTime) -> bool {
+        let (name, value) = other;
+        !self.variables.contains_key(*name) || self.is_same(name, Some(OsStr::new(value)), then)
     }
 
     /// Whether a variable had this value in the last builds, at least since then.
@@ -126,18 +158,24 @@ mod tests {
             let noted = Noted::read(lane).expect("it is there");
             noted.is_same(name, value.map(OsStr::new), at(then))
         };
+        let others = |names: &str| [(CONFIGURED, String::new()), (AT_ROOT, names.to_owned())];
         assert_eq!(Noted::read(lane), None);
-        note(lane, &Environment::of(&[("A", "one"), ("B", "one")]), at(10));
+        note(lane, &Environment::of(&[("A", "one"), ("B", "one")]), &others("x"), at(10));
         assert!(is_same("A", Some("one"), 5), "nothing tells of another value");
         assert!(!is_same("A", Some("two"), 5) && !is_same("A", None, 5));
         assert!(is_same("C", None, 5) && !is_same("C", Some("one"), 5));
-        note(lane, &Environment::of(&[("A", "two"), ("C", "one")]), at(20));
+        note(lane, &Environment::of(&[("A", "two"), ("C", "one")]), &others("y"), at(20));
         assert!(is_same("A", Some("two"), 20) && !is_same("A", Some("two"), 15));
         assert!(!is_same("A", Some("one"), 15), "what a unit was built with is not known");
         assert!(
             is_same("B", None, 20) && !is_same("B", None, 15) && !is_same("B", Some("one"), 15)
         );
         assert!(is_same("C", Some("one"), 20) && !is_same("C", Some("one"), 15));
+        let is_other_same = |names: &str, then: u64| {
+            let noted = Noted::read(lane).expect("it is there");
+            noted.is_other_same(&(AT_ROOT, names.to_owned()), at(then))
+        };
+        assert!(is_other_same("y", 20) && !is_other_same("y", 15) && !is_other_same("x", 20));
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;

@@ -24,7 +24,7 @@ use super::rules::check;
 pub use super::rules::wanted;
 use crate::environment::Environment;
 use crate::fork::git_state::Git;
-use crate::fork::noted::Noted;
+use crate::fork::noted::{Noted, Others};
 use crate::fork::sources::{SourceQuery, Sources};
 use crate::record::LeftUnit;
 use crate::units::incremental::Cache;
@@ -54,6 +54,8 @@ pub struct ForkInputs<'a> {
     pub noted: Option<Noted>,
     /// …and ours.
     pub env: &'a Environment,
+    /// Our `[env]`, and what is at the donor's root now.
+    pub others: Others,
     /// Which of the programs that compile lie in the tree.
     pub tools_of_tree: &'a TreeTools,
     /// The incremental caches that our compilers could make use of…

@@ -5,7 +5,7 @@ use crate::environment;
 use crate::fork::git_state::Git;
 use crate::fork::plan::{ForkInputs, ForkPlan, TreeTools};
 use crate::fork::sources::SourceQuery;
-use crate::fork::{donors, is_left_to_cargo, plan, sources, trust, write};
+use crate::fork::{donors, is_left_to_cargo, noted, plan, sources, trust, write};
 use crate::lanes::{Lane, list};
 use crate::project::Project;
 use crate::project::cargo_config::CargoConfig;
@@ -59,6 +59,7 @@ fn plan_of(project: &Project, donor: &Place, own: &Place) -> ForkPlan {
         tools_of_tree: &TreeTools::default(),
         noted: None, // xtask is built by plain cargo.
         env: &project.session.env,
+        others: noted::others(&donor.root, &project.config),
         caches: Vec::new(),
         present_caches: &[],
     })
