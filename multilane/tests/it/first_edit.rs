@@ -96,10 +96,8 @@ fn reused(lane: &Path, of_crate: &str, build: impl FnOnce()) -> usize {
     let newest =
         newest.max_by_key(|path| path.metadata().and_then(|meta| meta.modified()).expect("a time"));
     let session = newest.expect("a session").parent().expect("its directory").to_owned();
-    let objects = entries(&session).into_iter().map(|path| path.metadata());
-    objects
-        .filter(|meta| meta.as_ref().is_ok_and(|meta| before.contains(&(meta.dev(), meta.ino()))))
-        .count()
+    let objects = entries(&session).into_iter().filter_map(|path| path.metadata().ok());
+    objects.filter(|meta| before.contains(&(meta.dev(), meta.ino()))).count()
 }
 
 #[test]
