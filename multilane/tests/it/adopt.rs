@@ -221,14 +221,11 @@ fn what_git_cannot_take_back_is_refused() {
 #[cfg(unix)]
 #[test]
 fn check_starts_no_program_of_the_tree() {
-    use std::os::unix::fs::PermissionsExt as _;
     let project = host();
-    let program = project.root.join("program");
-    project
-        .write("program", &format!("#!/bin/sh\ntouch '{}/started'\n", project.root.display()))
-        .write(".cargo/config.toml", "[build]\nrustc = \"program\"\nrustc-wrapper = \"program\"\n");
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("ours");
-    project.commit();
+    let text = format!("touch '{}/started'", project.root.display());
+    let program = project.script("program", &text);
+    let config = "[build]\nrustc = \"program\"\nrustc-wrapper = \"program\"\n";
+    project.write(".cargo/config.toml", config).commit();
     project.git(&["config", "core.fsmonitor", program.to_str().expect("UTF-8")]);
     project.xtask("adopt --check").fails_with(1);
     project.xtask("adopt --yes").ok();
@@ -240,7 +237,7 @@ fn check_starts_no_program_of_the_tree() {
 fn no_link_is_written_through() {
     let project = host();
     let elsewhere = project.root.with_file_name("elsewhere");
-    std::fs::write(&elsewhere, "").expect("a file");
+    project.write("../elsewhere", "");
     std::fs::remove_file(project.root.join(".gitignore")).expect("it is there");
     std::os::unix::fs::symlink(&elsewhere, project.root.join(".gitignore")).expect("a link");
     project.commit();

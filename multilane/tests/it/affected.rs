@@ -145,11 +145,8 @@ fn deleted_and_renamed_files_concern_where_they_were_and_where_they_are() {
 fn packages_inside_packages_and_a_root_package() {
     let project = Project::empty();
     project.package(".", "root", &[]);
-    let manifest = project.read("Cargo.toml");
-    project.write(
-        "Cargo.toml",
-        &format!("{manifest}\n[workspace]\nmembers = [\"crates/outer\", \"crates/outer/inner\"]\n"),
-    );
+    let members = "\n[workspace]\nmembers = [\"crates/outer\", \"crates/outer/inner\"]\n";
+    project.append("Cargo.toml", members);
     project.package("crates/outer", "outer", &[]);
     project.package("crates/outer/inner", "inner", &[]);
     project.cargo("generate-lockfile").ok();
@@ -274,13 +271,8 @@ fn the_nearest_of_local_and_remote_main_is_the_base() {
 #[test]
 fn a_configured_main_branch_is_the_base() {
     let project = project();
-    let manifest = project.read("Cargo.toml");
-    project
-        .write(
-            "Cargo.toml",
-            &format!("{manifest}\n[workspace.metadata.multilane]\nmain-branch = \"develop\"\n"),
-        )
-        .commit();
+    let setting = "\n[workspace.metadata.multilane]\nmain-branch = \"develop\"\n";
+    project.append("Cargo.toml", setting).commit();
     project.git(&["branch", "develop"]);
     project.git(&["checkout", "--quiet", "-b", "work"]);
     project.write("crates/core/src/lib.rs", "").commit();
@@ -430,8 +422,7 @@ fn files_out_of_the_checkout_count_when_they_are_new() {
         assert_eq!(affected(), "");
     }
     outer.package("beside", "beside", &[]);
-    let manifest = outer.read("inner/core/Cargo.toml");
-    outer.write("inner/core/Cargo.toml", &(manifest + "beside = { path = \"../../beside\" }\n"));
+    outer.append("inner/core/Cargo.toml", "beside = { path = \"../../beside\" }\n");
     outer.git_in(&inner, &["commit", "--all", "--quiet", "--message=state"]);
     assert_eq!(affected(), "cargo check --package core\n", "nobody knows what changed in beside");
 }

@@ -311,8 +311,7 @@ fn the_page_works_in_a_browser() {
         return skipped(&format!("none of {names:?} is on PATH"));
     };
     let driven = project.root.join("driven.html");
-    std::fs::write(&driven, page.replace("</body>", &format!("{READER}</body>")))
-        .expect("it can be written");
+    project.write("driven.html", &page.replace("</body>", &format!("{READER}</body>")));
     let profile = project.root.join("browser");
     let mut command = project.command(browser);
     command.args([

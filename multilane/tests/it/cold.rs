@@ -6,14 +6,14 @@
 //! others do.
 
 use std::fs::File;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::fork::{files_below, worktree};
-use crate::support::{Call, Project, wait_until};
+use crate::fork_packages;
+use crate::support::{Call, Project, entries, put, signal, wait_until};
 use crate::toolchains::stand_in;
 
 /// Of a build script or a program: where its package is named in `$HOLD`, it says that it is there
@@ -42,7 +42,7 @@ fn main() {
 /// Writes the crate's name into a log; holds where `$HOLD` has `rustc:<name>`; fails to compile the
 /// one that `$FAIL` names. Holds a cargo that asks for the version, before it does anything else,
 /// where `$HOLD` says so.
-const WRAPPER: &str = r#"#!/bin/sh
+const WRAPPER: &str = r#"
 for word in "$@"; do
     [ "$before" = --crate-name ] && name=$word
     before=$word
@@ -77,9 +77,7 @@ impl Cold {
             .write(".gitignore", "/target/\n/.lanes/\n")
             .write("crates/gate/build.rs", HOLDS)
             .write("crates/app/src/main.rs", HOLDS)
-            .write("../stage/wrapper", WRAPPER);
-        let wrapper = project.root.join("../stage/wrapper");
-        std::fs::set_permissions(wrapper, PermissionsExt::from_mode(0o755)).expect("it is there");
+            .script("../stage/wrapper", WRAPPER);
         project.cargo("generate-lockfile").ok();
         project.commit();
         Cold { project }
@@ -119,7 +117,7 @@ impl Cold {
     /// Waits until so many builders have said that they wait for another.
     fn wait_until_waiting(&self, count: usize) {
         wait_until("followers", || {
-            let files = read_dir(&self.project.root.join("../stage"));
+            let files = entries(&self.project.root.join("../stage"));
             let said = files.iter().filter_map(|file| std::fs::read_to_string(file).ok());
             said.filter(|text| text.contains(" Waiting for ")).count() == count
         });
@@ -160,10 +158,6 @@ impl Cold {
     }
 }
 
-fn read_dir(dir: &Path) -> Vec<PathBuf> {
-    std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
-}
-
 struct Builder {
     child: Child,
     said: PathBuf,
@@ -187,12 +181,6 @@ impl Builder {
 
     fn wait_until_it_says(&self, text: &str) {
         wait_until(text, || self.said().contains(text));
-    }
-
-    fn signal(&self, signal: &str) {
-        let pid = self.child.id().to_string();
-        let kill = std::process::Command::new("kill").args(["-s", signal, &pid]).status();
-        assert!(kill.expect("kill starts").success());
     }
 
     fn end(&mut self) -> ExitStatus {
@@ -264,7 +252,7 @@ fn when_the_first_is_killed_another_goes_on_with_what_it_got_done() {
     let others = ["b", "c"].map(|agent| cold.start(agent, "build"));
     cold.wait_until_waiting(2);
     cold.wait_until_gate_is_all_that_is_left("a");
-    leader.signal("KILL");
+    signal(&leader.child, "KILL");
     assert_eq!(leader.end().signal(), Some(9));
     for other in others {
         other.ok();
@@ -343,12 +331,12 @@ fn a_suspended_leader_is_not_waited_for() {
     let others = ["b", "c"].map(|agent| cold.start(agent, "build"));
     cold.wait_until_waiting(2);
     cold.wait_until_gate_is_all_that_is_left("a");
-    leader.signal("STOP");
+    signal(&leader.child, "STOP");
     let said = others.map(Builder::ok).concat();
     assert!(said.contains("a (pid "), "{said}");
     assert!(said.contains("is suspended; building without it"), "{said}");
     assert_eq!(cold.compiled(), all_and(&[]), "one of the two has gone on");
-    leader.signal("CONT");
+    signal(&leader.child, "CONT");
     cold.go("gate");
     leader.ok();
     assert_eq!(cold.compiled(), all_and(&["gate", "last"]));
@@ -384,7 +372,7 @@ fn ctrl_c_ends_the_follower_alone() {
     let leader = cold.start_held("a", "build", "gate");
     let mut other = cold.start("b", "build");
     cold.wait_until_waiting(1);
-    other.signal("INT");
+    signal(&other.child, "INT");
     assert_eq!(other.end().signal(), Some(2));
     cold.go("gate");
     leader.ok();
@@ -438,7 +426,7 @@ fn of_other_sources_only_the_dependencies_are_waited_for() {
     let cold = Cold::new();
     vendor(&cold.project);
     let second = worktree(&cold.project, "second");
-    write(&second.join("crates/last/src/lib.rs"), "pub fn edited() {}\n");
+    put(&second, "crates/last/src/lib.rs", "pub fn edited() {}\n");
 
     let leader = Builder::start(cold.call("a", "build").env("HOLD", "rustc:dep gate"));
     cold.wait_until_held("dep");
@@ -457,28 +445,10 @@ fn of_other_sources_only_the_dependencies_are_waited_for() {
 /// network.
 fn vendor(project: &Project) {
     // Beside the trees, as a registry is.
-    let vendored = project.root.with_file_name("vendor");
-    let checksum = "0".repeat(64);
-    for (file, text) in [
-        (".cargo-checksum.json", &*format!(r#"{{"files":{{}},"package":"{checksum}"}}"#)),
-        ("Cargo.toml", "[package]\nname = \"dep\"\nversion = \"1.0.0\"\nedition = \"2024\"\n"),
-        ("src/lib.rs", ""),
-    ] {
-        let file = vendored.join("dep").join(file);
-        std::fs::create_dir_all(file.parent().expect("a parent")).expect("a directory");
-        write(&file, text);
-    }
-    let source = "[source.crates-io]\nreplace-with = \"here\"\n[source.here]\ndirectory";
-    project
-        .write(".cargo/config.toml", &format!("{source} = {:?}\n", vendored.display().to_string()));
-    let manifest = project.read("crates/first/Cargo.toml");
-    project.write("crates/first/Cargo.toml", &format!("{manifest}dep = \"1\"\n"));
+    fork_packages::vendor(project, &project.root.with_file_name("vendor"), "");
+    project.append("crates/first/Cargo.toml", "dep = \"1\"\n");
     project.cargo("generate-lockfile").ok();
     project.commit();
-}
-
-fn write(path: &Path, text: &str) {
-    std::fs::write(path, text).expect("it can be written");
 }
 
 #[test]
@@ -525,7 +495,7 @@ fn a_lane_in_which_cargo_has_not_begun_is_not_taken_for_built() {
 #[test]
 fn a_room_that_cannot_be_written_is_no_reason_not_to_build() {
     let cold = Cold::new();
-    write(&cold.project.root.join(".git/multilane"), "in the way");
+    cold.project.write(".git/multilane", "in the way");
     let said = cold.start("a", "build").ok();
     assert_eq!(said.matches("warning: cannot share this build with others").count(), 1, "{said}");
 }

@@ -17,8 +17,7 @@ fn project(settings: &str) -> Project {
     let mut project =
         Project::workspace(&[("core", &[]), ("middle", &["core"]), ("app", &["middle"])]);
     project.write("crates/middle/build.rs", "fn main() {}\n");
-    let manifest = project.read("Cargo.toml");
-    project.write("Cargo.toml", &format!("{manifest}\n{settings}"));
+    project.append("Cargo.toml", &format!("\n{settings}"));
     project.write(
         ".cargo/config.toml",
         "include = [{ path = \"cranelift.toml\", optional = true }]\n",

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::support::{Call, Project};
+use crate::support::{Call, Project, contents_below};
 
 /// What doctor says beyond `ok`, one line for each: level, area, what.
 #[track_caller]
@@ -36,25 +36,10 @@ fn has_none_of(findings: &[String], start: &str) {
     assert!(!findings.iter().any(|line| line.starts_with(start)), "{start:?} in {findings:#?}");
 }
 
-/// Every file below, with what it holds.
-fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    for entry in
-        std::fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path())
-    {
-        if entry.is_dir() && !entry.is_symlink() {
-            found.insert(entry.clone(), Vec::new());
-            found.extend(files(&entry));
-        } else {
-            found.insert(entry.clone(), std::fs::read(&entry).unwrap_or_default());
-        }
-    }
-    found
-}
-
-/// The same of a directory for temporary files, but for this user's own in it, which stays.
+/// What is below a directory for temporary files, but for this user's own in it, which stays.
 fn temporary_files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = files(dir);
+    assert!(dir.is_dir(), "{} is gone", dir.display());
+    let mut found = contents_below(dir);
     found.retain(|path, _| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         path.parent() != Some(dir) || !path.is_dir() || !name.starts_with("multilane-")
@@ -69,7 +54,7 @@ fn each_area_is_looked_at_and_nothing_is_changed() {
     project.xtask("build-dev").ok();
     let temporary = project.root.join("../temporary");
     std::fs::create_dir_all(&temporary).expect("a directory");
-    let before = (files(&project.root), temporary_files(&temporary));
+    let before = (contents_below(&project.root), temporary_files(&temporary));
 
     let ran = project.xtask("doctor").env("TMPDIR", &temporary).ok();
     let table = ran.stdout();
@@ -85,7 +70,7 @@ fn each_area_is_looked_at_and_nothing_is_changed() {
     }
     assert!(!table.contains("error "), "{table}");
     ran.says("Examined errors: 0, ");
-    assert_eq!((files(&project.root), temporary_files(&temporary)), before);
+    assert_eq!((contents_below(&project.root), temporary_files(&temporary)), before);
 }
 
 #[test]
@@ -268,10 +253,8 @@ fn a_toolchain_that_is_not_there_or_is_not_the_one_that_is_named() {
 
 #[cfg(unix)]
 mod unix {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
-    use crate::support::wait_until;
+    use crate::support::{signal, wait_until};
 
     fn dir_of_fakes(project: &Project) -> String {
         project.root.join("../fakes").display().to_string()
@@ -281,10 +264,7 @@ mod unix {
     fn with_fakes(project: &Project, fakes: &[(&str, &str)]) -> Call {
         let dir = project.root.join("../fakes");
         for (name, script) in fakes {
-            project.write(&format!("../fakes/{name}"), &format!("#!/bin/sh\n{script}\n"));
-            let permissions = std::fs::Permissions::from_mode(0o755);
-            std::fs::set_permissions(dir.join(name), permissions)
-                .expect("it can be made executable");
+            project.script(&format!("../fakes/{name}"), script);
         }
         let path = std::env::var("PATH").expect("a PATH");
         project.xtask("doctor").env("PATH", format!("{}:{path}", dir.display()))
@@ -363,9 +343,7 @@ mod unix {
     fn no_program_of_the_workspace_is_started() {
         let project = Project::workspace(&[("app", &[])]);
         project.commit();
-        project.write("tools/program", "#!/bin/sh\necho started >>\"$STARTED\"\nexec \"$@\"\n");
-        let program = project.root.join("tools/program");
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("ours");
+        let program = project.script("tools/program", "echo started >>\"$STARTED\"\nexec \"$@\"");
         let rustc =
             project.command("rustc").args(["--print=host-tuple"]).output().expect("rustc starts");
         let host = String::from_utf8_lossy(&rustc.stdout).trim().to_owned();
@@ -400,8 +378,7 @@ mod unix {
         wait_until("the wrapper", || {
             project.exists("../hangs") && !temporary_files(&temporary).is_empty()
         });
-        let kill = std::process::Command::new("kill").arg(child.id().to_string()).status();
-        assert!(kill.expect("kill starts").success());
+        signal(&child, "TERM");
         assert_eq!(child.wait().expect("it ends").signal(), Some(SIGTERM));
         assert_eq!(temporary_files(&temporary), BTreeMap::new());
     }

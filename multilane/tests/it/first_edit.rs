@@ -11,20 +11,16 @@ use std::time::SystemTime;
 use crate::fork::{
     first_build, printed, printed_from_scratch, remove, set_modified, state, undone, worktree,
 };
-use crate::support::Project;
+use crate::support::{INCLUDE, Project, entries, names, put};
 
 const MODULES: usize = 12;
-
-const INCLUDE: &str = "include = [{ path = \"wrapper/config.toml\", optional = true }]\n";
 
 /// The workspace of the other forks, whose configuration includes the wrapper; `core` has enough
 /// modules to be compiled in several units. Committed, and built once through xtask.
 fn donor() -> Project {
     let project = undone();
     project.write(".cargo/config.toml", INCLUDE);
-    let source = project.read("crates/core/src/lib.rs") + &modules();
-    project.write("crates/core/src/lib.rs", &source);
-    project.commit();
+    project.append("crates/core/src/lib.rs", &modules()).commit();
     project.xtask("build").ok().says("Wrote .cargo/wrapper");
     project
 }
@@ -44,9 +40,7 @@ fn every_way_in_has_the_wrapper_before_the_first_build() {
         [("adopt --yes", ""), ("setup --yes", ""), ("lane hook --install", INCLUDE)]
     {
         let project = undone();
-        let source = project.read("crates/core/src/lib.rs") + &modules();
-        project.write("crates/core/src/lib.rs", &source);
-        project.write(".cargo/config.toml", config);
+        project.append("crates/core/src/lib.rs", &modules()).write(".cargo/config.toml", config);
         if config.is_empty() {
             std::fs::remove_dir_all(project.root.join(".cargo")).expect("it is there");
         }
@@ -65,23 +59,15 @@ fn every_way_in_has_the_wrapper_before_the_first_build() {
 }
 
 fn edit(dir: &Path, file: &str, added: &str) {
-    let path = dir.join(file);
-    let text = std::fs::read_to_string(&path).expect("it is there");
-    std::fs::write(path, text + added).expect("it can be written");
+    let text = std::fs::read_to_string(dir.join(file)).expect("it is there");
+    put(dir, file, &(text + added));
 }
 
 /// The files of all finished sessions, below a target directory's `incremental`.
 fn cached(lane: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let list = |dir: &Path| -> Vec<PathBuf> {
-        std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
-    };
-    for session in list(&lane.join("debug/incremental")).iter().flat_map(|unit| list(unit)) {
-        if session.is_dir() {
-            found.extend(list(&session));
-        }
-    }
-    found
+    let sessions = entries(&lane.join("debug/incremental")).into_iter();
+    let sessions = sessions.flat_map(|unit| entries(&unit)).filter(|session| session.is_dir());
+    sessions.flat_map(|session| entries(&session)).collect()
 }
 
 /// The object files in the caches of a crate, by what they are and not by their names: rustc gives
@@ -110,11 +96,8 @@ fn reused(lane: &Path, of_crate: &str, build: impl FnOnce()) -> usize {
     let newest =
         newest.max_by_key(|path| path.metadata().and_then(|meta| meta.modified()).expect("a time"));
     let session = newest.expect("a session").parent().expect("its directory").to_owned();
-    let objects =
-        std::fs::read_dir(session).expect("it is there").flatten().map(|entry| entry.metadata());
-    objects
-        .filter(|meta| meta.as_ref().is_ok_and(|meta| before.contains(&(meta.dev(), meta.ino()))))
-        .count()
+    let objects = entries(&session).into_iter().filter_map(|path| path.metadata().ok());
+    objects.filter(|meta| before.contains(&(meta.dev(), meta.ino()))).count()
 }
 
 #[test]
@@ -132,7 +115,7 @@ fn the_first_edit_in_a_worktree_compiles_what_changed_and_no_more() {
     // Of a fork of the fork, too, although nothing of `alone` was compiled in the one between.
     let third = worktree(&project, "third");
     project.xtask("lane fork --from").arg(&second).within(&third).ok();
-    project.git(&["-C", third.to_str().expect("UTF-8"), "status"]);
+    project.git_in(&third, &["status"]);
     edit(&third, "crates/alone/src/lib.rs", "pub fn added() -> u32 { 1 }\n");
     assert_eq!(project.cargo("build").within(&third).ok().built().join(" "), "alone app core");
 }
@@ -158,15 +141,14 @@ fn donor_of_program(first_use: &str) -> Project {
 
 fn build_program(project: Project, first_use: &str) -> Project {
     project.write(".cargo/config.toml", INCLUDE);
-    let core = "{ package = \"core\", path = \"../core\" }\n";
-    let alone = project.read("crates/alone/Cargo.toml") + "mycore = " + core;
-    project.write("crates/alone/Cargo.toml", &alone);
-    project.write("crates/alone/src/lib.rs", "pub fn text() -> String { mycore::text() }\n");
-    let app = project.read("crates/app/Cargo.toml") + "alone = { path = \"../alone\" }\n";
-    project.write("crates/app/Cargo.toml", &app);
+    let core = "mycore = { package = \"core\", path = \"../core\" }\n";
+    project
+        .append("crates/alone/Cargo.toml", core)
+        .write("crates/alone/src/lib.rs", "pub fn text() -> String { mycore::text() }\n")
+        .append("crates/app/Cargo.toml", "alone = { path = \"../alone\" }\n");
     let generic =
         "pub fn shown<T: std::fmt::Display>(value: T) -> String { format!(\"{value}: one\") }\n";
-    edit(&project.root, "crates/core/src/lib.rs", generic);
+    project.append("crates/core/src/lib.rs", generic);
 
     let modules = (0..MODULES).map(|number| {
         format!(
@@ -207,8 +189,7 @@ fn below_a_program(project: &Project) -> usize {
     // What the program is made of itself has changed: a generic function is compiled where it is
     // used.
     let core = std::fs::read_to_string(second.join("crates/core/src/lib.rs")).expect("it is there");
-    std::fs::write(second.join("crates/core/src/lib.rs"), core.replace(": one", ": two"))
-        .expect("it can be written");
+    put(&second, "crates/core/src/lib.rs", &core.replace(": one", ": two"));
     let answers = || {
         let file = project.root.join(".git/multilane/answers");
         std::fs::read_to_string(file).unwrap_or_default().lines().count()
@@ -246,8 +227,7 @@ fn in_an_agents_lane(project: Project) {
 #[test]
 fn a_worktree_inside_the_repository_is_warm_as_well() {
     let project = donor();
-    let inside = project.root.join("trees/inside");
-    project.git(&["worktree", "add", "--quiet", "--detach", inside.to_str().expect("UTF-8")]);
+    let inside = worktree(&project, "wörk space/trees/inside");
     first_build(&project, &inside).compiled(0);
     edit(&inside, "crates/core/src/lib.rs", "pub fn added() {}\n");
     let count = reused(&inside.join("target"), "core", || {
@@ -322,16 +302,11 @@ fn a_unit_that_the_donor_has_not_leaves_the_caches_of_others() {
 #[test]
 fn a_compiler_is_asked_once_for_all_worktrees() {
     let project = donor();
-    let [script, log] = ["rustc.sh", "log"].map(|name| project.root.with_file_name(name));
-    std::fs::write(
-        &script,
-        format!("#!/bin/sh\nprintf '%s\\n' \"$*\" >> '{}'\nexec rustc \"$@\"\n", log.display()),
-    )
-    .expect("it can be written");
-    make_executable(&script);
-    let configuration =
-        project.read(".cargo/config.toml") + &format!("[build]\nrustc = {script:?}\n");
-    project.write(".cargo/config.toml", &configuration).commit();
+    let log = project.root.with_file_name("log");
+    let text = format!("printf '%s\\n' \"$*\" >> '{}'\nexec rustc \"$@\"", log.display());
+    project.script("../rustc.sh", &text);
+    let script = project.root.with_file_name("rustc.sh");
+    project.append(".cargo/config.toml", &format!("[build]\nrustc = {script:?}\n")).commit();
     project.xtask("build").ok();
 
     let asked = |tree: &str| {
@@ -361,16 +336,8 @@ fn a_compiler_is_asked_once_for_all_worktrees() {
     project.git(&["worktree", "prune"]);
     assert_eq!(asked("third"), (0, 0));
     // Another compiler may answer something else.
-    std::fs::File::open(&script)
-        .expect("it is there")
-        .set_modified(SystemTime::now())
-        .expect("it can be set");
+    set_modified(&script, SystemTime::now());
     assert_eq!(asked("fourth"), (1, 1));
-}
-
-fn make_executable(path: &Path) {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("it can be set");
 }
 
 #[test]
@@ -411,7 +378,7 @@ fn whatever_is_missing_a_build_goes_on() {
     first_build(&project, &second);
     let forked = second.join("target/debug/incremental/.forked");
     std::fs::remove_file(forked.join("xtask")).expect("it is there"); // A second name of the program itself.
-    std::fs::write(forked.join("xtask"), "#!/bin/sh\nexit 1\n").expect("it can be written");
+    put(&forked, "xtask", "#!/bin/sh\nexit 1\n");
     edit(&second, "crates/core/src/lib.rs", "pub fn one() {}\n");
     project.cargo("build").within(&second).ok();
     remove(&forked);
@@ -483,12 +450,8 @@ fn the_compiler_sees_what_it_sees_under_plain_cargo() {
 }
 
 fn has_mark(dir: &Path, of_crate: &str) -> bool {
-    let entries = std::fs::read_dir(dir.join("target/debug/incremental/.forked"))
-        .expect("it is there")
-        .flatten();
-    entries
-        .into_iter()
-        .any(|entry| entry.file_name().to_string_lossy().starts_with(&format!("{of_crate}-")))
+    let marks = names(&dir.join("target/debug/incremental/.forked"));
+    marks.iter().any(|name| name.starts_with(&format!("{of_crate}-")))
 }
 
 #[test]
@@ -505,10 +468,8 @@ fn a_wrapper_of_the_users_own_is_left_alone() {
 
     // Ours would hide one that is configured for the whole machine.
     project.xtask("check").ok().says("Wrote");
+    project.write("../cargo home/config.toml", "[build]\nrustc-wrapper = \"/usr/bin/env\"\n");
     let home = project.root.with_file_name("cargo home");
-    std::fs::create_dir_all(&home).expect("a directory");
-    std::fs::write(home.join("config.toml"), "[build]\nrustc-wrapper = \"/usr/bin/env\"\n")
-        .expect("it can be written");
     project.xtask("check").env("CARGO_HOME", &home).ok();
     assert!(!project.exists(".cargo/wrapper"));
 }
@@ -517,11 +478,11 @@ fn a_wrapper_of_the_users_own_is_left_alone() {
 fn the_wrapper_is_made_whole_again() {
     let project = donor();
     let script = project.root.join(".cargo/wrapper/rustc");
-    std::fs::write(&script, "").expect("it can be written");
+    project.write(".cargo/wrapper/rustc", "");
     project.xtask("build").ok();
     assert!(project.read(".cargo/wrapper/rustc").contains("retarget-cache"));
     let edited = "#!/bin/sh\nexec \"$@\" # edited\n";
-    std::fs::write(&script, edited).expect("it can be written");
+    project.write(".cargo/wrapper/rustc", edited);
     project.xtask("build").ok();
     assert_eq!(project.read(".cargo/wrapper/rustc"), edited);
     assert_eq!(script.metadata().expect("it is there").mode() & 0o777, 0o755);

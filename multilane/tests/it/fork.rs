@@ -2,11 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-#[cfg(unix)]
-use crate::support::skipped;
-use crate::support::{Project, Ran};
+use crate::support::{Project, Ran, entries, put, skipped};
 
 /// `app` (a program and a test) → `core`; `alone` beside them. Committed and built.
 pub(crate) fn donor() -> Project {
@@ -21,12 +19,12 @@ pub(crate) fn undone() -> Project {
     let project = Project::workspace(&[("core", &[]), ("app", &["core"]), ("alone", &[])]);
     project
         .write(".gitignore", "/target/\n/.lanes/\n*.ignored\n")
-        .write("crates/core/src/lib.rs", "pub fn text() -> String { \"one\".to_owned() }\n")
         .write("crates/app/src/main.rs", "fn main() { println!(\"{}\", core::text()); }\n")
         .write(
             "crates/app/tests/it.rs",
             "#[test] fn passes() { println!(\"{}\", core::text()); }\n",
         );
+    write_text(&project.root, "one");
     std::fs::remove_file(project.root.join("crates/app/src/lib.rs")).expect("it is there");
     // `core` is a crate of every program; the package needs another name in it.
     let manifest = project.read("crates/app/Cargo.toml");
@@ -37,6 +35,79 @@ pub(crate) fn undone() -> Project {
     }
     project.cargo("generate-lockfile").ok();
     project
+}
+
+/// What `core` says, and so what `app` prints.
+pub(crate) fn write_text(root: &Path, text: &str) {
+    let source = format!("pub fn text() -> String {{ \"{text}\".to_owned() }}\n");
+    put(root, "crates/core/src/lib.rs", &source);
+}
+
+/// `core` has this build script, and says what it sets `TEXT` to.
+pub(crate) fn scripted(script: &str) -> Project {
+    let project = undone();
+    let source = "pub fn text() -> String { env!(\"TEXT\").to_owned() }\n";
+    project.write("crates/core/build.rs", script).write("crates/core/src/lib.rs", source);
+    project
+}
+
+/// A build script that sets `TEXT` to the string that this block is. It says that it depends on its
+/// source alone, which cargo believes.
+pub(crate) fn saying(block: &str) -> String {
+    format!(
+        "fn main() {{\n    println!(\"cargo::rerun-if-changed=build.rs\");\n    \
+         let text: String = {{ {block} }};\n    \
+         println!(\"cargo::rustc-env=TEXT={{}}\", text.trim());\n}}\n"
+    )
+}
+
+/// `app` prints what a macro of the package `reader` expands to: the string that this block is, in
+/// which `told` is what the caller tells it.
+pub(crate) fn with_macro(block: &str, told: &str) -> Project {
+    let project = undone();
+    add_macro(&project, block, told);
+    project
+}
+
+/// The same in a project that is there.
+pub(crate) fn add_macro(project: &Project, block: &str, told: &str) {
+    add_reader(project, &quoted(block));
+    let main = format!("fn main() {{ println!(\"{{}}\", reader::data!({told})); }}\n");
+    project
+        .append("crates/app/Cargo.toml", "reader = { path = \"../reader\" }\n")
+        .write("crates/app/src/main.rs", &main);
+    project.cargo("generate-lockfile").ok();
+}
+
+/// The package `reader`, whose macro `data` expands to the code that this block is.
+pub(crate) fn add_reader(project: &Project, code: &str) {
+    project.package("crates/reader", "reader", &[]);
+    project.append("crates/reader/Cargo.toml", "\n[lib]\nproc-macro = true\n");
+    write_reader(project, code);
+}
+
+/// The macro does something else from now on.
+pub(crate) fn write_reader(project: &Project, code: &str) {
+    let source = format!(
+        "extern crate proc_macro; use proc_macro::TokenStream;\n\
+         #[proc_macro] pub fn data(input: TokenStream) -> TokenStream {{\n    \
+         let told = input.to_string().replace('\"', \"\"); _ = &told;\n    \
+         let code: String = {{ {code} }}; code.parse().unwrap()\n}}\n"
+    );
+    project.write("crates/reader/src/lib.rs", &source);
+}
+
+/// As code: a literal with the string that this block is.
+pub(crate) fn quoted(block: &str) -> String {
+    format!("let text: String = {{ {block} }}; format!(\"{{:?}}\", text.trim())")
+}
+
+/// A block that reads a file of the package that is compiled.
+pub(crate) fn reading(path: &str) -> String {
+    format!(
+        "std::fs::read_to_string(std::env::var(\"CARGO_MANIFEST_DIR\").unwrap() + \"/{path}\")\
+         .unwrap_or_default()"
+    )
 }
 
 pub(crate) fn build(project: &Project) {
@@ -71,6 +142,43 @@ pub(crate) fn hours_ago(hours: u64) -> SystemTime {
     SystemTime::now() - Duration::from_secs(3600 * hours)
 }
 
+/// As a file system has it that keeps even seconds.
+pub(crate) fn even_second(time: SystemTime) -> SystemTime {
+    let seconds = time.duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs();
+    UNIX_EPOCH + Duration::from_secs(seconds / 2 * 2)
+}
+
+/// Gives everything below a directory the time that `change` makes of its own.
+pub(crate) fn change_times(dir: &Path, change: &dyn Fn(SystemTime) -> SystemTime) {
+    assert!(dir.is_dir(), "{} is no directory", dir.display());
+    for path in entries(dir) {
+        let modified = path.metadata().expect("it is there").modified().expect("a time");
+        set_modified(&path, change(modified));
+        if path.is_dir() {
+            change_times(&path, change);
+        }
+    }
+}
+
+/// The whole tree, with all times.
+#[cfg(unix)]
+pub(crate) fn copied(project: &Project, name: &str) -> PathBuf {
+    let copy = project.root.with_file_name(name);
+    let status = project.command("cp").arg("-a").arg(&project.root).arg(&copy).status();
+    assert!(status.expect("cp starts").success());
+    copy
+}
+
+/// Moves the workspace into a folder of the repository.
+pub(crate) fn move_into_folder(project: &Project, name: &str) -> PathBuf {
+    let folder = project.root.join(name);
+    std::fs::create_dir(&folder).expect("a directory");
+    for name in ["Cargo.toml", "Cargo.lock", "crates", ".gitignore"] {
+        std::fs::rename(project.root.join(name), folder.join(name)).expect("it can be moved");
+    }
+    folder
+}
+
 /// What the program prints that is built in `dir`, in its lane or from scratch.
 pub(crate) fn printed(project: &Project, dir: &Path) -> String {
     project.cargo("run --quiet --package app").within(dir).ok().stdout()
@@ -81,6 +189,19 @@ pub(crate) fn printed_from_scratch(project: &Project, dir: &Path) -> String {
     drop(std::fs::remove_dir_all(&scratch));
     let run = project.cargo("run --quiet --package app --target-dir").arg(&scratch).within(dir);
     run.ok().stdout()
+}
+
+/// What the tree builds in its lane is what it builds from scratch.
+#[track_caller]
+pub(crate) fn is_like_from_scratch(project: &Project, dir: &Path) {
+    assert_eq!(printed(project, dir), printed_from_scratch(project, dir));
+}
+
+/// And it is this.
+#[track_caller]
+pub(crate) fn prints(project: &Project, dir: &Path, expected: &str) {
+    assert_eq!(printed_from_scratch(project, dir), expected, "the test expects what is not so");
+    assert_eq!(printed(project, dir), expected);
 }
 
 #[test]
@@ -101,16 +222,12 @@ fn a_new_worktree_has_nothing_to_compile() {
     first_build(&project, &second).forked().compiled(0);
     project.xtask("build-test").within(&second).ok().compiled(0);
     assert_eq!(times(&second), before, "sources were touched, though no build script watches them");
-    assert_eq!(project.git(&["-C", second.to_str().expect("UTF-8"), "status", "--porcelain"]), "");
+    assert_eq!(project.git_in(&second, &["status", "--porcelain"]), "");
     // And it lives on by itself.
     remove(&project.root);
     project.cargo("test").within(&second).ok();
     assert_eq!(printed(&project, &second), "one\n");
-    std::fs::write(
-        second.join("crates/core/src/lib.rs"),
-        "pub fn text() -> String { \"two\".to_owned() }\n",
-    )
-    .expect("it can be written");
+    write_text(&second, "two");
     assert_eq!(printed(&project, &second), "two\n");
 }
 
@@ -133,7 +250,7 @@ fn the_new_layout_forks_as_well() {
     let project = undone();
     project.commit();
     if !project.cargo("+nightly --version").run().output.status.success() {
-        return; // Before cargo 1.100, only nightly has it.
+        return skipped("before cargo 1.100, only nightly has it");
     }
     let words = "cargo +nightly build -Zbuild-dir-new-layout";
     project.xtask(words).ok().compiled(3);
@@ -142,46 +259,17 @@ fn the_new_layout_forks_as_well() {
     let second = worktree(&project, "second");
     project.xtask(words).within(&second).ok().forked().compiled(0);
     remove(&project.root);
-    std::fs::write(
-        second.join("crates/core/src/lib.rs"),
-        "pub fn text() -> String { \"two\".to_owned() }\n",
-    )
-    .expect("it can be written");
+    write_text(&second, "two");
     let run =
         project.cargo("+nightly run -Zbuild-dir-new-layout --quiet --package app").within(&second);
     assert_eq!(run.ok().stdout(), "two\n");
 }
 
 #[test]
-fn what_is_linked_again_here_stays_what_it_was_in_the_donor() {
-    let project = donor();
-    let second = worktree(&project, "second");
-    first_build(&project, &second);
-    let donors = || -> Vec<(PathBuf, Vec<u8>)> {
-        let programs = programs(&project.root).into_iter();
-        let mut found: Vec<_> =
-            programs.map(|path| (path.clone(), std::fs::read(path).expect("a file"))).collect();
-        found.sort();
-        found
-    };
-    let before = donors();
-    assert!(before.len() >= 3, "a program, its tests and the tests beside it");
-    std::fs::write(
-        second.join("crates/core/src/lib.rs"),
-        "pub fn text() -> String { \"two\".to_owned() }\n",
-    )
-    .expect("it can be written");
-    project.cargo("build").within(&second).ok();
-    project.cargo("test --no-run").within(&second).ok();
-    assert!(donors() == before, "a linker has written into a program of the donor's");
-}
-
-#[test]
 fn of_the_next_commit_only_what_changed_is_compiled() {
     let project = donor();
     let second = worktree(&project, "second");
-    std::fs::write(second.join("crates/alone/src/lib.rs"), "pub fn new() {}\n")
-        .expect("it can be written");
+    put(&second, "crates/alone/src/lib.rs", "pub fn new() {}\n");
     let ran = first_build(&project, &second);
     ran.leaves("differs", "crates/alone/src/lib.rs");
     assert_eq!(ran.built(), ["alone"]);
@@ -191,11 +279,9 @@ fn of_the_next_commit_only_what_changed_is_compiled() {
 fn what_a_changed_source_concerns_is_compiled_and_nothing_else() {
     let project = donor();
     let second = worktree(&project, "second");
-    let source = second.join("crates/core/src/lib.rs");
-    std::fs::write(&source, "pub fn text() -> String { \"two\".to_owned() }\n")
-        .expect("it can be written");
+    write_text(&second, "two");
     // Older than everything in the donor: by times alone it would be fresh.
-    set_modified(&source, hours_ago(5));
+    set_modified(&second.join("crates/core/src/lib.rs"), hours_ago(5));
     // What needs it is left out too, and not only found old by cargo: a clock may have gone back.
     let plan = project.xtask("lane fork --dry-run").within(&second).ok().stdout();
     assert!(plan.contains("app bin-app: needs core"), "{plan}");
@@ -208,9 +294,9 @@ fn a_source_that_the_donor_edited_after_its_build() {
     for hours in [None, Some(5)] {
         let project = donor();
         let second = worktree(&project, "second");
-        let edited = "pub fn text() -> String { \"two\".to_owned() }\n";
-        project.write("crates/core/src/lib.rs", edited);
-        std::fs::write(second.join("crates/core/src/lib.rs"), edited).expect("it can be written");
+        for root in [&project.root, &second] {
+            write_text(root, "two");
+        }
         if let Some(hours) = hours {
             set_modified(&second.join("crates/core/src/lib.rs"), hours_ago(hours));
         }
@@ -225,12 +311,9 @@ fn a_donor_is_not_changed_by_what_is_built_in_the_fork() {
     let project = donor();
     let second = worktree(&project, "second");
     let before = state(&project.root.join("target"));
+    assert!(programs(&project.root).len() >= 3, "a program, its tests and the tests beside it");
     first_build(&project, &second);
-    std::fs::write(
-        second.join("crates/core/src/lib.rs"),
-        "pub fn text() -> String { \"two\".to_owned() }\n",
-    )
-    .expect("it can be written");
+    write_text(&second, "two");
     for words in ["build", "check --all-targets", "test", "build --release"] {
         project.cargo(words).within(&second).ok();
     }
@@ -248,11 +331,8 @@ fn a_donor_is_not_changed_by_what_is_built_in_the_fork() {
 /// All files in a directory and below, in whichever layout cargo has put them there. While cargo
 /// builds, some are there for a moment.
 pub(crate) fn files_below(dir: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    entries
-        .map(|entry| entry.path())
-        .flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] })
-        .collect()
+    let paths = entries(dir).into_iter();
+    paths.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
 }
 
 /// The programs and tests that cargo keeps for itself.
@@ -266,17 +346,13 @@ pub(crate) fn programs(root: &Path) -> Vec<PathBuf> {
 
 /// Every file below a directory, with its bytes and its time.
 pub(crate) fn state(dir: &Path) -> BTreeSet<(PathBuf, SystemTime, Vec<u8>)> {
-    let mut found = BTreeSet::new();
-    for entry in std::fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry"))
-    {
-        let path = entry.path();
-        if path.is_dir() {
-            found.extend(state(&path));
-        } else {
-            let modified = path.metadata().and_then(|meta| meta.modified()).expect("a time");
-            found.insert((path.clone(), modified, std::fs::read(&path).expect("it can be read")));
-        }
-    }
+    let of_file = |path: PathBuf| {
+        let modified = path.metadata().and_then(|meta| meta.modified()).expect("a time");
+        let bytes = std::fs::read(&path).expect("it can be read");
+        (path, modified, bytes)
+    };
+    let found: BTreeSet<_> = files_below(dir).into_iter().map(of_file).collect();
+    assert!(!found.is_empty(), "nothing is in {}", dir.display());
     found
 }
 
@@ -289,9 +365,7 @@ fn two_trees_take_turns_as_donors() {
     first_build(&project, &project.root).forked().compiled(0);
     let third = worktree(&project, "third");
     first_build(&project, &third).forked().compiled(0);
-    let source = "crates/core/src/lib.rs";
-    std::fs::write(third.join(source), project.read(source).replace("one", "two"))
-        .expect("it can be written");
+    write_text(&third, "two");
     assert_eq!(printed(&project, &third), "two\n");
 }
 
@@ -303,7 +377,7 @@ fn a_lane_is_topped_up() {
     let ran = project.xtask("lane fork").within(&second).ok();
     ran.forked();
     first_build(&project, &second).forked_nothing().compiled(0);
-    assert_eq!(printed(&project, &second), printed_from_scratch(&project, &second));
+    is_like_from_scratch(&project, &second);
 }
 
 #[test]
@@ -324,13 +398,11 @@ fn what_is_added_needs_nothing_that_was_built_here() {
 fn what_is_added_never_takes_the_place_of_what_a_unit_was_built_with() {
     let project = donor();
     let second = worktree(&project, "second");
-    let source = second.join("crates/core/src/lib.rs");
-    std::fs::write(&source, "pub fn text() -> String { \"two\".to_owned() }\n")
-        .expect("it can be written");
+    write_text(&second, "two");
     first_build(&project, &second);
     // Back to the donor's source, and its unit cleaned away: the program here still has the other
     // one inside.
-    std::fs::write(&source, project.read("crates/core/src/lib.rs")).expect("it can be written");
+    write_text(&second, "one");
     project.cargo("clean --package core").within(&second).ok();
     project.xtask("lane fork").within(&second).ok();
     assert_eq!(printed(&project, &second), "one\n");
@@ -370,10 +442,10 @@ fn other_lanes_of_a_tree_never_see_an_older_time() {
     build(&project);
     let second = worktree(&project, "second");
     // A lane of the second tree is built with other data…
-    std::fs::write(second.join("crates/core/data.txt"), "two").expect("it can be written");
+    put(&second, "crates/core/data.txt", "two");
     project.cargo("build").within(&second).ok();
     // …and must still notice that they came back, after another lane there has been forked.
-    std::fs::write(second.join("crates/core/data.txt"), "one").expect("it can be written");
+    put(&second, "crates/core/data.txt", "one");
     let ran = project.xtask("lane fork --from").arg(&project.root).agent("a").within(&second).ok();
     ran.leaves("watched", "crates/core/data.txt");
     assert_eq!(project.cargo("build").within(&second).ok().built(), ["app", "core"]);
@@ -411,18 +483,6 @@ fn why_nothing_at_all_is_forked_is_told_once() {
 
 #[test]
 #[cfg(unix)]
-fn a_lane_of_another_user_is_no_donor() {
-    const OTHER: u32 = 65534;
-    let project = donor();
-    let second = worktree(&project, "second");
-    if std::os::unix::fs::chown(project.root.join("target"), Some(OTHER), None).is_err() {
-        return skipped("only root can give a directory to somebody else");
-    }
-    first_build(&project, &second).forked_nothing().compiled(3);
-}
-
-#[test]
-#[cfg(unix)]
 fn a_tree_of_another_owner_is_told_with_the_command_that_permits_it() {
     const OTHER: u32 = 65534;
     let project = donor();
@@ -445,10 +505,9 @@ fn a_worktree_on_another_file_system_is_forked_by_copying() {
     {
         return skipped("there is no other file system");
     }
-    let second = format!("/dev/shm/multilane-{}", std::process::id());
-    project.git(&["worktree", "add", "--quiet", "--detach", &second]);
+    let second = worktree(&project, &format!("/dev/shm/multilane-{}", std::process::id()));
     let ran = project.xtask("build").within(&second).run();
-    remove(Path::new(&second));
+    remove(&second);
     ran.forked().compiled(0);
 }
 

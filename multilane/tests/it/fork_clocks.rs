@@ -5,23 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::fork::{
-    build, files_below, first_build, hours_ago, printed, printed_from_scratch, set_modified,
-    undone, worktree,
+    build, change_times, even_second, files_below, first_build, hours_ago, printed, prints,
+    scripted, set_modified, undone, worktree, write_text,
 };
-use crate::support::{Project, wait_until};
+use crate::support::{Project, put, wait_until};
 
 const SOURCE: &str = "crates/core/src/lib.rs";
-
-fn write(root: &Path, text: &str) {
-    let source = format!("pub fn text() -> String {{ \"{text}\".to_owned() }}\n");
-    std::fs::write(root.join(SOURCE), source).expect("it can be written");
-}
-
-#[track_caller]
-fn prints(project: &Project, dir: &Path, expected: &str) {
-    assert_eq!(printed_from_scratch(project, dir), expected, "the test expects what is not so");
-    assert_eq!(printed(project, dir), expected);
-}
 
 fn committed() -> Project {
     let project = undone();
@@ -29,27 +18,9 @@ fn committed() -> Project {
     project
 }
 
-/// Gives everything below a directory the time that `change` makes of its own.
-fn change_times(dir: &Path, change: &dyn Fn(SystemTime) -> SystemTime) {
-    for path in std::fs::read_dir(dir).expect("a directory").flatten().map(|entry| entry.path()) {
-        set_modified(
-            &path,
-            change(path.metadata().expect("it is there").modified().expect("a time")),
-        );
-        if path.is_dir() {
-            change_times(&path, change);
-        }
-    }
-}
-
 /// Once: some files have two names.
 fn an_hour_on(time: SystemTime) -> SystemTime {
     if time > SystemTime::now() { time } else { time + Duration::from_secs(3600) }
-}
-
-fn even_second(time: SystemTime) -> SystemTime {
-    let seconds = time.duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs();
-    UNIX_EPOCH + Duration::from_secs(seconds / 2 * 2)
 }
 
 /// cargo's record of what a unit was made from, whose time is that of the build.
@@ -66,7 +37,7 @@ fn a_source_of_ours_from_the_future() {
     let second = worktree(&project, "second");
     set_modified(&second.join(SOURCE), SystemTime::now() + Duration::from_secs(3600));
     first_build(&project, &second).leaves("future", "core/src/lib.rs");
-    write(&second, "two");
+    write_text(&second, "two");
     assert_eq!(printed(&project, &second), "two\n");
 }
 
@@ -91,40 +62,36 @@ fn a_donor_that_was_built_in_the_future() {
         change_times(&project.root.join("target"), &an_hour_on);
         let second = worktree(&project, "second");
         if is_edited {
-            write(&project.root, "two");
-            write(&second, "two");
+            write_text(&project.root, "two");
+            write_text(&second, "two");
         }
         let text = if is_edited { "two\n" } else { "one\n" };
         first_build(&project, &second);
         prints(&project, &second, text);
         // An edit after the fork is noticed here, whatever the donor does.
-        write(&second, "six");
+        write_text(&second, "six");
         assert_eq!(printed(&project, &second), "six\n");
         // The same in a lane of the same tree.
         let run = || project.xtask("run --quiet --package app").agent("a").ok().stdout();
         assert_eq!(run(), text);
-        write(&project.root, "six");
+        write_text(&project.root, "six");
         assert_eq!(run(), "six\n");
     }
 }
 
 #[test]
 fn a_build_script_that_was_run_in_the_future() {
-    let project = undone();
     let script = "fn main() { println!(\"cargo::rerun-if-changed=data.txt\"); \
-                  println!(\"cargo::rustc-env=DATA={}\", std::fs::read_to_string(\"data.txt\").unwrap()); }";
-    project
-        .write("crates/core/build.rs", script)
-        .write("crates/core/data.txt", "one")
-        .write(SOURCE, "pub fn text() -> String { env!(\"DATA\").to_owned() }\n")
-        .commit();
+                  println!(\"cargo::rustc-env=TEXT={}\", std::fs::read_to_string(\"data.txt\").unwrap()); }";
+    let project = scripted(script);
+    project.write("crates/core/data.txt", "one").commit();
     build(&project);
     change_times(&project.root.join("target"), &an_hour_on);
     // It was compiled before the clock was wrong, and only run since.
     set_modified(&record(&project, "dep-build-script-build-script-build"), SystemTime::now());
     let second = worktree(&project, "second");
     for root in [&project.root, &second] {
-        std::fs::write(root.join("crates/core/data.txt"), "two").expect("it can be written");
+        put(root, "crates/core/data.txt", "two");
     }
     first_build(&project, &second);
     prints(&project, &second, "two\n");
@@ -136,7 +103,7 @@ fn a_tree_of_ours_from_the_past() {
     let project = committed();
     build(&project);
     let second = worktree(&project, "second");
-    write(&second, "two");
+    write_text(&second, "two");
     change_times(&second.join("crates"), &|_| hours_ago(10_000));
     first_build(&project, &second).leaves("differs", "core/src/lib.rs");
     prints(&project, &second, "two\n");
@@ -144,7 +111,7 @@ fn a_tree_of_ours_from_the_past() {
     change_times(&third.join("crates"), &|_| hours_ago(10_000));
     first_build(&project, &third).compiled(0);
     // An edit under a clock that is still behind is younger than what was forked.
-    write(&third, "two");
+    write_text(&third, "two");
     set_modified(&third.join(SOURCE), hours_ago(9_999));
     assert_eq!(printed(&project, &third), "two\n");
 }
@@ -165,14 +132,14 @@ fn an_edit_in_the_second_of_the_donors_build() {
     change_times(&project.root.join("target"), &even_second);
     let second = worktree(&project, "second");
     // As on a file system that keeps no fractions, its time is the build's.
-    write(&project.root, "two");
+    write_text(&project.root, "two");
     let time = record(&project, "dep-lib-core")
         .metadata()
         .expect("it is there")
         .modified()
         .expect("a time");
     set_modified(&project.root.join(SOURCE), time);
-    write(&second, "two");
+    write_text(&second, "two");
     first_build(&project, &second).leaves("outdated", "crates/core/src/lib.rs");
     prints(&project, &second, "two\n");
 }
@@ -190,7 +157,7 @@ fn an_edit_in_the_second_of_the_fork() {
     let written = even_second(now());
     change_times(&second.join("crates"), &|_| written);
     first_build(&project, &second).compiled(0);
-    write(&second, "two");
+    write_text(&second, "two");
     set_modified(&second.join(SOURCE), even_second(now()));
     prints(&project, &second, "two\n");
 }

@@ -2,30 +2,15 @@
 //! another `CARGO_HOME`.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
 
 use crate::fork::{
-    build, files_below, first_build, hours_ago, printed, printed_from_scratch, remove,
-    set_modified, undone, worktree,
+    build, change_times, even_second, files_below, first_build, hours_ago, move_into_folder,
+    printed, printed_from_scratch, prints, remove, set_modified, undone, worktree,
 };
-use crate::support::Project;
-
-fn put(path: PathBuf, text: &str) {
-    std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
-    std::fs::write(&path, text).unwrap_or_else(|err| panic!("{}: {err}", path.display()));
-}
-
-const MANIFEST: &str = "[package]\nname = \"dep\"\nversion = \"1.0.0\"\nedition = \"2024\"\n[workspace]\n[lints.rust]\n";
-
-/// The package `dep`, whose `TEXT` is this.
-fn put_dependency(dir: &Path, text: &str) {
-    put(dir.join("Cargo.toml"), MANIFEST);
-    put(dir.join("src/lib.rs"), &library(text));
-}
-
-fn library(text: &str) -> String {
-    format!("pub const TEXT: &str = \"{text}\";\n")
-}
+use crate::fork_packages::{
+    commit_in, depend, library, put_dependency, repository, use_cargo_home, vendor,
+};
+use crate::support::{Project, put};
 
 /// A project in each of cargo's layouts; in the new one where there is a cargo that knows it.
 fn in_both_layouts(test: impl Fn(Project)) {
@@ -33,34 +18,6 @@ fn in_both_layouts(test: impl Fn(Project)) {
     let mut project = undone();
     if project.use_new_layout() {
         test(project);
-    }
-}
-
-/// `app` prints the `TEXT` of `dep`, which is to be had in this way.
-fn depend(project: &Project, how: &str) {
-    let manifest = project.read("crates/app/Cargo.toml");
-    project
-        .write("crates/app/Cargo.toml", &format!("{manifest}dep = {how}\n"))
-        .write("crates/app/src/main.rs", "fn main() { println!(\"{}\", dep::TEXT); }\n");
-    project.cargo("generate-lockfile").ok();
-    project.commit();
-}
-
-#[track_caller]
-fn prints(project: &Project, dir: &Path, expected: &str) {
-    assert_eq!(printed_from_scratch(project, dir), expected, "the test expects what is not so");
-    assert_eq!(printed(project, dir), expected);
-}
-
-/// Every time below a directory as on a file system that keeps even seconds.
-fn make_coarse(dir: &Path) {
-    for path in std::fs::read_dir(dir).expect("a directory").flatten().map(|entry| entry.path()) {
-        let modified = path.metadata().expect("it is there").modified().expect("a time");
-        let seconds = modified.duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs();
-        set_modified(&path, UNIX_EPOCH + Duration::from_secs(seconds / 2 * 2));
-        if path.is_dir() {
-            make_coarse(&path);
-        }
     }
 }
 
@@ -77,7 +34,7 @@ fn a_path_dependency_outside_the_workspace() {
         let second = worktree(&project, "second");
         first_build(&project, &second).compiled(0);
         // It is one and the same source for both trees.
-        put(outside.join("src/lib.rs"), &library("two"));
+        put(&outside, "src/lib.rs", &library("two"));
         prints(&project, &second, "two\n");
         let third = worktree(&project, "third");
         first_build(&project, &third);
@@ -100,7 +57,7 @@ fn one_that_was_edited_since_the_donors_build() {
             if how == "absolute" { outside.to_str().expect("UTF-8") } else { "../../../outside" };
         depend(&project, &format!("{{ path = {path:?} }}"));
         build(&project);
-        put(outside.join("src/lib.rs"), &library("two"));
+        put(&outside, "src/lib.rs", &library("two"));
         let second = worktree(&project, "second");
         let ran = first_build(&project, &second);
         ran.leaves("outdated", "").says("outside/src/lib.rs");
@@ -117,12 +74,13 @@ fn one_that_was_edited_in_the_second_of_the_donors_build() {
     set_modified(&outside.join("src/lib.rs"), hours_ago(1));
     depend(&project, "{ path = \"../../../outside\" }");
     build(&project);
-    make_coarse(&project.root.join("target"));
-    make_coarse(&project.root.join("crates"));
+    for dir in ["target", "crates"] {
+        change_times(&project.root.join(dir), &even_second);
+    }
     let mut files = files_below(&project.root.join("target/debug")).into_iter();
     let record = files.find(|file| file.ends_with("dep-lib-dep")).expect("a unit of it");
     let source = outside.join("src/lib.rs");
-    put(source.clone(), &library("two"));
+    put(&outside, "src/lib.rs", &library("two"));
     set_modified(&source, record.metadata().expect("it is there").modified().expect("a time"));
     let second = worktree(&project, "second");
     first_build(&project, &second);
@@ -137,12 +95,14 @@ fn one_that_reads_what_it_has_generated() {
         let outside = project.root.with_file_name("outside");
         put_dependency(&outside, "one");
         put(
-            outside.join("build.rs"),
+            &outside,
+            "build.rs",
             "fn main() { std::fs::write(std::env::var(\"OUT_DIR\").unwrap() + \"/made.txt\", \"made\").unwrap(); \
              println!(\"cargo::rerun-if-changed=build.rs\"); }",
         );
         put(
-            outside.join("src/lib.rs"),
+            &outside,
+            "src/lib.rs",
             "pub const TEXT: &str = concat!(env!(\"OUT_DIR\"), \"/made.txt\");\n",
         );
         depend(&project, "{ path = \"../../../outside\" }");
@@ -168,7 +128,7 @@ fn one_that_lies_in_the_directory_of_cargo() {
     put_dependency(&home.join("mine/dep"), "one");
     depend(&project, "{ path = \"../../../cargo home/mine/dep\" }");
     build(&project);
-    put(home.join("mine/dep/src/lib.rs"), &library("two"));
+    put(&home, "mine/dep/src/lib.rs", &library("two"));
     let second = worktree(&project, "second");
     first_build(&project, &second).leaves("outdated", "");
     prints(&project, &second, "two\n");
@@ -180,17 +140,18 @@ fn the_build_script_of_one_watches_a_file_of_its_own() {
     let outside = project.root.with_file_name("outside");
     put_dependency(&outside, "one");
     put(
-        outside.join("build.rs"),
+        &outside,
+        "build.rs",
         "fn main() { println!(\"cargo::rerun-if-changed=data.txt\"); \
          println!(\"cargo::rustc-env=DATA={}\", std::fs::read_to_string(\"data.txt\").unwrap()); }",
     );
-    put(outside.join("src/lib.rs"), "pub const TEXT: &str = env!(\"DATA\");\n");
-    put(outside.join("data.txt"), "one");
+    put(&outside, "src/lib.rs", "pub const TEXT: &str = env!(\"DATA\");\n");
+    put(&outside, "data.txt", "one");
     depend(&project, "{ path = \"../../../outside\" }");
     build(&project);
     let second = worktree(&project, "second");
     first_build(&project, &second).compiled(0);
-    put(outside.join("data.txt"), "two");
+    put(&outside, "data.txt", "two");
     prints(&project, &second, "two\n");
     let third = worktree(&project, "third");
     first_build(&project, &third).forked();
@@ -203,20 +164,15 @@ fn a_package_of_another_workspace_in_the_repository() {
     for (place, path) in [("tools/dep", "../../tools/dep"), ("crates/app/dep", "dep")] {
         let project = undone();
         put_dependency(&project.root.join(place), "one");
-        let workspace = project.read("Cargo.toml");
-        project.write(
-            "Cargo.toml",
-            &format!("{workspace}exclude = [\"tools\", \"crates/app/dep\"]\n"),
-        );
+        project.append("Cargo.toml", "exclude = [\"tools\", \"crates/app/dep\"]\n");
         depend(&project, &format!("{{ path = {path:?} }}"));
         build(&project);
         let second = worktree(&project, "second");
         first_build(&project, &second).compiled(0);
         prints(&project, &second, "one\n");
         let third = worktree(&project, "third");
-        let source = third.join(place).join("src/lib.rs");
-        put(source.clone(), &library("two"));
-        set_modified(&source, hours_ago(5));
+        put(&third.join(place), "src/lib.rs", &library("two"));
+        set_modified(&third.join(place).join("src/lib.rs"), hours_ago(5));
         first_build(&project, &third).leaves("differs", "src/lib.rs");
         prints(&project, &third, "two\n");
         // It is built as a workspace of its own, too, in a lane of its own.
@@ -229,51 +185,25 @@ fn a_package_of_another_workspace_in_the_repository() {
 fn a_package_beside_the_workspace_in_the_same_repository() {
     let mut project = undone();
     put_dependency(&project.root.join("dep"), "one");
-    let workspace = project.root.join("rust");
-    std::fs::create_dir(&workspace).expect("a directory");
-    for name in ["Cargo.toml", "Cargo.lock", "crates", ".gitignore"] {
-        std::fs::rename(project.root.join(name), workspace.join(name)).expect("it can be moved");
-    }
-    project.root = workspace;
-    let manifest = project.read("crates/app/Cargo.toml");
+    project.root = move_into_folder(&project, "rust");
     project
-        .write("crates/app/Cargo.toml", &format!("{manifest}dep = {{ path = \"../../../dep\" }}\n"))
+        .append("crates/app/Cargo.toml", "dep = { path = \"../../../dep\" }\n")
         .write("crates/app/src/main.rs", "fn main() { println!(\"{}\", dep::TEXT); }\n");
     build(&project);
-    let top = project.root.parent().expect("a parent").to_owned();
-    let top = top.to_str().expect("UTF-8");
-    project.git(&["init", "--quiet", top]);
-    project.git(&["-C", top, "add", "--all"]);
-    project.git(&["-C", top, "commit", "--quiet", "--message=state"]);
+    commit_in(&project, project.root.parent().expect("a parent"));
     let second = worktree(&project, "../second").canonicalize().expect("it is there");
-    let source = second.join("dep/src/lib.rs");
-    put(source.clone(), &library("two"));
-    set_modified(&source, hours_ago(5));
+    put(&second, "dep/src/lib.rs", &library("two"));
+    set_modified(&second.join("dep/src/lib.rs"), hours_ago(5));
     // Each tree has its own, and cargo compiles it by its absolute path.
     first_build(&project, &second.join("rust")).leaves("outside", "").says("dep/src/lib.rs");
     remove(project.root.parent().expect("a parent"));
     assert_eq!(printed(&project, &second.join("rust")), "two\n");
-    put(source, &library("six"));
+    put(&second, "dep/src/lib.rs", &library("six"));
     assert_eq!(printed(&project, &second.join("rust")), "six\n");
 }
 
 // Vendored
 // -----------------------------------------------------------------------------------------
-
-/// As `cargo vendor` leaves it. Without checksums of files: with them cargo refuses what was
-/// edited.
-fn vendor(project: &Project, dir: &Path, source: &str) {
-    let configured = format!(
-        "[source.crates-io]\nreplace-with = \"vendored\"\n[source.vendored]\ndirectory = {:?}\n",
-        dir.to_str().expect("UTF-8")
-    );
-    project.write(".cargo/config.toml", &configured);
-    let dep = project.root.join(dir).join("dep");
-    put(dep.join("Cargo.toml"), MANIFEST);
-    put(dep.join("src/lib.rs"), source);
-    let checksum = format!("{{\"files\":{{}},\"package\":\"{}\"}}", "0".repeat(64));
-    put(dep.join(".cargo-checksum.json"), &checksum);
-}
 
 #[test]
 fn a_vendored_dependency() {
@@ -303,8 +233,7 @@ fn a_vendored_dependency_that_was_edited() {
         depend(&project, "\"1\"");
         build(&project);
         // cargo takes what is vendored for unchangeable, so the donor's own program is behind now.
-        let edited = project.root.join(&dir).join("dep/src/lib.rs");
-        put(edited, &library("two"));
+        put(&project.root.join(&dir), "dep/src/lib.rs", &library("two"));
         project.commit();
         let second = worktree(&project, "second");
         first_build(&project, &second).forked();
@@ -324,36 +253,13 @@ fn a_vendored_dependency_whose_checksum_is_another() {
     let second = worktree(&project, "second");
     let checksum = "{\"files\":{\"src/lib.rs\":\"00\"},\"package\":\"CHECKSUM\"}"
         .replace("CHECKSUM", &"0".repeat(64));
-    put(second.join("vendor/dep/.cargo-checksum.json"), &checksum);
+    put(&second, "vendor/dep/.cargo-checksum.json", &checksum);
     // cargo refuses it; a fork must not make that succeed.
     project.xtask("build").within(&second).fails_with(101).says("checksum");
 }
 
 // From git
 // -----------------------------------------------------------------------------------------
-
-/// A repository with `dep` in it: its `TEXT` is `one` at the tag `one`, and so on. Returns its URL.
-fn repository(project: &Project, name: &str, texts: &[&str]) -> String {
-    let dir = project.root.with_file_name(name);
-    std::fs::create_dir_all(&dir).expect("a directory");
-    let path = dir.to_str().expect("UTF-8");
-    project.git(&["init", "--quiet", path]);
-    for text in texts {
-        put_dependency(&dir, text);
-        project.git(&["-C", path, "add", "--all"]);
-        project.git(&["-C", path, "commit", "--quiet", "--message", text]);
-        project.git(&["-C", path, "tag", text]);
-    }
-    format!("file://{}", path.replace(' ', "%20"))
-}
-
-/// Its own, so that no test leaves anything in the user's. What is fetched into it is on this disk.
-fn use_cargo_home(project: &mut Project, name: &str) -> PathBuf {
-    let home = project.root.with_file_name(name);
-    project.set("CARGO_NET_OFFLINE", "false");
-    project.set("CARGO_HOME", home.to_str().expect("UTF-8"));
-    home
-}
 
 #[test]
 fn a_dependency_from_git() {
@@ -369,7 +275,7 @@ fn a_dependency_from_git() {
     // Another commit of it, by the same name and the same version.
     let third = worktree(&project, "third");
     let manifest = project.read("crates/app/Cargo.toml").replace("\"one\"", "\"two\"");
-    put(third.join("crates/app/Cargo.toml"), &manifest);
+    put(&third, "crates/app/Cargo.toml", &manifest);
     first_build(&project, &third).forked();
     prints(&project, &third, "two\n");
 }
@@ -419,15 +325,15 @@ fn a_patch_with_a_path() {
         first_build(&project, &second).compiled(0);
         prints(&project, &second, "one\n");
         // Edited: in the second tree's own copy, or in the one that both have.
-        put(second.join(place).join("src/lib.rs"), &library("two"));
+        put(&second.join(place), "src/lib.rs", &library("two"));
         prints(&project, &second, "two\n");
         let third = worktree(&project, "third");
-        put(third.join(place).join("src/lib.rs"), &library("six"));
+        put(&third.join(place), "src/lib.rs", &library("six"));
         first_build(&project, &third).says("src/lib.rs");
         prints(&project, &third, "six\n");
         // The patch is taken away.
         let fourth = worktree(&project, "fourth");
-        put(fourth.join("Cargo.toml"), &workspace);
+        put(&fourth, "Cargo.toml", &workspace);
         first_build(&project, &fourth);
         prints(&project, &fourth, "unpatched\n");
     }
@@ -453,7 +359,7 @@ fn a_patch_with_another_repository() {
         [("third", patch("two"), "two\n"), ("fourth", workspace.clone(), "unpatched\n")]
     {
         let tree = worktree(&project, name);
-        put(tree.join("Cargo.toml"), &manifest);
+        put(&tree, "Cargo.toml", &manifest);
         first_build(&project, &tree).forked();
         prints(&project, &tree, expected);
     }
@@ -469,15 +375,8 @@ fn a_directory_of_cargo_that_was_moved() {
     let url = repository(&project, "dep", &["one"]);
     let text = "pub const TEXT: &str = env!(\"CARGO_MANIFEST_DIR\");\n";
     let dep = project.root.with_file_name("dep");
-    put(dep.join("src/lib.rs"), text);
-    project.git(&[
-        "-C",
-        dep.to_str().expect("UTF-8"),
-        "commit",
-        "--quiet",
-        "--all",
-        "--message=dir",
-    ]);
+    put(&dep, "src/lib.rs", text);
+    commit_in(&project, &dep);
     depend(&project, &format!("{{ git = \"{url}\" }}"));
     build(&project);
     assert!(printed(&project, &project.root).contains("cargo home"));
@@ -508,13 +407,12 @@ fn a_directory_of_cargo_behind_a_link() {
     let url = repository(&project, "dep", &["one"]);
     let dep = project.root.with_file_name("dep");
     put(
-        dep.join("build.rs"),
+        &dep,
+        "build.rs",
         "fn main() { std::fs::write(std::env::var(\"OUT_DIR\").unwrap() + \"/made.rs\", \"pub const TEXT: &str = \\\"made\\\";\").unwrap(); }",
     );
-    put(dep.join("src/lib.rs"), "include!(concat!(env!(\"OUT_DIR\"), \"/made.rs\"));\n");
-    let path = dep.to_str().expect("UTF-8");
-    project.git(&["-C", path, "add", "--all"]);
-    project.git(&["-C", path, "commit", "--quiet", "--message=generated"]);
+    put(&dep, "src/lib.rs", "include!(concat!(env!(\"OUT_DIR\"), \"/made.rs\"));\n");
+    commit_in(&project, &dep);
     depend(&project, &format!("{{ git = \"{url}\" }}"));
     build(&project);
     // By cargo's rule for what nobody edits, what it has generated may stay in use.

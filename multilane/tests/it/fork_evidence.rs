@@ -3,37 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::fork::{build, first_build, printed, printed_from_scratch, remove, undone, worktree};
+use crate::fork::{
+    build, first_build, is_like_from_scratch, printed, reading, remove, saying, scripted, undone,
+    with_macro, worktree,
+};
 #[cfg(unix)]
-use crate::fork::{files_below, set_modified};
-use crate::support::Project;
-
-/// `core` has this build script, which sets `TEXT`.
-fn scripted(script: &str) -> Project {
-    let project = undone();
-    let source = "pub fn text() -> String { env!(\"TEXT\").to_owned() }\n";
-    project.write("crates/core/build.rs", script).write("crates/core/src/lib.rs", source);
-    project
-}
-
-/// `app` prints what a macro of the package `reader` expands to: the string that this block is.
-fn with_macro(block: &str) -> Project {
-    let project = undone();
-    project.package("crates/reader", "reader", &[]);
-    let manifest = project.read("crates/reader/Cargo.toml") + "\n[lib]\nproc-macro = true\n";
-    let source = format!(
-        "extern crate proc_macro; use proc_macro::TokenStream;\n\
-         #[proc_macro] pub fn data(_: TokenStream) -> TokenStream {{\n    \
-         let text: String = {{ {block} }}; format!(\"{{text:?}}\").parse().unwrap()\n}}\n"
-    );
-    project.write("crates/reader/Cargo.toml", &manifest);
-    project.write("crates/reader/src/lib.rs", &source);
-    let manifest = project.read("crates/app/Cargo.toml") + "reader = { path = \"../reader\" }\n";
-    project.write("crates/app/Cargo.toml", &manifest);
-    project.write("crates/app/src/main.rs", "fn main() { println!(\"{}\", reader::data!()); }\n");
-    project.cargo("generate-lockfile").ok();
-    project
-}
+use crate::fork::{copied, files_below, printed_from_scratch, set_modified};
+use crate::fork_packages::{commit_in, depend, put_scripted, use_cargo_home};
+use crate::support::{Project, put};
 
 fn built(project: &Project) -> PathBuf {
     project.commit();
@@ -41,22 +18,11 @@ fn built(project: &Project) -> PathBuf {
     worktree(project, "second")
 }
 
-fn put(dir: &Path, file: &str, text: &str) {
-    std::fs::write(dir.join(file), text).expect("it can be written");
-}
-
-#[track_caller]
-fn is_like_from_scratch(project: &Project, dir: &Path) {
-    assert_eq!(printed(project, dir), printed_from_scratch(project, dir));
-}
-
-/// It says that it depends on its source alone, which cargo believes.
-const READS: &str = "fn main() { println!(\"cargo::rerun-if-changed=build.rs\"); \
-    println!(\"cargo::rustc-env=TEXT={}\", std::fs::read_to_string(\"../../VERSION\").unwrap()); }";
+const READS: &str = "std::fs::read_to_string(\"../../VERSION\").unwrap()";
 
 #[test]
 fn a_script_that_reads_more_than_it_names() {
-    let project = scripted(READS);
+    let project = scripted(&saying(READS));
     // The lanes of agents ignore themselves, and are no files of the tree.
     project.write("VERSION", "one").write(".gitignore", "/target/\n");
     let second = built(&project);
@@ -86,11 +52,7 @@ fn a_script_that_reads_more_than_it_names() {
 #[cfg(unix)]
 #[test]
 fn a_link_to_nothing_is_a_file_of_the_tree() {
-    let script = READS.replace(
-        "std::fs::read_to_string(\"../../VERSION\").unwrap()",
-        "std::fs::read_to_string(\"../../link\").unwrap_or_default()",
-    );
-    let project = scripted(&script);
+    let project = scripted(&saying("std::fs::read_to_string(\"../../link\").unwrap_or_default()"));
     project.write("docs/page", "");
     std::os::unix::fs::symlink("docs/made", project.root.join("link")).expect("a link");
     let second = built(&project);
@@ -111,7 +73,7 @@ fn a_link_to_nothing_is_a_file_of_the_tree() {
 #[cfg(unix)]
 #[test]
 fn a_link_to_a_folder_with_a_link_in_it_is_compared() {
-    let project = scripted(READS);
+    let project = scripted(&saying(READS));
     project.write("VERSION", "one").write("include/cxx.h", "");
     project.write("shared/a.rs", "").write("cmd/a.rs", "");
     for (text, link) in [("../include", "shared/include"), ("../shared", "cmd/shared")] {
@@ -134,9 +96,7 @@ fn a_link_to_a_folder_with_a_link_in_it_is_compared() {
 
 #[test]
 fn a_script_that_cannot_look_around_is_brought_whatever_differs() {
-    let script = "fn main() { println!(\"cargo::rustc-env=TEXT={}\", std::env::var(\"CARGO_PKG_NAME\").unwrap()); \
-                  println!(\"cargo::rerun-if-changed=build.rs\"); }";
-    let project = scripted(script);
+    let project = scripted(&saying("std::env::var(\"CARGO_PKG_NAME\").unwrap()"));
     let second = built(&project);
     put(&second, "VERSION", "two");
     put(&second, "crates/alone/src/lib.rs", "pub fn other() {}\n");
@@ -146,10 +106,8 @@ fn a_script_that_cannot_look_around_is_brought_whatever_differs() {
 
 #[test]
 fn an_ignored_file_that_one_tree_lacks() {
-    let project = scripted(&READS.replace(
-        "std::fs::read_to_string(\"../../VERSION\").unwrap()",
-        "std::fs::read_to_string(\"secret.ignored\").unwrap_or_default()",
-    ));
+    let reads = "std::fs::read_to_string(\"secret.ignored\").unwrap_or_default()";
+    let project = scripted(&saying(reads));
     project.write("crates/core/secret.ignored", "secret");
     let second = built(&project);
     first_build(&project, &second).leaves("script", "crates/core/secret.ignored differs");
@@ -158,9 +116,7 @@ fn an_ignored_file_that_one_tree_lacks() {
 
 #[test]
 fn a_variable_of_cargos_configuration() {
-    let script = "fn main() { println!(\"cargo::rerun-if-changed=build.rs\"); \
-                  println!(\"cargo::rustc-env=TEXT={}\", std::env::var(\"GREETING\").unwrap()); }";
-    let project = scripted(script);
+    let project = scripted(&saying("std::env::var(\"GREETING\").unwrap()"));
     project.write(".cargo/config.toml", "[env]\nGREETING = \"one\"\n");
     let second = built(&project);
     put(&second, "README.md", "another file that the script cannot see");
@@ -214,7 +170,7 @@ fn macros_that_compile_in_where_they_are() {
         ("std::env::var(\"CARGO_MANIFEST_DIR\").unwrap()", false),
         ("std::env::var(\"OUT_DIR\").unwrap()", true),
     ] {
-        let project = with_macro(block);
+        let project = with_macro(block, "");
         let script = "fn main() { println!(\"cargo::rerun-if-changed=build.rs\"); }\n";
         project.write("crates/app/build.rs", script);
         let second = built(&project);
@@ -240,10 +196,7 @@ fn is_like_from_scratch_but_for_the_lane(project: &Project, dir: &Path, is_of_la
 
 #[test]
 fn a_macro_that_looks_into_the_target_directory() {
-    let project = with_macro(
-        "let dir = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap(); \
-         std::fs::read_to_string(dir + \"/../../target/idl\").unwrap_or_default()",
-    );
+    let project = with_macro(&reading("../../target/idl"), "");
     project.write("target/idl", "here");
     let second = built(&project);
     first_build(&project, &second).leaves("macro", "target/idl differs");
@@ -252,7 +205,7 @@ fn a_macro_that_looks_into_the_target_directory() {
 
 #[test]
 fn a_fork_of_a_fork_has_what_the_first_has() {
-    let project = scripted(READS);
+    let project = scripted(&saying(READS));
     project.write("VERSION", "one");
     let second = built(&project);
     first_build(&project, &second).compiled(0);
@@ -301,9 +254,7 @@ fn a_target_directory_that_was_copied_with_its_times() {
     let main = "fn main() { println!(\"{}\", env!(\"CARGO_MANIFEST_DIR\")); }\n";
     project.write("crates/app/src/main.rs", main).commit();
     project.xtask("build").ok();
-    let copy = project.root.with_file_name("copy");
-    let command = project.command("cp").arg("-a").arg(&project.root).arg(&copy).output();
-    assert!(command.expect("cp starts").status.success());
+    let copy = copied(&project, "copy");
     project.xtask("build").within(&copy).ok().says("built in another place");
     is_like_from_scratch(&project, &copy);
     project.xtask("build").within(&copy).ok().compiled(0);
@@ -317,15 +268,14 @@ fn lanes_of_agents_that_were_copied_or_moved() {
     let main = "fn main() { println!(\"{}\", env!(\"CARGO_MANIFEST_DIR\")); }\n";
     project.write("crates/app/src/main.rs", main).commit();
     project.xtask("build").agent("a").ok();
-    let [copy, moved] = ["copy", "moved"].map(|name| project.root.with_file_name(name));
-    let command = project.command("cp").arg("-a").arg(&project.root).arg(&copy).output();
-    assert!(command.expect("cp starts").status.success());
+    let copy = copied(&project, "copy");
     let check = |dir: &Path| {
         project.xtask("build").agent("a").within(dir).ok().says("built in another place");
         let ran = project.xtask("run --quiet").agent("a").within(dir).ok();
         assert_eq!(ran.stdout(), printed_from_scratch(&project, dir));
     };
     check(&copy);
+    let moved = project.root.with_file_name("moved");
     std::fs::rename(&copy, &moved).expect("it can be moved");
     check(&moved);
 }
@@ -344,35 +294,19 @@ fn a_program_is_no_second_name_of_the_donors() {
 /// What a registry's or git's package names by `OUT_DIR` has to lie in the lane.
 #[test]
 fn a_directory_that_a_dependency_from_git_has_compiled_in() {
-    let project = undone();
-    let dependency = project.root.with_file_name("dependency");
-    let script = "fn main() { println!(\"cargo::rerun-if-changed=build.rs\"); \
-                  std::fs::write(std::env::var(\"OUT_DIR\").unwrap() + \"/tool\", \"the tool\").unwrap(); }";
-    let source = "pub fn read() -> String { std::fs::read_to_string(concat!(env!(\"OUT_DIR\"), \"/tool\")).unwrap() }";
-    std::fs::create_dir_all(dependency.join("src")).expect("a directory");
-    put(
-        &dependency,
-        "Cargo.toml",
-        "[package]\nname = \"tool\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n",
+    let mut project = undone();
+    use_cargo_home(&mut project, "cargo home");
+    let dir = project.root.with_file_name("dep");
+    put_scripted(
+        &dir,
+        "std::fs::write(std::env::var(\"OUT_DIR\").unwrap() + \"/tool\", \"the tool\").unwrap(); \
+         String::new()",
     );
-    put(&dependency, "build.rs", script);
-    put(&dependency, "src/lib.rs", source);
-    for args in
-        [&["init", "--quiet"][..], &["add", "--all"], &["commit", "--quiet", "--message=state"]]
-    {
-        let dir = dependency.to_str().expect("UTF-8");
-        project.git(&[&["-C", dir], args].concat());
-    }
-    let mut project = project;
-    let home = project.root.with_file_name("cargo home");
-    project.set("CARGO_HOME", home.to_str().expect("UTF-8"));
-    project.set("CARGO_NET_OFFLINE", "false");
-    let url = format!("file://{}", dependency.display()).replace(' ', "%20");
-    let manifest =
-        project.read("crates/app/Cargo.toml") + &format!("tool = {{ git = \"{url}\" }}\n");
-    project.write("crates/app/Cargo.toml", &manifest);
-    project.write("crates/app/src/main.rs", "fn main() { println!(\"{}\", tool::read()); }\n");
-    project.cargo("generate-lockfile").ok();
+    let source = "pub fn read() -> String { std::fs::read_to_string(concat!(env!(\"OUT_DIR\"), \"/tool\")).unwrap() }";
+    put(&dir, "src/lib.rs", source);
+    let url = commit_in(&project, &dir);
+    depend(&project, &format!("{{ git = \"{url}\" }}"));
+    project.write("crates/app/src/main.rs", "fn main() { println!(\"{}\", dep::read()); }\n");
     let second = built(&project);
     first_build(&project, &second).leaves("variable", "OUT_DIR");
     remove(&project.root.join("target"));

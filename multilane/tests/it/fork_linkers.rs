@@ -3,17 +3,17 @@
 
 #![cfg(target_os = "linux")]
 
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::fork::{build, first_build, programs, undone, worktree};
-use crate::support::Project;
+use crate::support::{Project, Ran, put, put_script};
 
 const INCLUDE: &str = "include = [\n    { path = \"wrapper/config.toml\", optional = true },\n    \
                        { path = \"local.toml\", optional = true },\n]\n";
 
 /// The driver, and behind it a linker that keeps the inode, as mold does: cargo sees no difference.
-const OVER_WHAT_IS_THERE: &str = "#!/bin/sh
+const OVER_WHAT_IS_THERE: &str = "
 for arg do
     case $previous in -o) to=$arg ;; esac
     previous=$arg
@@ -27,16 +27,11 @@ cat \"$to\" >\"$to.inode\" && mv -f \"$to.inode\" \"$to\"
 /// A library with a test, and a macro; both are linked by LLD at first, where the toolchain has it.
 fn project(includes: &str) -> Project {
     let project = Project::workspace(&[("core", &["mac"]), ("mac", &[])]);
-    project.write(
-        "crates/mac/Cargo.toml",
-        &(project.read("crates/mac/Cargo.toml") + "[lib]\nproc-macro = true\n"),
-    );
-    project.write("crates/mac/src/lib.rs", "");
-    project.write(
-        "crates/core/src/lib.rs",
-        "#[test]\nfn version() {\n    assert_eq!(\"one\".len(), 3);\n}\n",
-    );
+    let source = "#[test]\nfn version() {\n    assert_eq!(\"one\".len(), 3);\n}\n";
     project
+        .append("crates/mac/Cargo.toml", "[lib]\nproc-macro = true\n")
+        .write("crates/mac/src/lib.rs", "")
+        .write("crates/core/src/lib.rs", source)
         .write(".cargo/config.toml", includes)
         .write(".gitignore", "/target/\n/.lanes/\n/.cargo/wrapper/\n/.cargo/local.toml\n");
     project.cargo("generate-lockfile").ok();
@@ -56,24 +51,20 @@ fn test_of_core(root: &Path) -> PathBuf {
 /// Makes another worktree, edits the test there and has it linked by `linker`; the donor's must
 /// stay what it was.
 fn check(project: &Project, linker: &str, config: &str) {
-    let linker_path = project.root.join("../linker");
-    std::fs::write(&linker_path, linker).expect("it is ours");
-    std::fs::set_permissions(&linker_path, std::fs::Permissions::from_mode(0o755))
-        .expect("it is ours");
+    let linker_path = project.script("../linker", linker);
     let donors = test_of_core(&project.root);
     let before = (
         std::fs::read(&donors).expect("it is there"),
         donors.metadata().expect("it is there").mtime(),
     );
 
-    project.git(&["worktree", "add", "--quiet", "--detach", "../b"]);
-    let other = project.root.join("../b").canonicalize().expect("it is there");
+    let other = worktree(project, "b");
     project.xtask("build-test").within(&other).ok().compiled(0);
     let config = config.replace("LINKER", &linker_path.display().to_string());
-    std::fs::write(other.join(".cargo/local.toml"), config).expect("it is ours");
+    put(&other, ".cargo/local.toml", &config);
     // What is linked by another linker has the same name, as far as cargo is concerned.
     let source = "#[test]\nfn version() {\n    assert_eq!(\"number two\".len(), 10);\n}\n";
-    std::fs::write(other.join("crates/core/src/lib.rs"), source).expect("it is ours");
+    put(&other, "crates/core/src/lib.rs", source);
     project.cargo("test --no-run").within(&other).ok();
     let own = test_of_core(&other);
     assert_eq!(own.file_name(), donors.file_name());
@@ -104,11 +95,11 @@ fn nor_where_there_is_no_wrapper() {
 }
 
 /// Two worktrees beside the project that differ in `libs/x`, each with the first build in it.
-fn forks(project: &Project) -> [crate::support::Ran; 2] {
+fn forks(project: &Project) -> [Ran; 2] {
     project.write("libs/x", "one").commit();
     build(project);
     let [second, third] = ["second", "third"].map(|name| worktree(project, name));
-    std::fs::write(third.join("libs/x"), "two").expect("it can be written");
+    put(&third, "libs/x", "two");
     [second, third].map(|dir| first_build(project, &dir))
 }
 
@@ -127,9 +118,7 @@ fn flags_that_may_read_the_tree() {
         ("\"-C\", \"linker=../linker\", \"-Clink-arg=-Blibs\"", 1),
     ] {
         let project = with_rustflags(flags);
-        let linker = project.root.join("../linker");
-        std::fs::write(&linker, "#!/bin/sh\nexec cc \"$@\"\n").expect("it is ours");
-        std::fs::set_permissions(&linker, std::fs::Permissions::from_mode(0o755)).expect("ours");
+        project.script("../linker", "exec cc \"$@\"");
         let [same, other] = forks(&project);
         same.compiled(0);
         other.leaves("linked", "libs/x differs").compiled(left);
@@ -169,32 +158,27 @@ fn what_is_linked_from_elsewhere() {
         change();
         first_build(project, &worktree(project, "third"))
     };
-    let put = |path: &Path, text: &str| std::fs::write(path, text).expect("it can be written");
     for flags in ["\"-L../libs\"", "\"-Clink-arg=-L../libs\""] {
         let project = with_rustflags(flags);
-        let libs = project.root.join("../libs");
-        std::fs::create_dir(&libs).expect("a directory");
-        put(&libs.join("x"), "one");
-        let libs = libs.canonicalize().expect("it is there");
+        project.write("../libs/x", "one");
+        let libs = project.root.with_file_name("libs");
         let text = project.read(".cargo/config.toml");
         project
             .write(".cargo/config.toml", &text.replace("../libs", libs.to_str().expect("UTF-8")));
-        check(&project, &|| put(&libs.join("x"), "two")).leaves("linked", "libs");
+        check(&project, &|| put(&libs, "x", "two")).leaves("linked", "libs");
     }
     let mut project = undone();
-    let wrapper = project.root.parent().expect("a parent").join("wrapper");
-    put(&wrapper, "#!/bin/sh\nexec \"$@\"\n");
-    std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755)).expect("ours");
+    let beside = project.root.parent().expect("a parent").to_owned();
+    let wrapper = put_script(&beside, "wrapper", "exec \"$@\"");
     project.set("RUSTC_WORKSPACE_WRAPPER", wrapper.to_str().expect("UTF-8"));
-    check(&project, &|| put(&wrapper, "#!/bin/sh\nexec \"$@\" \n")).leaves("tool", "wrapper");
+    let change = || drop(put_script(&beside, "wrapper", "exec \"$@\" "));
+    check(&project, &change).leaves("tool", "wrapper");
 }
 
 #[test]
 fn a_linker_that_lies_in_the_tree_and_is_found_on_path() {
     let project = undone();
-    project.write("tools/cc", "#!/bin/sh\nexec /usr/bin/cc \"$@\"\n");
-    let cc = project.root.join("tools/cc");
-    std::fs::set_permissions(cc, std::fs::Permissions::from_mode(0o755)).expect("it is ours");
+    project.script("tools/cc", "exec /usr/bin/cc \"$@\"");
     project.write("libs/x", "one").commit();
     let path = |root: &Path| {
         let path = std::env::var("PATH").expect("there is one");
@@ -203,7 +187,7 @@ fn a_linker_that_lies_in_the_tree_and_is_found_on_path() {
     project.xtask("build").env("PATH", path(&project.root)).ok();
     let [second, third] = ["second", "third"].map(|name| worktree(&project, name));
     project.xtask("build").within(&second).env("PATH", path(&second)).ok().compiled(0);
-    std::fs::write(third.join("tools/cc"), "#!/bin/sh\nexec /usr/bin/cc \"$@\" \n").expect("ours");
+    put(&third, "tools/cc", "#!/bin/sh\nexec /usr/bin/cc \"$@\" \n");
     let ran = project.xtask("build").within(&third).env("PATH", path(&third)).ok();
     ran.leaves("tool", "tools/cc differs");
 }

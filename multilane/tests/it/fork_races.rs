@@ -6,12 +6,12 @@ use std::path::Path;
 use std::process::Child;
 use std::time::Duration;
 
-use crate::fork::{donor, first_build, printed, remove, worktree};
+use crate::fork::{donor, first_build, printed, remove, worktree, write_text};
 #[cfg(unix)]
 use crate::fork::{hours_ago, set_modified};
 #[cfg(unix)]
-use crate::support::Project;
-use crate::support::wait_until;
+use crate::support::{Project, signal_group};
+use crate::support::{names, put, wait_until};
 
 /// How often each race is run, unless `FORK_ROUNDS` says otherwise: `FORK_ROUNDS=100 cargo test -p
 /// xtask race_with`.
@@ -50,7 +50,7 @@ impl Random {
 /// number after the other. When it is at `$AT`, it makes `reached`, and where there is `hold`, it
 /// waits for `go`.
 #[cfg(unix)]
-const WRAPPER: &str = r#"#!/bin/sh
+const WRAPPER: &str = r#"
 stage() {
     n=1
     while ! mkdir "$STAGE/$n" 2>/dev/null; do n=$((n + 1)); done
@@ -87,32 +87,26 @@ fn write_item(root: &Path, item: usize, word: &str) {
         2 => word.to_owned(),
         _ => format!("fn main() {{ println!(\"{{}} {word}\", mid::text()); }}\n"),
     };
-    std::fs::write(root.join(ITEMS[item]), text).expect("it can be written");
+    put(root, ITEMS[item], &text);
 }
 
 /// The whole project of the races, built, every word `old`.
 #[cfg(unix)]
 fn racing(mut project: Project, in_new_layout: bool) -> Option<Project> {
-    use std::os::unix::fs::PermissionsExt;
-
     if in_new_layout && !project.use_new_layout() {
         return None;
     }
     let mycore = "mycore = { package = \"core\", path = \"../core\" }\n";
     project.package("crates/mid", "mid", &[]);
     for (package, dependency) in [("mid", mycore), ("app", "mid = { path = \"../mid\" }\n")] {
-        let manifest = format!("crates/{package}/Cargo.toml");
-        project.write(&manifest, &(project.read(&manifest) + dependency));
+        project.append(&format!("crates/{package}/Cargo.toml"), dependency);
     }
     let script = "fn main() { println!(\"cargo::rerun-if-changed=data.txt\"); \
                   println!(\"cargo::rustc-env=DATA={}\", std::fs::read_to_string(\"data.txt\").unwrap()); }";
-    project.write("crates/mid/build.rs", script).write("wrapper.ignored", WRAPPER);
+    project.write("crates/mid/build.rs", script).script("wrapper.ignored", WRAPPER);
     for item in 0..ITEMS.len() {
         write_item(&project.root, item, "old");
     }
-    let wrapper = project.root.join("wrapper.ignored");
-    std::fs::set_permissions(wrapper, std::fs::Permissions::from_mode(0o755))
-        .expect("it can be set");
     project.cargo("generate-lockfile").ok();
     project.commit().cargo("build").ok();
     Some(project)
@@ -163,7 +157,7 @@ fn race(in_new_layout: bool, rounds: u64) {
 
         std::fs::create_dir_all(&stage).expect("a directory");
         if is_held {
-            std::fs::write(stage.join("hold"), "").expect("it can be written");
+            put(&stage, "hold", "");
         }
         let at = 1 + random.below(6); // Three compilers start, if all is made anew.
         let mut build = project.cargo("build").env("STAGE", &stage).env("AT", at.to_string());
@@ -191,7 +185,7 @@ fn race(in_new_layout: bool, rounds: u64) {
             false => project.xtask(words).within(&second),
         };
         let ran = fork("build").ok();
-        std::fs::write(stage.join("go"), "").expect("it can be written");
+        put(&stage, "go", "");
         let found = fork("run --quiet --package app").ok().stdout();
         assert_eq!(found, told(&own), "{shown}\n{}", ran.report());
         ran.does_not_say("warning");
@@ -227,9 +221,7 @@ fn told(words: &[String; 4]) -> String {
 /// cargo, the compilers that it has started, and their linkers.
 #[cfg(unix)]
 fn kill_all(build: &mut Child) {
-    let group = format!("-{}", build.id());
-    let kill = std::process::Command::new("kill").args(["-s", "KILL", "--", &group]).status();
-    assert!(kill.expect("kill starts").success());
+    signal_group(build, "KILL");
     build.wait().expect("it ends");
 }
 
@@ -243,11 +235,6 @@ fn race_with_a_donor_that_is_built_or_killed() {
 #[cfg(unix)]
 fn race_with_a_donor_in_the_new_layout() {
     race(true, ROUNDS / 2);
-}
-
-fn write_text(root: &Path, text: &str) {
-    let source = format!("pub fn text() -> String {{ \"{text}\".to_owned() }}\n");
-    std::fs::write(root.join("crates/core/src/lib.rs"), source).expect("it can be written");
 }
 
 #[test]
@@ -267,9 +254,9 @@ fn a_fork_that_was_killed() {
         }
         project.xtask("lane fork").within(&second).ok();
         assert_eq!(printed(&project, &second), format!("round {round}\n"), "round {round}");
-        let left = std::fs::read_dir(second.join("target")).expect("a lane").flatten();
-        let left: Vec<_> =
-            left.filter(|entry| entry.file_name().to_string_lossy().starts_with(".fork")).collect();
+        let mut left = names(&second.join("target"));
+        assert!(!left.is_empty(), "a lane");
+        left.retain(|name| name.starts_with(".fork"));
         assert!(left.is_empty(), "{left:?}");
         remove(&second);
         project.git(&["worktree", "prune"]);
@@ -285,12 +272,12 @@ fn nothing_is_added_to_a_lane_in_which_somebody_builds() {
     let script = "fn main() { while !std::path::Path::new(\"../../go\").exists() { \
                   std::fs::write(\"../../waits\", \"\").unwrap(); \
                   std::thread::sleep(std::time::Duration::from_millis(5)); } }";
-    std::fs::write(second.join("crates/alone/build.rs"), script).expect("it can be written");
+    put(&second, "crates/alone/build.rs", script);
     let mut build = project.cargo("build --package alone").within(&second).start();
     wait_until("the build", || second.join("waits").exists());
     let ran = project.xtask("lane fork").within(&second).fails_with(1);
     ran.says("cannot fork target: somebody builds in it");
-    std::fs::write(second.join("go"), "").expect("it can be written");
+    put(&second, "go", "");
     assert!(build.wait().expect("it ends").success());
     project.xtask("lane fork").within(&second).ok().forked();
     assert_eq!(printed(&project, &second), "one\n");
@@ -302,7 +289,7 @@ fn a_lane_that_cannot_be_forked_is_built_without() {
     let second = worktree(&project, "second");
     // Something is in the way where units are staged; to this end the lane is made a file's
     // neighbour.
-    std::fs::write(second.join("target"), "somebody's").expect("it can be written");
+    put(&second, "target", "somebody's");
     let ran = project.xtask("build").within(&second).run();
     assert_eq!(ran.stderr().matches("begins cold").count(), 1, "{}", ran.report());
     std::fs::remove_file(second.join("target")).expect("it is there");
@@ -314,19 +301,14 @@ fn a_lane_that_cannot_be_forked_is_built_without() {
 #[test]
 #[cfg(unix)]
 fn a_worktree_that_somebody_is_making_hides_no_donor() {
-    use std::os::unix::fs::PermissionsExt;
-
     let project = donor();
     let second = worktree(&project, "second");
     worktree(&project, "third");
     project.write(".git/worktrees/third/commondir", "");
     // Whoever makes the third goes on when git has failed once.
-    let script = "#!/bin/sh\nPATH=$BEHIND\ngit \"$@\" || { code=$?; echo ../.. >\"$COMMONDIR\"; exit $code; }\n";
+    let script = "PATH=$BEHIND\ngit \"$@\" || { code=$?; echo ../.. >\"$COMMONDIR\"; exit $code; }";
+    project.script("../bin/git", script);
     let bin = project.root.with_file_name("bin");
-    std::fs::create_dir_all(&bin).expect("a directory");
-    std::fs::write(bin.join("git"), script).expect("it can be written");
-    std::fs::set_permissions(bin.join("git"), PermissionsExt::from_mode(0o755))
-        .expect("it is there");
     let behind = std::env::var("PATH").expect("a PATH");
     let build =
         project.xtask("build").within(&second).env("PATH", format!("{}:{behind}", bin.display()));

@@ -1,87 +1,18 @@
 //! Forks of what code reads that nothing tells cargo of: the tree, from a package from elsewhere;
 //! git, from a macro; variables and files out of the checkout that it names.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::fork::{build, first_build, printed, printed_from_scratch, undone, worktree};
+use crate::fork::{
+    add_reader, build, first_build, is_like_from_scratch, printed, reading, saying, scripted,
+    undone, with_macro, worktree,
+};
 #[cfg(unix)]
-use crate::fork::{files_below, hours_ago, set_modified};
-use crate::support::Project;
+use crate::fork::{copied, files_below, hours_ago, set_modified};
+use crate::fork_packages::{depend, depend_on_git, put_scripted, vendor};
 #[cfg(unix)]
-use crate::support::wait_until;
-
-const SAYS_ITSELF: &str = "println!(\"cargo::rerun-if-changed=build.rs\");";
-
-fn put(path: PathBuf, text: &str) {
-    std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
-    std::fs::write(&path, text).unwrap_or_else(|err| panic!("{}: {err}", path.display()));
-}
-
-/// A package `dep`, whose `TEXT` is what this block of its build script says.
-fn put_package(dir: &Path, block: &str) {
-    let manifest =
-        "[package]\nname = \"dep\"\nversion = \"1.0.0\"\nedition = \"2024\"\n[workspace]\n";
-    put(dir.join("Cargo.toml"), manifest);
-    let script = format!(
-        "fn main() {{ {SAYS_ITSELF} let text: String = {{ {block} }}; \
-         println!(\"cargo::rustc-env=TEXT={{}}\", text.trim()); }}\n"
-    );
-    put(dir.join("build.rs"), &script);
-    put(dir.join("src/lib.rs"), "pub const TEXT: &str = env!(\"TEXT\");\n");
-}
-
-/// `app` prints the `TEXT` of `dep`, which is to be had in this way.
-fn depend(project: &Project, how: &str) {
-    let manifest = project.read("crates/app/Cargo.toml");
-    project
-        .write("crates/app/Cargo.toml", &format!("{manifest}dep = {how}\n"))
-        .write("crates/app/src/main.rs", "fn main() { println!(\"{}\", dep::TEXT); }\n");
-    project.cargo("generate-lockfile").ok();
-    project.commit();
-}
-
-/// The same from git.
-fn depend_on_git(project: &mut Project, block: &str) {
-    let home = project.root.with_file_name("cargo home");
-    project.set("CARGO_NET_OFFLINE", "false");
-    project.set("CARGO_HOME", home.to_str().expect("UTF-8"));
-    let dir = project.root.with_file_name("dep");
-    put_package(&dir, block);
-    for args in
-        [&["init", "--quiet"][..], &["add", "--all"], &["commit", "--quiet", "--message=state"]]
-    {
-        project.git_in(&dir, args);
-    }
-    let url = dir.to_str().expect("UTF-8").replace(' ', "%20");
-    depend(project, &format!("{{ git = \"file://{url}\" }}"));
-}
-
-#[track_caller]
-fn is_like_from_scratch(project: &Project, dir: &Path) {
-    assert_eq!(printed(project, dir), printed_from_scratch(project, dir));
-}
-
-/// `app` prints what a macro of the package `reader` expands to: the string that this block is, in
-/// which `told` is what the caller tells it.
-fn with_macro(block: &str, told: &str) -> Project {
-    let project = undone();
-    project.package("crates/reader", "reader", &[]);
-    let manifest = project.read("crates/reader/Cargo.toml") + "\n[lib]\nproc-macro = true\n";
-    let source = format!(
-        "extern crate proc_macro; use proc_macro::TokenStream;\n\
-         #[proc_macro] pub fn data(input: TokenStream) -> TokenStream {{\n    \
-         let told = input.to_string().replace('\"', \"\"); _ = &told;\n    \
-         let text: String = {{ {block} }}; format!(\"{{:?}}\", text.trim()).parse().unwrap()\n}}\n"
-    );
-    project.write("crates/reader/Cargo.toml", &manifest);
-    project.write("crates/reader/src/lib.rs", &source);
-    let manifest = project.read("crates/app/Cargo.toml") + "reader = { path = \"../reader\" }\n";
-    project.write("crates/app/Cargo.toml", &manifest);
-    let main = format!("fn main() {{ println!(\"{{}}\", reader::data!({told})); }}\n");
-    project.write("crates/app/src/main.rs", &main);
-    project.cargo("generate-lockfile").ok();
-    project
-}
+use crate::support::{INCLUDE, wait_until};
+use crate::support::{Project, put};
 
 /// What a package from elsewhere may do to find the tree that it is built in.
 const CLIMBING: [&str; 2] = [
@@ -101,7 +32,7 @@ fn a_script_from_git_that_climbs_to_the_tree() {
         let second = worktree(&project, "second");
         first_build(&project, &second).compiled(0);
         let third = worktree(&project, "third");
-        put(third.join("settings.txt"), "two");
+        put(&third, "settings.txt", "two");
         first_build(&project, &third).leaves("script", "settings.txt differs");
         assert_eq!(printed(&project, &third), "two\n");
     }
@@ -115,8 +46,9 @@ fn a_copied_target_directory_with_such_a_script() {
         project.write(".cargo/config.toml", "[env]\nTREE = { value = \"\", relative = true }\n");
         project.write("settings.txt", "one");
         depend_on_git(&mut project, block);
-        let copy = built_and_copied(&project);
-        put(copy.join("settings.txt"), "two");
+        project.xtask("build").ok();
+        let copy = copied(&project, "copy");
+        put(&copy, "settings.txt", "two");
         assert_eq!(printed_by_first_build(&project, &copy), "two\n");
     }
 }
@@ -127,19 +59,10 @@ fn a_copied_target_directory_without_the_configuration_of_its_tree() {
     let mut project = undone();
     project.write(".cargo/config.toml", "[env]\nGREETING = \"one\"\n");
     depend_on_git(&mut project, "std::env::var(\"GREETING\").unwrap_or(\"none\".into())");
-    let copy = built_and_copied(&project);
+    project.xtask("build").ok();
+    let copy = copied(&project, "copy");
     std::fs::remove_dir_all(copy.join(".cargo")).expect("it is there");
     assert_eq!(printed_by_first_build(&project, &copy), "none\n");
-}
-
-/// The whole tree, with all times.
-#[cfg(unix)]
-fn built_and_copied(project: &Project) -> PathBuf {
-    project.xtask("build").ok();
-    let copy = project.root.with_file_name("copy");
-    let command = project.command("cp").arg("-a").arg(&project.root).arg(&copy).output();
-    assert!(command.expect("cp starts").status.success());
-    copy
 }
 
 /// Not by `cargo run`, which would build once more.
@@ -168,10 +91,7 @@ fn a_macro_that_asks_git() {
 
 #[test]
 fn a_file_in_the_target_directory_that_was_written_over() {
-    let project = with_macro(
-        "std::fs::read_to_string(std::env::var(\"CARGO_MANIFEST_DIR\").unwrap() + \"/../../target/made/idl\").unwrap()",
-        "",
-    );
+    let project = with_macro(&reading("../../target/made/idl"), "");
     project.write("target/made/idl", "one").commit();
     build(&project);
     project.xtask("build").agent("a").ok().compiled(0);
@@ -183,13 +103,8 @@ fn a_file_in_the_target_directory_that_was_written_over() {
 #[test]
 fn a_vendored_package_with_a_path_into_the_lane() {
     let project = undone();
-    put_package(&project.root.join("vendor/dep"), "std::env::var(\"OUT_DIR\").unwrap()");
-    let checksum = format!("{{\"files\":{{}},\"package\":\"{}\"}}", "0".repeat(64));
-    project.write("vendor/dep/.cargo-checksum.json", &checksum);
-    project.write(
-        ".cargo/config.toml",
-        "[source.crates-io]\nreplace-with = \"vendored\"\n[source.vendored]\ndirectory = \"vendor\"\n",
-    );
+    vendor(&project, Path::new("vendor"), "");
+    put_scripted(&project.root.join("vendor/dep"), "std::env::var(\"OUT_DIR\").unwrap()");
     depend(&project, "\"1\"");
     build(&project);
     project.xtask("build").agent("a").ok().leaves("variable", "OUT_DIR");
@@ -202,21 +117,11 @@ fn a_vendored_package_with_a_path_into_the_lane() {
 #[test]
 fn a_variable_that_the_code_names() {
     let reads = "std::env::var(\"GREETING\").unwrap_or_default()";
-    let scripted = || {
-        let project = undone();
-        let script = format!(
-            "fn main() {{ {SAYS_ITSELF} println!(\"cargo::rustc-env=TEXT={{}}\", {reads}); }}"
-        );
-        project.write("crates/core/build.rs", &script);
-        let source = "pub fn text() -> String { env!(\"TEXT\").to_owned() }\n";
-        project.write("crates/core/src/lib.rs", source);
-        project
-    };
     let told =
         "std::env::var(told).unwrap_or(std::fs::read_to_string(\"none\").unwrap_or_default())";
     let told_a_word = "std::env::var(told).unwrap_or_default()";
     for (project, reason) in [
-        (scripted(), "script"),
+        (scripted(&saying(reads)), "script"),
         (with_macro(reads, ""), "macro"),
         (with_macro(told, "\"GREETING\""), "macro"),
         (with_macro(told_a_word, "GREETING"), "macro"),
@@ -261,25 +166,17 @@ fn a_variable_with_the_name_of_one_of_cargos() {
 
 #[test]
 fn a_file_out_of_the_checkout_that_the_code_names() {
-    let script = format!(
-        "fn main() {{ {SAYS_ITSELF} let text = std::fs::read_to_string(\"../../../beside.txt\"); \
-         println!(\"cargo::rustc-env=TEXT={{}}\", text.unwrap_or_default()); }}"
-    );
-    let scripted = undone();
-    scripted.write("crates/core/build.rs", &script);
-    let source = "pub fn text() -> String { env!(\"TEXT\").to_owned() }\n";
-    scripted.write("crates/core/src/lib.rs", source);
+    let reads = "std::fs::read_to_string(\"../../../beside.txt\").unwrap_or_default()";
     let told = "std::fs::read_to_string(std::env::var(\"CARGO_MANIFEST_DIR\").unwrap() + \"/\" + &told).unwrap_or_default()";
-    for (project, reason) in
-        [(scripted, "script"), (with_macro(told, "\"../../../beside.txt\""), "macro")]
-    {
-        let beside = project.root.with_file_name("beside.txt");
-        put(beside.clone(), "one");
-        project.commit();
+    for (project, reason) in [
+        (scripted(&saying(reads)), "script"),
+        (with_macro(told, "\"../../../beside.txt\""), "macro"),
+    ] {
+        project.write("../beside.txt", "one").commit();
         build(&project);
         let second = worktree(&project, "second");
         first_build(&project, &second).compiled(0);
-        put(beside, "two");
+        project.write("../beside.txt", "two");
         let third = worktree(&project, "third");
         first_build(&project, &third).leaves(reason, "beside.txt was changed");
         assert_eq!(printed(&project, &third), "two\n");
@@ -295,28 +192,20 @@ fn files_out_of_the_checkout_that_are_not_named_right_there() {
     let of_shell = "String::from_utf8(std::process::Command::new(\"sh\").arg(\"show.sh\")\
         .output().unwrap().stdout).unwrap()";
     for block in [of_dir, of_shell, "helper::text()"] {
-        let project = undone();
+        let project = scripted(&saying(block));
         project.package("tools/deep/helper", "helper", &[]);
         let reads = "std::fs::read_to_string(\"../../../beside/a.txt\").unwrap()";
         let source = format!("pub fn text() -> String {{ {reads} }}\n");
         project.write("tools/deep/helper/src/lib.rs", &source);
         project.write("crates/core/show.sh", "cat ../../../beside/a.txt\n");
-        let script = format!(
-            "fn main() {{ {SAYS_ITSELF} println!(\"cargo::rustc-env=TEXT={{}}\", {{ {block} }}); }}"
-        );
-        project.write("crates/core/build.rs", &script);
-        let source = "pub fn text() -> String { env!(\"TEXT\").to_owned() }\n";
-        project.write("crates/core/src/lib.rs", source);
-        let manifest = project.read("crates/core/Cargo.toml");
         let helper = "\n[build-dependencies]\nhelper = { path = \"../../tools/deep/helper\" }\n";
-        project.write("crates/core/Cargo.toml", &(manifest + helper));
-        let beside = project.root.with_file_name("beside").join("a.txt");
-        put(beside.clone(), "one");
+        project.append("crates/core/Cargo.toml", helper);
+        project.write("../beside/a.txt", "one");
         project.cargo("generate-lockfile").ok();
         project.commit();
         build(&project);
         project.xtask("build").agent("a").ok().compiled(0);
-        put(beside, "two");
+        project.write("../beside/a.txt", "two");
         project.xtask("build").agent("b").ok().leaves("script", "was changed");
         let said = project.xtask("run --quiet --package app").agent("b").ok().stdout();
         assert_eq!(said, "two\n");
@@ -328,32 +217,18 @@ fn files_out_of_the_checkout_that_are_not_named_right_there() {
 fn code_of_a_script_that_is_in_none_of_its_sources() {
     let reads = "std::fs::read_to_string(\"../../settings.txt\").unwrap()";
     for block in ["include!(\"code.inc\")", "reader::data!()"] {
-        let project = undone();
-        project.package("crates/reader", "reader", &[]);
-        let manifest = project.read("crates/reader/Cargo.toml") + "\n[lib]\nproc-macro = true\n";
-        project.write("crates/reader/Cargo.toml", &manifest);
-        let source = format!(
-            "extern crate proc_macro; use proc_macro::TokenStream;\n\
-             #[proc_macro] pub fn data(_: TokenStream) -> TokenStream {{ {reads:?}.parse().unwrap() }}\n"
-        );
-        project.write("crates/reader/src/lib.rs", &source);
+        let project = scripted(&saying(block));
+        add_reader(&project, &format!("{reads:?}.to_owned()"));
         project.write("crates/core/code.inc", reads).write("settings.txt", "one");
-        let script = format!(
-            "fn main() {{ {SAYS_ITSELF} println!(\"cargo::rustc-env=TEXT={{}}\", {block}); }}"
-        );
-        project.write("crates/core/build.rs", &script);
-        let source = "pub fn text() -> String { env!(\"TEXT\").to_owned() }\n";
-        project.write("crates/core/src/lib.rs", source);
-        let manifest = project.read("crates/core/Cargo.toml");
         let reader = "\n[build-dependencies]\nreader = { path = \"../reader\" }\n";
-        project.write("crates/core/Cargo.toml", &(manifest + reader));
+        project.append("crates/core/Cargo.toml", reader);
         project.cargo("generate-lockfile").ok();
         project.commit();
         build(&project);
         let second = worktree(&project, "second");
         first_build(&project, &second).compiled(0);
         let third = worktree(&project, "third");
-        put(third.join("settings.txt"), "two");
+        put(&third, "settings.txt", "two");
         first_build(&project, &third).leaves("script", "settings.txt differs");
         assert_eq!(printed(&project, &third), "two\n");
     }
@@ -363,13 +238,13 @@ fn code_of_a_script_that_is_in_none_of_its_sources() {
 fn a_package_beside_the_checkout_whose_script_reads_its_own_file() {
     let project = undone();
     let beside = project.root.with_file_name("dep");
-    put_package(&beside, "std::fs::read_to_string(\"data.txt\").unwrap()");
-    put(beside.join("data.txt"), "one");
+    put_scripted(&beside, "std::fs::read_to_string(\"data.txt\").unwrap()");
+    put(&beside, "data.txt", "one");
     depend(&project, "{ path = \"../../../dep\" }");
     build(&project);
     let second = worktree(&project, "second");
     first_build(&project, &second).compiled(0);
-    put(beside.join("data.txt"), "two");
+    put(&beside, "data.txt", "two");
     let third = worktree(&project, "third");
     first_build(&project, &third).leaves("script", "was changed");
     is_like_from_scratch(&project, &third);
@@ -390,7 +265,7 @@ fn a_compiler_wrapper_of_the_tree() {
     let second = worktree(&project, "second");
     first_build(&project, &second).compiled(0);
     let third = worktree(&project, "third");
-    put(third.join("tools/wrapper"), "#!/bin/sh\nexec \"$@\" --cfg two\n");
+    put(&third, "tools/wrapper", "#!/bin/sh\nexec \"$@\" --cfg two\n");
     first_build(&project, &third).leaves("tool", "tools/wrapper differs");
     assert_eq!(printed(&project, &third), "two\n");
 }
@@ -413,13 +288,7 @@ fn a_linker_of_the_tree() {
 #[cfg(unix)]
 #[test]
 fn a_first_build_that_was_killed_had_an_environment_too() {
-    let project = undone();
-    let script = format!(
-        "fn main() {{ {SAYS_ITSELF} println!(\"cargo::rustc-env=TEXT={{}}\", std::env::var(\"GREETING\").unwrap()); }}"
-    );
-    project.write("crates/core/build.rs", &script);
-    let source = "pub fn text() -> String { env!(\"TEXT\").to_owned() }\n";
-    project.write("crates/core/src/lib.rs", source);
+    let project = scripted(&saying("std::env::var(\"GREETING\").unwrap()"));
     project.write("crates/alone/build.rs", crate::signals::WAITS).commit();
     let build = |greeting: &str| {
         project.xtask("build").env("STAGE", &project.root).env("GREETING", greeting)
@@ -446,20 +315,13 @@ fn a_first_build_that_was_killed_had_an_environment_too() {
 #[cfg(unix)]
 #[test]
 fn a_configuration_that_was_put_back_with_its_old_time() {
-    let project = undone();
-    let script = format!(
-        "fn main() {{ {SAYS_ITSELF} println!(\"cargo::rustc-env=TEXT={{}}\", std::env::var(\"GREETING\").unwrap()); }}"
-    );
-    project.write("crates/core/build.rs", &script);
-    let source = "pub fn text() -> String { env!(\"TEXT\").to_owned() }\n";
-    project.write("crates/core/src/lib.rs", source);
-    let include = "include = [{ path = \"wrapper/config.toml\", optional = true }]\n";
-    let config = format!("{include}[env]\nGREETING = \"one\"\n");
+    let project = scripted(&saying("std::env::var(\"GREETING\").unwrap()"));
+    let config = format!("{INCLUDE}[env]\nGREETING = \"one\"\n");
     project.write(".cargo/config.toml", &config).commit();
     let file = project.root.join(".cargo/config.toml");
     let backup = file.with_extension("ignored");
     std::fs::rename(&file, &backup).expect("it can be moved");
-    put(file.clone(), &config.replace("one", "two"));
+    project.write(".cargo/config.toml", &config.replace("one", "two"));
     project.xtask("build").ok();
     std::fs::rename(&backup, &file).expect("it can be moved back");
     // As where all of this takes less than a second: the time of the directory tells nothing.
@@ -479,7 +341,7 @@ fn an_empty_package_hands_no_macro_on() {
     project.commit();
     build(&project);
     let second = worktree(&project, "second");
-    put(second.join("settings.txt"), "two");
+    put(&second, "settings.txt", "two");
     // `app` calls the macro itself.
     first_build(&project, &second).compiled_of(1, &["app"]);
     assert_eq!(printed(&project, &second), "two\n");
@@ -488,7 +350,7 @@ fn an_empty_package_hands_no_macro_on() {
     project.commit();
     build(&project);
     let third = worktree(&project, "third");
-    put(third.join("settings.txt"), "two");
+    put(&third, "settings.txt", "two");
     first_build(&project, &third).compiled_of(3, &["app", "hack", "other"]);
 }
 
@@ -510,9 +372,9 @@ fn what_a_script_puts_beside_the_programs() {
             if is_from_git {
                 depend_on_git(&mut project, &block(file));
             } else {
-                put_package(&project.root.join("crates/core"), &block(file));
+                put_scripted(&project.root.join("crates/core"), &block(file));
                 let text = "[package]\nname = \"core\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
-                put(project.root.join("crates/core/Cargo.toml"), text);
+                project.write("crates/core/Cargo.toml", text);
                 project.write("crates/core/src/lib.rs", "pub fn text() -> &'static str { \"\" }\n");
                 project.commit();
             }
@@ -529,21 +391,14 @@ fn what_a_script_puts_beside_the_programs() {
 #[test]
 fn what_the_manifest_says_of_the_package() {
     let project = with_macro("std::env::var(\"CARGO_PKG_DESCRIPTION\").unwrap()", "");
-    let described = |dir: &Path, text: &str| {
-        let manifest = project.read("crates/app/Cargo.toml");
-        let manifest =
-            manifest.replace("edition =", &format!("description = \"{text}\"\nedition ="));
-        put(dir.join("crates/app/Cargo.toml"), &manifest);
-    };
-    let original = project.root.clone();
-    described(&original, "one");
-    project.commit();
+    let manifest = project.read("crates/app/Cargo.toml");
+    let described = manifest.replace("edition =", "description = \"one\"\nedition =");
+    project.write("crates/app/Cargo.toml", &described).commit();
     build(&project);
     let second = worktree(&project, "second");
     first_build(&project, &second).compiled(0);
     let third = worktree(&project, "third");
-    let manifest = project.read("crates/app/Cargo.toml").replace("\"one\"", "\"two\"");
-    put(third.join("crates/app/Cargo.toml"), &manifest);
+    put(&third, "crates/app/Cargo.toml", &described.replace("\"one\"", "\"two\""));
     first_build(&project, &third).leaves("macro", "Cargo.toml differs");
     assert_eq!(printed(&project, &third), "two\n");
 }

@@ -7,14 +7,10 @@
 use std::path::Path;
 
 use crate::fork::{
-    build, first_build, hours_ago, printed, printed_from_scratch, remove, set_modified, undone,
-    worktree,
+    add_macro, build, first_build, hours_ago, move_into_folder, printed, prints, reading, remove,
+    scripted, set_modified, undone, worktree,
 };
-use crate::support::Project;
-
-fn put(dir: &Path, path: &str, text: &str) {
-    std::fs::write(dir.join(path), text).unwrap_or_else(|err| panic!("{path}: {err}"));
-}
+use crate::support::{Project, put};
 
 /// What is checked out anew has the present time, by which cargo would notice it; nothing must
 /// depend on that.
@@ -22,17 +18,10 @@ fn make_old(dir: &Path, path: &str) {
     set_modified(&dir.join(path), hours_ago(5));
 }
 
-fn git_in(project: &Project, dir: &Path, args: &[&str]) -> String {
-    project.git(
-        &[&["-C", dir.to_str().expect("UTF-8"), "-c", "protocol.file.allow=always"], args].concat(),
-    )
-}
-
-/// What the tree builds in its lane is what it builds from scratch.
-#[track_caller]
-fn prints(project: &Project, dir: &Path, expected: &str) {
-    assert_eq!(printed_from_scratch(project, dir), expected, "the test expects what is not so");
-    assert_eq!(printed(project, dir), expected);
+/// git fetches no submodule from this disk unless it is told to.
+fn submodule(project: &Project, dir: &Path, args: &[&str]) {
+    let words = ["-c", "protocol.file.allow=always", "submodule", "--quiet"];
+    project.git_in(dir, &[&words[..], args].concat());
 }
 
 // Submodules
@@ -43,8 +32,7 @@ fn prints(project: &Project, dir: &Path, expected: &str) {
 fn with_submodule(place: &str, file: &str, one: &str, two: &str) -> Project {
     let project = undone();
     let inner = project.root.with_file_name("inner");
-    std::fs::create_dir_all(inner.join(file).parent().expect("a parent")).expect("a directory");
-    git_in(&project, project.root.parent().expect("a parent"), &["init", "--quiet", "inner"]);
+    project.git(&["init", "--quiet", "../inner"]);
     put(
         &inner,
         "Cargo.toml",
@@ -52,13 +40,13 @@ fn with_submodule(place: &str, file: &str, one: &str, two: &str) -> Project {
     );
     for (text, tag) in [(two, "two"), (one, "one")] {
         put(&inner, file, text);
-        git_in(&project, &inner, &["add", "--all"]);
-        git_in(&project, &inner, &["commit", "--quiet", "--message", tag]);
-        git_in(&project, &inner, &["tag", tag]);
+        project.git_in(&inner, &["add", "--all"]);
+        project.git_in(&inner, &["commit", "--quiet", "--message", tag]);
+        project.git_in(&inner, &["tag", tag]);
     }
     project.commit();
     let inner = inner.to_str().expect("UTF-8");
-    git_in(&project, &project.root, &["submodule", "--quiet", "add", inner, place]);
+    submodule(&project, &project.root, &["add", inner, place]);
     project
 }
 
@@ -70,8 +58,8 @@ fn worktree_with_submodule(
     commit: &str,
 ) -> std::path::PathBuf {
     let dir = worktree(project, name);
-    git_in(project, &dir, &["submodule", "--quiet", "update", "--init"]);
-    git_in(project, &dir.join(place), &["checkout", "--quiet", commit]);
+    submodule(project, &dir, &["update", "--init"]);
+    project.git_in(&dir.join(place), &["checkout", "--quiet", commit]);
     dir
 }
 
@@ -79,12 +67,8 @@ fn worktree_with_submodule(
 fn a_package_in_a_submodule() {
     let text = |text: &str| format!("pub const TEXT: &str = \"{text}\";\n");
     let project = with_submodule("inner", "src/lib.rs", &text("one"), &text("two"));
-    let manifest = project.read("crates/app/Cargo.toml");
     project
-        .write(
-            "crates/app/Cargo.toml",
-            &format!("{manifest}inner = {{ path = \"../../inner\" }}\n"),
-        )
+        .append("crates/app/Cargo.toml", "inner = { path = \"../../inner\" }\n")
         .write("crates/app/src/main.rs", "fn main() { println!(\"{}\", inner::TEXT); }\n");
     project.cargo("generate-lockfile").ok();
     project.commit();
@@ -94,7 +78,7 @@ fn a_package_in_a_submodule() {
     // ours hides that.
     let second = worktree(&project, "second");
     project.xtask("build").within(&second).fails_with(101).says("inner");
-    git_in(&project, &second, &["submodule", "--quiet", "update", "--init"]);
+    submodule(&project, &second, &["update", "--init"]);
     project.xtask("lane fork").within(&second).ok().forked();
     project.xtask("build").within(&second).ok().compiled(0);
     prints(&project, &second, "one\n");
@@ -106,29 +90,11 @@ fn a_package_in_a_submodule() {
     prints(&project, &third, "two\n");
 }
 
-/// `app` embeds the file at this place, seen from its package, by a macro that tells nobody.
-fn embed_by_macro(project: &Project, place: &str) {
-    project.package("crates/reader", "reader", &[]);
-    let manifest = project.read("crates/reader/Cargo.toml");
-    project.write("crates/reader/Cargo.toml", &format!("{manifest}\n[lib]\nproc-macro = true\n"));
-    let text = "extern crate proc_macro; use proc_macro::TokenStream; \
-                #[proc_macro] pub fn data(_: TokenStream) -> TokenStream { \
-                let path = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap() + \"/PLACE\"; \
-                format!(\"{:?}\", std::fs::read_to_string(&path).unwrap()).parse().unwrap() }";
-    let manifest = project.read("crates/app/Cargo.toml");
-    project
-        .write("crates/reader/src/lib.rs", &text.replace("PLACE", place))
-        .write("crates/app/Cargo.toml", &format!("{manifest}reader = {{ path = \"../reader\" }}\n"))
-        .write("crates/app/src/main.rs", "fn main() { println!(\"{}\", reader::data!()); }\n");
-    project.cargo("generate-lockfile").ok();
-}
-
 #[test]
 fn a_macro_that_reads_a_file_in_a_submodule() {
     let project = with_submodule("crates/app/data", "text.txt", "one", "two");
-    let workspace = project.read("Cargo.toml");
-    project.write("Cargo.toml", &format!("{workspace}exclude = [\"crates/app/data\"]\n"));
-    embed_by_macro(&project, "data/text.txt");
+    project.append("Cargo.toml", "exclude = [\"crates/app/data\"]\n");
+    add_macro(&project, &reading("data/text.txt"), "");
     project.commit();
     build(&project);
 
@@ -154,9 +120,9 @@ fn a_build_script_that_depends_on_a_whole_package_with_a_submodule() {
                   std::fs::read_to_string(\"native/text.txt\").unwrap()); }";
     // As it is with a library in C: no package in a package.
     let native = project.root.join("crates/core/native");
-    git_in(&project, &native, &["rm", "--quiet", "Cargo.toml"]);
-    git_in(&project, &native, &["commit", "--quiet", "--message=no package"]);
-    git_in(&project, &native, &["push", "--quiet", "origin", "HEAD:refs/tags/native"]);
+    project.git_in(&native, &["rm", "--quiet", "Cargo.toml"]);
+    project.git_in(&native, &["commit", "--quiet", "--message=no package"]);
+    project.git_in(&native, &["push", "--quiet", "origin", "HEAD:refs/tags/native"]);
     project
         .write("crates/core/build.rs", script)
         .write("crates/core/src/lib.rs", "pub fn text() -> String { env!(\"TEXT\").to_owned() }\n");
@@ -184,22 +150,17 @@ fn a_build_script_that_depends_on_a_whole_package_with_a_submodule() {
 
 /// A script of `core` that embeds how many files its package has in `data`, and watches all of the
 /// package.
-const COUNTS: &str = "fn main() { println!(\"cargo::rustc-env=COUNT={}\", \
+const COUNTS: &str = "fn main() { println!(\"cargo::rustc-env=TEXT={}\", \
                       std::fs::read_dir(\"data\").unwrap().count()); }";
 
 fn counting() -> Project {
-    let project = undone();
-    project
-        .write("crates/core/build.rs", COUNTS)
-        .write("crates/core/src/lib.rs", "pub fn text() -> String { env!(\"COUNT\").to_owned() }\n")
-        .write("crates/core/data/a.txt", "a")
-        .write("crates/core/data/b.txt", "b")
-        .commit();
+    let project = scripted(COUNTS);
+    project.write("crates/core/data/a.txt", "a").write("crates/core/data/b.txt", "b").commit();
     project
 }
 
 fn make_sparse(project: &Project, dir: &Path, without: &str) {
-    git_in(project, dir, &["sparse-checkout", "set", "--no-cone", "/*", &format!("!{without}")]);
+    project.git_in(dir, &["sparse-checkout", "set", "--no-cone", "/*", &format!("!{without}")]);
 }
 
 /// Everything in `core` that cargo looks at.
@@ -239,12 +200,12 @@ fn a_donor_that_is_sparse() {
     make_core_old(&project.root);
     build(&project);
     let second = worktree(&project, "second");
-    git_in(&project, &second, &["sparse-checkout", "disable"]);
+    project.git_in(&second, &["sparse-checkout", "disable"]);
     make_core_old(&second);
     first_build(&project, &second).leaves("differs", "crates/core/data/b.txt");
     prints(&project, &second, "2\n");
     // What the sparse tree lacks comes back with an old time.
-    git_in(&project, &project.root, &["sparse-checkout", "disable"]);
+    project.git_in(&project.root, &["sparse-checkout", "disable"]);
     make_core_old(&project.root);
     let third = worktree(&project, "third");
     first_build(&project, &third);
@@ -265,16 +226,16 @@ fn worktree_with(
     project.git(&["config", "extensions.worktreeConfig", "true"]);
     project.git(&["worktree", "add", "--quiet", "--detach", "--no-checkout", path]);
     for (key, value) in configuration {
-        project.git(&["-C", path, "config", "--worktree", key, value]);
+        project.git_in(&dir, &["config", "--worktree", key, value]);
     }
-    project.git(&["-C", path, "checkout", "--quiet", "HEAD", "--", "."]);
+    project.git_in(&dir, &["checkout", "--quiet", "HEAD", "--", "."]);
     dir
 }
 
 /// git finds nothing changed in a tree.
 #[track_caller]
 fn is_clean(project: &Project, dir: &Path) {
-    assert_eq!(git_in(project, dir, &["status", "--porcelain"]), "");
+    assert_eq!(project.git_in(dir, &["status", "--porcelain"]), "");
 }
 
 /// As Git LFS has it: what is committed is a pointer, and a filter puts the content into the tree.
@@ -359,11 +320,7 @@ fn line_endings_that_differ_by_configuration() {
 
 /// The workspace in a folder of the repository, with `shared.txt` beside it.
 fn in_a_folder(mut project: Project) -> Project {
-    let workspace = project.root.join("rust");
-    std::fs::create_dir(&workspace).expect("a directory");
-    for name in ["Cargo.toml", "Cargo.lock", "crates", ".gitignore"] {
-        std::fs::rename(project.root.join(name), workspace.join(name)).expect("it can be moved");
-    }
+    let workspace = move_into_folder(&project, "rust");
     project.write("shared.txt", "one").commit();
     project.root = workspace;
     build(&project);
@@ -395,7 +352,7 @@ fn a_path_into_the_repository_and_not_into_the_workspace() {
 #[test]
 fn a_macro_that_reads_a_file_of_the_repository_and_not_of_the_workspace() {
     let project = undone();
-    embed_by_macro(&project, "../../../shared.txt");
+    add_macro(&project, &reading("../../../shared.txt"), "");
     let project = in_a_folder(project);
     let second = folder_in_worktree(&project, "second");
     first_build(&project, &second).compiled(0);
@@ -415,22 +372,16 @@ fn a_file_of_gits_own() {
     let script = "fn main() { let git = |what: &str| { let output = std::process::Command::new(\"git\")\
                   .args([\"rev-parse\", what]).output().unwrap(); String::from_utf8(output.stdout).unwrap().trim().to_owned() }; \
                   println!(\"cargo::rerun-if-changed={}/HEAD\", git(\"--absolute-git-dir\")); \
-                  println!(\"cargo::rustc-env=COMMIT={}\", git(\"HEAD\")); }";
-    let project = undone();
-    project
-        .write("crates/core/build.rs", script)
-        .write(
-            "crates/core/src/lib.rs",
-            "pub fn text() -> String { env!(\"COMMIT\").to_owned() }\n",
-        )
-        .commit();
+                  println!(\"cargo::rustc-env=TEXT={}\", git(\"HEAD\")); }";
+    let project = scripted(script);
+    project.commit();
     // The donor is a worktree, and so its `HEAD` is not below it.
     let donor = worktree(&project, "donor");
     project.cargo("build").within(&donor).ok();
     let second = worktree(&project, "second");
     first_build(&project, &second).leaves("printed", "");
-    git_in(&project, &second, &["commit", "--quiet", "--allow-empty", "--message=next"]);
-    let commit = git_in(&project, &second, &["rev-parse", "HEAD"]);
+    project.git_in(&second, &["commit", "--quiet", "--allow-empty", "--message=next"]);
+    let commit = project.git_in(&second, &["rev-parse", "HEAD"]);
     prints(&project, &second, &commit);
 }
 
@@ -447,11 +398,11 @@ fn a_watched_file_that_was_checked_out_again_keeps_its_time() {
     project.xtask("build").ok();
     first_build(&project, &worktree(&project, "untouched")).compiled(0);
     let second = worktree(&project, "second");
-    git_in(&project, &second, &["checkout", "--quiet", "HEAD~1"]);
+    project.git_in(&second, &["checkout", "--quiet", "HEAD~1"]);
     let other = second.with_file_name("other");
     let run = || project.cargo("run --quiet --target-dir").arg(&other).within(&second).ok();
     assert_eq!(run().stdout(), "one\n");
-    git_in(&project, &second, &["checkout", "--quiet", "--detach", "main"]);
+    project.git_in(&second, &["checkout", "--quiet", "--detach", "main"]);
     first_build(&project, &second);
     assert_eq!(run().stdout(), "two\n");
 }

@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::fork::{
-    build, files_below, first_build, hours_ago, printed, printed_from_scratch, remove,
-    set_modified, undone, worktree,
+    build, files_below, first_build, hours_ago, printed, printed_from_scratch, quoted, reading,
+    remove, scripted, set_modified, undone, with_macro, worktree, write_reader,
 };
-use crate::support::{Project, Ran};
+use crate::support::{Project, Ran, put};
 
 /// `main` of `app` prints what the trap is about; `files` are what it needs.
 fn project(main: &str, files: &[(&str, &str)]) -> Project {
@@ -89,8 +89,7 @@ fn the_program_that_a_test_starts() {
     let second = worktree(&project, "second");
     first_build(&project, &second).leaves("variable", "CARGO_BIN_EXE_app");
     // Another program here: a test that starts the donor's would not notice.
-    std::fs::write(second.join("crates/app/src/main.rs"), "fn main() { println!(\"there\"); }")
-        .expect("writable");
+    put(&second, "crates/app/src/main.rs", "fn main() { println!(\"there\"); }");
     project.cargo("test --package app --test starts").within(&second).fails_with(101);
     remove(&second);
     project.git(&["worktree", "prune"]);
@@ -118,31 +117,50 @@ fn the_directory_of_what_a_build_script_generates() {
 
 #[test]
 fn a_path_that_a_build_script_prints() {
-    let main = "fn main() { println!(\"{}\", std::fs::read_to_string(env!(\"DATA\")).unwrap()); }";
-    let script = "fn main() { let dir = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap(); \
-                  println!(\"cargo::rerun-if-changed=build.rs\\ncargo::rustc-env=DATA={dir}/data.txt\"); }";
-    let files = [("crates/app/build.rs", script), ("crates/app/data.txt", "here")];
-    // In the same tree it is the same path; in another, cargo has to ask the script again.
-    is_like_from_scratch(&project(main, &files), "");
+    let data = "fn main() { println!(\"{}\", std::fs::read_to_string(env!(\"DATA\")).unwrap()); }";
+    let here = "fn main() { println!(\"here\"); }";
+    for (main, printed, why) in [
+        // In the same tree it is the same path; in another, cargo has to ask the script again.
+        (data, "rustc-env=DATA={dir}/data.txt", ""),
+        (
+            here,
+            "rustc-link-search=native={dir}/native",
+            "its build script printed the donor's path",
+        ),
+    ] {
+        let script = "fn main() { let dir = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap(); \
+                      println!(\"cargo::rerun-if-changed=build.rs\\ncargo::PRINTED\"); }";
+        let script = script.replace("PRINTED", printed);
+        let files = [("crates/app/build.rs", &*script), ("crates/app/data.txt", "here")];
+        is_like_from_scratch(&project(main, &files), why);
+    }
 }
 
+/// As the script would print it here: cargo would search in vain in a lane that is gone.
 #[test]
-fn a_directory_in_which_a_build_script_has_the_linker_search() {
-    let main = "fn main() { println!(\"here\"); }";
-    let script = "fn main() { let dir = std::env::var(\"OUT_DIR\").unwrap(); \
-                  let lane = dir.split(\"/build/\").next().unwrap(); \
-                  println!(\"cargo::rerun-if-changed=build.rs\\ncargo::rustc-link-search=native={lane}/deps\"); }";
-    let project = project(main, &[("crates/app/build.rs", script)]);
-    // As the script would print it here: cargo would search in vain in a lane that is gone.
-    is_like_from_scratch(&project, "compiled 0,");
-}
-
-#[test]
-fn a_directory_of_the_tree_in_which_a_build_script_has_the_linker_search() {
-    let script = "fn main() { let dir = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap(); \
-                  println!(\"cargo::rerun-if-changed=build.rs\\ncargo::rustc-link-search=native={dir}/native\"); }";
-    let project = project("fn main() { println!(\"here\"); }", &[("crates/app/build.rs", script)]);
-    is_like_from_scratch(&project, "its build script printed the donor's path");
+fn a_directory_of_the_lane_in_which_a_build_script_has_the_linker_search() {
+    for dir in ["out.split(\"/build/\").next().unwrap().to_owned() + \"/deps\"", "out"] {
+        let script = format!(
+            "fn main() {{ println!(\"cargo::rerun-if-changed=build.rs\"); \
+             let out = std::env::var(\"OUT_DIR\").unwrap(); let dir = {dir}; \
+             println!(\"cargo::rustc-link-search=native={{dir}}\"); }}"
+        );
+        let project =
+            project("fn main() { println!(\"here\"); }", &[("crates/app/build.rs", &script)]);
+        is_like_from_scratch(&project, "compiled 0,");
+        // Nothing that the script has printed names the donor.
+        let second = project.root.with_file_name("second");
+        let is_printed = |file: &PathBuf| {
+            ["output", "stdout", "root-output"].iter().any(|name| file.ends_with(name))
+        };
+        let files = files_below(&second.join("target/debug/build")).into_iter();
+        let printed: Vec<_> = files.filter(is_printed).collect();
+        assert!(!printed.is_empty());
+        for file in printed {
+            let text = std::fs::read_to_string(&file).expect("it can be read");
+            assert!(!text.contains(project.root.to_str().expect("UTF-8")), "{text}");
+        }
+    }
 }
 
 #[test]
@@ -151,26 +169,6 @@ fn what_a_build_script_prints_for_people_is_no_trap() {
                   println!(\"cargo::rerun-if-changed=build.rs\"); }";
     let project = project("fn main() { println!(\"here\"); }", &[("crates/app/build.rs", script)]);
     is_like_from_scratch(&project, "compiled 0,");
-}
-
-#[test]
-fn nothing_that_a_build_script_printed_names_the_donor() {
-    let script = "fn main() { println!(\"cargo::rerun-if-changed=build.rs\\ncargo::rustc-link-search=native={}\", \
-                  std::env::var(\"OUT_DIR\").unwrap()); }";
-    let project = project("fn main() { println!(\"here\"); }", &[("crates/app/build.rs", script)]);
-    let second = worktree(&project, "second");
-    first_build(&project, &second).compiled(0);
-    let donor = project.root.to_str().expect("UTF-8");
-    let is_printed = |file: &PathBuf| {
-        ["output", "stdout", "root-output"].iter().any(|name| file.ends_with(name))
-    };
-    let printed: Vec<_> =
-        files_below(&second.join("target/debug/build")).into_iter().filter(is_printed).collect();
-    assert!(!printed.is_empty());
-    for file in printed {
-        let text = std::fs::read_to_string(&file).expect("it can be read");
-        assert!(!text.contains(donor), "{text}");
-    }
 }
 
 #[test]
@@ -209,10 +207,7 @@ fn a_source_outside_its_package() {
     let project = project(main, &[("README.md", "here")]);
     let [second, third, fourth] =
         ["second", "third", "fourth"].map(|name| worktree(&project, name));
-    let put = |dir: &Path, text: &str| {
-        std::fs::write(dir.join("README.md"), text).expect("it can be written")
-    };
-    put(&third, "another");
+    put(&third, "README.md", "another");
     set_modified(&third.join("README.md"), hours_ago(5));
     first_build(&project, &third).leaves("differs", "README.md");
     assert_eq!(printed(&project, &third), "another\n");
@@ -232,10 +227,10 @@ fn a_source_outside_its_package() {
         .expect("it can be moved");
     remove(&project.root.join("target"));
     // A fork of the fork knows the file as its own, too.
-    put(&third, "here");
+    put(&third, "README.md", "here");
     first_build(&project, &third).says("second/target: ").compiled(0);
     for tree in [&second, &third] {
-        put(tree, "there");
+        put(tree, "README.md", "there");
         assert_eq!(printed(&project, tree), "there\n");
     }
 }
@@ -252,8 +247,7 @@ fn what_clippy_has_read_for_every_package() {
     remove_file(&project.root.join("clippy.toml"));
     project.xtask("clippy --workspace").within(&third).ok().forked().compiled(0);
     remove(&project.root);
-    std::fs::write(second.join("clippy.toml"), "too-many-arguments-threshold = 1\n")
-        .expect("writable");
+    put(&second, "clippy.toml", "too-many-arguments-threshold = 1\n");
     project
         .xtask("clippy --workspace")
         .within(&second)
@@ -261,35 +255,20 @@ fn what_clippy_has_read_for_every_package() {
         .compiled_of(3, &["alone", "app", "core"]);
 }
 
-/// `app` calls the macro `data` of the package `reader`, and has a file for it.
-fn reading(text: &str, main: &str) -> Project {
-    let project = undone();
-    project.package("crates/reader", "reader", &[]);
-    let manifest = project.read("crates/reader/Cargo.toml");
-    project.write("crates/reader/Cargo.toml", &format!("{manifest}\n[lib]\nproc-macro = true\n"));
-    project.write("crates/reader/src/lib.rs", text);
-    let manifest = project.read("crates/app/Cargo.toml");
-    project.write(
-        "crates/app/Cargo.toml",
-        &format!("{manifest}reader = {{ path = \"../reader\" }}\n"),
-    );
-    project.write("crates/app/src/main.rs", main);
-    project.write("crates/app/data.txt", "here");
-    project.cargo("generate-lockfile").ok();
-    project.commit();
+/// `app` has a file that this block of a macro may read.
+fn embedding(block: &str) -> Project {
+    let project = with_macro(block, "");
+    project.write("crates/app/data.txt", "here").commit();
     build(&project);
     project
 }
 
 #[test]
 fn a_macro_that_reads_files() {
-    let text = "extern crate proc_macro; use proc_macro::TokenStream; \
-                #[proc_macro] pub fn data(_: TokenStream) -> TokenStream { \
-                let path = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap() + \"/data.txt\"; \
-                format!(\"({:?}, {:?})\", std::fs::read_to_string(&path).unwrap(), path).parse().unwrap() }";
-    let project = reading(text, "fn main() { println!(\"{:?}\", reader::data!()); }");
+    let dir = "std::env::var(\"CARGO_MANIFEST_DIR\").unwrap()";
+    let project = embedding(&format!("{} + &{dir}", reading("data.txt")));
     let second = worktree(&project, "second");
-    std::fs::write(second.join("crates/app/data.txt"), "there").expect("it can be written");
+    put(&second, "crates/app/data.txt", "there");
     first_build(&project, &second).leaves("macro", "reader");
     remove(&project.root);
     let found = printed(&project, &second);
@@ -299,20 +278,14 @@ fn a_macro_that_reads_files() {
 /// What was found in the old one says nothing of the new one, which lies at the same place.
 #[test]
 fn a_macro_that_begins_to_read_files() {
-    let text = "extern crate proc_macro; use proc_macro::TokenStream; \
-                #[proc_macro] pub fn data(_: TokenStream) -> TokenStream { \"\\\"nothing\\\"\".parse().unwrap() }";
-    let project = reading(text, "fn main() { println!(\"{}\", reader::data!()); }");
+    let project = embedding("\"nothing\".to_owned()");
     let second = worktree(&project, "second");
     first_build(&project, &second).compiled(0);
-    let text = text.replace(
-        "\"\\\"nothing\\\"\"",
-        "std::fs::read_to_string(std::env::var(\"CARGO_MANIFEST_DIR\").unwrap() \
-                + \"/data.txt\").map(|text| format!(\"{text:?}\")).unwrap()",
-    );
-    project.write("crates/reader/src/lib.rs", &text).commit();
+    write_reader(&project, &quoted(&reading("data.txt")));
+    project.commit();
     build(&project);
     let third = worktree(&project, "third");
-    std::fs::write(third.join("crates/app/data.txt"), "there").expect("it can be written");
+    put(&third, "crates/app/data.txt", "there");
     remove(&second);
     first_build(&project, &third).leaves("macro", "reader");
     assert_eq!(printed(&project, &third), "there\n");
@@ -322,11 +295,12 @@ fn a_macro_that_begins_to_read_files() {
 /// has named.
 #[test]
 fn a_macro_that_names_a_file_outside_its_package() {
-    let text = "extern crate proc_macro; use proc_macro::TokenStream; \
-                #[proc_macro] pub fn data(_: TokenStream) -> TokenStream { \
-                let path = std::env::current_dir().unwrap().join(\"Cargo.toml\"); \
-                format!(\"(include_str!({path:?}), {path:?})\").parse().unwrap() }";
-    let project = reading(text, "fn main() { println!(\"{:?}\", reader::data!()); }");
+    let project = with_macro("String::new()", "");
+    let code = "let path = std::env::current_dir().unwrap().join(\"Cargo.toml\"); \
+                format!(\"concat!(include_str!({path:?}), {path:?})\")";
+    write_reader(&project, code);
+    project.commit();
+    build(&project);
     let second = worktree(&project, "second");
     first_build(&project, &second).leaves("outside", "").says("Cargo.toml");
     remove(&project.root);
@@ -335,16 +309,12 @@ fn a_macro_that_names_a_file_outside_its_package() {
 
 #[test]
 fn a_macro_that_reads_files_and_keeps_no_path() {
-    let text = "extern crate proc_macro; use proc_macro::TokenStream; \
-                #[proc_macro] pub fn data(_: TokenStream) -> TokenStream { \
-                let path = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap() + \"/data.txt\"; \
-                format!(\"{:?}\", std::fs::read_to_string(&path).unwrap()).parse().unwrap() }";
-    let project = reading(text, "fn main() { println!(\"{}\", reader::data!()); }");
+    let project = embedding(&reading("data.txt"));
     let second = worktree(&project, "second");
     first_build(&project, &second).compiled(0);
     // cargo does not know of the file, so only another tree can have another one.
     let third = worktree(&project, "third");
-    std::fs::write(third.join("crates/app/data.txt"), "there").expect("it can be written");
+    put(&third, "crates/app/data.txt", "there");
     first_build(&project, &third).leaves("macro", "reader");
     assert_eq!(printed(&project, &third), "there\n");
 }
@@ -352,18 +322,11 @@ fn a_macro_that_reads_files_and_keeps_no_path() {
 /// git lists the files of a folder that ignores itself one by one.
 #[test]
 fn what_xtask_writes_for_one_machine_is_nothing_that_a_macro_reads() {
-    let text = "extern crate proc_macro; use proc_macro::TokenStream; \
-                #[proc_macro] pub fn data(_: TokenStream) -> TokenStream { \
-                let path = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap() + \"/data.txt\"; \
-                format!(\"{:?}\", std::fs::read_to_string(&path).unwrap()).parse().unwrap() }";
-    let project = reading(text, "fn main() { println!(\"{}\", reader::data!()); }");
-    let main = "fn main() { println!(\"{} \", reader::data!()); }";
-    project.write(".cargo/config.toml", "").write("crates/app/src/main.rs", main).commit();
+    let project = with_macro(&reading("data.txt"), "");
+    project.write("crates/app/data.txt", "here").write(".cargo/config.toml", "").commit();
     build(&project);
     // Of an earlier version of xtask.
-    project
-        .write(".cargo/wrapper/.gitignore", "*\n")
-        .write(".cargo/wrapper/rustc", "#!/bin/sh\nexec \"$@\"\n");
+    project.write(".cargo/wrapper/.gitignore", "*\n").script(".cargo/wrapper/rustc", "exec \"$@\"");
     let second = worktree(&project, "second");
     first_build(&project, &second).compiled(0);
 }
@@ -372,11 +335,7 @@ fn what_xtask_writes_for_one_machine_is_nothing_that_a_macro_reads() {
 /// forked must not be.
 #[test]
 fn a_macro_that_has_read_a_file_before_it_was_changed() {
-    let text = "extern crate proc_macro; use proc_macro::TokenStream; \
-                #[proc_macro] pub fn data(_: TokenStream) -> TokenStream { \
-                let path = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap() + \"/data.txt\"; \
-                format!(\"{:?}\", std::fs::read_to_string(&path).unwrap()).parse().unwrap() }";
-    let project = reading(text, "fn main() { println!(\"{}\", reader::data!()); }");
+    let project = embedding(&reading("data.txt"));
     project.write("crates/app/data.txt", "later").commit();
     let second = worktree(&project, "second");
     first_build(&project, &second).leaves("macro", "reader");
@@ -385,24 +344,17 @@ fn a_macro_that_has_read_a_file_before_it_was_changed() {
 
 #[test]
 fn a_macro_that_reads_an_ignored_file() {
-    let text = "extern crate proc_macro; use proc_macro::TokenStream; \
-                #[proc_macro] pub fn data(_: TokenStream) -> TokenStream { \
-                let path = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap() + \"/secret.ignored\"; \
-                format!(\"{:?}\", std::fs::read_to_string(&path).unwrap_or_default()).parse().unwrap() }";
-    let project = reading(text, "fn main() { println!(\"{}\", reader::data!()); }");
-    project.write("crates/app/secret.ignored", "here");
-    project
-        .write("crates/app/src/main.rs", "fn main() { println!(\"{} \", reader::data!()); }")
-        .commit();
+    let project = with_macro(&reading("secret.ignored"), "");
+    project.write("crates/app/secret.ignored", "here").commit();
     build(&project);
     let second = worktree(&project, "second");
     first_build(&project, &second).leaves("macro", "reader");
-    assert_eq!(printed(&project, &second), " \n");
+    assert_eq!(printed(&project, &second), "\n");
 
     let third = worktree(&project, "third");
-    std::fs::write(third.join("crates/app/secret.ignored"), "else").expect("it can be written");
+    put(&third, "crates/app/secret.ignored", "else");
     first_build(&project, &third).leaves("macro", "reader");
-    assert_eq!(printed(&project, &third), "else \n");
+    assert_eq!(printed(&project, &third), "else\n");
 }
 
 #[test]
@@ -410,9 +362,8 @@ fn an_ignored_file_that_is_compiled() {
     let main = "fn main() { println!(\"{}\", include!(\"value.ignored\")); }";
     let project = project(main, &[("crates/app/src/value.ignored", "1")]);
     let second = worktree(&project, "second");
-    let file = second.join("crates/app/src/value.ignored");
-    std::fs::write(&file, "2").expect("it can be written");
-    set_modified(&file, hours_ago(5));
+    put(&second, "crates/app/src/value.ignored", "2");
+    set_modified(&second.join("crates/app/src/value.ignored"), hours_ago(5));
     first_build(&project, &second).leaves("differs", "crates/app/src/value.ignored");
     assert_eq!(printed(&project, &second), "2\n");
 }
@@ -424,9 +375,7 @@ fn files_that_only_one_tree_has() {
     // Renamed: the module is a directory now.
     let second = worktree(&project, "second");
     remove_file(&second.join("crates/app/src/part.rs"));
-    std::fs::create_dir(second.join("crates/app/src/part")).expect("a directory");
-    std::fs::write(second.join("crates/app/src/part/mod.rs"), "pub const PART: u32 = 2;")
-        .expect("writable");
+    put(&second, "crates/app/src/part/mod.rs", "pub const PART: u32 = 2;");
     first_build(&project, &second).leaves("differs", "crates/app/src/part.rs");
     assert_eq!(printed(&project, &second), "2\n");
     // Deleted: it does not compile, and the fork must not hide that.
@@ -464,8 +413,7 @@ fn a_source_that_is_a_link() {
     set_modified(&third.join("shared/two.rs"), hours_ago(5));
     first_build(&project, &third);
     assert_eq!(printed(&project, &third), "2\n");
-    std::fs::write(second.join("shared/one.rs"), "pub const PART: u32 = 3;")
-        .expect("it can be written");
+    put(&second, "shared/one.rs", "pub const PART: u32 = 3;");
     assert_eq!(printed(&project, &second), "3\n");
 }
 
@@ -475,14 +423,10 @@ fn counting(watch: &str) -> Project {
     let script = format!(
         "fn main() {{ let files = std::fs::read_dir(\"data\").unwrap().count(); \
          let text = std::fs::read_to_string(\"data/a.txt\").unwrap_or_default(); \
-         println!(\"cargo::rustc-env=DATA={{files}} {{text}}\"); {watch} }}"
+         println!(\"cargo::rustc-env=TEXT={{files}} {{text}}\"); {watch} }}"
     );
-    let project = undone();
-    project
-        .write("crates/core/build.rs", &script)
-        .write("crates/core/src/lib.rs", "pub fn text() -> String { env!(\"DATA\").to_owned() }\n")
-        .write("crates/core/data/a.txt", "a")
-        .write("crates/core/data/b.txt", "b");
+    let project = scripted(&script);
+    project.write("crates/core/data/a.txt", "a").write("crates/core/data/b.txt", "b");
     project.commit();
     build(&project);
     project
@@ -495,16 +439,15 @@ fn a_build_script_that_watches_a_directory_or_everything() {
         assert_eq!(printed(&project, &project.root), "2 a\n");
         let second = worktree(&project, "second");
         first_build(&project, &second).compiled(0);
-        std::fs::write(second.join("crates/core/data/a.txt"), "changed")
-            .expect("it can be written");
+        put(&second, "crates/core/data/a.txt", "changed");
         assert_eq!(printed(&project, &second), "2 changed\n", "{watch:?}");
 
         let third = worktree(&project, "third");
         remove_file(&third.join("crates/core/data/b.txt"));
         let fourth = worktree(&project, "fourth");
-        std::fs::write(fourth.join("crates/core/data/a.txt"), "other").expect("it can be written");
+        put(&fourth, "crates/core/data/a.txt", "other");
         let fifth = worktree(&project, "fifth");
-        std::fs::write(fifth.join("crates/core/data/c.txt"), "c").expect("it can be written");
+        put(&fifth, "crates/core/data/c.txt", "c");
         set_modified(&fifth.join("crates/core/data/c.txt"), hours_ago(5));
         for (tree, expected) in [(&third, "1 a\n"), (&fourth, "2 other\n"), (&fifth, "3 a\n")] {
             for path in ["crates/core/data/a.txt", "crates/core/data"] {
@@ -527,11 +470,8 @@ fn a_build_script_that_watches_what_is_not_there() {
 #[test]
 fn a_build_script_that_watches_a_variable() {
     let script = "fn main() { println!(\"cargo::rerun-if-env-changed=DATA\"); \
-                  println!(\"cargo::rustc-env=DATA={}\", std::env::var(\"DATA\").unwrap_or_default()); }";
-    let project = undone();
-    project
-        .write("crates/core/build.rs", script)
-        .write("crates/core/src/lib.rs", "pub fn text() -> String { env!(\"DATA\").to_owned() }\n");
+                  println!(\"cargo::rustc-env=TEXT={}\", std::env::var(\"DATA\").unwrap_or_default()); }";
+    let project = scripted(script);
     project.commit();
     project.xtask("build").env("DATA", "one").ok();
     let second = worktree(&project, "second");
@@ -544,19 +484,15 @@ fn a_build_script_that_watches_a_variable() {
 fn a_build_script_that_asks_git() {
     let script = "fn main() { let out = std::process::Command::new(\"git\").args([\"rev-parse\", \"HEAD\"]).output(); \
                   println!(\"cargo::rerun-if-changed=build.rs\"); \
-                  println!(\"cargo::rustc-env=COMMIT={}\", String::from_utf8(out.unwrap().stdout).unwrap()); }";
-    let project = undone();
-    project.write("crates/core/build.rs", script).write(
-        "crates/core/src/lib.rs",
-        "pub fn text() -> String { env!(\"COMMIT\").to_owned() }\n",
-    );
+                  println!(\"cargo::rustc-env=TEXT={}\", String::from_utf8(out.unwrap().stdout).unwrap()); }";
+    let project = scripted(script);
     project.commit();
     project.git(&["checkout", "--quiet", "--detach"]);
     build(&project);
     let second = worktree(&project, "second");
     first_build(&project, &second).compiled(0);
     // The same commit, but the script may have asked for the branch.
-    project.git(&["-C", second.to_str().expect("UTF-8"), "checkout", "--quiet", "-b", "fix"]);
+    project.git_in(&second, &["checkout", "--quiet", "-b", "fix"]);
     remove(&second.join("target"));
     first_build(&project, &second).leaves("commit", "");
     project.git(&["commit", "--quiet", "--allow-empty", "--message=next"]);

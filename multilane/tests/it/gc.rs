@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 use std::os::unix::fs::{MetadataExt as _, symlink};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
 use crate::signals::WAITS;
-use crate::support::{Project, skipped, wait_until};
+use crate::support::{Project, below, skipped, wait_until};
 
 fn project() -> Project {
     let project = Project::workspace(&[("one", &[]), ("app", &["one"])]);
@@ -27,19 +27,6 @@ fn gc(project: &Project, words: &str) -> Value {
 
 fn items(answer: &Value) -> &[Value] {
     answer["items"].as_array().expect("a list")
-}
-
-/// All that lies below, sorted; links are not followed.
-fn below(dir: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            found.extend(below(&entry.path()));
-        }
-        found.push(entry.path());
-    }
-    found.sort();
-    found
 }
 
 /// What these take on disk, each file once.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::generator_common::{Common, TEXTS, number_of};
 use crate::generator_draw::{Drawn, Piece, Reader, Source};
-use crate::support::Project;
+use crate::support::{INCLUDE, Project, put, put_script};
 
 /// Of a workspace that was drawn: what is written where.
 pub(crate) struct Sources<'a> {
@@ -309,7 +309,7 @@ impl Sources<'_> {
             if dir.starts_with("../") {
                 text += "[workspace]\n";
             }
-            write(&project.root.join(&dir).join("Cargo.toml"), &text);
+            project.write(&format!("{dir}/Cargo.toml"), &text);
             if dir.starts_with("vendor/") {
                 let text = format!("{{\"files\":{{}},\"package\":\"{CHECKSUM}\"}}");
                 project.write(&format!("{dir}/.cargo-checksum.json"), &text);
@@ -519,7 +519,7 @@ impl Sources<'_> {
         }
         let write = |package: &str, path: &str, text: &str| {
             if self.has(package) {
-                write(&project.root.join(dir_of(package)).join(path), text);
+                put(&project.root.join(dir_of(package)), path, text);
             }
         };
         let main_of = |script: &str| format!("fn main() {{ {script} }}\n");
@@ -568,39 +568,40 @@ impl Sources<'_> {
 
     /// What a piece reads, where that is a file.
     pub(crate) fn write_state(&self, root: &Path, piece: &Piece, text: &str) {
-        let file = root.join(self.file(piece));
+        let file = self.file(piece);
         match (piece.reader, piece.source) {
             (_, Source::Configured) => self.write_configuration(root, text),
-            (_, Source::Names) if text != "one" => write(&file.with_file_name(text), ""),
+            (_, Source::Names) if text != "one" => {
+                put(root.join(&file).parent().expect("a parent"), text, "");
+            }
             (Reader::LinkFlags, _) => {
                 let number = number_of(text);
-                write(&file, &format!("-Wl,--defsym,MAGIC{}={number}", piece.number));
+                put(root, &file, &format!("-Wl,--defsym,MAGIC{}={number}", piece.number));
             }
             (Reader::Wrapper, _) => {
-                let script = format!("#!/bin/sh\nexec \"$@\" --cfg 'wrapped=\"{text}\"'\n");
-                write_program(&file, &script);
+                put_script(root, &file, &format!("exec \"$@\" --cfg 'wrapped=\"{text}\"'"));
             }
             (Reader::LinkerScript, _) => {
                 let library = self.common.library_file(piece.number, text);
-                let script = format!("#!/bin/sh\nexec cc \"$@\" '{}'\n", library.display());
-                write_program(&file, &script);
+                put_script(root, &file, &format!("exec cc \"$@\" '{}'", library.display()));
             }
             (Reader::Native, _) => {
+                let file = root.join(file);
                 std::fs::create_dir_all(file.parent().expect("a parent")).expect("a directory");
                 let library = self.common.library(piece.number, text);
                 std::fs::write(&file, library).expect("it can be written");
             }
             (Reader::Rustc, Source::FileHere | Source::FileOfOther) => {
-                write(&file, &format!("pub const TEXT: &str = {text:?};\n"));
+                put(root, &file, &format!("pub const TEXT: &str = {text:?};\n"));
             }
-            _ => write(&file, text),
+            _ => put(root, &file, text),
         }
     }
 
     pub(crate) fn write_configuration(&self, root: &Path, text: &str) {
         let mut config = String::new();
         if self.drawn.adopted {
-            config += "include = [{ path = \"wrapper/config.toml\", optional = true }]\n";
+            config += INCLUDE;
         }
         let mut flags = String::new();
         for piece in self.drawn.pieces.iter().filter(|piece| piece.reader == Reader::LinkFlags) {
@@ -624,7 +625,7 @@ impl Sources<'_> {
         for Piece { number, .. } in &self.drawn.pieces {
             writeln!(config, "CONFIGURED{number} = \"{text}\"\nPLACE{number} = {{ value = \"\", relative = true }}").expect("a string");
         }
-        write(&root.join(".cargo/config.toml"), &config);
+        put(root, ".cargo/config.toml", &config);
     }
 }
 
@@ -655,15 +656,3 @@ fn link(number: u32, text: &str) {
     println!("cargo::rustc-link-arg=-Wl,-rpath,{out}");
 }
 "#;
-
-fn write_program(path: &Path, script: &str) {
-    use std::os::unix::fs::PermissionsExt as _;
-    write(path, script);
-    let mode = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(path, mode).expect("it is ours");
-}
-
-pub(crate) fn write(path: &Path, text: &str) {
-    std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
-    std::fs::write(path, text).expect("it can be written");
-}

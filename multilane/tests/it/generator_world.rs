@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::generator_common::{Common, TEXTS};
 use crate::generator_draw::{Change, Drawn, Edit, Piece, Reader, Source, Way};
-use crate::generator_sources::{Sources, write};
-use crate::support::{Call, Project, Ran};
+use crate::generator_sources::Sources;
+use crate::support::{Call, Project, Ran, put};
 
 /// The workspace, and how it is used.
 pub(crate) struct World<'a> {
@@ -65,10 +65,10 @@ impl<'a> World<'a> {
         for dir in ["objects/info", "objects/pack", "refs/heads", "refs/tags"] {
             std::fs::create_dir_all(git.join(dir)).expect("a directory");
         }
-        write(&git.join("HEAD"), "ref: refs/heads/main\n");
+        put(&git, "HEAD", "ref: refs/heads/main\n");
         let settings = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n\
             \tlogallrefupdates = true\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n";
-        write(&git.join("config"), settings);
+        put(&git, "config", settings);
         self.project.commit();
     }
 
@@ -125,7 +125,7 @@ impl<'a> World<'a> {
             if !self.drawn.adopted {
                 self.tell_rustcs_answers(&self.donors_lane);
                 let tag = "Signature: 8a477f597d28d172789f06886806bc55\n";
-                write(&self.donors_lane.join("CACHEDIR.TAG"), tag);
+                put(&self.donors_lane, "CACHEDIR.TAG", tag);
             }
             self.call(root, self.verb(), false).run()
         };
@@ -164,7 +164,7 @@ impl<'a> World<'a> {
                     let is_copied = copied.iter().any(|start| Path::new(&file).starts_with(start));
                     if !is_copied && root.join(&file).exists() {
                         let text = std::fs::read_to_string(root.join(&file)).expect("text");
-                        write(&own.join(&file), &text);
+                        put(own, &file, &text);
                     }
                 }
             }
@@ -362,23 +362,21 @@ impl<'a> World<'a> {
     fn edit(&self, edit: Edit, round: usize) {
         let sources = self.sources();
         let (piece, text) = (&self.drawn.pieces[0], TEXTS[4 + round]);
-        let edited = self.own.join(self.sources().base()).join("src");
-        let edited = edited.join(if self.drawn.merged { "base.rs" } else { "lib.rs" });
+        let name = if self.drawn.merged { "base.rs" } else { "lib.rs" };
+        let edited = format!("{}/src/{name}", self.sources().base());
+        let read = || std::fs::read_to_string(self.own.join(&edited)).expect("it is there");
         match edit {
             Edit::Source => {
-                let text = std::fs::read_to_string(&edited).expect("it is there");
-                write(&edited, &text.replacen("\"plain", &format!("\"plain{round}"), 1));
+                let text = read().replacen("\"plain", &format!("\"plain{round}"), 1);
+                put(&self.own, &edited, &text);
             }
-            Edit::Touch => {
-                let text = std::fs::read_to_string(&edited).expect("it is there");
-                write(&edited, &text);
-            }
+            Edit::Touch => put(&self.own, &edited, &read()),
             Edit::Read => sources.write_state(&self.own, piece, text),
             Edit::DonorsRead => sources.write_state(&self.donor, piece, text),
             Edit::Commit => self.commit_own(9),
             Edit::NewFile => {
                 let file = self.own.join(sources.file(piece));
-                write(&file.with_file_name(format!("new{round}.txt")), "new");
+                put(file.parent().expect("a parent"), &format!("new{round}.txt"), "new");
             }
         }
     }

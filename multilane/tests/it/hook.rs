@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::fork::{build, donor, printed, undone, worktree};
-use crate::support::Project;
+use crate::support::{Project, names, put};
 
 /// What git says while it makes a worktree.
 fn add(project: &Project, name: &str) -> (PathBuf, String) {
@@ -26,28 +26,18 @@ fn is_warm(project: &Project, dir: &Path) {
     assert_eq!(printed(project, dir), "one\n");
 }
 
-fn hook(project: &Project, path: &str, text: &str) {
-    project.write(path, text);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(project.root.join(path), mode).expect("a mode");
-    }
-}
-
 /// The names, modes and bytes in a directory.
 fn state(dir: &Path) -> BTreeMap<String, (u32, Vec<u8>)> {
     let mut found = BTreeMap::new();
-    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-        let meta = entry.metadata().expect("it is there");
+    for name in names(dir) {
+        let meta = dir.join(&name).symlink_metadata().expect("it is there");
         if meta.is_file() {
             #[cfg(unix)]
             let mode = std::os::unix::fs::PermissionsExt::mode(&meta.permissions());
             #[cfg(not(unix))]
             let mode = 0;
-            let bytes = std::fs::read(entry.path()).expect("it can be read");
-            found.insert(entry.file_name().to_string_lossy().into_owned(), (mode, bytes));
+            let bytes = std::fs::read(dir.join(&name)).expect("it can be read");
+            found.insert(name, (mode, bytes));
         }
     }
     found
@@ -78,7 +68,7 @@ fn a_worktree_of_any_tool_is_warm_before_its_first_command() {
         assert!(output.status.success() && !said.contains("Forked"), "{args:?}: {said}");
     };
     git(&["checkout", "--quiet", "-b", "topic"]);
-    std::fs::write(dir.join("crates/core/src/lib.rs"), "// another\n").expect("it can be written");
+    put(&dir, "crates/core/src/lib.rs", "// another\n");
     git(&["stash"]);
     git(&["checkout", "--quiet", "main~0"]);
     git(&["rebase", "--quiet", "main"]);
@@ -129,11 +119,8 @@ fn gits_variables_for_another_worktree_do_not_lead_it_astray() {
 #[test]
 fn a_hook_that_is_there_goes_on_working_and_comes_back() {
     let project = donor();
-    hook(
-        &project,
-        ".git/hooks/post-checkout",
-        "#!/bin/sh\nprintf '%s\\n' \"theirs $3\" >>\"$LOG\"\nexit ${CODE:-0}\n",
-    );
+    let text = "printf '%s\\n' \"theirs $3\" >>\"$LOG\"\nexit ${CODE:-0}";
+    project.script(".git/hooks/post-checkout", text);
     let before = state(&project.root.join(".git/hooks"));
     project.xtask("lane hook --install").ok().says("after post-checkout.before-multilane");
     project.xtask("lane hook --install").ok(); // Once more is no harm.
@@ -164,9 +151,9 @@ fn a_hook_that_is_there_goes_on_working_and_comes_back() {
 #[test]
 fn hooks_of_two_owners_are_not_mixed_up() {
     let project = donor();
-    hook(&project, ".git/hooks/post-checkout", "#!/bin/sh\n: theirs\n");
+    project.script(".git/hooks/post-checkout", ": theirs");
     project.xtask("lane hook --install").ok();
-    hook(&project, ".git/hooks/post-checkout", "#!/bin/sh\n: another tool's\n");
+    project.script(".git/hooks/post-checkout", ": another tool's");
     project.xtask("lane hook --check").fails_with(1);
     project.xtask("lane hook --install").fails_with(1).says("before-multilane").says("help: ");
     project.xtask("lane hook --remove").fails_with(1).says("another hook has taken its place");
@@ -180,8 +167,8 @@ fn a_hooks_path_stays_as_it_is() {
     // As husky has it: a directory in the tree that git ignores, so that a new worktree is without
     // it.
     project.write(".git/info/exclude", ".husky/_/\n");
-    hook(&project, ".husky/_/pre-commit", "#!/bin/sh\necho pre-commit >>\"$LOG\"\n");
-    hook(&project, ".husky/_/post-checkout", "#!/bin/sh\necho \"$0 $3\" >>\"$LOG\"\n");
+    project.script(".husky/_/pre-commit", "echo pre-commit >>\"$LOG\"");
+    project.script(".husky/_/post-checkout", "echo \"$0 $3\" >>\"$LOG\"");
     project.git(&["config", "core.hooksPath", ".husky/_"]);
     let (before, config) = (state(&project.root.join(".husky/_")), project.read(".git/config"));
     project.xtask("lane hook --install").ok().says("in front of .husky/_");
@@ -216,8 +203,8 @@ fn a_hooks_path_for_all_repositories_is_only_stepped_in_front_of() {
     let everywhere = project.root.with_file_name("every'one's hooks");
     std::fs::create_dir_all(&everywhere).expect("a directory");
     let git_config = project.root.with_file_name("gitconfig");
-    std::fs::write(&git_config, format!("[core]\n\thooksPath = {}\n", everywhere.display()))
-        .expect("written");
+    let text = format!("[core]\n\thooksPath = {}\n", everywhere.display());
+    project.write("../gitconfig", &text);
     let config = project.read(".git/config");
     let xtask = |words: &str| project.xtask(words).env("GIT_CONFIG_GLOBAL", &git_config);
     xtask("lane hook --install").ok();
@@ -247,7 +234,7 @@ fn git_never_fails_for_it() {
 
     // A program that fails, and none.
     std::fs::remove_file(&program).expect("it is there");
-    hook(&project, ".git/multilane/xtask", "#!/bin/sh\nexit 7\n");
+    project.script(".git/multilane/xtask", "exit 7");
     add(&project, "failing");
     std::fs::remove_file(&program).expect("it is there");
     assert_eq!(add(&project, "without").1, "");
@@ -264,7 +251,7 @@ fn the_shared_program_is_kept_current() {
     project.xtask("lane hook --install").ok();
     let installed = std::fs::read(&shared).expect("it is there");
     std::fs::remove_file(&shared).expect("it is there");
-    std::fs::write(&shared, "an older one").expect("it can be written");
+    project.write(".git/multilane/xtask", "an older one");
     project.xtask("lane list").ok();
     assert!(std::fs::read(&shared).expect("it is there") == installed);
 }

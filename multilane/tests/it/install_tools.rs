@@ -1,10 +1,9 @@
 //! `install-tools` on machines that are made of scripts: which installers are called, the result,
 //! and what is left alone.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use crate::support::{Call, Project, wait_until};
+use crate::support::{Call, Project, signal, wait_until};
 
 /// A machine with a compiler, and nothing of what `install-tools` knows. What is started with the
 /// word `install`, `add` or `update` in its line goes into `asked`.
@@ -46,9 +45,7 @@ impl Machine {
     }
 
     fn program(&self, name: &str, script: &str) -> &Machine {
-        self.project.write(&format!("bin/{name}"), &format!("#!/bin/sh\n{MAKE}{script}\n"));
-        let path = self.project.root.join("bin").join(name);
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("it is ours");
+        self.project.script(&format!("bin/{name}"), &format!("{MAKE}{script}"));
         self
     }
 
@@ -123,32 +120,6 @@ fn all_tools_are_installed_and_the_second_time_there_is_nothing_to_do() {
     assert_eq!(machine.asked(), asked);
 }
 
-#[test]
-fn a_program_of_that_name_has_to_be_it() {
-    let machine = Machine::new();
-    machine.program("mold", "sleep 1000 & sleep 1000");
-    machine.program("sccache", "echo 'sccache 0.16.0'; exit 1");
-    machine.program("cargo-nextest", "echo 'another 9.9.9'; printf '\\377\\0'");
-    machine.program("ld.lld", "echo 'LLD 0.3.9'");
-    machine.program("wild", "yes 'Wild' 2>/dev/null");
-    let ran = machine.call(
-        "--check --json --only mold --only sccache --only cargo-nextest --only lld --only wild",
-    );
-    let ran = ran.fails_with(1);
-    let json: serde_json::Value = serde_json::from_str(&ran.stdout()).expect("JSON");
-    let why = |tool: &str| {
-        let entries = json.as_array().expect("a list");
-        let entry = entries.iter().find(|entry| entry["tool"] == tool).expect("it is in there");
-        assert_eq!(entry["state"], "lacking", "{entry}");
-        entry["why"].as_str().expect("a reason").to_owned()
-    };
-    assert!(why("mold").ends_with("did not answer within 5 s"), "{}", why("mold"));
-    assert!(why("sccache").ends_with("fails when it is asked for its version"));
-    assert!(why("cargo-nextest").ends_with("does not answer as it should"));
-    assert!(why("lld").starts_with("0.3.9 is older than "), "{}", why("lld"));
-    assert!(why("wild").contains("wild"));
-}
-
 /// Each program of the table, by the name under which it is asked for.
 const PROGRAMS: [(&str, &str); 5] = [
     ("mold", "mold"),
@@ -161,15 +132,18 @@ const PROGRAMS: [(&str, &str); 5] = [
 #[test]
 fn each_tool_may_be_broken_in_each_way() {
     // `$0` has the name; LLD and Wild write theirs otherwise.
-    let too_old =
-        "case $0 in *lld) n=LLD ;; *wild) n=Wild ;; *) n=${0##*/} ;; esac; echo \"$n 0.0.9\"";
+    let says = "case $0 in *lld) n=LLD ;; *wild) n=Wild ;; *) n=${0##*/} ;; esac; ";
+    let says = |then: &str| says.to_owned() + then;
     for (script, expected) in [
         ("exit 1", "fails when it is asked for its version"),
+        (&says("echo \"$n 99.9.9\"; exit 1"), "fails when it is asked for its version"),
         ("echo '%&/('; echo '%&/(' >&2", "does not answer as it should"),
         ("sleep 1000 & sleep 1000", "did not answer within 5 s"),
         ("exec >&- 2>&-; sleep 1000", "did not answer within 5 s"),
         ("yes", "fails when it is asked for its version"),
-        (too_old, "0.0.9 is older than "),
+        (&says("yes \"$n\" 2>/dev/null"), "fails when it is asked for its version"),
+        ("echo 'another 9.9.9'; printf '\\377\\0'", "does not answer as it should"),
+        (&says("echo \"$n 0.0.9\""), "0.0.9 is older than "),
     ] {
         let machine = Machine::new();
         for (_, program) in PROGRAMS {
@@ -226,8 +200,7 @@ fn ctrl_c_ends_the_installer_and_begins_no_other() {
     machine.program("apt-get", "echo $$ >\"$BIN/../pid\"; sleep 1000");
     let xtask = machine.call("--yes").start();
     wait_until("the installer", || machine.project.exists("pid"));
-    let sent = Command::new("kill").args(["-s", "INT", &xtask.id().to_string()]).status();
-    assert!(sent.expect("kill starts").success());
+    signal(&xtask, "INT");
     let output = xtask.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(machine.asked(), "");

@@ -1,14 +1,11 @@
 //! Lanes: who gets which, and what is said of them.
 
+use crate::fork::worktree;
 use crate::support::Project;
 
 fn project() -> Project {
     let project = Project::workspace(&[("core", &[])]);
-    let manifest = project.read("crates/core/Cargo.toml");
-    project.write(
-        "crates/core/Cargo.toml",
-        &format!("{manifest}\n[features]\nextra = []\nmore = []\n"),
-    );
+    project.append("crates/core/Cargo.toml", "\n[features]\nextra = []\nmore = []\n");
     project.cargo("generate-lockfile").ok();
     project
 }
@@ -74,8 +71,7 @@ fn lanes_are_ignored_by_git_before_there_is_one() {
     // A root package whose build script watches nothing depends on every file that git does not
     // ignore.
     project.package(".", "root", &[]);
-    let manifest = project.read("Cargo.toml");
-    project.write("Cargo.toml", &format!("{manifest}\n[workspace]\n"));
+    project.append("Cargo.toml", "\n[workspace]\n");
     project.write("build.rs", "fn main() {}").write(".gitignore", "/target/\n");
     project.cargo("generate-lockfile").ok();
     project.commit();
@@ -106,8 +102,7 @@ fn names_that_are_no_plain_file_name_are_refused_before_anything_is_written() {
 fn list_shows_every_lane_of_every_worktree() {
     let project = project();
     project.write(".gitignore", "/target/\n/.lanes/\n").commit();
-    let second = project.root.with_file_name("second");
-    project.git(&["worktree", "add", "--quiet", second.to_str().expect("UTF-8")]);
+    let second = worktree(&project, "second");
     project.xtask("check").ok();
     project.xtask("check").agent("a").ok();
     project.xtask("check --all-features").agent("b").within(&second).ok();

@@ -26,6 +26,7 @@ mod fork_dependencies;
 mod fork_evidence;
 mod fork_git;
 mod fork_linkers;
+mod fork_packages;
 mod fork_races;
 mod fork_reach;
 mod fork_sources;

@@ -119,10 +119,7 @@ fn builders_of_one_lane_are_seen_to_wait() {
         second.try_wait().expect("it can be asked").is_none(),
         "the second builder did not wait"
     );
-    std::fs::create_dir_all(project.root.join("meeting/b")).expect("a directory");
-    for late in ["meeting/a/late", "meeting/b/late"] {
-        std::fs::write(project.root.join(late), "").expect("a file");
-    }
+    project.write("meeting/a/late", "").write("meeting/b/late", "");
 
     assert!(first.wait_with_output().expect("it ends").status.success());
     let output = second.wait_with_output().expect("it ends");

@@ -9,7 +9,7 @@ use std::process::{Child, Stdio};
 
 use multilane_engine::permits::view::State;
 
-use crate::support::{Project, wait_until};
+use crate::support::{INCLUDE, Project, signal, wait_until};
 
 const COMPILE: &str = "--emit=dep-info,metadata,link";
 const CHECK: &str = "--emit=dep-info,metadata";
@@ -76,11 +76,6 @@ fn end(mut child: Child) {
     child.wait().expect("it ends");
 }
 
-fn signal(child: &Child, name: &str) {
-    let sent = std::process::Command::new("kill").args([name, &child.id().to_string()]).status();
-    assert!(sent.expect("kill starts").success());
-}
-
 #[test]
 fn the_first_come_is_the_next_and_no_permit_is_lost() {
     let permits = Permits::new("1", "4096");
@@ -98,10 +93,10 @@ fn the_first_come_is_the_next_and_no_permit_is_lost() {
     runs(&mut second);
     assert_eq!(permits.state().holders, [second.id()]);
     // One that waits is killed, and then the one that runs.
-    signal(&third, "-KILL");
+    signal(&third, "KILL");
     end(third);
     permits.until_waiting(&[&fourth]);
-    signal(&second, "-KILL");
+    signal(&second, "KILL");
     end(second);
     runs(&mut fourth);
     end(fourth);
@@ -160,11 +155,11 @@ fn nobody_waits_for_what_was_stopped() {
     let permits = Permits::new("1", "4096");
     let mut first = permits.start(COMPILE);
     runs(&mut first);
-    signal(&first, "-STOP");
+    signal(&first, "STOP");
     let mut second = permits.start(COMPILE);
     runs(&mut second);
     end(second);
-    signal(&first, "-CONT");
+    signal(&first, "CONT");
     end(first);
 }
 
@@ -175,13 +170,13 @@ fn nobody_waits_behind_what_was_stopped() {
     runs(&mut first);
     let second = permits.start(COMPILE);
     permits.until_waiting(&[&second]);
-    signal(&second, "-STOP");
+    signal(&second, "STOP");
     let mut third = permits.start(COMPILE);
     permits.until_waiting(&[&second, &third]);
     end(first);
     runs(&mut third);
     end(third);
-    signal(&second, "-CONT");
+    signal(&second, "CONT");
     end(second);
 }
 
@@ -196,7 +191,7 @@ fn a_wait_ends_with_who_wanted_it() {
     parent.arg(COMPILE).envs(permits.variables).env("MULTILANE_PERMITS_FILE", &permits.file);
     let mut parent = parent.spawn().expect("it starts");
     wait_until("it waits", || permits.waiting().len() == 1);
-    signal(&parent, "-KILL");
+    signal(&parent, "KILL");
     parent.wait().expect("it ends");
     wait_until("nobody waits", || permits.waiting().is_empty());
     end(first);
@@ -245,8 +240,7 @@ fn most(notes: &str) -> i32 {
 }
 
 fn with_permits(project: &mut Project, count: &str) -> PathBuf {
-    let include = "include = [{ path = \"wrapper/config.toml\", optional = true }]\n";
-    project.write(".cargo/config.toml", include);
+    project.write(".cargo/config.toml", INCLUDE);
     project.write(".gitignore", "/target/\n/.lanes/\n/.cargo/wrapper/\n").commit();
     let file = project.root.join("target/of-test/permits");
     project.set("MULTILANE_PERMITS", count);
@@ -318,9 +312,7 @@ fn a_project_may_do_without() {
     project.xtask("build").ok();
     let program = project.root.join(".cargo/wrapper/permit");
     assert!(program.is_file() && file.is_file());
-    let manifest = std::fs::read_to_string(project.root.join("Cargo.toml")).expect("it is there");
-    let off = format!("{manifest}\n[workspace.metadata.multilane]\npermits = false\n");
-    project.write("Cargo.toml", &off);
+    project.append("Cargo.toml", "\n[workspace.metadata.multilane]\npermits = false\n");
     project.xtask("build").ok();
     assert!(!program.exists());
     // Nor do tests take any.
@@ -393,7 +385,7 @@ fn a_program_is_traced_to_its_build() {
     );
 
     let source = project.root.join("crates/app/src/main.rs");
-    std::fs::write(&source, "fn main() { println!(); }\n").expect("it is there");
+    project.write("crates/app/src/main.rs", "fn main() { println!(); }\n");
     let told = json(&project.xtask("lane which --json").arg(&program).fails_with(1));
     assert_eq!(told["changed_since"], serde_json::json!([source]));
     project.xtask("build").agent("a").ok();

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use crate::fork::{donor, undone, worktree};
-use crate::support::{Call, Project, skipped};
+use crate::support::{Call, Project, put, skipped};
 
 /// A shell script in `lane run <words>`, which sees what a user's own would.
 fn script(project: &Project, words: &str, script: &str) -> Call {
@@ -61,8 +61,7 @@ fn cargo_is_cargo() {
             "crates/app/src/main.rs",
             "fn main() { std::process::exit(std::env::args().count() as i32 + 6) }\n",
         );
-    let manifest = project.read("Cargo.toml");
-    project.write("Cargo.toml", &format!("{manifest}\n[profile.xtask]\ninherits = \"dev\"\n"));
+    project.append("Cargo.toml", "\n[profile.xtask]\ninherits = \"dev\"\n");
     let stage = project.root.with_file_name("stage");
     std::fs::create_dir_all(&stage).expect("a directory");
     let same = |words: &str| {
@@ -227,8 +226,7 @@ fn units_stay_fresh_with_and_without() {
     let watches = watched.map(watch).concat();
     project.write("crates/core/build.rs", &format!("fn main() {{ {watches} }}"));
     let dir = worktree(&project, "wörk space-fix");
-    std::fs::write(dir.join("crates/core/build.rs"), project.read("crates/core/build.rs"))
-        .expect("written");
+    put(&dir, "crates/core/build.rs", &project.read("crates/core/build.rs"));
     let ran = script(&project, "fix", "cargo build")
         .env("CARGO_PKG_NAME", "xtask")
         .env("CARGO_MANIFEST_DIR", "/x");
@@ -367,8 +365,7 @@ fn fish_can_do_the_same_and_go_back() {
 #[test]
 fn a_shell_goes_into_a_worktree() {
     let project = donor();
-    let dir = project.root.with_file_name("wörk space-it's \"$x\" `y`");
-    project.git(&["worktree", "add", "--quiet", "--detach", dir.to_str().expect("UTF-8")]);
+    let dir = worktree(&project, "wörk space-it's \"$x\" `y`");
     for shell in ["sh", "fish"] {
         if project.command(shell).args(["-c", "true"]).output().is_err() {
             skipped(&format!("there is no {shell}"));

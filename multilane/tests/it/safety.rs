@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::fork::{donor, first_build, worktree};
 use crate::support::Project;
 #[cfg(unix)]
-use crate::support::skipped;
+use crate::support::{names, put, skipped};
 
 fn project() -> Project {
     let project = Project::workspace(&[("core", &[])]);
@@ -33,20 +33,15 @@ fn a_lane_of_another_user_is_no_donor() {
 /// A directory of the user's outside of the workspace, with a file in it.
 #[cfg(unix)]
 fn documents(project: &Project) -> PathBuf {
-    let dir = project.root.with_file_name("documents");
-    std::fs::create_dir(&dir).expect("a directory");
-    std::fs::write(dir.join("thesis.txt"), "years of work").expect("it can be written");
-    dir
+    project.write("../documents/thesis.txt", "years of work");
+    project.root.with_file_name("documents")
 }
 
 /// The names in a directory that cargo does not make there.
 #[cfg(unix)]
 fn not_of_cargo(dir: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(dir).expect("a directory").flatten();
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let mut names = names(dir);
     names.retain(|name| ![".rustc_info.json", "debug", "tmp"].contains(&name.as_str()));
-    names.sort();
     names
 }
 
@@ -77,9 +72,8 @@ fn nothing_is_written_or_deleted_behind_a_linked_target() {
     // The same further up: a target directory in a folder that is a link.
     std::os::unix::fs::symlink(&documents, project.root.join("out")).expect("a link");
     project.write(".cargo/config.toml", "[build]\ntarget-dir = \"out/target\"\n");
-    std::fs::create_dir(documents.join("target")).expect("a directory");
-    std::fs::write(documents.join("target/CACHEDIR.TAG"), "").expect("it can be written");
-    std::fs::write(documents.join("target/draft.txt"), "").expect("it can be written");
+    put(&documents, "target/CACHEDIR.TAG", "");
+    put(&documents, "target/draft.txt", "");
     project.xtask("check").ok();
     project.xtask("clean").fails_with(1).says("behind a symbolic link");
     assert_eq!(not_of_cargo(&documents.join("target")), ["CACHEDIR.TAG", "draft.txt"]);
@@ -120,13 +114,11 @@ fn a_project_says_which_worktrees_are_donors() {
     let project = project();
     let manifest = project.read("Cargo.toml");
     project.xtask("check").ok();
-    let dir = |name: &str| project.root.with_file_name(name);
     for (name, donors) in [("none", "[]"), ("other", "[\"other\"]"), ("main", "[\"wörk space\"]")]
     {
         let setting = format!("[workspace.metadata.multilane]\ndonors = {donors}\n");
         project.write("Cargo.toml", &format!("{manifest}{setting}")).commit();
-        let dir = dir(name);
-        project.git(&["worktree", "add", "--quiet", "--detach", dir.to_str().expect("UTF-8")]);
+        let dir = worktree(&project, name);
         let ran = project.xtask("check").within(&dir).ok();
         match name {
             "main" => ran.forked_from("wörk space/target"),
@@ -224,7 +216,7 @@ fn looking_is_not_running() {
     look_around();
     std::fs::remove_dir_all(dir.join(".cargo")).expect("it is there");
     let toolchain = "[toolchain]\npath = \"toolchain\"\n";
-    std::fs::write(dir.join("rust-toolchain.toml"), toolchain).expect("it can be written");
+    put(&dir, "rust-toolchain.toml", toolchain);
     look_around();
 }
 

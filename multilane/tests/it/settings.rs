@@ -2,18 +2,15 @@
 
 #![cfg(unix)]
 
-use std::os::unix::fs::PermissionsExt as _;
-
 use crate::support::{Call, Project};
 use crate::template::template_root;
 
 /// A workspace whose `cargo xtask` is the program under test.
 fn project() -> Project {
     let project = Project::workspace(&[("core", &[]), ("app", &["core"])]);
-    let cargo = "#!/bin/sh\nif [ \"$1\" = xtask ]; then shift; exec \"$XTASK\" \"$@\"; fi\nexec \"$CARGO\" \"$@\"\n";
-    project.write("bin/cargo", cargo);
-    let mode = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(project.root.join("bin/cargo"), mode).expect("it is ours");
+    let cargo =
+        "if [ \"$1\" = xtask ]; then shift; exec \"$XTASK\" \"$@\"; fi\nexec \"$CARGO\" \"$@\"";
+    project.script("bin/cargo", cargo);
     project.write(".gitignore", "/target/\n/bin/\n");
     project.write(".cargo/config.toml", "[net]\noffline = true\n");
     project.cargo("generate-lockfile").ok();

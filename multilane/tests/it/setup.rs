@@ -1,10 +1,8 @@
 //! `setup`: plain cargo and plain git are warm in a clone, git shows nothing of it, and it can be
 //! taken back.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-use crate::support::{Call, Project};
+use crate::fork::worktree;
+use crate::support::{Call, INCLUDE, Project, contents_below, put};
 
 /// A workspace that knows nothing of us, not even an ignored `target/`.
 fn foreign() -> Project {
@@ -21,27 +19,8 @@ fn setup(project: &Project, words: &str) -> Call {
     project.xtask(&format!("multilane setup {words}"))
 }
 
-fn add_worktree(project: &Project, name: &str) -> PathBuf {
-    let dir = project.root.with_file_name(name);
-    project.git(&["worktree", "add", "--quiet", "--detach", dir.to_str().expect("UTF-8")]);
-    dir
-}
-
 fn status(project: &Project) -> String {
     project.git(&["status", "--porcelain"])
-}
-
-/// All files below `dir`, with their bytes.
-fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-        if entry.path().is_dir() {
-            found.extend(files(&entry.path()));
-        } else {
-            found.insert(entry.path(), std::fs::read(entry.path()).expect("it can be read"));
-        }
-    }
-    found
 }
 
 #[test]
@@ -49,21 +28,18 @@ fn a_new_worktree_of_plain_git_is_warm_for_plain_cargo() {
     let project = foreign();
     setup(&project, "--check").fails_with(1);
     setup(&project, "").fails_with(1); // stdin is no terminal.
-    assert_eq!(files(&project.root.join(".cargo")).len(), 0);
+    assert_eq!(contents_below(&project.root.join(".cargo")).len(), 0);
     setup(&project, "--yes").ok();
     assert_eq!(status(&project), "");
     setup(&project, "--check").ok();
     project.cargo("build").ok();
 
-    let second = add_worktree(&project, "second");
+    let second = worktree(&project, "second");
     let built = project.cargo("build").within(&second).ok().built();
     assert_eq!(built.len(), 0, "{built:?}");
-    let git = |dir: &Path| {
-        let output =
-            project.command("git").args(["status", "--porcelain"]).current_dir(dir).output();
-        String::from_utf8(output.expect("git starts").stdout).expect("UTF-8")
-    };
-    assert_eq!((git(&project.root), git(&second)), (String::new(), String::new()));
+    for dir in [&project.root, &second] {
+        assert_eq!(project.git_in(dir, &["status", "--porcelain"]), "");
+    }
     // cargo finds the wrapper there, and so would an edit.
     assert!(second.join(".cargo/wrapper/rustc").is_file());
     let config = std::fs::read_to_string(second.join(".cargo/config.toml")).expect("it is there");
@@ -88,14 +64,14 @@ fn what_may_have_read_the_tree_is_brought_too() {
     setup(&project, "--yes").ok();
 
     project.xtask("multilane build-dev").agent("a").ok().compiled(0);
-    let second = add_worktree(&project, "second");
+    let second = worktree(&project, "second");
     let lock = std::fs::read_to_string(second.join("Cargo.lock")).expect("it was copied");
     assert_eq!(lock, project.read("Cargo.lock"));
     let built = project.cargo("build").within(&second).ok().built();
     assert_eq!(built.len(), 0, "{built:?}");
     // The directory's files count all the same.
     project.write(".cargo/notes", "").write(".git/info/exclude", ".cargo/\nCargo.lock\ntarget\n");
-    let third = add_worktree(&project, "third");
+    let third = worktree(&project, "third");
     assert!(!project.cargo("build").within(&third).ok().built().is_empty());
 }
 
@@ -105,19 +81,21 @@ fn removing_takes_back_what_was_done_and_nothing_else() {
     let hooks = project.root.join(".git/hooks");
     project.write(".git/hooks/post-checkout", "#!/bin/sh\n: mine\n");
     project.write(".git/info/exclude", "/notes"); // Without a newline.
-    let existing = add_worktree(&project, "existing");
-    let before = (files(&hooks), project.read(".git/info/exclude"), project.read(".git/config"));
-    let tree = [files(&project.root.join(".cargo")), files(&existing)];
+    let existing = worktree(&project, "existing");
+    let before =
+        (contents_below(&hooks), project.read(".git/info/exclude"), project.read(".git/config"));
+    let tree = [contents_below(&project.root.join(".cargo")), contents_below(&existing)];
 
     setup(&project, "--yes").ok();
     setup(&project, "--yes").ok(); // A second time changes nothing.
     assert!(existing.join(".cargo/config.toml").is_file());
-    add_worktree(&project, "later");
+    worktree(&project, "later");
     assert!(project.read(".git/info/exclude").starts_with("/notes\n"));
     setup(&project, "--remove --yes").ok();
-    let after = (files(&hooks), project.read(".git/info/exclude"), project.read(".git/config"));
+    let after =
+        (contents_below(&hooks), project.read(".git/info/exclude"), project.read(".git/config"));
     assert_eq!(after, before);
-    assert_eq!([files(&project.root.join(".cargo")), files(&existing)], tree);
+    assert_eq!([contents_below(&project.root.join(".cargo")), contents_below(&existing)], tree);
     assert!(!project.root.with_file_name("later").join(".cargo").exists());
     assert!(!project.exists(".git/multilane/setup.json"));
     setup(&project, "--check").fails_with(1);
@@ -141,20 +119,16 @@ fn a_configuration_of_the_projects_own_is_not_touched() {
     let own = "[alias]\nb = \"build\"\n";
     project.write(".cargo/config.toml", own).write(".gitignore", "target/\n").commit();
     let ran = setup(&project, "--yes").ok();
-    ran.says("include = [{ path = \"wrapper/config.toml\", optional = true }]");
+    ran.says(INCLUDE.trim_end());
     assert_eq!(project.read(".cargo/config.toml"), own);
     assert_eq!(status(&project), "");
     setup(&project, "--check").ok(); // The rest is done.
     project.cargo("build").ok();
-    let built = project.cargo("build").within(add_worktree(&project, "second")).ok().built();
+    let built = project.cargo("build").within(worktree(&project, "second")).ok().built();
     assert_eq!(built.len(), 0, "{built:?}");
 
     // With the line that it names, there is the wrapper as well.
-    project.write(
-        ".cargo/config.toml",
-        &format!("include = [{{ path = \"wrapper/config.toml\", optional = true }}]\n{own}"),
-    );
-    project.commit();
+    project.write(".cargo/config.toml", &format!("{INCLUDE}{own}")).commit();
     setup(&project, "--yes").ok();
     assert!(project.exists(".cargo/wrapper/rustc"));
     assert_eq!(status(&project), "");
@@ -166,11 +140,10 @@ fn what_others_have_put_beside_our_files_stays() {
     setup(&project, "--yes").ok();
     project.write(".cargo/wrapper/notes.md", "mine");
     // In another worktree the folder was never ours.
-    let second = add_worktree(&project, "second");
+    let second = worktree(&project, "second");
     let theirs = second.join(".cargo/wrapper");
     std::fs::remove_dir_all(&theirs).ok();
-    std::fs::create_dir_all(&theirs).expect("a directory");
-    std::fs::write(theirs.join("rustc"), "#!/bin/sh\n").expect("it can be written");
+    put(&theirs, "rustc", "#!/bin/sh\n");
     setup(&project, "--remove --yes").ok().says("stays");
     assert_eq!(project.read(".cargo/wrapper/notes.md"), "mine");
     assert!(theirs.join("rustc").is_file());

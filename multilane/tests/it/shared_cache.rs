@@ -2,14 +2,13 @@
 
 #![cfg(unix)]
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::support::{Project, Ran, skipped};
+use crate::support::{INCLUDE, Project, Ran, skipped};
 
 /// A stand-in for sccache: notes what it is asked, and does what `$FAKE` says. It counts as a
 /// server would.
-const FAKE: &str = r#"#!/bin/sh
+const FAKE: &str = r#"
 here=${0%/*}
 case $1 in
 --version) echo "sccache ${FAKE_VERSION-0.16.0}"; exit ;;
@@ -46,17 +45,12 @@ exec "$@"
 fn project() -> Project {
     let mut project = Project::workspace(&[("core", &[]), ("base", &["core"]), ("app", &["base"])]);
     project.write("crates/app/src/main.rs", "fn main() { base::here(); println!(\"it runs\"); }\n");
-    project.write(
-        ".cargo/config.toml",
-        "include = [{ path = \"wrapper/config.toml\", optional = true }]\n",
-    );
+    project.write(".cargo/config.toml", INCLUDE);
     project.cargo("generate-lockfile").ok();
     project.commit();
-    project.write("fake/sccache", FAKE).write("fake/asked", "");
-    project.write("runtime/empty", "");
+    project.script("fake/sccache", FAKE);
+    project.write("fake/asked", "").write("runtime/empty", "");
     let fake = project.root.join("fake");
-    std::fs::set_permissions(fake.join("sccache"), std::fs::Permissions::from_mode(0o755))
-        .expect("ours");
     let path = std::env::var_os("PATH").expect("a PATH");
     let path = std::env::join_paths([fake].into_iter().chain(std::env::split_paths(&path)))
         .expect("a PATH");
@@ -249,7 +243,7 @@ fn what_does_not_say_that_it_is_sccache_is_not_used() {
         ("exec >&- 2>&-; sleep 1000", "it does not answer `--version`"),
     ] {
         let project = project();
-        project.write("fake/sccache", &format!("#!/bin/sh\n{script}\n"));
+        project.script("fake/sccache", script);
         let ran = project.xtask("build --release").ok();
         ran.says("warning: not using ").says(said);
         runs(&project, &ran);
@@ -263,7 +257,7 @@ fn cargos_env_table_reaches_it() {
     let config = project.read(".cargo/config.toml");
     let with = |env: &str| {
         project.write(".cargo/config.toml", &format!("{config}[env]\n{env}"));
-        std::fs::write(project.root.join("fake/env"), "").expect("it can be written");
+        project.write("fake/env", "");
     };
     let environment = || project.read("fake/env");
 

@@ -23,7 +23,7 @@ mod linux {
     use std::process::Child;
 
     use super::WAITS;
-    use crate::support::{Project, wait_until};
+    use crate::support::{Project, signal, signal_group, wait_until};
 
     const SIGINT: i32 = 2;
     const SIGKILL: i32 = 9;
@@ -43,11 +43,6 @@ mod linux {
         let project = Project::workspace(&[("slow", &[])]);
         project.write("crates/slow/build.rs", WAITS);
         project
-    }
-
-    fn kill(signal: &str, target: &str) {
-        let kill = std::process::Command::new("kill").args(["-s", signal, "--", target]).status();
-        assert!(kill.expect("kill starts").success());
     }
 
     /// Gone, or dead and only not yet collected by its parent.
@@ -75,7 +70,7 @@ mod linux {
         let project = project();
         let (mut child, script) = stuck_build(&project);
         let cargo = parent_of(script);
-        kill("INT", &format!("-{}", child.id()));
+        signal_group(&child, "INT");
         let status = child.wait().expect("it ends");
         assert_eq!(
             status.signal(),
@@ -89,13 +84,13 @@ mod linux {
 
     #[test]
     fn a_signal_to_xtask_alone_stops_everything() {
-        for (name, signal) in [("TERM", SIGTERM), ("INT", SIGINT)] {
+        for (name, number) in [("TERM", SIGTERM), ("INT", SIGINT)] {
             let project = project();
             let (mut child, script) = stuck_build(&project);
             let cargo = parent_of(script);
-            kill(name, &child.id().to_string());
+            signal(&child, name);
             let status = child.wait().expect("it ends");
-            assert_eq!(status.signal(), Some(signal), "{status}");
+            assert_eq!(status.signal(), Some(number), "{status}");
             assert!(is_gone(cargo));
             wait_until("the end of the build script", || is_gone(script));
             the_lane_works_again(&project);
@@ -107,7 +102,7 @@ mod linux {
         let project = project();
         let (mut child, script) = stuck_build(&project);
         let cargo = parent_of(script);
-        kill("KILL", &child.id().to_string());
+        signal(&child, "KILL");
         assert_eq!(child.wait().expect("it ends").signal(), Some(SIGKILL));
         wait_until("the end of cargo", || is_gone(cargo));
         the_lane_works_again(&project);

@@ -1,5 +1,6 @@
 //! A workspace on disk, and the calls that a user would make in it.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -11,6 +12,10 @@ use serde_json::Value;
 /// How long something that must happen may take before a test calls it wrong. No test waits that
 /// long when all is well.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The line of cargo's configuration that includes the wrapper.
+pub(crate) const INCLUDE: &str =
+    "include = [{ path = \"wrapper/config.toml\", optional = true }]\n";
 
 /// Where builds write their records.
 const RECORDS: &str = "MULTILANE_RECORDS";
@@ -107,11 +112,12 @@ impl Project {
 
     pub(crate) fn write(&self, path: &str, text: &str) -> &Project {
         assert!(!path.starts_with('/'), "{path} is not in the project");
-        let path = self.root.join(path);
-        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
-        std::fs::write(&path, text)
-            .unwrap_or_else(|err| panic!("cannot write {}: {err}", path.display()));
+        put(&self.root, path, text);
         self
+    }
+
+    pub(crate) fn append(&self, path: &str, text: &str) -> &Project {
+        self.write(path, &(self.read(path) + text))
     }
 
     pub(crate) fn read(&self, path: &str) -> String {
@@ -150,14 +156,8 @@ impl Project {
     }
 
     /// A program at this path: a shell script.
-    #[cfg(unix)]
     pub(crate) fn script(&self, path: &str, text: &str) -> PathBuf {
-        use std::os::unix::fs::PermissionsExt as _;
-        self.write(path, &format!("#!/bin/sh\n{text}\n"));
-        let script = self.root.join(path);
-        let mode = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(&script, mode).expect("it is ours");
-        script
+        put_script(&self.root, path, text)
     }
 
     /// Sets a variable for all calls.
@@ -169,6 +169,7 @@ impl Project {
     /// is none.
     pub(crate) fn use_new_layout(&mut self) -> bool {
         if !self.cargo("+nightly --version").run().output.status.success() {
+            skipped("there is no nightly cargo, which has the new layout");
             return false;
         }
         self.set("RUSTUP_TOOLCHAIN", "nightly");
@@ -262,14 +263,9 @@ impl Drop for Project {
 }
 
 fn directories(dir: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let is_hidden =
-        |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with('.');
-    entries
-        .filter(|entry| !is_hidden(entry))
-        .map(|entry| entry.path())
-        .filter(|path| path.is_dir())
-        .collect()
+    let is_hidden = |name: &String| name.starts_with('.');
+    let paths = names(dir).into_iter().filter(|name| !is_hidden(name)).map(|name| dir.join(name));
+    paths.filter(|path| path.is_dir()).collect()
 }
 
 /// A command before it runs.
@@ -504,6 +500,80 @@ impl Ran {
         names.dedup();
         names
     }
+}
+
+/// Writes a file and makes the directories that it lies in.
+#[track_caller]
+pub(crate) fn put(dir: &Path, path: &str, text: &str) {
+    let path = dir.join(path);
+    std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+    std::fs::write(&path, text)
+        .unwrap_or_else(|err| panic!("cannot write {}: {err}", path.display()));
+}
+
+/// The same of a shell script, which can be executed. Returns where it is.
+#[track_caller]
+pub(crate) fn put_script(dir: &Path, path: &str, text: &str) -> PathBuf {
+    put(dir, path, &format!("#!/bin/sh\n{text}\n"));
+    let script = dir.join(path);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&script, mode).expect("it is ours");
+    }
+    script
+}
+
+/// The paths in a directory, sorted; none where there is no directory.
+pub(crate) fn entries(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
+}
+
+/// Their names.
+pub(crate) fn names(dir: &Path) -> Vec<String> {
+    let name = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    entries(dir).iter().filter_map(name).collect()
+}
+
+/// All that lies below a directory, sorted. Links are not followed.
+pub(crate) fn below(dir: &Path) -> Vec<PathBuf> {
+    let mut found = entries(dir);
+    let is_dir = |path: &&PathBuf| path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
+    let deeper: Vec<PathBuf> = found.iter().filter(is_dir).flat_map(|dir| below(dir)).collect();
+    found.extend(deeper);
+    found.sort();
+    found
+}
+
+/// The same, with what each file holds.
+pub(crate) fn contents_below(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let with_bytes = |path: PathBuf| (path.clone(), std::fs::read(path).unwrap_or_default());
+    below(dir).into_iter().map(with_bytes).collect()
+}
+
+/// Sends a signal to a process.
+#[cfg(unix)]
+#[track_caller]
+pub(crate) fn signal(child: &Child, name: &str) {
+    kill(name, &child.id().to_string());
+}
+
+/// To a process and all that it has started: it leads a group.
+#[cfg(unix)]
+#[track_caller]
+pub(crate) fn signal_group(child: &Child, name: &str) {
+    kill(name, &format!("-{}", child.id()));
+}
+
+#[cfg(unix)]
+#[track_caller]
+fn kill(signal: &str, target: &str) {
+    let kill = Command::new("kill").args(["-s", signal, "--", target]).status();
+    assert!(kill.expect("kill starts").success());
 }
 
 /// Says that this test proves nothing here, and why.

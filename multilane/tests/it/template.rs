@@ -155,11 +155,8 @@ fn a_fresh_clone_works_by_the_readme_alone() {
         .says("--package notes-core --offline");
     // A dependency that is new changes the lockfile, and so the key, before the first build and not
     // in it.
-    let manifest = clone.read("crates/notes-core/Cargo.toml");
-    clone.write(
-        "crates/notes-core/Cargo.toml",
-        &format!("{manifest}\n[dependencies]\nanyhow.workspace = true\n"),
-    );
+    let dependency = "\n[dependencies]\nanyhow.workspace = true\n";
+    clone.append("crates/notes-core/Cargo.toml", dependency);
     make("check AGENT_ID=a PKG=notes-core").ok();
     make("check AGENT_ID=a PKG=notes-core").ok().compiled(0);
 

@@ -1,21 +1,16 @@
 //! `lane verify`: finds differences between a forked lane and one built from scratch, and leaves no
 //! trace of its own.
 
-use crate::fork::{build, donor, undone};
-use crate::support::{Project, Ran};
+use crate::fork::{build, donor, move_into_folder, undone};
+use crate::support::{Call, Project, Ran, names, put};
 
-fn verify(project: &Project, words: &str) -> crate::support::Call {
+fn verify(project: &Project, words: &str) -> Call {
     project.xtask(&format!("lane verify {words}"))
 }
 
 /// What lies beside the project.
 fn beside(project: &Project) -> Vec<String> {
-    let parent = project.root.parent().expect("a parent");
-    let entries = std::fs::read_dir(parent).expect("a directory").flatten();
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-    names.sort();
-    names
+    names(project.root.parent().expect("a parent"))
 }
 
 #[track_caller]
@@ -129,8 +124,7 @@ fn what_changes_by_itself_is_not_the_forks_fault() {
 fn existing_files_stay() {
     let project = donor();
     let in_the_way = project.root.with_file_name("wörk space-verify-b");
-    std::fs::create_dir(&in_the_way).expect("it can be made");
-    std::fs::write(in_the_way.join("file"), "work").expect("it can be written");
+    put(&in_the_way, "file", "work");
     verify(&project, "").fails_with(1).says("already exists").says("help: ");
     assert_eq!(beside(&project), ["wörk space", "wörk space-verify-b"]);
     assert!(in_the_way.join("file").is_file());
@@ -186,17 +180,10 @@ fn what_does_not_build_is_no_difference() {
 #[test]
 fn a_workspace_may_lie_in_a_folder_of_its_repository() {
     let project = donor();
-    std::fs::create_dir(project.root.join("inner")).expect("it can be made");
-    for name in ["Cargo.toml", "Cargo.lock", "crates"] {
-        let to = project.root.join("inner").join(name);
-        std::fs::rename(project.root.join(name), to).expect("it can be moved");
-    }
+    move_into_folder(&project, "inner");
     project.write(".gitignore", "target/\nCargo.lock\n").package("outside", "outside", &[]);
-    let manifest = project.read("inner/crates/alone/Cargo.toml");
-    project.write(
-        "inner/crates/alone/Cargo.toml",
-        &format!("{manifest}outside = {{ path = \"../../../outside\" }}\n"),
-    );
+    let outside = "outside = { path = \"../../../outside\" }\n";
+    project.append("inner/crates/alone/Cargo.toml", outside);
     let prints_a_path_outside = "fn main() {
         println!(\"cargo::rerun-if-changed=build.rs\");
         let shared = std::fs::canonicalize(\"../../../shared.txt\").unwrap();
@@ -227,9 +214,7 @@ fn ctrl_c_leaves_nothing() {
     let child = call.start();
     crate::support::wait_until("the build script", || project.exists("pid"));
     assert_eq!(beside(&project), ["wörk space", "wörk space-verify", "wörk space-verify-a"]);
-    let group = format!("-{}", child.id());
-    let kill = std::process::Command::new("kill").args(["-s", "INT", "--", &group]).status();
-    assert!(kill.expect("kill starts").success());
+    crate::support::signal_group(&child, "INT");
     let status = child.wait_with_output().expect("it ends").status;
     assert_eq!(status.signal(), Some(SIGINT), "{status}");
     assert_eq!(beside(&project), ["wörk space"]);

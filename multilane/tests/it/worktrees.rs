@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::fork::{donor, printed};
-use crate::support::Project;
+use crate::fork::{donor, printed, worktree};
+use crate::support::{INCLUDE, Project, put};
 
 fn new(project: &Project, words: &str) -> PathBuf {
     let path = project.xtask(&format!("lane new {words}")).ok().stdout();
@@ -51,10 +51,7 @@ fn a_new_worktree_begins_where_it_is_told() {
 fn xtask_itself_is_forked_too() {
     let project = donor();
     // Any program built with a profile of this name lies where xtask does.
-    let manifest = project.read("Cargo.toml");
-    project
-        .write("Cargo.toml", &format!("{manifest}\n[profile.xtask]\ninherits = \"dev\"\n"))
-        .commit();
+    project.append("Cargo.toml", "\n[profile.xtask]\ninherits = \"dev\"\n").commit();
     project.cargo("build --profile xtask --package app").ok();
     let dir = new(&project, "fix");
     assert_eq!(
@@ -68,28 +65,28 @@ fn xtask_itself_is_forked_too() {
     assert!(lane.join("debug").is_dir() && !lane.join("xtask").exists());
 }
 
+/// `lane remove fix` says why not, and what would help; the worktree stays.
+#[track_caller]
+fn is_refused(project: &Project, dir: &Path, why: &str) {
+    project.xtask("lane remove fix").fails_with(1).says(why).says("help: ");
+    assert!(dir.is_dir());
+}
+
 #[test]
 fn work_is_not_lost() {
     let project = donor();
     let dir = new(&project, "fix");
-    let is_refused = |why: &str| {
-        project.xtask("lane remove fix").fails_with(1).says(why).says("help: ");
-        assert!(dir.is_dir());
-    };
     project.xtask("lane remove fix").within(&dir).fails_with(1).says("you stand in");
-    std::fs::write(dir.join("new.txt"), "work").expect("it can be written");
-    is_refused("untracked files");
-    std::fs::remove_file(dir.join("new.txt")).expect("it is there");
 
     // Repositories in folders that git ignores, but not what a build has made.
     let inner = dir.join("inner.ignored/clone");
     project.git(&["init", "--quiet", inner.to_str().expect("UTF-8")]);
-    is_refused("is a repository inside");
+    is_refused(&project, &dir, "is a repository inside");
     std::fs::rename(&inner, dir.join("target/clone")).expect("it can be moved");
 
     project.git_in(&dir, &["checkout", "--quiet", "--detach"]);
     project.git_in(&dir, &["commit", "--quiet", "--allow-empty", "--message=work"]);
-    is_refused("commits that no branch has");
+    is_refused(&project, &dir, "commits that no branch has");
     project.xtask("lane remove fix --force").ok();
     assert!(!dir.exists());
     project.xtask("lane remove fix").fails_with(1).says("there is no worktree fix");
@@ -101,8 +98,7 @@ fn work_is_not_lost() {
 #[test]
 fn what_multilane_has_made_is_no_work() {
     let project = donor();
-    let include = "include = [{ path = \"wrapper/config.toml\", optional = true }]\n";
-    project.write(".cargo/config.toml", include).commit();
+    project.write(".cargo/config.toml", INCLUDE).commit();
     let dir = new(&project, "fix");
     project.xtask("build").within(&dir).ok();
     assert!(cfg!(not(target_os = "linux")) || dir.join(".cargo/wrapper/rustc").is_file());
@@ -118,17 +114,11 @@ fn work_that_git_does_not_show_is_not_lost() {
     project.git(&["config", "status.showUntrackedFiles", "no"]);
     project.write("own.ignored", "of every worktree");
     let dir = new(&project, "fix");
-    let is_refused = |why: &str| {
-        project.xtask("lane remove fix").fails_with(1).says(why).says("help: ");
-        assert!(dir.is_dir());
-    };
-    let write = |name: &str, text: &str| {
-        std::fs::write(dir.join(name), text).expect("it can be written");
-    };
+    let write = |name: &str, text: &str| put(&dir, name, text);
     let remove = |name: &str| std::fs::remove_file(dir.join(name)).expect("it is there");
 
     write("new.txt", "work");
-    is_refused("untracked files");
+    is_refused(&project, &dir, "untracked files");
     remove("new.txt");
 
     let main = "crates/app/src/main.rs";
@@ -136,26 +126,26 @@ fn work_that_git_does_not_show_is_not_lost() {
     for flag in ["skip-worktree", "assume-unchanged"] {
         project.git_in(&dir, &["update-index", &format!("--{flag}"), main]);
         write(main, "fn main() {} // edited");
-        is_refused("main.rs was edited");
+        is_refused(&project, &dir, "main.rs was edited");
         write(main, &text);
         project.git_in(&dir, &["update-index", &format!("--no-{flag}"), main]);
     }
 
     write("secret.ignored", "TOKEN=1");
-    is_refused("secret.ignored");
+    is_refused(&project, &dir, "secret.ignored");
     remove("secret.ignored");
     write("own.ignored", "of every worktree");
 
     let git_dir = project.git_in(&dir, &["rev-parse", "--absolute-git-dir"]);
     std::fs::create_dir(PathBuf::from(git_dir.trim()).join("rebase-merge")).expect("a directory");
-    is_refused("a rebase is under way");
+    is_refused(&project, &dir, "a rebase is under way");
     std::fs::remove_dir(PathBuf::from(git_dir.trim()).join("rebase-merge")).expect("it is there");
 
     project.git_in(&dir, &["checkout", "--quiet", "--detach"]);
     project.git_in(&dir, &["commit", "--quiet", "--allow-empty", "--message=work"]);
     project.git_in(&dir, &["update-ref", "refs/worktree/kept", "HEAD"]);
     project.git_in(&dir, &["checkout", "--quiet", "fix"]);
-    is_refused("commits that no branch has");
+    is_refused(&project, &dir, "commits that no branch has");
     project.git_in(&dir, &["update-ref", "-d", "refs/worktree/kept"]);
 
     project.xtask("build").within(&dir).ok();
@@ -168,7 +158,7 @@ fn work_that_git_does_not_show_is_not_lost() {
 fn a_worktree_in_use_stays() {
     let project = donor();
     let dir = new(&project, "fix");
-    std::fs::write(dir.join("crates/app/src/main.rs"), crate::signals::WAITS).expect("written");
+    put(&dir, "crates/app/src/main.rs", crate::signals::WAITS);
     project.git_in(&dir, &["commit", "--quiet", "--all", "--message=waits"]);
     let child = project.xtask("run --quiet").env("STAGE", &project.root).within(&dir).start();
     crate::support::wait_until("the program", || project.exists("pid"));
@@ -184,9 +174,8 @@ fn a_worktree_in_use_stays() {
 fn a_name_of_two_worktrees_is_refused() {
     let project = donor();
     let made = new(&project, "fix");
-    let other = project.root.with_file_name("fix");
+    let other = worktree(&project, "fix");
     let path = other.to_str().expect("UTF-8");
-    project.git(&["worktree", "add", "--quiet", "--detach", path]);
     for words in ["lane remove fix", "lane run fix -- true"] {
         let ran = project.xtask(words).fails_with(1);
         ran.says(path).says(made.to_str().expect("UTF-8"));
@@ -219,7 +208,7 @@ fn what_worktreeinclude_names_and_git_ignores_is_copied() {
     {
         let outside = project.root.join("../outside");
         std::fs::create_dir(&outside).expect("a directory");
-        std::fs::write(second.join(".worktreeinclude"), "secret\n").expect("it can be written");
+        put(&second, ".worktreeinclude", "secret\n");
         std::fs::remove_dir_all(second.join("local")).expect("it was copied");
         std::os::unix::fs::symlink(&outside, second.join("local")).expect("a link");
         project.git_in(&second, &["add", "--force", ".worktreeinclude", "local"]);

@@ -6,10 +6,7 @@ use crate::support::Project;
 /// A donor whose profile `xtask` has a program where xtask would be.
 fn with_xtask_profile() -> Project {
     let project = donor();
-    let manifest = project.read("Cargo.toml");
-    project
-        .write("Cargo.toml", &format!("{manifest}\n[profile.xtask]\ninherits = \"dev\"\n"))
-        .commit();
+    project.append("Cargo.toml", "\n[profile.xtask]\ninherits = \"dev\"\n").commit();
     project
 }
 
