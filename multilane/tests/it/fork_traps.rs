@@ -255,6 +255,17 @@ fn what_clippy_has_read_for_every_package() {
         .compiled_of(3, &["alone", "app", "core"]);
 }
 
+/// One that is nearer than what the donor had, here alone.
+#[test]
+fn settings_that_clippy_would_find_first() {
+    let project = project("fn main() {}", &[("clippy.toml", "too-many-arguments-threshold = 9\n")]);
+    project.xtask("clippy --workspace").ok();
+    let second = worktree(&project, "second");
+    put(&second, "crates/core/.clippy.toml", "too-many-arguments-threshold = 8\n");
+    let ran = project.xtask("clippy --workspace").within(&second).ok();
+    ran.leaves("differs", ".clippy.toml").compiled_of(2, &["app", "core"]);
+}
+
 /// `app` has a file that this block of a macro may read.
 fn embedding(block: &str) -> Project {
     let project = with_macro(block, "");

@@ -99,6 +99,7 @@ pub(super) fn check(
         return Err(Why::BuiltInFuture);
     }
     let known = known_at(inputs, mark, *built);
+    check_clippys_settings(inputs, unit, dep_info)?;
     // What a package has generated is no source; cargo takes it for valid, wherever a vendored one
     // was built.
     let generated =
@@ -189,6 +190,31 @@ fn check_source(
         return Err(Why::Future(path.to_owned()));
     }
     Ok(())
+}
+
+/// clippy takes the nearest file above the package, and notes the one that it has taken.
+fn check_clippys_settings(
+    inputs: &ForkInputs<'_>,
+    unit: &Unit,
+    dep_info: &DepInfo,
+) -> Result<(), Why> {
+    const NAMES: [&str; 2] = [".clippy.toml", "clippy.toml"];
+    let root = &inputs.own.root;
+    let is_clippys = dep_info.variables.iter().any(|(name, _)| name.starts_with("CLIPPY_"));
+    let dir = unit.package_dir(inputs.donor).filter(|_| is_clippys).map(|dir| root.join(dir));
+    let above = dir.iter().flat_map(|dir| dir.ancestors());
+    let nearest =
+        above.flat_map(|dir| NAMES.map(|name| dir.join(name))).find(|file| file.is_file());
+    let mut taken = dep_info.sources.iter().chain(&dep_info.watched_absolutely);
+    match nearest {
+        Some(nearest)
+            if !taken
+                .any(|path| root.join(source_path(unit, path, inputs.donor, root)) == nearest) =>
+        {
+            Err(Why::Differs(nearest))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The clock of files ticks every few milliseconds.

@@ -139,7 +139,9 @@ impl Unit {
 
     /// The directory of its package, by its sources: relative to the workspace root, or absolute.
     pub fn package_dir(&self, place: &Place) -> Option<&Path> {
-        let source = self.dep_info.as_ref()?.sources.first()?;
+        // clippy's settings may stand before it.
+        let is_code = |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "rs");
+        let source = self.dep_info.as_ref()?.sources.iter().find(is_code)?;
         let is_package = |dir: &&Path| place.root.join(dir).join("Cargo.toml").is_file();
         source.ancestors().skip(1).find(is_package)
     }
