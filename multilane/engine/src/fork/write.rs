@@ -36,7 +36,7 @@ use crate::lanes::occupy::{
 use crate::project::git_dir;
 use crate::project::packages::normalized;
 use crate::units::incremental::{FORKED, FORKED_PROGRAM};
-use crate::units::{Place, claim, list_in_other_tree, record_in_other_tree, with_path};
+use crate::units::{Place, claim, has_any, list_in_other_tree, record_in_other_tree, with_path};
 
 /// A file in a lane that a fork has filled when it was empty. Its time is when that was done.
 const FILLED_AT: &str = ".filled-at";
@@ -275,14 +275,19 @@ fn publish(
     staged: &Staged,
 ) -> io::Result<()> {
     let lane = &plan.own.lane;
+    // What was there before was not compared with anything.
+    let is_new = !has_any(lane);
     let mut is_whole = true;
     for dir in subdirectories(&staged.dir) {
         let place = lane.join(dir.file_name().unwrap_or_default());
         let _locks = if is_emptied(&place) { lock_for_adding(lane)? } else { Vec::new() };
         is_whole &= fill(&dir, &place);
     }
-    if is_whole {
+    if is_whole && is_new {
         return files::write_atomically(&lane.join(FILLED_AT), b"");
+    }
+    if is_whole {
+        return Ok(());
     }
 
     let _locks = lock_for_adding(lane)?;

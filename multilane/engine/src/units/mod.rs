@@ -365,7 +365,8 @@ pub fn built_elsewhere(lane: &Path) -> Option<PathBuf> {
     let lists = profile_dirs(lane, false).into_iter().flat_map(|profile| {
         let by_unit = layout::find_by_unit(lane, &profile).into_iter();
         let by_unit = by_unit.map(|unit| unit.fingerprint.with_file_name("out"));
-        by_unit.chain([profile.join("deps")]).flat_map(|dir| {
+        // Those for people are cargo's own, whatever the wrapper does.
+        by_unit.chain([profile.join("deps"), profile]).flat_map(|dir| {
             let names = files::names(&lane.join(&dir));
             names.filter(|name| name.ends_with(".d")).map(move |name| dir.join(name))
         })
