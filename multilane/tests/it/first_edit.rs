@@ -422,8 +422,8 @@ fn variables_with_a_dash_in_their_name_reach_the_compiler() {
     }
 }
 
-/// With variables that the script might have used itself, a value of several lines, a wrapper of the
-/// user's below ours that hands on no input, and a source by its whole path.
+/// With variables that the script might have used itself, a value of several lines, a wrapper of
+/// the user's below ours that hands on no input, and a source by its whole path.
 #[test]
 fn the_compiler_sees_what_it_sees_under_plain_cargo() {
     let mut project = undone();

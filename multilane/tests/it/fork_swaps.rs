@@ -202,3 +202,24 @@ fn what_was_deleted_after_it_had_been_read() {
     project.write(".cargo/config.toml", include);
     project.xtask("build").agent("c").ok().leaves("script", "[env]");
 }
+
+/// An agent's lane lies deeper than `target/`.
+#[test]
+fn a_way_from_out_dir_up_to_a_source() {
+    let script = "fn main() { println!(\"cargo::rerun-if-changed=build.rs\");
+        let made = std::path::Path::new(&std::env::var(\"OUT_DIR\").unwrap()).join(\"made.rs\");
+        let depth = made.components().count() - std::env::current_dir().unwrap().components().count() + 1;
+        let up = \"../\".repeat(depth);
+        let text = format!(\"pub fn text() -> String {{ include_str!({:?}).to_owned() }}\", up + \"crates/core/data\");
+        std::fs::write(made, text).unwrap(); }\n";
+    let project = undone();
+    project.write("crates/core/build.rs", script).write("crates/core/data", "one");
+    project
+        .write("crates/core/src/lib.rs", "include!(concat!(env!(\"OUT_DIR\"), \"/made.rs\"));\n");
+    project.commit();
+    project.xtask("build").ok();
+    let second = worktree(&project, "second");
+    project.xtask("build").agent("a").ok().leaves("generated", "");
+    first_build(&project, &second).forked();
+    assert_eq!(printed(&project, &second), "one\n");
+}

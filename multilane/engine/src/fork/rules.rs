@@ -268,7 +268,10 @@ fn check_run(
         }
         return Ok(Vec::new());
     }
-    if run.generated_names_donor {
+    let depth =
+        |place: &Place| Some(place.lane.strip_prefix(&place.root).ok()?.components().count());
+    let is_as_deep = depth(donor).is_some() && depth(donor) == depth(own);
+    if run.generated_names_donor || (run.generated_climbs && !is_as_deep) {
         return Err(Why::Generated);
     }
     let printed_at = run.printed_at.ok_or(Why::Unknown)?;

@@ -254,8 +254,8 @@ impl Outputs<'_> {
     }
 }
 
-/// A remap of the wrapper's, as it would be in the lane `other`: of the root, or of a directory below
-/// it or in the lane, which stays what it is.
+/// A remap of the wrapper's, as it would be in the lane `other`: of the root, or of a directory
+/// below it or in the lane, which stays what it is.
 fn remap_in(word: &OsStr, own: &Origin, other: &Origin) -> Option<OsString> {
     const OPTION: &str = "--remap-path-prefix=";
     let (from, to) = word.to_str()?.strip_prefix(OPTION)?.split_once('=')?;

@@ -190,6 +190,8 @@ pub struct Run {
     pub started_at: Option<SystemTime>,
     /// Whether a file that it has generated names the donor's tree or lane.
     pub generated_names_donor: bool,
+    /// Whether something that it has generated or printed leads up and out of the lane.
+    pub generated_climbs: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -561,6 +563,9 @@ fn is_generated(path: &Path) -> bool {
     path.components().rev().skip(1).any(|part| part == Component::Normal("out".as_ref()))
 }
 
+/// The beginning of a way from `OUT_DIR` to a source.
+const CLIMBING: &str = "../../../";
+
 /// What the run of a build script does not tell of itself is told by the unit that compiled the
 /// script.
 fn settle_runs(units: &mut [Unit], place: &Place, other_root: &Path) {
@@ -575,12 +580,16 @@ fn settle_runs(units: &mut [Unit], place: &Place, other_root: &Path) {
         let mut run = run.clone();
         if *is_path {
             run.package_dir = source.as_ref().and_then(|source| package_dir(&place.root, source));
-            let generated = unit.outputs.iter().filter(|entry| is_generated(&entry.path));
-            run.generated_names_donor =
-                generated.filter(|entry| entry.kind == EntryKind::File).any(|entry| {
-                    files::read(place.lane.join(&entry.path))
-                        .map_or(true, |bytes| place.is_named_in(&bytes, other_root))
-                });
+            let is_file = |entry: &&Entry| entry.kind == EntryKind::File;
+            for entry in
+                unit.outputs.iter().filter(|entry| is_generated(&entry.path)).filter(is_file)
+            {
+                let bytes = files::read(place.lane.join(&entry.path)).ok();
+                let is = |test: &dyn Fn(&[u8]) -> bool| bytes.as_deref().is_none_or(test);
+                run.generated_names_donor |= is(&|bytes| place.is_named_in(bytes, other_root));
+                run.generated_climbs |= is(&|bytes| find(bytes, CLIMBING.as_bytes()).is_some());
+            }
+            run.generated_climbs |= run.printed.contains(CLIMBING);
         } else {
             run.watched = Watched::Nothing;
         }
