@@ -409,18 +409,20 @@ fn files_out_of_the_checkout_count_when_they_are_new() {
     outer.write("inner/core/src/lib.rs", "const X: &str = include_str!(\"../../../x/x.txt\");");
     #[cfg(unix)]
     std::os::unix::fs::symlink("../../../y/y.rs", inner.join("core/src/y.rs")).expect("a link");
+    outer.write("x/x.txt", "");
+    std::thread::sleep(Duration::from_millis(1100)); // Commits know no fraction of a second.
     outer.git_in(&inner, &["add", "--all"]);
     outer.git_in(&inner, &["commit", "--quiet", "--message=state"]);
-    for file in [
-        "x/x.txt",
-        #[cfg(unix)]
-        "y/y.rs",
-    ] {
-        outer.write(file, "");
-        assert_eq!(affected(), "cargo check --package core\n", "{file}");
-        std::fs::remove_file(outer.root.join(file)).expect("it is there");
+    assert_eq!(affected(), "");
+    #[cfg(unix)]
+    {
+        outer.write("y/y.rs", "");
+        assert_eq!(affected(), "cargo check --package core\n");
+        std::fs::remove_file(outer.root.join("y/y.rs")).expect("it is there");
         assert_eq!(affected(), "");
     }
+    outer.write("x/x.txt", "other");
+    assert_eq!(affected(), "cargo check --package core\n");
     outer.package("beside", "beside", &[]);
     outer.append("inner/core/Cargo.toml", "beside = { path = \"../../beside\" }\n");
     outer.git_in(&inner, &["commit", "--all", "--quiet", "--message=state"]);
@@ -541,3 +543,79 @@ fn any_change_concerns_a_package_whose_script_climbs() {
         affects(&project, "check-fast", expected);
     }
 }
+
+/// One commit, and another a second later: commits know no fraction of a second. git ignores all
+/// whose name begins with `local`, and logs.
+fn commit_a_second_ago(project: &Project) {
+    project.write(".gitignore", "/target/\n/.lanes/\nlocal*\n*.log\nnode_modules/\n").commit();
+    std::thread::sleep(Duration::from_millis(1100));
+    project.git(&["commit", "--quiet", "--allow-empty", "--message=later"]);
+}
+
+/// As `cp --preserve` and `tar` write it.
+#[test]
+fn a_file_with_an_older_time_counts() {
+    let project = project();
+    commit_a_second_ago(&project);
+    project.write("crates/alone/src/local.rs", "");
+    let file =
+        std::fs::File::options().write(true).open(project.root.join("crates/alone/src/local.rs"));
+    file.and_then(|file| file.set_modified(std::time::UNIX_EPOCH)).expect("it is ours");
+    affects(&project, "check-fast", "alone");
+}
+
+/// git tells nothing of it: it ignores the file, or the file lies elsewhere.
+#[test]
+fn a_file_that_a_source_includes_and_that_is_missing_counts() {
+    let project = project();
+    for (text, expected) in [
+        ("include!(\"local.rs\");", "core"),
+        ("pub mod local;", "core"),
+        ("const X: &str = include_str!(\n    \"local.txt\",\n);", "core"),
+        ("#[path = \"local/x.rs\"]\nmod x;", "core"),
+        ("include!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/local\", \"/x.rs\"));", "core"),
+        ("const X: &str = include_str!(\"../../../../beside.txt\");", "core"),
+        ("include!(\"known.rs\"); // mod local;", ""),
+        ("//! include!(\"local.rs\"); include_str!(\"../../../../beside.txt\")", ""),
+        ("include!(concat!(env!(\"OUT_DIR\"), \"/local.rs\"));", ""),
+    ] {
+        project.write("crates/core/src/lib.rs", text);
+        commit_a_second_ago(&project);
+        affects(&project, "check-fast", expected);
+    }
+}
+
+#[test]
+fn a_file_counts_that_a_source_spells_and_only_tools_write_otherwise() {
+    let project = project();
+    let includes = "include_bytes!(\"x.log\"); include_bytes!(\"../node_modules/lib/x.js\");";
+    project.write("crates/core/src/lib.rs", &format!("const _: () = {{ {includes} }};"));
+    commit_a_second_ago(&project);
+    for file in ["y.log", "src/y.log", "node_modules/lib/y.js", "node_modules/other/x.js"] {
+        project.write(&format!("crates/core/{file}"), "");
+    }
+    affects(&project, "check-fast", "");
+    for file in ["crates/core/src/x.log", "crates/core/node_modules/lib/x.js"] {
+        project.write(file, "");
+        affects(&project, "check-fast", "core");
+        std::fs::remove_file(project.root.join(file)).expect("it is there");
+        project.write(".gitignore", &project.read(".gitignore")).commit();
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_link_that_git_does_not_track_hands_a_change_on() {
+    for name in ["tables", "local"] {
+        let project = project();
+        project.write("crates/alone/tables/x.in", "");
+        commit_a_second_ago(&project);
+        std::os::unix::fs::symlink("../alone/tables", project.root.join("crates/core").join(name))
+            .expect("a link");
+        std::thread::sleep(Duration::from_millis(1100));
+        project.git(&["commit", "--quiet", "--allow-empty", "--message=later"]);
+        project.write("crates/alone/tables/x.in", "other");
+        affects(&project, "check-fast", "alone core");
+    }
+}
+
