@@ -619,3 +619,20 @@ fn a_link_that_git_does_not_track_hands_a_change_on() {
     }
 }
 
+#[test]
+fn a_path_dependency_inside_a_member_that_is_no_member_hands_a_change_on() {
+    let project = project();
+    let root = project.read("Cargo.toml") + "exclude = [\"crates/core/inner\"]\n";
+    let root = root + "[workspace.dependencies]\ninner.path = \"crates/core/inner\"\n";
+    project.write("Cargo.toml", &root).package("crates/core/inner", "inner", &["deeper"]);
+    project.package("crates/core/deeper", "deeper", &[]);
+    let manifest = project.read("crates/alone/Cargo.toml") + "inner.workspace = true\n";
+    project.write("crates/alone/Cargo.toml", &manifest);
+    project.cargo("generate-lockfile").ok();
+    project.commit();
+    for file in ["crates/core/inner/src/lib.rs", "crates/core/deeper/src/lib.rs"] {
+        project.write(file, "// other");
+        affects(&project, "check-fast", "alone core");
+        project.git(&["checkout", "--quiet", "."]);
+    }
+}

@@ -96,8 +96,11 @@ pub fn affected(
             let spells = mention.spells(&file);
             is_spelled |= spells;
             match mention.package {
-                Some(package) if spells || mention.names(&file) => {
-                    takers.insert(&package.name);
+                // The file that names it may be one of a path dependency inside a member.
+                Some(_) if spells || mention.names(&file) => {
+                    let takes =
+                        |package: &&Package| is_taken_by_place(package, packages, mention.file);
+                    takers.extend(packages.iter().filter(takes).map(|taker| taker.name.as_str()));
                 }
                 None if mention.names(&file) => handed_on.push(mention.file.to_owned()),
                 _ => {}
@@ -163,7 +166,8 @@ fn is_taken_by_place(package: &Package, packages: &[Package], file: &Path) -> bo
     };
     let is_member = |dir: &PathBuf| packages.iter().any(|package| package.dir == *dir);
     let depends = |dir: &PathBuf| {
-        (owner.is_none() && file.starts_with(dir)) || (dir.starts_with(file) && !is_member(dir))
+        let is_of_it = file.starts_with(dir) && owner.is_none_or(|own| !own.dir.starts_with(dir));
+        is_of_it || (dir.starts_with(file) && !is_member(dir))
     };
     is_owner() || is_inside() || is_configured() || package.path_dependencies.iter().any(depends)
 }
