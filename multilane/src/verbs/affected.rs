@@ -93,12 +93,12 @@ pub(super) fn narrow(
     if files.len() > NAMES_MAX {
         return all(&format!("{} files changed since {base}", files.len()));
     }
-    let mentions = match checkouts.mentions(&project.sh, &files, &packages) {
+    let mentions = match checkouts.mentions(&project.sh, &files, root, &packages) {
         Ok(mentions) => mentions,
         Err(err) => return all(&format!("{err:#}")),
     };
     // What lies elsewhere git does not know.
-    let mut named = affected::named_paths(&mentions, &packages);
+    let mut named = affected::named_paths(&mentions, root, &packages);
     named.extend(configured.iter().cloned());
     named.extend(checkouts.links.iter().map(|(_, target)| target.clone()));
     files.extend(named.into_iter().filter(|path| checkouts.is_elsewhere_and_new(path)));

@@ -636,3 +636,20 @@ fn a_path_dependency_inside_a_member_that_is_no_member_hands_a_change_on() {
         project.git(&["checkout", "--quiet", "."]);
     }
 }
+/// rustc, and so a macro, is started there.
+#[test]
+fn paths_from_the_root_into_a_package_count() {
+    for (text, expected) in [
+        ("fn read() { read_dir(\"crates/core/tables\"); }", "alone core"),
+        ("load!(\n    \"./crates/core\"\n);", "alone core"),
+        ("fn read(name: &str) { read_dir(format!(\"crates/{name}/tables\")); }", "alone core"),
+        ("// \"crates/core/tables\"", "core"),
+        ("fn say() { println!(\"core, crates/corer\", \"core\", \"crates/app/x\"); }", "core"),
+    ] {
+        let project = project();
+        project.write("crates/core/tables/x.in", "").write("crates/alone/src/lib.rs", text);
+        project.commit();
+        project.write("crates/core/tables/x.in", "other");
+        affects(&project, "check-fast", expected);
+    }
+}

@@ -9,6 +9,7 @@
 //! | a file that a package names by a relative path out of its own directory (`include_str!("../../…")`, `#[path]`, `rerun-if-changed`, a path dependency), or through a symbolic link | the packages that name it, too |
 //! | a file of a package of which another one names code so | that package, too: what it names may name any other file |
 //! | a file of a package inside another one that names it by its path | the outer package, too |
+//! | a file of a package that a Rust source names by its path from the workspace's root | the packages that name it, too |
 //! | any file | the packages whose build script climbs out of them |
 //! | a directory that is a repository of its own, such as a submodule | the packages in it, and those that name it |
 //! | `clippy.toml`, `rustfmt.toml` | the packages in and below its directory |
@@ -62,7 +63,7 @@ pub fn affected(
 ) -> Affected {
     let packages = workspace.packages;
     let named: Vec<Named<'_>> =
-        references.mentions.iter().map(|mention| Named::of(mention, packages)).collect();
+        references.mentions.iter().map(|it| Named::of(it, workspace.root, packages)).collect();
     let all = |file: &Path| {
         let file = file.strip_prefix(workspace.root).unwrap_or(file);
         Affected::All { why: format!("{} changed", file.display()) }
@@ -148,8 +149,8 @@ pub fn climbs(script: &str) -> bool {
 }
 
 /// What the sources name by paths with `..`.
-pub fn named_paths(mentions: &[Mention], packages: &[Package]) -> BTreeSet<PathBuf> {
-    mentions.iter().flat_map(|mention| Named::of(mention, packages).paths).collect()
+pub fn named_paths(mentions: &[Mention], root: &Path, packages: &[Package]) -> BTreeSet<PathBuf> {
+    mentions.iter().flat_map(|mention| Named::of(mention, root, packages).paths).collect()
 }
 
 /// Whether a package is concerned because of where it, or a path dependency of it, lies.
@@ -284,7 +285,7 @@ struct Named<'a> {
 }
 
 impl<'a> Named<'a> {
-    fn of(mention: &'a Mention, packages: &'a [Package]) -> Named<'a> {
+    fn of(mention: &'a Mention, root: &Path, packages: &'a [Package]) -> Named<'a> {
         let file = mention.file.as_path();
         let package = owner(packages, file);
         let dir = file.parent().unwrap_or(file);
@@ -300,10 +301,9 @@ impl<'a> Named<'a> {
         let is_manifest = file.ends_with("Cargo.toml");
         let is_comment = first.trim_start().starts_with("//");
         // A path down into another package needs no `..`.
+        let is_rust = file.extension().is_some_and(|end| end == "rs");
         let inner = match package {
-            Some(package) if file.extension().is_some_and(|end| end == "rs") => {
-                inner_packages(package, packages).collect()
-            }
+            Some(package) if is_rust => inner_packages(package, packages).collect(),
             _ => Vec::new(),
         };
 
@@ -347,6 +347,10 @@ impl<'a> Named<'a> {
                 named.paths.push(path);
             }
         }
+        if is_rust && !is_comment {
+            let literals = first.split('"').skip(1).step_by(2);
+            named.paths.extend(literals.filter_map(|it| path_from_root(it, root, packages)));
+        }
         if !is_for_rustc && !is_manifest && !is_comment {
             named.names.extend(first.split('"').filter_map(name_in));
         }
@@ -372,7 +376,24 @@ fn is_part_of_path(c: char) -> bool {
 fn name_in(literal: &str) -> Option<&str> {
     let path = literal.rsplit(|c| !is_part_of_path(c)).next()?;
     let is_resolved = path.starts_with('/') || path.split('/').any(|part| part == "..");
-    path.rsplit('/').next().filter(|name| !is_resolved && name.contains('.'))
+    // Sources are searched for none of these names.
+    let is_searched =
+        |name: &&str| name.contains('.') && !name.ends_with(".rs") && *name != "Cargo.toml";
+    path.rsplit('/').next().filter(|name| !is_resolved && is_searched(name))
+}
+
+/// What a literal begins with, where that leads from the workspace's root into a package or to a
+/// folder of packages. A macro is started there. The name of a package alone may be anything.
+fn path_from_root(literal: &str, root: &Path, packages: &[Package]) -> Option<PathBuf> {
+    let literal = literal.strip_prefix("./").unwrap_or(literal);
+    let words = literal.split(|c| !is_part_of_path(c)).next()?;
+    let path = root.join(words.trim_end_matches('/'));
+    let leads_into = |package: &Package| {
+        package.dir != root && (path.starts_with(&package.dir) || package.dir.starts_with(&path))
+    };
+    let is_name = !words.contains('/') && packages.iter().any(|package| package.dir == path);
+    let is_up = path == root || words.split('/').any(|part| part == "..");
+    (!is_name && !is_up && packages.iter().any(leads_into)).then_some(path)
 }
 
 /// The paths in these lines that go up, or down into one of the `inner` packages. One may stand in

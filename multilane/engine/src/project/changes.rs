@@ -291,6 +291,7 @@ impl Checkouts {
         &self,
         sh: &Shell,
         files: &[PathBuf],
+        root: &Path,
         packages: &[Package],
     ) -> anyhow::Result<Vec<Mention>> {
         const UP: [&str; 3] = ["../", "/..", "\"..\""];
@@ -305,7 +306,17 @@ impl Checkouts {
         };
         let down: HashMap<&Path, BTreeSet<String>> =
             packages.iter().map(|package| (package.dir.as_path(), down(package))).collect();
-        let patterns: Vec<&str> = UP.into_iter().chain(names).collect();
+        // From the workspace's root: into a package, or a folder of packages.
+        let from_root = packages.iter().filter_map(|package| {
+            let mut parts = package.dir.strip_prefix(root).ok()?.iter();
+            let first = parts.next()?.to_string_lossy();
+            let mut starts = vec![format!("\"{first}/"), format!("\"./{first}")];
+            starts.extend(parts.next().map(|_| format!("\"{first}\"")));
+            Some(starts)
+        });
+        let from_root: BTreeSet<String> = from_root.flatten().collect();
+        let from_root = from_root.iter().map(String::as_str);
+        let patterns: Vec<&str> = UP.into_iter().chain(names).chain(from_root).collect();
         let all_down = down.values().flatten().map(String::as_str);
         let all: BTreeSet<&str> = patterns.iter().copied().chain(all_down).collect();
         let mut found = Vec::new();
