@@ -590,16 +590,19 @@ fn a_file_counts_that_a_source_spells_and_only_tools_write_otherwise() {
     let project = project();
     let includes = "include_bytes!(\"x.log\"); include_bytes!(\"../node_modules/lib/x.js\");";
     project.write("crates/core/src/lib.rs", &format!("const _: () = {{ {includes} }};"));
+    let files = ["crates/core/src/x.log", "crates/core/node_modules/lib/x.js"];
+    for file in files {
+        project.write(file, "");
+    }
     commit_a_second_ago(&project);
     for file in ["y.log", "src/y.log", "node_modules/lib/y.js", "node_modules/other/x.js"] {
         project.write(&format!("crates/core/{file}"), "");
     }
     affects(&project, "check-fast", "");
-    for file in ["crates/core/src/x.log", "crates/core/node_modules/lib/x.js"] {
-        project.write(file, "");
+    for file in files {
+        project.write(file, "other");
         affects(&project, "check-fast", "core");
-        std::fs::remove_file(project.root.join(file)).expect("it is there");
-        project.write(".gitignore", &project.read(".gitignore")).commit();
+        commit_a_second_ago(&project);
     }
 }
 
@@ -617,6 +620,20 @@ fn a_link_that_git_does_not_track_hands_a_change_on() {
         project.write("crates/alone/tables/x.in", "other");
         affects(&project, "check-fast", "alone core");
     }
+}
+
+#[test]
+fn what_a_macro_reads_of_another_package_concerns_those_that_use_it() {
+    let project = project();
+    let manifest = project.read("crates/adapter/Cargo.toml") + "[lib]\nproc-macro = true\n";
+    project.write("crates/adapter/Cargo.toml", &manifest);
+    project.write("crates/adapter/src/lib.rs", "fn read() { read_dir(\"crates/alone/tables\"); }");
+    project.write("crates/alone/tables/x.in", "").commit();
+    project.write("crates/alone/tables/x.in", "other");
+    affects(&project, "check-fast", "adapter alone app");
+    project.git(&["checkout", "--quiet", "."]);
+    project.write("crates/adapter/src/lib.rs", "// other");
+    affects(&project, "check-fast", "adapter");
 }
 
 #[test]
@@ -650,6 +667,53 @@ fn paths_from_the_root_into_a_package_count() {
         project.write("crates/core/tables/x.in", "").write("crates/alone/src/lib.rs", text);
         project.commit();
         project.write("crates/core/tables/x.in", "other");
+        affects(&project, "check-fast", expected);
+    }
+}
+#[test]
+fn a_script_may_climb_by_a_module_or_a_build_dependency() {
+    const CLIMB: &str = "pub fn f() { Path::new(env!(\"CARGO_MANIFEST_DIR\")).parent(); }";
+    for (file, kind, expected) in [
+        ("crates/core/made/paths.rs", "build-dependencies", "app core"),
+        ("crates/core/made/unused.rs", "build-dependencies", "app"),
+        ("crates/alone/src/lib.rs", "build-dependencies", "app core"),
+        ("crates/alone/src/lib.rs", "dependencies", "app"),
+    ] {
+        let project = project();
+        let manifest = project.read("crates/core/Cargo.toml");
+        let depends = format!("[{kind}]\nalone = {{ path = \"../alone\" }}\n");
+        let manifest = manifest.replace("[dependencies]\n", &depends);
+        project.write("crates/core/Cargo.toml", &manifest);
+        project.write("crates/core/build.rs", "#[path = \"made/paths.rs\"]\nmod paths;");
+        project.write("crates/core/made/paths.rs", "").write(file, CLIMB).commit();
+        project.write("crates/app/src/lib.rs", "// other");
+        affects(&project, "check-fast", expected);
+    }
+}
+
+/// Which may have it by another member that asks for it.
+#[test]
+fn a_feature_that_is_no_longer_asked_for_concerns_those_that_do_not_ask() {
+    let project = project();
+    let core = project.read("crates/core/Cargo.toml") + "[features]\nextra = []\n";
+    project.write("crates/core/Cargo.toml", &core);
+    let app = project.read("crates/app/Cargo.toml");
+    let asks = app.clone() + "core = { path = \"../core\", features = [\"extra\"] }\n";
+    let asks_by_own =
+        app.clone() + "core.path = \"../core\"\n[features]\ndefault = [\"core/extra\"]\n";
+    for (old, new, expected) in [
+        (&*asks, &*asks.replace("\"extra\"", ""), "adapter app"),
+        (&asks, &app, "adapter app"),
+        (&asks_by_own, &asks_by_own.replace("\"core/extra\"", ""), "adapter app"),
+        // Nobody has less by these.
+        (&app, &asks, "app"),
+        (&asks.replace("\"extra\"", ""), &app, "app"),
+    ] {
+        project.write("crates/app/Cargo.toml", old);
+        project.cargo("generate-lockfile").ok();
+        project.commit();
+        project.write("crates/app/Cargo.toml", new);
+        project.cargo("generate-lockfile").ok();
         affects(&project, "check-fast", expected);
     }
 }

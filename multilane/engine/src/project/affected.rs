@@ -10,7 +10,9 @@
 //! | a file of a package of which another one names code so | that package, too: what it names may name any other file |
 //! | a file of a package inside another one that names it by its path | the outer package, too |
 //! | a file of a package that a Rust source names by its path from the workspace's root | the packages that name it, too |
-//! | any file | the packages whose build script climbs out of them |
+//! | a file that a procedural macro of another package names | the packages that depend on the macro, too |
+//! | any file | the packages whose build script climbs out of them, itself or by a build dependency |
+//! | a manifest that no longer asks for a feature of a package | the packages that use that one and do not ask for it |
 //! | a directory that is a repository of its own, such as a submodule | the packages in it, and those that name it |
 //! | `clippy.toml`, `rustfmt.toml` | the packages in and below its directory |
 //! | any other file, unless it is one that no build reads (a README that no source names) | all packages |
@@ -21,9 +23,10 @@
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
-use toml_edit::DocumentMut;
+use toml_edit::{DocumentMut, Item, TableLike};
 
-use crate::project::changes::Mention;
+use crate::files;
+use crate::project::changes::{Mention, with_modules};
 use crate::project::packages::{Package, normalized};
 
 /// What has to be built.
@@ -46,6 +49,8 @@ pub struct References {
     pub configured: Vec<PathBuf>,
     /// Packages whose build script [climbs].
     pub climbers: Vec<String>,
+    /// Packages that are procedural macros.
+    pub macros: Vec<String>,
 }
 
 /// The workspace, as far as it decides on this. All paths are absolute, without `.` and `..`.
@@ -117,6 +122,14 @@ pub fn affected(
         if !is_of_package && (is_spelled || (!is_taken && !is_of_no_build(&file))) {
             return all(&file);
         }
+        // What a macro reads of others counts where it is used.
+        let reads = |name: &&String| {
+            takers.contains(&***name) && owner.is_none_or(|owner| owner.name != **name)
+        };
+        let macros = references.macros.iter().filter(reads).cloned().collect();
+        if let Affected::Packages(users) = with_dependents(Affected::Packages(macros), packages) {
+            names.extend(users);
+        }
         names.extend(takers.into_iter().map(str::to_owned));
         handed_on.retain(|file| !concerned.contains(file));
         concerned.append(&mut handed_on);
@@ -146,6 +159,91 @@ pub fn climbs(script: &str) -> bool {
     let is_up = |text: &str| text.contains("..") && text.chars().all(|c| "./".contains(c));
     (is_any(&STARTS) && is_any(&[".parent()", ".ancestors()", ".pop()"]))
         || script.split('"').any(is_up)
+}
+
+pub fn is_macro(manifest: &str) -> bool {
+    let manifest = manifest.parse::<DocumentMut>().unwrap_or_default();
+    let is = |key: &str| manifest.get("lib")?.get(key)?.as_bool();
+    is("proc-macro").or_else(|| is("proc_macro")) == Some(true)
+}
+
+/// The sources of a build script, and of the packages in the tree that it is built with.
+pub fn sources_of_script(package: &Package, packages: &[Package]) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> =
+        package.script.iter().flat_map(|script| with_modules(script)).collect();
+    let manifest = |dir: &Path| files::read_text(dir.join("Cargo.toml")).unwrap_or_default();
+    let text = manifest(&package.dir);
+    let Ok(own) = text.parse::<DocumentMut>() else { return found };
+    if found.is_empty() {
+        return found;
+    }
+    let names: Vec<String> = dependencies(&own, &["build-dependencies"])
+        .map(|(name, item)| format!("\"{}\"", package_name(name, item)))
+        .collect();
+    let is_used = |dir: &&PathBuf| names.iter().any(|name| manifest(dir).contains(name));
+    let mut dirs: Vec<&PathBuf> = package.path_dependencies.iter().filter(is_used).collect();
+    let mut next = 0;
+    while let Some(dir) = dirs.get(next).copied() {
+        next += 1;
+        files::walk(&dir.join("src"), &mut |path, _| {
+            found.extend(Some(path.to_owned()).filter(|path| is_rust(path)));
+        });
+        let members = packages.iter().filter(|package| package.dir == *dir);
+        for dir in members.flat_map(|package| &package.path_dependencies) {
+            if !dirs.contains(&dir) && *dir != package.dir {
+                dirs.push(dir);
+            }
+        }
+    }
+    found
+}
+
+/// What a manifest asks for of other packages: `name`, and `name/feature` for each feature.
+pub fn asked_features(manifest: &str) -> BTreeSet<String> {
+    const KINDS: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
+    const FEATURES: [&str; 1] = ["features"];
+    let Ok(manifest) = manifest.parse::<DocumentMut>() else { return BTreeSet::new() };
+    let strings = |item: Option<&Item>| -> Vec<String> {
+        let list = item.and_then(Item::as_array).into_iter().flatten();
+        list.filter_map(|it| it.as_str().map(str::to_owned)).collect()
+    };
+    let mut found = BTreeSet::new();
+    for (key, item) in dependencies(&manifest, &KINDS) {
+        let name = package_name(key, item);
+        let is = |key: &str, value: bool| item.get(key).and_then(Item::as_bool) == Some(value);
+        found.insert(name.to_owned());
+        found.extend(strings(item.get("features")).iter().map(|it| format!("{name}/{it}")));
+        found.extend((!is("default-features", false)).then(|| format!("{name}/default")));
+        // And what is in the workspace's table.
+        found.extend(is("workspace", true).then(|| format!("{name}/of the workspace")));
+        let of_own = dependencies(&manifest, &FEATURES).flat_map(|(_, item)| strings(Some(item)));
+        found.extend(of_own.filter_map(|it| {
+            let (of, feature) = it.split_once('/')?;
+            (of.trim_end_matches('?') == key).then(|| format!("{name}/{feature}"))
+        }));
+    }
+    found
+}
+
+/// The entries of these tables of a manifest, and of its targets.
+fn dependencies<'a>(
+    manifest: &'a DocumentMut,
+    kinds: &'a [&str],
+) -> impl Iterator<Item = (&'a str, &'a Item)> {
+    let targets = manifest.get("target").and_then(Item::as_table_like);
+    let targets = targets.into_iter().flat_map(TableLike::iter).map(|(_, target)| target);
+    std::iter::once(manifest.as_item())
+        .chain(targets)
+        .flat_map(|table| kinds.iter().filter_map(|kind| table.get(kind)?.as_table_like()))
+        .flat_map(TableLike::iter)
+}
+
+fn package_name<'a>(key: &'a str, dependency: &'a Item) -> &'a str {
+    dependency.get("package").and_then(Item::as_str).unwrap_or(key)
+}
+
+fn is_rust(file: &Path) -> bool {
+    file.extension().is_some_and(|end| end == "rs")
 }
 
 /// What the sources name by paths with `..`.
@@ -301,9 +399,8 @@ impl<'a> Named<'a> {
         let is_manifest = file.ends_with("Cargo.toml");
         let is_comment = first.trim_start().starts_with("//");
         // A path down into another package needs no `..`.
-        let is_rust = file.extension().is_some_and(|end| end == "rs");
         let inner = match package {
-            Some(package) if is_rust => inner_packages(package, packages).collect(),
+            Some(package) if is_rust(file) => inner_packages(package, packages).collect(),
             _ => Vec::new(),
         };
 
@@ -347,7 +444,7 @@ impl<'a> Named<'a> {
                 named.paths.push(path);
             }
         }
-        if is_rust && !is_comment {
+        if is_rust(file) && !is_comment {
             let literals = first.split('"').skip(1).step_by(2);
             named.paths.extend(literals.filter_map(|it| path_from_root(it, root, packages)));
         }
@@ -482,7 +579,7 @@ mod tests {
             ("/w/app/data".into(), "/w/data".into()),
         ];
         let configured = vec!["/w/locks/Cargo.lock".into()];
-        let references = References { mentions, links, configured, climbers: Vec::new() };
+        let references = References { mentions, links, configured, ..References::default() };
         let (root, start, packages) = (Path::new("/w"), Path::new("/w/app"), packages());
         let workspace = Workspace { root, start, packages: &packages };
         let found = match affected(&workspace, &changed, &references) {
