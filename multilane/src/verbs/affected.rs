@@ -19,6 +19,8 @@ use multilane_engine::project::packages::{self, Package, normalized};
 /// The project's own commands: the package, and its folder.
 const XTASK: &str = "xtask";
 
+const MANIFEST: &str = "Cargo.toml";
+
 /// What counts as changed.
 pub(super) struct Changed {
     base: Option<String>,
@@ -93,12 +95,12 @@ pub(super) fn narrow(
     if files.len() > NAMES_MAX {
         return all(&format!("{} files changed since {base}", files.len()));
     }
-    let mentions = match checkouts.mentions(&project.sh, &files, &packages) {
+    let mentions = match checkouts.mentions(&project.sh, &files, root, &packages) {
         Ok(mentions) => mentions,
         Err(err) => return all(&format!("{err:#}")),
     };
     // What lies elsewhere git does not know.
-    let mut named = affected::named_paths(&mentions, &packages);
+    let mut named = affected::named_paths(&mentions, root, &packages);
     named.extend(configured.iter().cloned());
     named.extend(checkouts.links.iter().map(|(_, target)| target.clone()));
     files.extend(named.into_iter().filter(|path| checkouts.is_elsewhere_and_new(path)));
@@ -107,15 +109,20 @@ pub(super) fn narrow(
         return Ok(None);
     }
     let climbers = packages.iter().filter(|package| {
-        let script = package.script.as_ref().and_then(|script| files::read_text(script).ok());
-        script.is_some_and(|script| affected::climbs(&script))
+        let sources = affected::sources_of_script(package, &packages);
+        let mut texts = sources.iter().filter_map(|source| files::read_text(source).ok());
+        texts.any(|text| affected::climbs(&text))
     });
     let climbers = climbers.map(|package| package.name.clone()).collect();
-    let references = References { mentions, links: checkouts.links, configured, climbers };
+    let macros = packages.iter().filter(|package| affected::is_macro(&manifest_of(package)));
+    let macros = macros.map(|package| package.name.clone()).collect();
+    let references = References { mentions, links: checkouts.links, configured, climbers, macros };
     let start = &project.repo.start;
     let workspace = Workspace { root, start, packages: &packages };
     let count = files.len();
-    let by_content = by_content(project, &commit, &packages, &mut files);
+    let having_less = having_less(project, &commit, &packages, &files);
+    let mut by_content = by_content(project, &commit, &packages, &mut files);
+    by_content.extend(having_less);
     let mut affected = affected::affected(&workspace, &files, &references);
     if let Affected::Packages(names) = &mut affected {
         names.extend(by_content);
@@ -177,6 +184,34 @@ fn by_content(
         (of_all(old)? == of_all(new)?).then(|| BTreeSet::from([own.name.clone()]))
     });
     names
+}
+
+fn manifest_of(package: &Package) -> String {
+    files::read_text(package.dir.join(MANIFEST)).unwrap_or_default()
+}
+
+/// The packages that use another one of which a changed manifest no longer asks for a feature: they
+/// may have had it by that one alone.
+fn having_less(
+    project: &Project,
+    commit: &str,
+    packages: &[Package],
+    files: &[PathBuf],
+) -> BTreeSet<String> {
+    let asked = |package: &Package| affected::asked_features(&manifest_of(package));
+    let changed = packages.iter().filter(|package| files.contains(&package.dir.join(MANIFEST)));
+    let less = changed.flat_map(|package| {
+        let old = changes::text_at(&project.sh, &package.dir, commit, MANIFEST);
+        &affected::asked_features(&old.unwrap_or_default()) - &asked(package)
+    });
+    let less: BTreeSet<String> = less.filter(|feature| feature.contains('/')).collect();
+    let has_less = |package: &&Package| {
+        let asked = asked(package);
+        let uses = |feature: &str| feature.split('/').next().is_some_and(|it| asked.contains(it));
+        less.iter().any(|feature| uses(feature) && !asked.contains(feature))
+    };
+    let having_less = packages.iter().filter(|_| !less.is_empty()).filter(has_less);
+    having_less.map(|package| package.name.clone()).collect()
 }
 
 /// Files and directories that cargo, rustup and clippy read for every package: those that are named

@@ -409,18 +409,20 @@ fn files_out_of_the_checkout_count_when_they_are_new() {
     outer.write("inner/core/src/lib.rs", "const X: &str = include_str!(\"../../../x/x.txt\");");
     #[cfg(unix)]
     std::os::unix::fs::symlink("../../../y/y.rs", inner.join("core/src/y.rs")).expect("a link");
+    outer.write("x/x.txt", "");
+    std::thread::sleep(Duration::from_millis(1100)); // Commits know no fraction of a second.
     outer.git_in(&inner, &["add", "--all"]);
     outer.git_in(&inner, &["commit", "--quiet", "--message=state"]);
-    for file in [
-        "x/x.txt",
-        #[cfg(unix)]
-        "y/y.rs",
-    ] {
-        outer.write(file, "");
-        assert_eq!(affected(), "cargo check --package core\n", "{file}");
-        std::fs::remove_file(outer.root.join(file)).expect("it is there");
+    assert_eq!(affected(), "");
+    #[cfg(unix)]
+    {
+        outer.write("y/y.rs", "");
+        assert_eq!(affected(), "cargo check --package core\n");
+        std::fs::remove_file(outer.root.join("y/y.rs")).expect("it is there");
         assert_eq!(affected(), "");
     }
+    outer.write("x/x.txt", "other");
+    assert_eq!(affected(), "cargo check --package core\n");
     outer.package("beside", "beside", &[]);
     outer.append("inner/core/Cargo.toml", "beside = { path = \"../../beside\" }\n");
     outer.git_in(&inner, &["commit", "--all", "--quiet", "--message=state"]);
@@ -538,6 +540,180 @@ fn any_change_concerns_a_package_whose_script_climbs() {
         project.write("crates/alone/made/of.rs", &format!("fn main() {{ {script}; }}")).commit();
         affects(&project, "check-fast", "");
         project.write("crates/app/src/lib.rs", "// other");
+        affects(&project, "check-fast", expected);
+    }
+}
+
+/// One commit, and another a second later: commits know no fraction of a second. git ignores all
+/// whose name begins with `local`, and logs.
+fn commit_a_second_ago(project: &Project) {
+    project.write(".gitignore", "/target/\n/.lanes/\nlocal*\n*.log\nnode_modules/\n").commit();
+    std::thread::sleep(Duration::from_millis(1100));
+    project.git(&["commit", "--quiet", "--allow-empty", "--message=later"]);
+}
+
+/// As `cp --preserve` and `tar` write it.
+#[test]
+fn a_file_with_an_older_time_counts() {
+    let project = project();
+    commit_a_second_ago(&project);
+    project.write("crates/alone/src/local.rs", "");
+    let file =
+        std::fs::File::options().write(true).open(project.root.join("crates/alone/src/local.rs"));
+    file.and_then(|file| file.set_modified(std::time::UNIX_EPOCH)).expect("it is ours");
+    affects(&project, "check-fast", "alone");
+}
+
+/// git tells nothing of it: it ignores the file, or the file lies elsewhere.
+#[test]
+fn a_file_that_a_source_includes_and_that_is_missing_counts() {
+    let project = project();
+    for (text, expected) in [
+        ("include!(\"local.rs\");", "core"),
+        ("pub mod local;", "core"),
+        ("const X: &str = include_str!(\n    \"local.txt\",\n);", "core"),
+        ("#[path = \"local/x.rs\"]\nmod x;", "core"),
+        ("include!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/local\", \"/x.rs\"));", "core"),
+        ("const X: &str = include_str!(\"../../../../beside.txt\");", "core"),
+        ("include!(\"known.rs\"); // mod local;", ""),
+        ("//! include!(\"local.rs\"); include_str!(\"../../../../beside.txt\")", ""),
+        ("include!(concat!(env!(\"OUT_DIR\"), \"/local.rs\"));", ""),
+    ] {
+        project.write("crates/core/src/lib.rs", text);
+        commit_a_second_ago(&project);
+        affects(&project, "check-fast", expected);
+    }
+}
+
+#[test]
+fn a_file_counts_that_a_source_spells_and_only_tools_write_otherwise() {
+    let project = project();
+    let includes = "include_bytes!(\"x.log\"); include_bytes!(\"../node_modules/lib/x.js\");";
+    project.write("crates/core/src/lib.rs", &format!("const _: () = {{ {includes} }};"));
+    let files = ["crates/core/src/x.log", "crates/core/node_modules/lib/x.js"];
+    for file in files {
+        project.write(file, "");
+    }
+    commit_a_second_ago(&project);
+    for file in ["y.log", "src/y.log", "node_modules/lib/y.js", "node_modules/other/x.js"] {
+        project.write(&format!("crates/core/{file}"), "");
+    }
+    affects(&project, "check-fast", "");
+    for file in files {
+        project.write(file, "other");
+        affects(&project, "check-fast", "core");
+        commit_a_second_ago(&project);
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_link_that_git_does_not_track_hands_a_change_on() {
+    for name in ["tables", "local"] {
+        let project = project();
+        project.write("crates/alone/tables/x.in", "");
+        commit_a_second_ago(&project);
+        std::os::unix::fs::symlink("../alone/tables", project.root.join("crates/core").join(name))
+            .expect("a link");
+        std::thread::sleep(Duration::from_millis(1100));
+        project.git(&["commit", "--quiet", "--allow-empty", "--message=later"]);
+        project.write("crates/alone/tables/x.in", "other");
+        affects(&project, "check-fast", "alone core");
+    }
+}
+
+#[test]
+fn what_a_macro_reads_of_another_package_concerns_those_that_use_it() {
+    let project = project();
+    let manifest = project.read("crates/adapter/Cargo.toml") + "[lib]\nproc-macro = true\n";
+    project.write("crates/adapter/Cargo.toml", &manifest);
+    project.write("crates/adapter/src/lib.rs", "fn read() { read_dir(\"crates/alone/tables\"); }");
+    project.write("crates/alone/tables/x.in", "").commit();
+    project.write("crates/alone/tables/x.in", "other");
+    affects(&project, "check-fast", "adapter alone app");
+    project.git(&["checkout", "--quiet", "."]);
+    project.write("crates/adapter/src/lib.rs", "// other");
+    affects(&project, "check-fast", "adapter");
+}
+
+#[test]
+fn a_path_dependency_inside_a_member_that_is_no_member_hands_a_change_on() {
+    let project = project();
+    let root = project.read("Cargo.toml") + "exclude = [\"crates/core/inner\"]\n";
+    let root = root + "[workspace.dependencies]\ninner.path = \"crates/core/inner\"\n";
+    project.write("Cargo.toml", &root).package("crates/core/inner", "inner", &["deeper"]);
+    project.package("crates/core/deeper", "deeper", &[]);
+    let manifest = project.read("crates/alone/Cargo.toml") + "inner.workspace = true\n";
+    project.write("crates/alone/Cargo.toml", &manifest);
+    project.cargo("generate-lockfile").ok();
+    project.commit();
+    for file in ["crates/core/inner/src/lib.rs", "crates/core/deeper/src/lib.rs"] {
+        project.write(file, "// other");
+        affects(&project, "check-fast", "alone core");
+        project.git(&["checkout", "--quiet", "."]);
+    }
+}
+/// rustc, and so a macro, is started there.
+#[test]
+fn paths_from_the_root_into_a_package_count() {
+    for (text, expected) in [
+        ("fn read() { read_dir(\"crates/core/tables\"); }", "alone core"),
+        ("load!(\n    \"./crates/core\"\n);", "alone core"),
+        ("fn read(name: &str) { read_dir(format!(\"crates/{name}/tables\")); }", "alone core"),
+        ("// \"crates/core/tables\"", "core"),
+        ("fn say() { println!(\"core, crates/corer\", \"core\", \"crates/app/x\"); }", "core"),
+    ] {
+        let project = project();
+        project.write("crates/core/tables/x.in", "").write("crates/alone/src/lib.rs", text);
+        project.commit();
+        project.write("crates/core/tables/x.in", "other");
+        affects(&project, "check-fast", expected);
+    }
+}
+#[test]
+fn a_script_may_climb_by_a_module_or_a_build_dependency() {
+    const CLIMB: &str = "pub fn f() { Path::new(env!(\"CARGO_MANIFEST_DIR\")).parent(); }";
+    for (file, kind, expected) in [
+        ("crates/core/made/paths.rs", "build-dependencies", "app core"),
+        ("crates/core/made/unused.rs", "build-dependencies", "app"),
+        ("crates/alone/src/lib.rs", "build-dependencies", "app core"),
+        ("crates/alone/src/lib.rs", "dependencies", "app"),
+    ] {
+        let project = project();
+        let manifest = project.read("crates/core/Cargo.toml");
+        let depends = format!("[{kind}]\nalone = {{ path = \"../alone\" }}\n");
+        let manifest = manifest.replace("[dependencies]\n", &depends);
+        project.write("crates/core/Cargo.toml", &manifest);
+        project.write("crates/core/build.rs", "#[path = \"made/paths.rs\"]\nmod paths;");
+        project.write("crates/core/made/paths.rs", "").write(file, CLIMB).commit();
+        project.write("crates/app/src/lib.rs", "// other");
+        affects(&project, "check-fast", expected);
+    }
+}
+
+/// Which may have it by another member that asks for it.
+#[test]
+fn a_feature_that_is_no_longer_asked_for_concerns_those_that_do_not_ask() {
+    let project = project();
+    let core = project.read("crates/core/Cargo.toml") + "[features]\nextra = []\n";
+    project.write("crates/core/Cargo.toml", &core);
+    let app = project.read("crates/app/Cargo.toml");
+    let asks = app.clone() + "core = { path = \"../core\", features = [\"extra\"] }\n";
+    let asks_by_own =
+        app.clone() + "core.path = \"../core\"\n[features]\ndefault = [\"core/extra\"]\n";
+    for (old, new, expected) in [
+        (&*asks, &*asks.replace("\"extra\"", ""), "adapter app"),
+        (&asks, &app, "adapter app"),
+        (&asks_by_own, &asks_by_own.replace("\"core/extra\"", ""), "adapter app"),
+        // Nobody has less by these.
+        (&app, &asks, "app"),
+        (&asks.replace("\"extra\"", ""), &app, "app"),
+    ] {
+        project.write("crates/app/Cargo.toml", old);
+        project.cargo("generate-lockfile").ok();
+        project.commit();
+        project.write("crates/app/Cargo.toml", new);
+        project.cargo("generate-lockfile").ok();
         affects(&project, "check-fast", expected);
     }
 }

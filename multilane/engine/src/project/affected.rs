@@ -9,7 +9,10 @@
 //! | a file that a package names by a relative path out of its own directory (`include_str!("../../…")`, `#[path]`, `rerun-if-changed`, a path dependency), or through a symbolic link | the packages that name it, too |
 //! | a file of a package of which another one names code so | that package, too: what it names may name any other file |
 //! | a file of a package inside another one that names it by its path | the outer package, too |
-//! | any file | the packages whose build script climbs out of them |
+//! | a file of a package that a Rust source names by its path from the workspace's root | the packages that name it, too |
+//! | a file that a procedural macro of another package names | the packages that depend on the macro, too |
+//! | any file | the packages whose build script climbs out of them, itself or by a build dependency |
+//! | a manifest that no longer asks for a feature of a package | the packages that use that one and do not ask for it |
 //! | a directory that is a repository of its own, such as a submodule | the packages in it, and those that name it |
 //! | `clippy.toml`, `rustfmt.toml` | the packages in and below its directory |
 //! | any other file, unless it is one that no build reads (a README that no source names) | all packages |
@@ -20,9 +23,10 @@
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
-use toml_edit::DocumentMut;
+use toml_edit::{DocumentMut, Item, TableLike};
 
-use crate::project::changes::Mention;
+use crate::files;
+use crate::project::changes::{Mention, with_modules};
 use crate::project::packages::{Package, normalized};
 
 /// What has to be built.
@@ -45,6 +49,8 @@ pub struct References {
     pub configured: Vec<PathBuf>,
     /// Packages whose build script [climbs].
     pub climbers: Vec<String>,
+    /// Packages that are procedural macros.
+    pub macros: Vec<String>,
 }
 
 /// The workspace, as far as it decides on this. All paths are absolute, without `.` and `..`.
@@ -62,7 +68,7 @@ pub fn affected(
 ) -> Affected {
     let packages = workspace.packages;
     let named: Vec<Named<'_>> =
-        references.mentions.iter().map(|mention| Named::of(mention, packages)).collect();
+        references.mentions.iter().map(|it| Named::of(it, workspace.root, packages)).collect();
     let all = |file: &Path| {
         let file = file.strip_prefix(workspace.root).unwrap_or(file);
         Affected::All { why: format!("{} changed", file.display()) }
@@ -96,8 +102,11 @@ pub fn affected(
             let spells = mention.spells(&file);
             is_spelled |= spells;
             match mention.package {
-                Some(package) if spells || mention.names(&file) => {
-                    takers.insert(&package.name);
+                // The file that names it may be one of a path dependency inside a member.
+                Some(_) if spells || mention.names(&file) => {
+                    let takes =
+                        |package: &&Package| is_taken_by_place(package, packages, mention.file);
+                    takers.extend(packages.iter().filter(takes).map(|taker| taker.name.as_str()));
                 }
                 None if mention.names(&file) => handed_on.push(mention.file.to_owned()),
                 _ => {}
@@ -112,6 +121,14 @@ pub fn affected(
             || takers.iter().any(|name| owner.is_none_or(|owner| owner.name != *name));
         if !is_of_package && (is_spelled || (!is_taken && !is_of_no_build(&file))) {
             return all(&file);
+        }
+        // What a macro reads of others counts where it is used.
+        let reads = |name: &&String| {
+            takers.contains(&***name) && owner.is_none_or(|owner| owner.name != **name)
+        };
+        let macros = references.macros.iter().filter(reads).cloned().collect();
+        if let Affected::Packages(users) = with_dependents(Affected::Packages(macros), packages) {
+            names.extend(users);
         }
         names.extend(takers.into_iter().map(str::to_owned));
         handed_on.retain(|file| !concerned.contains(file));
@@ -144,9 +161,94 @@ pub fn climbs(script: &str) -> bool {
         || script.split('"').any(is_up)
 }
 
+pub fn is_macro(manifest: &str) -> bool {
+    let manifest = manifest.parse::<DocumentMut>().unwrap_or_default();
+    let is = |key: &str| manifest.get("lib")?.get(key)?.as_bool();
+    is("proc-macro").or_else(|| is("proc_macro")) == Some(true)
+}
+
+/// The sources of a build script, and of the packages in the tree that it is built with.
+pub fn sources_of_script(package: &Package, packages: &[Package]) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> =
+        package.script.iter().flat_map(|script| with_modules(script)).collect();
+    let manifest = |dir: &Path| files::read_text(dir.join("Cargo.toml")).unwrap_or_default();
+    let text = manifest(&package.dir);
+    let Ok(own) = text.parse::<DocumentMut>() else { return found };
+    if found.is_empty() {
+        return found;
+    }
+    let names: Vec<String> = dependencies(&own, &["build-dependencies"])
+        .map(|(name, item)| format!("\"{}\"", package_name(name, item)))
+        .collect();
+    let is_used = |dir: &&PathBuf| names.iter().any(|name| manifest(dir).contains(name));
+    let mut dirs: Vec<&PathBuf> = package.path_dependencies.iter().filter(is_used).collect();
+    let mut next = 0;
+    while let Some(dir) = dirs.get(next).copied() {
+        next += 1;
+        files::walk(&dir.join("src"), &mut |path, _| {
+            found.extend(Some(path.to_owned()).filter(|path| is_rust(path)));
+        });
+        let members = packages.iter().filter(|package| package.dir == *dir);
+        for dir in members.flat_map(|package| &package.path_dependencies) {
+            if !dirs.contains(&dir) && *dir != package.dir {
+                dirs.push(dir);
+            }
+        }
+    }
+    found
+}
+
+/// What a manifest asks for of other packages: `name`, and `name/feature` for each feature.
+pub fn asked_features(manifest: &str) -> BTreeSet<String> {
+    const KINDS: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
+    const FEATURES: [&str; 1] = ["features"];
+    let Ok(manifest) = manifest.parse::<DocumentMut>() else { return BTreeSet::new() };
+    let strings = |item: Option<&Item>| -> Vec<String> {
+        let list = item.and_then(Item::as_array).into_iter().flatten();
+        list.filter_map(|it| it.as_str().map(str::to_owned)).collect()
+    };
+    let mut found = BTreeSet::new();
+    for (key, item) in dependencies(&manifest, &KINDS) {
+        let name = package_name(key, item);
+        let is = |key: &str, value: bool| item.get(key).and_then(Item::as_bool) == Some(value);
+        found.insert(name.to_owned());
+        found.extend(strings(item.get("features")).iter().map(|it| format!("{name}/{it}")));
+        found.extend((!is("default-features", false)).then(|| format!("{name}/default")));
+        // And what is in the workspace's table.
+        found.extend(is("workspace", true).then(|| format!("{name}/of the workspace")));
+        let of_own = dependencies(&manifest, &FEATURES).flat_map(|(_, item)| strings(Some(item)));
+        found.extend(of_own.filter_map(|it| {
+            let (of, feature) = it.split_once('/')?;
+            (of.trim_end_matches('?') == key).then(|| format!("{name}/{feature}"))
+        }));
+    }
+    found
+}
+
+/// The entries of these tables of a manifest, and of its targets.
+fn dependencies<'a>(
+    manifest: &'a DocumentMut,
+    kinds: &'a [&str],
+) -> impl Iterator<Item = (&'a str, &'a Item)> {
+    let targets = manifest.get("target").and_then(Item::as_table_like);
+    let targets = targets.into_iter().flat_map(TableLike::iter).map(|(_, target)| target);
+    std::iter::once(manifest.as_item())
+        .chain(targets)
+        .flat_map(|table| kinds.iter().filter_map(|kind| table.get(kind)?.as_table_like()))
+        .flat_map(TableLike::iter)
+}
+
+fn package_name<'a>(key: &'a str, dependency: &'a Item) -> &'a str {
+    dependency.get("package").and_then(Item::as_str).unwrap_or(key)
+}
+
+fn is_rust(file: &Path) -> bool {
+    file.extension().is_some_and(|end| end == "rs")
+}
+
 /// What the sources name by paths with `..`.
-pub fn named_paths(mentions: &[Mention], packages: &[Package]) -> BTreeSet<PathBuf> {
-    mentions.iter().flat_map(|mention| Named::of(mention, packages).paths).collect()
+pub fn named_paths(mentions: &[Mention], root: &Path, packages: &[Package]) -> BTreeSet<PathBuf> {
+    mentions.iter().flat_map(|mention| Named::of(mention, root, packages).paths).collect()
 }
 
 /// Whether a package is concerned because of where it, or a path dependency of it, lies.
@@ -163,7 +265,8 @@ fn is_taken_by_place(package: &Package, packages: &[Package], file: &Path) -> bo
     };
     let is_member = |dir: &PathBuf| packages.iter().any(|package| package.dir == *dir);
     let depends = |dir: &PathBuf| {
-        (owner.is_none() && file.starts_with(dir)) || (dir.starts_with(file) && !is_member(dir))
+        let is_of_it = file.starts_with(dir) && owner.is_none_or(|own| !own.dir.starts_with(dir));
+        is_of_it || (dir.starts_with(file) && !is_member(dir))
     };
     is_owner() || is_inside() || is_configured() || package.path_dependencies.iter().any(depends)
 }
@@ -280,7 +383,7 @@ struct Named<'a> {
 }
 
 impl<'a> Named<'a> {
-    fn of(mention: &'a Mention, packages: &'a [Package]) -> Named<'a> {
+    fn of(mention: &'a Mention, root: &Path, packages: &'a [Package]) -> Named<'a> {
         let file = mention.file.as_path();
         let package = owner(packages, file);
         let dir = file.parent().unwrap_or(file);
@@ -297,9 +400,7 @@ impl<'a> Named<'a> {
         let is_comment = first.trim_start().starts_with("//");
         // A path down into another package needs no `..`.
         let inner = match package {
-            Some(package) if file.extension().is_some_and(|end| end == "rs") => {
-                inner_packages(package, packages).collect()
-            }
+            Some(package) if is_rust(file) => inner_packages(package, packages).collect(),
             _ => Vec::new(),
         };
 
@@ -343,6 +444,10 @@ impl<'a> Named<'a> {
                 named.paths.push(path);
             }
         }
+        if is_rust(file) && !is_comment {
+            let literals = first.split('"').skip(1).step_by(2);
+            named.paths.extend(literals.filter_map(|it| path_from_root(it, root, packages)));
+        }
         if !is_for_rustc && !is_manifest && !is_comment {
             named.names.extend(first.split('"').filter_map(name_in));
         }
@@ -368,7 +473,24 @@ fn is_part_of_path(c: char) -> bool {
 fn name_in(literal: &str) -> Option<&str> {
     let path = literal.rsplit(|c| !is_part_of_path(c)).next()?;
     let is_resolved = path.starts_with('/') || path.split('/').any(|part| part == "..");
-    path.rsplit('/').next().filter(|name| !is_resolved && name.contains('.'))
+    // Sources are searched for none of these names.
+    let is_searched =
+        |name: &&str| name.contains('.') && !name.ends_with(".rs") && *name != "Cargo.toml";
+    path.rsplit('/').next().filter(|name| !is_resolved && is_searched(name))
+}
+
+/// What a literal begins with, where that leads from the workspace's root into a package or to a
+/// folder of packages. A macro is started there. The name of a package alone may be anything.
+fn path_from_root(literal: &str, root: &Path, packages: &[Package]) -> Option<PathBuf> {
+    let literal = literal.strip_prefix("./").unwrap_or(literal);
+    let words = literal.split(|c| !is_part_of_path(c)).next()?;
+    let path = root.join(words.trim_end_matches('/'));
+    let leads_into = |package: &Package| {
+        package.dir != root && (path.starts_with(&package.dir) || package.dir.starts_with(&path))
+    };
+    let is_name = !words.contains('/') && packages.iter().any(|package| package.dir == path);
+    let is_up = path == root || words.split('/').any(|part| part == "..");
+    (!is_name && !is_up && packages.iter().any(leads_into)).then_some(path)
 }
 
 /// The paths in these lines that go up, or down into one of the `inner` packages. One may stand in
@@ -457,7 +579,7 @@ mod tests {
             ("/w/app/data".into(), "/w/data".into()),
         ];
         let configured = vec!["/w/locks/Cargo.lock".into()];
-        let references = References { mentions, links, configured, climbers: Vec::new() };
+        let references = References { mentions, links, configured, ..References::default() };
         let (root, start, packages) = (Path::new("/w"), Path::new("/w/app"), packages());
         let workspace = Workspace { root, start, packages: &packages };
         let found = match affected(&workspace, &changed, &references) {

@@ -1,6 +1,6 @@
 //! What git knows of changed files.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -40,7 +40,7 @@ pub struct Mention {
 /// The checkout that the workspace is in, and what git knows of those inside it.
 pub struct Checkouts {
     tops: Vec<PathBuf>,
-    /// Symbolic links that git tracks, with what they point to, as absolute paths.
+    /// Symbolic links, with what they point to, as absolute paths.
     pub links: Vec<(PathBuf, PathBuf)>,
     /// Files that git was told to take for unchanged, and that are not what it has of them.
     edited_unseen: Vec<PathBuf>,
@@ -50,7 +50,8 @@ pub struct Checkouts {
 
 /// Compares the working tree with the merge base of `HEAD` and the main branch (or with `base`):
 /// commits since then, what is staged, what is not, and files that git does not track. Of those
-/// that it ignores there is no state to compare with: they count if they were written since then.
+/// that it ignores there is no state to compare with: they count if they changed since then, or if
+/// a source includes them and they are missing.
 ///
 /// # Errors
 ///
@@ -107,18 +108,15 @@ pub fn read(sh: &Shell, repo: &Repo, base: Option<&str>) -> anyhow::Result<Chang
     let checkouts = line(&["show", "--no-patch", "--format=%ct", &commit])
         .and_then(|seconds| Ok(UNIX_EPOCH + Duration::from_secs(seconds.parse()?)))
         .and_then(|since| Checkouts::of(sh, &top, since));
-    let (tracked, checkouts) = match (tracked, checkouts) {
+    let (tracked, mut checkouts) = match (tracked, checkouts) {
         (Ok(tracked), Ok(checkouts)) => (tracked, checkouts),
         (Err(err), _) | (_, Err(err)) => return unknown(&why_no_git(&err)),
     };
     let mut files: Vec<PathBuf> = paths_in(&tracked, &top).collect();
-    for checkout in &checkouts.tops {
-        match (untracked(sh, checkout), ignored(sh, checkout)) {
-            (Ok(untracked), Ok(ignored)) => {
-                files.extend(untracked);
-                files.extend(ignored.into_iter().filter(|path| checkouts.is_new(path)));
-            }
-            (Err(err), _) | (_, Err(err)) => return unknown(&why_no_git(&err)),
+    for checkout in checkouts.tops.clone() {
+        match checkouts.unkept(sh, &checkout) {
+            Ok(changed) => files.extend(changed),
+            Err(err) => return unknown(&why_no_git(&err)),
         }
     }
     files.extend(checkouts.edited_unseen.iter().cloned());
@@ -203,10 +201,64 @@ impl Checkouts {
         Ok(())
     }
 
-    /// Whether a file that git does not keep was written since the commit.
+    /// The changed files of a checkout that git does not keep, and the sources that include a
+    /// missing one.
+    fn unkept(&mut self, sh: &Shell, top: &Path) -> anyhow::Result<Vec<PathBuf>> {
+        let sources = in_parallel(&sources(sh, top)?, |file| Source::read(file));
+        let spelled: Vec<&[String]> =
+            sources.iter().flat_map(|source| &source.spelled).map(Vec::as_slice).collect();
+        let mut found = untracked(sh, top, &spelled)?;
+        let ignored = ignored(sh, top, &spelled)?;
+        let links = found.iter().chain(&ignored).filter(|path| path.is_symlink());
+        self.links.extend(links.filter_map(|path| link_of(path)));
+        found.extend(ignored.into_iter().filter(|path| self.is_new(path)));
+        found.extend(self.lacking(sh, &sources)?);
+        Ok(found)
+    }
+
+    /// Those that include a missing file which git ignores or which lies elsewhere.
+    fn lacking(&self, sh: &Shell, sources: &[Source]) -> anyhow::Result<BTreeSet<PathBuf>> {
+        const ARGUMENTS_MAX: usize = 100; // Windows allows 32 KiB.
+        let mut found = BTreeSet::new();
+        let mut unclear: BTreeMap<&Path, Vec<(String, &Path)>> = BTreeMap::new();
+        for source in sources {
+            let is_missing = |paths: &&Vec<PathBuf>| !paths.iter().any(|path| path.exists());
+            for path in source.included.iter().filter(is_missing).flatten() {
+                let path = normalized(path);
+                let tops = self.tops.iter().filter(|top| path.starts_with(top));
+                let top = tops.max_by_key(|top| top.as_os_str().len());
+                let Some(top) = top.filter(|top| !files::is_behind_link(top, &path)) else {
+                    found.insert(source.file.clone());
+                    continue;
+                };
+                let inside = path.strip_prefix(top).unwrap_or(&path);
+                let parts: Vec<_> = inside.iter().map(|part| part.to_string_lossy()).collect();
+                unclear.entry(top).or_default().push((parts.join("/"), &source.file));
+            }
+        }
+        for (top, paths) in unclear {
+            for some in paths.chunks(ARGUMENTS_MAX) {
+                // Without the index it takes paths in a submodule that is not checked out, too.
+                let args = ["-c", "core.quotePath=false", "check-ignore", "--no-index", "--"];
+                let paths = some.iter().map(|(path, _)| &**path);
+                let args: Vec<&str> = args.into_iter().chain(paths).collect();
+                let output = sh.output(OsStr::new("git"), &args, top)?;
+                let ignored = String::from_utf8_lossy(&output.stdout);
+                let ignored: HashSet<&str> = ignored.lines().collect();
+                // It ends with 1 where it ignores none.
+                let is_known = output.status.code().is_some_and(|code| code < 2);
+                let lacks = |(path, _): &&(String, &Path)| !is_known || ignored.contains(&**path);
+                found.extend(some.iter().filter(lacks).map(|(_, source)| (*source).to_owned()));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether a file that git does not keep changed since the commit: by the time that the system
+    /// keeps, as a copy may have an older one.
     pub(crate) fn is_new(&self, path: &Path) -> bool {
-        let time = path.metadata().or_else(|_| path.symlink_metadata());
-        time.and_then(|meta| meta.modified()).is_ok_and(|time| time >= self.since)
+        let times = [files::changed(path), files::changed_itself(path)];
+        times.into_iter().flatten().any(|time| time >= self.since)
     }
 
     /// Whether it lies in this checkout, so that git has told of it.
@@ -239,6 +291,7 @@ impl Checkouts {
         &self,
         sh: &Shell,
         files: &[PathBuf],
+        root: &Path,
         packages: &[Package],
     ) -> anyhow::Result<Vec<Mention>> {
         const UP: [&str; 3] = ["../", "/..", "\"..\""];
@@ -253,21 +306,23 @@ impl Checkouts {
         };
         let down: HashMap<&Path, BTreeSet<String>> =
             packages.iter().map(|package| (package.dir.as_path(), down(package))).collect();
-        let patterns: Vec<&str> = UP.into_iter().chain(names).collect();
+        // From the workspace's root: into a package, or a folder of packages.
+        let from_root = packages.iter().filter_map(|package| {
+            let mut parts = package.dir.strip_prefix(root).ok()?.iter();
+            let first = parts.next()?.to_string_lossy();
+            let mut starts = vec![format!("\"{first}/"), format!("\"./{first}")];
+            starts.extend(parts.next().map(|_| format!("\"{first}\"")));
+            Some(starts)
+        });
+        let from_root: BTreeSet<String> = from_root.flatten().collect();
+        let from_root = from_root.iter().map(String::as_str);
+        let patterns: Vec<&str> = UP.into_iter().chain(names).chain(from_root).collect();
         let all_down = down.values().flatten().map(String::as_str);
         let all: BTreeSet<&str> = patterns.iter().copied().chain(all_down).collect();
         let mut found = Vec::new();
         for top in &self.tops {
-            let mut args = vec!["grep", "--untracked", "--files-with-matches", "--full-name"];
-            args.extend(["--no-color", "-z", "-I", "--fixed-strings"]);
-            args.extend(all.iter().flat_map(|pattern| ["-e", *pattern]));
-            args.extend(["--", "*.rs", "*Cargo.toml"]);
-            let output = sh.output(OsStr::new("git"), &args, top)?;
-            // It ends with 1 where nothing matches.
-            if output.status.code() != Some(0) && output.status.code() != Some(1) {
-                anyhow::bail!("git grep: {}", String::from_utf8_lossy(&output.stderr).trim());
-            }
-            let sources: Vec<PathBuf> = paths_in(&output.stdout, top).collect();
+            let args = all.iter().flat_map(|pattern| ["-e", *pattern]);
+            let sources = grep(sh, top, ["--fixed-strings"].into_iter().chain(args).collect())?;
             let of_sources = in_parallel(&sources, |file| {
                 let own = owner(packages, file).and_then(|package| down.get(&*package.dir));
                 let own = own.into_iter().flatten().map(String::as_str);
@@ -318,20 +373,139 @@ fn mentions_in(file: &Path, patterns: &[&str]) -> Vec<Mention> {
     matching.map(|(at, _)| mention(at)).collect()
 }
 
-fn untracked(sh: &Shell, top: &Path) -> anyhow::Result<Vec<PathBuf>> {
+/// The Rust sources and manifests with lines that match.
+fn grep(sh: &Shell, top: &Path, patterns: Vec<&str>) -> anyhow::Result<Vec<PathBuf>> {
+    let mut args = vec!["grep", "--untracked", "--files-with-matches", "--full-name"];
+    args.extend(["--no-color", "-z", "-I"]);
+    args.extend(patterns);
+    args.extend(["--", "*.rs", "*Cargo.toml"]);
+    let output = sh.output(OsStr::new("git"), &args, top)?;
+    // It ends with 1 where nothing matches.
+    if output.status.code() != Some(0) && output.status.code() != Some(1) {
+        anyhow::bail!("git grep: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(paths_in(&output.stdout, top).collect())
+}
+
+/// Names that only editors and other tools give to files, and to directories, unless a source
+/// spells such a file.
+const ENDS_OF_TOOLS: [&str; 8] =
+    [".log", ".swp", "~", ".orig", ".rej", ".bak", ".profraw", ".DS_Store"];
+const DIRS_OF_TOOLS: [&str; 2] = ["node_modules", "__pycache__"];
+
+/// What a source says of files that git may not keep.
+struct Source {
+    file: PathBuf,
+    /// The files that it includes, and its modules: each in all places where it may lie.
+    included: Vec<Vec<PathBuf>>,
+    /// Ends of paths with names that are those of tools, in parts.
+    spelled: Vec<Vec<String>>,
+}
+
+/// Those of a checkout that may have something of it.
+fn sources(sh: &Shell, top: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let ends = ENDS_OF_TOOLS.map(|end| format!("{}\"", end.replace('.', "[.]"))).join("|");
+    let includes = "include(_str|_bytes)?!|#\\[path|mod [A-Za-z0-9_]+;";
+    let pattern = format!("{includes}|{}|{ends}", DIRS_OF_TOOLS.join("|"));
+    grep(sh, top, vec!["--extended-regexp", "-e", &pattern])
+}
+
+impl Source {
+    fn read(file: &Path) -> Source {
+        let text = files::read(file).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let parts = |literal: &str| -> Vec<String> {
+            literal.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        };
+        let spelled = text.split('"').filter_map(|literal| {
+            let mut parts = parts(literal);
+            let dir = parts.iter().position(|part| DIRS_OF_TOOLS.contains(&part.as_str()));
+            let end = || ENDS_OF_TOOLS.iter().any(|end| literal.ends_with(end));
+            let at = dir.or_else(|| parts.len().checked_sub(1).filter(|_| end()))?;
+            Some(parts.split_off(at))
+        });
+        let included = match file.extension().is_some_and(|end| end == "rs") {
+            true => included(file, &text),
+            false => Vec::new(),
+        };
+        Source { file: file.to_owned(), included, spelled: spelled.collect() }
+    }
+}
+
+/// A Rust source with its modules and the sources that it includes.
+pub fn with_modules(file: &Path) -> Vec<PathBuf> {
+    let mut found = vec![file.to_owned()];
+    let mut next = 0;
+    while let Some(file) = found.get(next) {
+        let more = Source::read(file).included.into_iter().flatten();
+        let more = more.filter(|path| path.extension().is_some_and(|end| end == "rs"));
+        let more: Vec<PathBuf> = more.filter(|path| path.is_file()).collect();
+        for path in more {
+            if !found.contains(&path) {
+                found.push(path);
+            }
+        }
+        next += 1;
+    }
+    found
+}
+
+fn included(file: &Path, text: &str) -> Vec<Vec<PathBuf>> {
+    const STARTS: [&str; 4] = ["include!(", "include_str!(", "include_bytes!(", "#[path"];
+    let dir = file.parent().unwrap_or(file);
+    let package_dir = dir.ancestors().find(|dir| dir.join("Cargo.toml").is_file()).unwrap_or(dir);
+    let is_code = |at: usize| !text[..at].rsplit('\n').next().unwrap_or_default().contains("//");
+    let starts = STARTS.iter().flat_map(|start| text.match_indices(start));
+    let starts = starts.filter(|(at, _)| is_code(*at));
+    let files = starts.filter_map(|(at, start)| {
+        Some(vec![path_in_macro(&text[at + start.len()..], dir, package_dir)?])
+    });
+    let modules = text.match_indices("mod ").filter_map(|(at, start)| {
+        let rest = &text[at + start.len()..];
+        let (name, _) = rest.split_once(|c: char| !c.is_alphanumeric() && c != '_')?;
+        let is_module = rest[name.len()..].starts_with(';') && !name.is_empty() && is_code(at);
+        let dirs = [dir.to_owned(), dir.join(file.file_stem()?)];
+        let places = dirs
+            .iter()
+            .flat_map(|dir| [dir.join(format!("{name}.rs")), dir.join(name).join("mod.rs")]);
+        is_module.then(|| places.collect())
+    });
+    files.chain(modules).collect()
+}
+
+/// The path that `include!`, or the `path` of a module, is given in these literals, behind
+/// `env!("CARGO_MANIFEST_DIR")` from the package's directory on. `None` where it is none of them.
+fn path_in_macro(text: &str, dir: &Path, package_dir: &Path) -> Option<PathBuf> {
+    let (mut base, mut path) = (dir, String::new());
+    let mut pieces = text.split('"');
+    while let (Some(code), Some(literal)) = (pieces.next(), pieces.next()) {
+        let code = code.trim();
+        match code {
+            "concat!(env!(" if literal == "CARGO_MANIFEST_DIR" => base = package_dir,
+            ")," if path.is_empty() => path.push_str(literal),
+            "" | "=" | "concat!(" | "," => path.push_str(literal),
+            _ if code.trim_start_matches([',', ' ', '\n']).starts_with([')', ']']) => break,
+            _ => return None,
+        }
+    }
+    let inside = if base == dir { &path } else { path.trim_start_matches('/') };
+    (!path.is_empty() && !path.contains('\\')).then(|| base.join(inside))
+}
+
+fn untracked(sh: &Shell, top: &Path, spelled: &[&[String]]) -> anyhow::Result<Vec<PathBuf>> {
     let listed = sh.read("git", ["ls-files", "--others", "--exclude-standard", "-z"], top)?;
-    Ok(paths_in(&listed, top).filter(|path| !is_of_no_source(top, path)).collect())
+    Ok(paths_in(&listed, top).filter(|path| !is_of_no_source(top, path, spelled)).collect())
 }
 
 /// The files that git ignores, those of ignored directories too, but for what builds and other
 /// tools write.
-fn ignored(sh: &Shell, top: &Path) -> anyhow::Result<Vec<PathBuf>> {
+fn ignored(sh: &Shell, top: &Path, spelled: &[&[String]]) -> anyhow::Result<Vec<PathBuf>> {
     let args = ["ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z"];
     let listed = sh.read("git", args, top)?;
     let mut found = Vec::new();
     let mut ahead: Vec<PathBuf> = paths_in(&listed, top).collect();
     while let Some(path) = ahead.pop() {
-        if is_of_no_source(top, &path) {
+        if is_of_no_source(top, &path, spelled) {
             continue;
         }
         match path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
@@ -343,19 +517,29 @@ fn ignored(sh: &Shell, top: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// Whether it is known what has written it, and that it is no source.
-fn is_of_no_source(top: &Path, path: &Path) -> bool {
-    const ENDS: [&str; 8] = [".log", ".swp", "~", ".orig", ".rej", ".bak", ".profraw", ".DS_Store"];
-    const DIRS: [&str; 4] = [".git", ".lanes", "node_modules", "__pycache__"];
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
+fn is_of_no_source(top: &Path, path: &Path, spelled: &[&[String]]) -> bool {
     let inside = path.strip_prefix(top).unwrap_or(path);
+    let parts: Vec<_> = inside.iter().map(|part| part.to_string_lossy()).collect();
     let is_output = |dir: &Path| {
-        DIRS.iter().any(|name| dir.ends_with(name))
+        dir.ends_with(".git")
+            || dir.ends_with(".lanes")
             || dir.ends_with(".cargo/wrapper")
             || top.join(dir).join("CACHEDIR.TAG").exists()
     };
-    ENDS.iter().any(|end| name.ends_with(end))
-        || path.ends_with(".cargo/cranelift.toml")
+    let is_of_tools = || {
+        ENDS_OF_TOOLS.iter().any(|end| parts.last().is_some_and(|name| name.ends_with(end)))
+            || parts.iter().any(|part| DIRS_OF_TOOLS.contains(&&**part))
+    };
+    // Of a directory it is known only later what is in it.
+    let is_dir = !path.is_symlink() && path.is_dir();
+    let len = |path: &[String]| if is_dir { 1 } else { path.len() };
+    let is_spelled = || {
+        let is_at = |path: &[String], some: &[_]| some.iter().zip(path).all(|(a, b)| a == b);
+        spelled.iter().any(|path| parts.windows(len(path)).any(|some| is_at(path, some)))
+    };
+    path.ends_with(".cargo/cranelift.toml")
         || inside.ancestors().any(is_output)
+        || (is_of_tools() && !is_spelled())
 }
 
 fn link_of(link: &Path) -> Option<(PathBuf, PathBuf)> {
