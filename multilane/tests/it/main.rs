@@ -32,6 +32,7 @@ mod fork_reach;
 mod fork_sources;
 mod fork_swaps;
 mod fork_traps;
+mod fork_variables;
 #[cfg(unix)]
 mod gc;
 #[cfg(unix)]

@@ -87,7 +87,7 @@ pub(super) fn names_the_same(
     then: SystemTime,
 ) -> Result<(), StateDiffers> {
     if let Some(noted) = &inputs.noted {
-        let is_same = |name: &&String| noted.is_same(name, inputs.env.value(name), then);
+        let is_same = |name: &&String| noted.is_same(name, inputs.env, then);
         if let Some(name) = unit.variables.iter().find(|name| !is_same(name)) {
             return Err(StateDiffers::Variable(name.clone()));
         }

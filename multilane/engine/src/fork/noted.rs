@@ -18,6 +18,7 @@ use std::time::{Duration, SystemTime};
 use crate::environment::Environment;
 use crate::files;
 use crate::project::cargo_config::CargoConfig;
+use crate::units::is_variable;
 
 const FILE: &str = ".environment";
 
@@ -108,11 +109,27 @@ impl Noted {
     /// The same of one of the others. What an earlier build did not note is not known to differ.
     pub fn is_other_same(&self, other: &(&str, String), then: SystemTime) -> bool {
         let (name, value) = other;
-        !self.variables.contains_key(*name) || self.is_same(name, Some(OsStr::new(value)), then)
+        !self.variables.contains_key(*name) || self.has(name, Some(OsStr::new(value)), then)
     }
 
-    /// Whether a variable had this value in the last builds, at least since then.
-    pub fn is_same(&self, name: &str, value: Option<&OsStr>, then: SystemTime) -> bool {
+    /// Whether a variable had its value in the last builds, at least since then: all whose names
+    /// match, if the name has a `*`, but for those of a session.
+    pub fn is_same(&self, name: &str, env: &Environment, then: SystemTime) -> bool {
+        let Some((start, end)) = name.split_once('*') else {
+            return self.has(name, env.value(name), then);
+        };
+        let is_meant = |name: &&str| {
+            let rest = name.strip_prefix(start);
+            rest.is_some_and(|rest| rest.ends_with(end))
+                && is_variable(name)
+                && !is_of_session(name)
+        };
+        let set = env.iter().filter_map(|(name, _)| name.to_str());
+        let mut names = self.variables.keys().map(String::as_str).chain(set).filter(is_meant);
+        names.all(|name| self.has(name, env.value(name), then))
+    }
+
+    fn has(&self, name: &str, value: Option<&OsStr>, then: SystemTime) -> bool {
         let value = value.map(|value| self.hash(value));
         match self.variables.get(name) {
             Some((noted, since)) => *noted == value && *since <= then,
@@ -137,6 +154,39 @@ impl Noted {
     }
 }
 
+/// Whether each terminal, session or agent has a value of its own, which says nothing of the project.
+fn is_of_session(name: &str) -> bool {
+    const NAMES: [&str; 15] = [
+        "AGENT_ID",
+        "COLORTERM",
+        "COLUMNS",
+        "DBUS_SESSION_BUS_ADDRESS",
+        "DISPLAY",
+        "INVOCATION_ID",
+        "JOURNAL_STREAM",
+        "LINES",
+        "LS_COLORS",
+        "OLDPWD",
+        "PWD",
+        "RUST_RECURSION_COUNT",
+        "SHLVL",
+        "STY",
+        "WINDOWID",
+    ];
+    const STARTS: [&str; 9] = [
+        "CARGO_TERM_",
+        "CLAUDE",
+        "MULTILANE_",
+        "SSH_",
+        "TERM",
+        "TMUX",
+        "VSCODE_",
+        "WAYLAND_",
+        "XDG_SESSION_",
+    ];
+    NAMES.contains(&name) || STARTS.iter().any(|start| name.starts_with(start))
+}
+
 /// Another one for each lane.
 fn salt(lane: &Path, now: SystemTime) -> String {
     use std::hash::BuildHasher as _;
@@ -156,7 +206,7 @@ mod tests {
         let at = |seconds: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         let is_same = |name: &str, value: Option<&str>, then: u64| {
             let noted = Noted::read(lane).expect("it is there");
-            noted.is_same(name, value.map(OsStr::new), at(then))
+            noted.has(name, value.map(OsStr::new), at(then))
         };
         let others = |names: &str| [(CONFIGURED, String::new()), (AT_ROOT, names.to_owned())];
         assert_eq!(Noted::read(lane), None);
@@ -176,6 +226,15 @@ mod tests {
             noted.is_other_same(&(AT_ROOT, names.to_owned()), at(then))
         };
         assert!(is_other_same("y", 20) && !is_other_same("y", 15) && !is_other_same("x", 20));
+        let are_same = |names: &str, set: &[(&str, &str)]| {
+            let noted = Noted::read(lane).expect("it is there");
+            noted.is_same(names, &Environment::of(set), at(20))
+        };
+        assert!(are_same("*", &[("A", "two"), ("C", "one"), ("TERM", "x")]));
+        note(lane, &Environment::of(&[("APP_A", "two")]), &others("y"), at(20));
+        assert!(are_same("APP_*", &[("APP_A", "two"), ("OTHER", "x")]));
+        assert!(!are_same("APP_*", &[("APP_A", "two"), ("APP_B", "x")]));
+        assert!(!are_same("APP_*", &[]) && are_same("APP_*_LINKER", &[]));
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;

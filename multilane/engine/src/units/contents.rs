@@ -2,6 +2,7 @@
 //! what was found is remembered.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs::Metadata;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use crate::lanes::hex;
 use crate::project::git_dir::Common;
 use crate::project::packages::normalized;
 use crate::units::climbs::climbs;
-use crate::units::literals::Literals;
+use crate::units::literals::{Literals, variables_of};
 use crate::units::reach::{
     AsksGit, Reach, Token, asks_git, has_no_code, names_git, reach_of, reach_of_texts, tokens,
 };
@@ -116,23 +117,19 @@ fn find_names(
     let mut read: Vec<usize> = built_from.iter().flatten().copied().collect();
     read.sort_unstable();
     read.dedup();
-    let variables = remembered.ask_text("variables, 2", units, &read, |unit| {
-        let variables = literals(unit, place, Literals::of)?.variables;
+    let (own, others): (Vec<usize>, Vec<usize>) =
+        read.into_iter().partition(|at| is_of_tree(&units[*at]) || is_from_git(&units[*at]));
+    let of_tree: HashMap<usize, Literals> = own
+        .into_iter()
+        .map(|at| (at, own_literals(&units[at], place).unwrap_or_default()))
+        .collect();
+    let variables = remembered.ask_text("variables, 3", units, &others, |unit| {
+        let mut variables = literals(unit, place, Literals::of)?.variables;
+        variables.remove("*"); // Such code is told the names.
         Ok(variables.into_iter().collect::<Vec<_>>().join(" "))
     });
-    let variables: HashMap<usize, Vec<String>> = read
-        .iter()
-        .copied()
-        .zip(variables)
-        .map(|(at, names)| (at, names.unwrap_or_default()))
-        .map(|(at, names)| (at, names.split_whitespace().map(str::to_owned).collect()))
-        .collect();
-    let of_tree: HashMap<usize, Literals> = read
-        .iter()
-        .copied()
-        .filter(|at| is_of_tree(&units[*at]) || is_from_git(&units[*at]))
-        .map(|at| (at, literals(&units[at], place, Literals::of).unwrap_or_default()))
-        .collect();
+    let of_others: HashMap<usize, String> =
+        others.into_iter().zip(variables.into_iter().map(Option::unwrap_or_default)).collect();
     // What the code of a script or a macro names, when it runs for this unit.
     let named = |units: &[Unit], built_from: &[usize], runs_for: usize| {
         let mut found = BTreeSet::new();
@@ -142,7 +139,12 @@ fn find_names(
         found
     };
     for (at, built_from) in wide.iter().zip(&built_from) {
-        units[*at].variables = built_from.iter().flat_map(|at| variables[at].clone()).collect();
+        let own = built_from.iter().filter_map(|at| of_tree.get(at));
+        let own: BTreeSet<String> = own.flat_map(|found| &found.variables).cloned().collect();
+        let others = built_from.iter().filter_map(|at| of_others.get(at));
+        let others = others.flat_map(|names| names.split_whitespace().map(str::to_owned));
+        units[*at].variables = own.iter().cloned().chain(others).collect();
+        units[*at].own_variables = own;
         if units[*at].reach == Reach::Anything || is_from_git(&units[*at]) {
             units[*at].outside = named(units, built_from, *at);
         }
@@ -153,8 +155,10 @@ fn find_names(
         }
         let macros = graph.macros(units, &units[at]);
         let mut names = (BTreeSet::new(), BTreeSet::new());
+        let mut own = BTreeSet::new();
         for of_macro in macros {
             names.0.extend(units[of_macro].variables.iter().cloned());
+            own.extend(units[of_macro].own_variables.iter().cloned());
             let wide = wide.iter().position(|wide| *wide == of_macro);
             let wide = wide.filter(|_| units[of_macro].reach == Reach::Anything);
             names.1.extend(wide.into_iter().flat_map(|wide| named(units, &built_from[wide], at)));
@@ -163,10 +167,30 @@ fn find_names(
         if units[at].widest_macro.as_ref().is_some_and(|found| found.reach == Reach::Anything) {
             names.1.extend(outside(&literals, &units[at], &units[at], place));
         }
-        names.0.extend(literals.variables);
+        own.extend(literals.variables.into_iter().filter(|name| name != "*"));
+        names.0.extend(own.iter().cloned());
         (units[at].variables, units[at].outside) = names;
+        units[at].own_variables = own;
     }
 }
+
+/// The same with all that code of the tree may make the name of a variable of: in the texts that it
+/// includes, and in the programs that it starts.
+fn own_literals(unit: &Unit, place: &Place) -> io::Result<Literals> {
+    let mut found = literals(unit, place, Literals::of_own)?;
+    let sources = Source::all_of(unit, place)?;
+    for text in sources.iter().filter(|source| source.is_told_as_text_in(&sources)) {
+        if text.bytes.len() as u64 <= NAMED_LEN_MAX && !text.ends_with("md") {
+            found.add_variables_in(&String::from_utf8_lossy(&text.bytes));
+        }
+    }
+    let of_programs = found.names.iter().flat_map(|name| variables_of(name));
+    found.variables.extend(of_programs.map(|name| (*name).to_owned()));
+    Ok(found)
+}
+
+/// What is longer holds data.
+const NAMED_LEN_MAX: u64 = 1 << 16;
 
 /// Of all sources of a unit that may be code, and of the small files that they name.
 fn literals(
@@ -174,7 +198,6 @@ fn literals(
     place: &Place,
     literals_of: impl Fn(&[u8]) -> Literals,
 ) -> io::Result<Literals> {
-    const LEN_MAX: u64 = 1 << 16; // What is longer holds data.
     let mut found = Literals::default();
     let sources = Source::all_of(unit, place)?;
     for source in sources.iter().filter(|source| !source.is_told_as_text_in(&sources)) {
@@ -184,13 +207,24 @@ fn literals(
         found.of_home.extend(literals.of_home);
         found.names.extend(literals.names);
     }
+    if found.variables.iter().any(|name| name.len() > 1 && name.ends_with('*')) {
+        found.variables.remove("*"); // It goes through all, but takes these.
+    }
     if is_of_tree(unit) {
         let dirs = [package_dir(unit, place), Path::new("")];
+        if found.names.contains("make") {
+            found.names.extend(["GNUmakefile", "Makefile", "makefile"].map(str::to_owned));
+        }
         let names: Vec<String> = found.names.iter().chain(&found.paths).cloned().collect();
         for path in names.iter().flat_map(|name| dirs.map(|dir| place.root.join(dir).join(name))) {
-            if path.metadata().is_ok_and(|meta| meta.is_file() && meta.len() <= LEN_MAX) {
-                let bytes = files::read(path).unwrap_or_default(); // What we cannot read, nor can it.
-                found.add_paths_in(&String::from_utf8_lossy(&bytes));
+            let is_small = |meta: Metadata| meta.is_file() && meta.len() <= NAMED_LEN_MAX;
+            if path.metadata().is_ok_and(is_small) {
+                let bytes = files::read(&path).unwrap_or_default(); // What we cannot read, nor can it.
+                let text = String::from_utf8_lossy(&bytes);
+                found.add_paths_in(&text);
+                if path.extension().is_none_or(|extension| extension != "rs" && extension != "md") {
+                    found.add_variables_in(&text);
+                }
             }
         }
     }

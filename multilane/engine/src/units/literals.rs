@@ -10,7 +10,8 @@ use crate::units::reach::{Token, tokens, unescaped};
 
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Literals {
-    /// What may be the name of a variable of the environment, but for those that cargo sets.
+    /// What may be the name of a variable of the environment, but for those that cargo sets. `A_*`
+    /// stands for all that begin with `A_`, `*` for all.
     pub(super) variables: BTreeSet<String>,
     /// Paths that are absolute, or that climb. One that follows something else in a format, or is
     /// appended to something, begins with `/` as well.
@@ -27,6 +28,13 @@ impl Literals {
         let mut found = Literals::default();
         let Some(tokens) = std::str::from_utf8(source).ok().and_then(tokens) else { return found };
         found.add(&tokens);
+        found
+    }
+
+    /// In all of a source, with the words in calls of macros, which `stringify!` makes names of.
+    pub(super) fn of_own(source: &[u8]) -> Literals {
+        let mut found = Literals::of(source);
+        found.variables.extend(Literals::of_calls(source).variables);
         found
     }
 
@@ -80,14 +88,53 @@ impl Literals {
         }
     }
 
+    /// The names of variables in a file of whatever language.
+    pub(super) fn add_variables_in(&mut self, text: &str) {
+        const SHELLS: [&str; 3] = ["OLDPWD", "PWD", "SHLVL"]; // Which each shell sets for itself.
+        for word in text.split(|char: char| !char.is_ascii_alphanumeric() && char != '_') {
+            let is_upper = word.len() > 2 && !word.bytes().any(|byte| byte.is_ascii_lowercase());
+            if is_upper && is_variable(word) && !SHELLS.contains(&word) {
+                self.variables.insert(word.to_owned());
+                self.add_prefix(word);
+            }
+        }
+    }
+
+    /// All variables that begin with this, if that looks like the start of a name.
+    fn add_prefix(&mut self, text: &str) {
+        let start = text.split('{').next().unwrap_or_default();
+        let is_start = start.ends_with('_') && !start.bytes().any(|byte| byte.is_ascii_lowercase());
+        if is_start && is_variable(start) {
+            self.variables.insert(format!("{start}*"));
+        }
+    }
+
     fn add(&mut self, tokens: &[Token<'_>]) {
         let knows_home = tokens.iter().any(|token| {
             matches!(token, Token::Word("home_dir" | "home") | Token::Text("HOME" | "~"))
         });
-        for token in tokens {
-            let Token::Text(text) = token else { continue };
+        if lists_variables(tokens) {
+            self.variables.insert("*".to_owned());
+            let starts = tokens.windows(3).filter_map(|call| match call {
+                [
+                    Token::Word("starts_with" | "strip_prefix"),
+                    Token::Other(b'('),
+                    Token::Text(start),
+                ] => Some(*start),
+                _ => None,
+            });
+            self.variables.extend(starts.filter(|name| is_variable(name)).map(|s| format!("{s}*")));
+        }
+        let joined: Vec<String> =
+            (0..tokens.len()).filter_map(|at| joined(&tokens[at..])).collect();
+        let texts = tokens.iter().filter_map(|token| match token {
+            Token::Text(text) => Some(*text),
+            _ => None,
+        });
+        for text in texts.chain(joined.iter().map(String::as_str)) {
             // As it is written, if it is a raw one.
             for text in [text, &*unescaped(text)] {
+                self.add_prefix(text);
                 // A shell knows variables by `$NAME`.
                 let is_shells = text.contains(['$', '%']);
                 let ends_name = |char: char| is_shells && !char.is_alphanumeric() && char != '_';
@@ -127,6 +174,51 @@ fn climbs(path: &str) -> bool {
 /// What is no part of a path, in a command or in most languages.
 fn ends_word(char: char) -> bool {
     char.is_whitespace() || "\"'`;:,|&<>()=".contains(char)
+}
+
+/// Whether it goes through all variables: `env::vars`, or `vars` after an import.
+fn lists_variables(tokens: &[Token<'_>]) -> bool {
+    let is_imported = tokens
+        .windows(3)
+        .any(|all| matches!(all, [Token::Word("env"), Token::Path, Token::Other(b'{' | b'*')]));
+    tokens.windows(2).any(|pair| match pair {
+        [_, Token::Word("vars_os")] | [Token::Path, Token::Word("vars")] => true,
+        [_, Token::Word("vars")] => is_imported,
+        _ => false,
+    })
+}
+
+/// What `concat!` makes, at the start of these.
+fn joined(tokens: &[Token<'_>]) -> Option<String> {
+    let [Token::Word("concat"), Token::Other(b'!'), call @ ..] = tokens else { return None };
+    let parts = call[..call_len(call)].iter().filter_map(|token| match token {
+        Token::Text(text) => Some(*text),
+        Token::Word(word) if !["concat", "stringify"].contains(word) => Some(*word),
+        _ => None,
+    });
+    Some(parts.collect())
+}
+
+/// The variables that a program is known to read.
+pub(super) fn variables_of(program: &str) -> &'static [&'static str] {
+    match program {
+        "ar" | "c++" | "cc" | "clang" | "clang++" | "cmake" | "g++" | "gcc" | "make" => &[
+            "AR",
+            "CC",
+            "CFLAGS",
+            "CPATH",
+            "CPLUS_INCLUDE_PATH",
+            "CPPFLAGS",
+            "CXX",
+            "CXXFLAGS",
+            "C_INCLUDE_PATH",
+            "LDFLAGS",
+            "LIBRARY_PATH",
+            "SOURCE_DATE_EPOCH",
+        ],
+        "pkg-config" | "pkgconf" => &["PKG_CONFIG_*"],
+        _ => &[],
+    }
 }
 
 /// A word that a macro may make a variable's name of.
@@ -182,7 +274,7 @@ fn call_len(tokens: &[Token<'_>]) -> usize {
 
 /// Whether a variable of the environment may have this name, and not one that cargo or rustup sets
 /// for what they start.
-fn is_variable(text: &str) -> bool {
+pub(crate) fn is_variable(text: &str) -> bool {
     const LEN_MAX: usize = 100;
     const CARGOS: [&str; 16] = [
         "CARGO",
@@ -245,6 +337,20 @@ mod tests {
         let mut found = Literals::default();
         found.add_paths_in("print(open('../x').read(), \"/y\")");
         assert_eq!(found.paths, names(&["../x", "/y"]));
+    }
+
+    #[test]
+    fn names_are_put_together_and_begun() {
+        let found = |source: &str| Literals::of_own(source.as_bytes()).variables;
+        let joined = found("concat!(\"A_\", stringify!(B), \"C\"); read!(MODE)");
+        assert_eq!(joined, names(&["A_", "A_*", "A_BC", "MODE"]));
+        assert!(found("std::env::vars().filter(|x| x.0.starts_with(\"vite\"))").contains("vite*"));
+        assert!(found("use std::env::{self, vars}; f(vars())").contains("*"));
+        assert!(!found("let vars = f(); g(&vars)").contains("*"));
+        assert!(found("var(format!(\"APP_{x}\"))").contains("APP_*"));
+        let mut found = Literals::default();
+        found.add_variables_in("echo ${APP_MODE:-Xy} $PWD; process.env.startsWith('VITE_')");
+        assert_eq!(found.variables, names(&["APP_MODE", "VITE_", "VITE_*"]));
     }
 
     #[test]

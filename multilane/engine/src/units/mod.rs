@@ -49,6 +49,7 @@ pub use foreign::foreign;
 use layout::UnitPlace;
 pub use layout::{Layout, profile_dirs};
 use link_args::LinkArgs;
+pub(crate) use literals::is_variable;
 pub use reach::{AsksGit, Reach};
 
 /// What cargo calls a unit: one run of a compiler or of a build script.
@@ -92,9 +93,11 @@ pub struct Unit {
     pub widest_macro: Option<WideMacro>,
     /// The variables of the environment that such code names, and the paths out of the checkout,
     /// absolute or relative to the workspace root: of a macro or a build script its own, of other
-    /// units those of the macros.
+    /// units those of the macros. `A_*` stands for all variables that begin with `A_`.
     pub variables: BTreeSet<String>,
     pub outside: BTreeSet<PathBuf>,
+    /// The variables that the tree's own code names.
+    pub own_variables: BTreeSet<String>,
     /// What its outputs name; looked for where such a macro, or something that it has generated,
     /// may have been compiled in.
     pub names: Named,
