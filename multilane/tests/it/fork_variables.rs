@@ -3,8 +3,10 @@
 
 #![cfg(unix)]
 
+use std::path::{Path, PathBuf};
+
 use crate::fork::{saying, scripted};
-use crate::support::Project;
+use crate::support::{Project, put};
 
 /// What a program writes that a build script starts.
 fn output_of(command: &str) -> String {
@@ -67,4 +69,56 @@ fn a_variable_that_a_compiler_reads() {
     let project = scripted(&saying(&output_of("\"cc\").args([\"-E\", \"-P\", \"text.c\"]")));
     project.write("crates/core/text.c", "__DATE__\n");
     check(&project, "SOURCE_DATE_EPOCH", ["1000000000", "1500000000"], "SOURCE_DATE_EPOCH");
+}
+
+#[test]
+fn a_variable_that_leads_out_of_the_checkout() {
+    let reads = "let dir = std::env::var(\"APP_DIR\").unwrap(); \
+        std::fs::read_to_string(dir.split(':').last().unwrap().to_owned() + \"/x\")\
+        .unwrap_or_default()";
+    let listed = |dir: &Path| format!("/none:{}", dir.display());
+    for (value, deletes) in [
+        ((|dir| dir.display().to_string()) as fn(&Path) -> String, false),
+        (listed, false),
+        (|_| "../../../data".to_owned(), false),
+        (|dir| dir.display().to_string(), true),
+    ] {
+        let project = scripted(&saying(reads));
+        let dir = project.root.with_file_name("data");
+        put(&dir, "x", "one");
+        project.commit();
+        let build =
+            |agent: &str| project.xtask("build").agent(agent).env("APP_DIR", value(&dir)).ok();
+        build("a");
+        build("b").compiled(0);
+        if deletes {
+            std::fs::remove_dir_all(&dir).expect("it is there");
+        } else {
+            put(&dir, "x", "two");
+        }
+        build("c").leaves("script", "data was changed");
+    }
+}
+
+#[test]
+fn a_program_that_was_exchanged() {
+    let project = scripted(&saying(&output_of("\"schema-tool\"")));
+    let bin = |name: &str| -> PathBuf { project.root.with_file_name(name) };
+    let make = |dir: &str| {
+        let tool = format!("../{dir}/schema-tool");
+        project.script(&tool, &format!("echo {dir}"));
+    };
+    make("one");
+    make("two");
+    project.commit();
+    let build = |agent: &str, dir: &str| {
+        let path = std::env::var("PATH").expect("there is one");
+        let path = format!("{}:{path}", bin(dir).display());
+        project.xtask("build").agent(agent).env("PATH", path).ok()
+    };
+    build("a", "one");
+    build("b", "one").compiled(0);
+    build("c", "two").leaves("script", "PATH had another value");
+    make("one");
+    build("d", "one").leaves("script", "schema-tool was changed");
 }

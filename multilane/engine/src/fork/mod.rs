@@ -346,16 +346,74 @@ fn read_units(project: &Project, donor: &Place, own: &Place, with_xtask: bool) -
     let variables: Vec<&str> = places.map(|(name, _)| name.as_str()).collect();
     units::look_for_tree_readers(&mut units, donor, &own.root, &variables);
     // What a variable names, the code that names the variable may read.
+    let env = &project.session.env;
     let value = |name: &String| {
         let value = project.config.env.get(name).map(PathBuf::from);
-        value.or_else(|| project.session.env.value(name).map(PathBuf::from))
+        value.or_else(|| env.value(name).map(PathBuf::from))
     };
-    for unit in &mut units {
-        let paths = unit.variables.iter().filter_map(value);
-        let is_outside = |path: &PathBuf| path.is_file() && path.is_absolute() && !own.has(path);
-        unit.outside.extend(paths.filter(is_outside));
+    let programs = programs_elsewhere(env, own);
+    for unit in units.iter_mut().filter(|unit| !unit.variables.is_empty()) {
+        let mut found = Vec::new();
+        let dirs = [unit.package_dir(donor).unwrap_or(Path::new("")), Path::new("")];
+        for name in &unit.variables {
+            let may_name_any = unit.own_variables.contains(name) && !names_many(name);
+            for part in value(name).iter().flat_map(std::env::split_paths) {
+                let paths = dirs.map(|dir| dir.join(&part));
+                found.extend(paths.into_iter().filter(|path| {
+                    let path = normalized(&own.root.join(path));
+                    let is_there =
+                        || path.ancestors().any(|dir| dir.parent().is_some() && dir.exists());
+                    let is_read =
+                        path.is_file() || (may_name_any && !is_of_system(&path) && is_there());
+                    is_read && !own.has(&path)
+                }));
+            }
+        }
+        unit.outside.extend(found);
+        // A program that it may start, and by which way that is found.
+        let programs = unit.variables.iter().filter(|name| programs.contains(*name));
+        let found = programs.filter_map(|name| env.find_program(name));
+        let found: Vec<PathBuf> = found.filter(|path| is_elsewhere(path, own)).collect();
+        if !found.is_empty() {
+            unit.outside.extend(found);
+            unit.variables.insert("PATH".to_owned());
+        }
     }
     units
+}
+
+/// Variables that name directories in which everything lies: of what is in them, code reads a little.
+fn names_many(name: &str) -> bool {
+    const NAMES: [&str; 10] = [
+        "CARGO_HOME",
+        "HOME",
+        "LD_LIBRARY_PATH",
+        "OLDPWD",
+        "PATH",
+        "PWD",
+        "RUSTUP_HOME",
+        "TEMP",
+        "TMP",
+        "TMPDIR",
+    ];
+    NAMES.contains(&name) || name.starts_with("XDG_")
+}
+
+/// What the programs on `PATH` are called, but for those of the system, of the toolchain and of the
+/// tree.
+fn programs_elsewhere(env: &Environment, own: &Place) -> HashSet<String> {
+    const TOOLCHAINS: [&str; 6] =
+        ["cargo", "clippy-driver", "rustc", "rustdoc", "rustfmt", "rustup"];
+    let dirs = std::env::split_paths(env.get("PATH").unwrap_or_default());
+    let dirs = dirs.filter(|dir| is_elsewhere(&dir.join("program"), own));
+    let names = dirs.flat_map(|dir| crate::files::names(&dir));
+    names.filter(|name| !TOOLCHAINS.contains(&name.as_str())).collect()
+}
+
+/// Whether a program lies neither in a directory of the system nor in the tree.
+fn is_elsewhere(program: &Path, own: &Place) -> bool {
+    let dir = program.parent().and_then(|dir| real_path(dir).ok());
+    !own.has(program) && dir.is_some_and(|dir| !is_of_system(&dir))
 }
 
 /// What compiles and links in a tree: what cargo is configured to start, and what else is found on
