@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::fork::{saying, scripted};
+use crate::fork::{saying, scripted, undone};
 use crate::support::{Project, put};
 
 /// What a program writes that a build script starts.
@@ -121,4 +121,15 @@ fn a_program_that_was_exchanged() {
     build("c", "two").leaves("script", "PATH had another value");
     make("one");
     build("d", "one").leaves("script", "schema-tool was changed");
+}
+
+#[test]
+fn a_variable_that_rustup_or_cargo_takes_for_its_own() {
+    let reads = "std::env::var(\"RUSTUP_MODE\").unwrap_or_default()";
+    check(&scripted(&saying(reads)), "RUSTUP_MODE", ["one", "two"], "RUSTUP_MODE");
+    let project = undone();
+    project.commit();
+    project.xtask("build").agent("a").env("RUSTC_BOOTSTRAP", "1").ok();
+    project.xtask("build").agent("b").env("RUSTC_BOOTSTRAP", "1").ok().compiled(0);
+    project.xtask("build").agent("c").ok().leaves("tool", "RUSTC_BOOTSTRAP");
 }

@@ -215,7 +215,8 @@ fn is_linked(unit: &Unit) -> bool {
     })
 }
 
-/// Programs of the tree that compile or link may do anything, for every unit.
+/// Programs of the tree that compile or link may do anything, for every unit. Which of others do,
+/// and which features rustc accepts, variables tell.
 pub(super) fn check_tools(
     inputs: &ForkInputs<'_>,
     unit: &Unit,
@@ -224,6 +225,19 @@ pub(super) fn check_tools(
     let (tools, is_linked) = (inputs.tools_of_tree, is_linked(unit));
     if tools.compiler || (tools.linker && is_linked) {
         sees_the_same(inputs, Reach::Anything, then).map_err(Why::Tool)?;
+    }
+    const COMPILERS: [&str; 4] = [
+        "RUSTC_BOOTSTRAP",
+        "RUSTC_WRAPPER",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "CARGO_BUILD_RUSTC*_WRAPPER",
+    ];
+    const LINKERS: [&str; 1] = ["CARGO_TARGET_*_LINKER"];
+    if let Some(noted) = &inputs.noted {
+        let mut names = COMPILERS.iter().chain(LINKERS.iter().filter(|_| is_linked));
+        if let Some(name) = names.find(|name| !noted.is_same(name, inputs.env, then)) {
+            return Err(Why::Tool(StateDiffers::Variable((*name).to_owned())));
+        }
     }
     let mut used = tools.scripts.iter().filter(|(_, links)| is_linked || !links);
     match used.find(|(path, _)| !is_same_outside(path, path, then)) {

@@ -125,7 +125,10 @@ fn find_names(
         .collect();
     let variables = remembered.ask_text("variables, 3", units, &others, |unit| {
         let mut variables = literals(unit, place, Literals::of)?.variables;
-        variables.remove("*"); // Such code is told the names.
+        // Such code is told which of all variables it shall take, and where cargo lies it only has
+        // to know in order to start it.
+        let is_its = |name: &str| !["*", "CARGO_HOME"].contains(&name);
+        variables.retain(|name| is_its(name) && !name.starts_with("RUSTUP_"));
         Ok(variables.into_iter().collect::<Vec<_>>().join(" "))
     });
     let of_others: HashMap<usize, String> =

@@ -272,18 +272,17 @@ fn call_len(tokens: &[Token<'_>]) -> usize {
     tokens.len()
 }
 
-/// Whether a variable of the environment may have this name, and not one that cargo or rustup sets
-/// for what they start.
+/// Whether a variable of the environment may have this name, and not one that cargo sets for what it
+/// starts.
 pub(crate) fn is_variable(text: &str) -> bool {
     const LEN_MAX: usize = 100;
-    const CARGOS: [&str; 16] = [
+    const CARGOS: [&str; 15] = [
         "CARGO",
         "CARGO_BIN_NAME",
         "CARGO_BUILD_BUILD_DIR",
         "CARGO_BUILD_TARGET_DIR",
         "CARGO_CRATE_NAME",
         "CARGO_ENCODED_RUSTFLAGS",
-        "CARGO_HOME",
         "CARGO_MAKEFLAGS",
         "CARGO_PRIMARY_PACKAGE",
         "CARGO_TARGET_DIR",
@@ -294,15 +293,8 @@ pub(crate) fn is_variable(text: &str) -> bool {
         "RUSTC_WORKSPACE_WRAPPER",
         "RUSTC_WRAPPER",
     ];
-    const STARTS: [&str; 7] = [
-        "CARGO_BIN_EXE_",
-        "CARGO_CFG_",
-        "CARGO_FEATURE_",
-        "CARGO_MANIFEST_",
-        "CARGO_PKG_",
-        "DEP_",
-        "RUSTUP_",
-    ];
+    const STARTS: [&str; 6] =
+        ["CARGO_BIN_EXE_", "CARGO_CFG_", "CARGO_FEATURE_", "CARGO_MANIFEST_", "CARGO_PKG_", "DEP_"];
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
     (2..LEN_MAX).contains(&text.len())
         && text.bytes().all(is_part)
