@@ -382,7 +382,7 @@ fn read_units(project: &Project, donor: &Place, own: &Place, with_xtask: bool) -
     units
 }
 
-/// Variables that name directories in which everything lies: of what is in them, code reads a little.
+/// Variables that name directories in which everything lies: code reads little of what is in them.
 fn names_many(name: &str) -> bool {
     const NAMES: [&str; 10] = [
         "CARGO_HOME",

@@ -154,7 +154,7 @@ impl Noted {
     }
 }
 
-/// Whether each terminal, session or agent has a value of its own, which says nothing of the project.
+/// Whether each terminal, session or agent has a value of its own.
 fn is_of_session(name: &str) -> bool {
     const NAMES: [&str; 15] = [
         "AGENT_ID",

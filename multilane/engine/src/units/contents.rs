@@ -222,7 +222,8 @@ fn literals(
         for path in names.iter().flat_map(|name| dirs.map(|dir| place.root.join(dir).join(name))) {
             let is_small = |meta: Metadata| meta.is_file() && meta.len() <= NAMED_LEN_MAX;
             if path.metadata().is_ok_and(is_small) {
-                let bytes = files::read(&path).unwrap_or_default(); // What we cannot read, nor can it.
+                // What we cannot read, nor can it.
+                let bytes = files::read(&path).unwrap_or_default();
                 let text = String::from_utf8_lossy(&bytes);
                 found.add_paths_in(&text);
                 if path.extension().is_none_or(|extension| extension != "rs" && extension != "md") {

@@ -272,8 +272,8 @@ fn call_len(tokens: &[Token<'_>]) -> usize {
     tokens.len()
 }
 
-/// Whether a variable of the environment may have this name, and not one that cargo sets for what it
-/// starts.
+/// Whether a variable of the environment may have this name, and not one that cargo sets for
+/// what it starts.
 pub(crate) fn is_variable(text: &str) -> bool {
     const LEN_MAX: usize = 100;
     const CARGOS: [&str; 15] = [
