@@ -1,6 +1,7 @@
 //! Forks at bad moments: the donor builds, or was killed; the fork itself is killed; the lane is in
 //! use.
 
+#[cfg(unix)]
 use std::path::Path;
 #[cfg(unix)]
 use std::process::Child;

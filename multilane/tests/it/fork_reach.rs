@@ -10,9 +10,9 @@ use crate::fork::{
 #[cfg(unix)]
 use crate::fork::{copied, files_below, hours_ago, set_modified};
 use crate::fork_packages::{depend, depend_on_git, put_scripted, vendor};
+use crate::support::put;
 #[cfg(unix)]
-use crate::support::{INCLUDE, wait_until};
-use crate::support::{Project, put};
+use crate::support::{INCLUDE, Project, wait_until};
 
 /// What a package from elsewhere may do to find the tree that it is built in.
 const CLIMBING: [&str; 2] = [

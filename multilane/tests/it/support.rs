@@ -338,6 +338,7 @@ impl Call {
         ran
     }
 
+    #[cfg(unix)]
     pub(crate) fn command(&mut self) -> &mut Command {
         &mut self.command
     }

@@ -47,7 +47,7 @@ include = [
 const SIGN: &str = "# Written by cargo xtask";
 /// It tells, too, how the script was that it was written with: a test holds it to that.
 const CONFIG: &str = "# Written by cargo xtask; what ../local.toml says goes before it.\n\
-    # Of the script beside it: 091e72a38343b750\n\
+    # Of the script beside it: c455e1e7972c8fef\n\
     [build]\nrustc-wrapper = \"wrapper/rustc\"\n";
 const SCRIPT: &str = include_str!("rustc-wrapper.sh");
 const FILES: [(&str, &str); 3] =
