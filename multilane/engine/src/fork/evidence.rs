@@ -11,6 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::files;
+use crate::fork::noted::Noted;
 use crate::fork::plan::{ForkInputs, Why};
 use crate::fork::reason::StateDiffers;
 use crate::fork::sources::{TreeState, is_same_outside};
@@ -124,6 +125,11 @@ pub(super) fn git_says_the_same(
 ) -> bool {
     let git = &inputs.git;
     let is_seen = asks == AsksGit::Seen && time.is_some_and(|time| git.asked.is_of_commit(&time));
+    // `git -c` and whoever sets these configure git as a file does.
+    let is_configured = |noted: &Noted| noted.is_same("GIT_CONFIG_*", inputs.env, then);
+    if !inputs.noted.as_ref().is_none_or(is_configured) {
+        return false;
+    }
     git.same_since.is_some_and(|since| since <= then)
         || (is_seen && git.same_commit_since.is_some_and(|since| since <= then))
 }

@@ -42,7 +42,12 @@ pub fn foreign(target_dir: &Path) -> Vec<PathBuf> {
         let [deps, examples] = ["deps", "examples"].map(|name| dir.join(name));
         let compiled: HashSet<String> =
             [&deps, &examples].into_iter().flat_map(|dir| files::names(dir)).map(plain).collect();
-        [deps, examples, dir].map(|dir| not_built(&dir, &compiled)).into_iter().flatten()
+        // Of cargo's, there are only directories in it.
+        let build = dir.join("build");
+        let in_build = files::names(&build).map(|name| build.join(name));
+        let in_build: Vec<PathBuf> = in_build.filter(|path| path.is_file()).collect();
+        let found = [deps, examples, dir].map(|dir| not_built(&dir, &compiled));
+        found.into_iter().flatten().chain(in_build)
     });
     top.chain(of_profiles).collect()
 }
