@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::fork::{first_build, printed, printed_from_scratch, remove, undone};
-use crate::support::Project;
+use crate::support::{Call, Project};
 
 /// `core` has a build script that prints what git answers to these words. Committed, and built
 /// through xtask.
@@ -76,6 +76,18 @@ fn a_tag_is_part_of_an_answer() {
     project.git(&["tag", "--force", "2.0"]);
     project.git(&["tag", "--delete", "1.0"]);
     is_left(&project, &second);
+}
+
+#[test]
+fn what_variables_configure_is_part_of_an_answer() {
+    let project = asking("rev-parse --short HEAD");
+    let abbreviated = |call: Call| {
+        let call = call.env("GIT_CONFIG_COUNT", "1").env("GIT_CONFIG_KEY_0", "core.abbrev");
+        call.env("GIT_CONFIG_VALUE_0", "20").ok()
+    };
+    let second = branch(&project, "second", "main");
+    abbreviated(project.xtask("build").within(&second)).leaves("commit", "asks git");
+    assert_eq!(printed(&project, &second).trim().len(), 20);
 }
 
 #[test]

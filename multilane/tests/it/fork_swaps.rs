@@ -203,6 +203,24 @@ fn what_was_deleted_after_it_had_been_read() {
     project.xtask("build").agent("c").ok().leaves("script", "[env]");
 }
 
+/// What a fork puts beside it says nothing of a unit that was there before.
+#[test]
+fn an_older_unit_in_a_lane_that_a_fork_fills_in_part() {
+    let script = "fn main() { println!(\"cargo::rerun-if-changed=build.rs\");
+        println!(\"cargo::rustc-env=TEXT={}\", std::fs::read_to_string(\"../../data\").unwrap()); }\n";
+    let project = undone();
+    project.write("crates/core/build.rs", script).write("data", "one");
+    project
+        .write("crates/core/src/lib.rs", "pub fn text() -> String { env!(\"TEXT\").to_owned() }\n");
+    project.commit();
+    project.xtask("build").ok();
+    let second = worktree(&project, "second");
+    project.xtask("build --release").within(&second).ok();
+    project.write("data", "two");
+    project.xtask("lane fork --from").arg(&second).ok();
+    project.xtask("build").agent("a").ok().leaves("script", "data was changed");
+}
+
 /// An agent's lane lies deeper than `target/`.
 #[test]
 fn a_way_from_out_dir_up_to_a_source() {

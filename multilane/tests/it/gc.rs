@@ -365,6 +365,21 @@ fn without_lanes_of_agents_nothing_is_looked_for() {
     project.xtask("check").ok().says("error: ");
 }
 
+/// Lanes of agents would go again and again for nothing.
+#[test]
+fn lanes_stay_where_the_worktrees_own_directory_is_too_large() {
+    let mut project = project();
+    project.xtask("build-dev").ok();
+    project.xtask("build-dev").agent("a").ok();
+    project.write("target/debug/deps/large", &"x".repeat(8 << 20));
+    let manifest = project.read("Cargo.toml");
+    set_budget(&project, &manifest, "\"4 MiB\"");
+    project.set("MULTILANE_GC", "on");
+    project.write(KNOWN, "0 9999999999999 1\n");
+    project.xtask("build-dev").agent("b").ok();
+    assert_eq!(project.lanes().len(), 2);
+}
+
 #[test]
 fn one_collects_at_a_time() {
     let project = project();

@@ -125,7 +125,7 @@ impl OnDisk {
     #[cfg(unix)]
     pub fn of(meta: &Metadata) -> OnDisk {
         use std::os::unix::fs::MetadataExt as _;
-        const BLOCK: u64 = 512; // stat(2): the unit of `st_blocks`, whatever the file system's own is.
+        const BLOCK: u64 = 512; // stat(2): the unit of `st_blocks` on every file system.
         let id = Some((meta.dev(), meta.ino()));
         OnDisk { id, links: meta.nlink(), bytes: meta.blocks() * BLOCK }
     }

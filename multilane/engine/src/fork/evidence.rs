@@ -125,7 +125,7 @@ pub(super) fn git_says_the_same(
 ) -> bool {
     let git = &inputs.git;
     let is_seen = asks == AsksGit::Seen && time.is_some_and(|time| git.asked.is_of_commit(&time));
-    // `git -c` and whoever sets these configure git as a file does.
+    // These configure git as a file does; `git -c` sets them, too.
     let is_configured = |noted: &Noted| noted.is_same("GIT_CONFIG_*", inputs.env, then);
     if !inputs.noted.as_ref().is_none_or(is_configured) {
         return false;

@@ -13,8 +13,8 @@ use crate::units::Place;
 /// What git says in the donor's tree and in ours.
 #[derive(Debug, Default)]
 pub struct Git {
-    /// Since when it would say the same, whatever it is asked; `None` where it may say something
-    /// else.
+    /// Since when it would give the same answer to all questions; `None` where it may give
+    /// another.
     pub same_since: Option<SystemTime>,
     /// The same of what does not depend on which branches there are.
     pub same_commit_since: Option<SystemTime>,
@@ -88,11 +88,13 @@ impl Same {
         let origins = String::from_utf8_lossy(&origins).into_owned();
         let origins = origins.split('\0').filter_map(|origin| origin.strip_prefix("file:"));
         files.extend(origins.map(|file| donors_top.join(file)));
-        for key in ["core.excludesFile", "core.attributesFile", "mailmap.file"] {
-            let value = sh.read("git", ["config", "--type=path", "--get", key], donors);
-            let file = value.map(|file| files::path_of(file.trim_ascii_end()));
-            files.extend(file.ok().map(|file| donors_top.join(file)));
-        }
+        const NAMING: &str = "^(core[.](excludesfile|attributesfile)|mailmap[.]file)$";
+        let named = ["config", "--type=path", "-z", "--get-regexp", NAMING];
+        let named = sh.read("git", named, donors).unwrap_or_default(); // It fails where there is none.
+        let named = named.split(|byte| *byte == 0).filter_map(|entry| {
+            entry.iter().position(|byte| *byte == b'\n').map(|at| files::path_of(&entry[at + 1..]))
+        });
+        files.extend(named.map(|file| donors_top.join(file)));
         let refs = [&donors_dir, &common].map(|dir| dir.join("refs"));
         for dir in &refs {
             let names = files::names(dir).filter(|name| !OF_BRANCHES.contains(&name.as_str()));

@@ -1,6 +1,6 @@
 //! What the code of a lane's builds has asked git. git writes it down itself where a variable says
-//! so (api-trace2 in its documentation; since 2.22), whoever has started it. So a script that asks
-//! for the commit and for nothing else need not run again because there is a new branch.
+//! so (api-trace2 in its documentation; since 2.22), whichever program has started it. So a script
+//! that asks for the commit and for nothing else need not run again because of a new branch.
 //!
 //! ```text
 //! <lane>/.git-asked     what each git says of itself, in lines of JSON

@@ -26,7 +26,8 @@ use std::path::{Path, PathBuf};
 use toml_edit::{DocumentMut, Item, TableLike};
 
 use crate::files;
-use crate::project::changes::{Mention, with_modules};
+use crate::project::changes::Mention;
+use crate::project::included::with_modules;
 use crate::project::packages::{Package, normalized};
 
 /// What has to be built.

@@ -6,6 +6,7 @@ pub mod cargo_config;
 pub mod changes;
 pub mod cranelift;
 pub mod git_dir;
+mod included;
 pub mod lockfile;
 pub mod packages;
 pub mod root;

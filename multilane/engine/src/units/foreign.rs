@@ -146,14 +146,29 @@ mod tests {
             "debug/deps/my_tool-0123456789abcdef",
         ];
         known.into_iter().for_each(write);
+        #[cfg(unix)] // Elsewhere it is not told.
+        std::fs::hard_link(dir.join("debug/deps/libplugin.so"), dir.join("debug/second.so"))
+            .expect("a second name");
         assert_eq!(foreign(dir), Vec::<PathBuf>::new());
-        let foreign_names =
-            [".gen/x", "notes", "debug/app.toml", "debug/native.so", "debug/deps/fixture.bin"];
+        let foreign_names = [
+            ".gen",
+            "debug/app.js",
+            "debug/app.toml",
+            "debug/asset-0123456789abcdef.css",
+            "debug/build/shared.txt",
+            "debug/deps/fixture.bin",
+            "debug/native.so",
+            "notes",
+        ];
         foreign_names.into_iter().for_each(write);
+        // A second name of something else.
+        let second = dir.join("debug/other.so");
+        std::fs::hard_link(dir.join("notes"), &second).expect("a second name");
         let mut found = foreign(dir);
         found.sort();
-        let expected =
-            [".gen", "debug/app.toml", "debug/deps/fixture.bin", "debug/native.so", "notes"];
-        assert_eq!(found, expected.map(|name| dir.join(name)));
+        let mut expected = foreign_names.map(|name| dir.join(name)).to_vec();
+        expected.push(second);
+        expected.sort();
+        assert_eq!(found, expected);
     }
 }
