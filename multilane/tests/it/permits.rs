@@ -158,6 +158,8 @@ fn nobody_waits_for_what_was_stopped() {
     signal(&first, "STOP");
     let mut second = permits.start(COMPILE);
     runs(&mut second);
+    // Who has waited in vain runs without.
+    assert!(permits.state().holders.contains(&second.id()));
     end(second);
     signal(&first, "CONT");
     end(first);
@@ -175,6 +177,7 @@ fn nobody_waits_behind_what_was_stopped() {
     permits.until_waiting(&[&second, &third]);
     end(first);
     runs(&mut third);
+    assert!(permits.state().holders.contains(&third.id()));
     end(third);
     signal(&second, "CONT");
     end(second);
