@@ -190,7 +190,8 @@ fn a_wait_ends_with_who_wanted_it() {
     let mut first = permits.start(COMPILE);
     runs(&mut first);
     let mut parent = permits.project.command("sh");
-    parent.args(["-c", "\"$0\" compiler touch compiled \"$@\"; :"]).arg(&permits.program);
+    parent.args(["-c", "\"$0\" compiler sh -c 'touch compiled' sh \"$@\"; :"]);
+    parent.arg(&permits.program);
     parent.arg(COMPILE).envs(permits.variables).env("MULTILANE_PERMITS_FILE", &permits.file);
     let mut parent = parent.spawn().expect("it starts");
     wait_until("it waits", || permits.waiting().len() == 1);
